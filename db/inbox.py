@@ -1,0 +1,349 @@
+"""Redis: the inbox between the receiver and the workers, the tickets, the admin's limit keys, and the caches.
+
+All key names are here. The receiver pushes (`push_call`), a worker takes (`Inbox.take`), commits to PostgreSQL, and
+then trims (`Inbox.done`): nothing is removed before it is in the ledger. Everything here may be lost at any moment.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import redis
+from redis.exceptions import NoScriptError, RedisError
+
+LUA = Path(__file__).parent / "lua"
+
+TENANTS = "giliran:tenants"
+UNSORTED = "giliran:unsorted"
+TICKET_SECONDS = 30
+INBOX_MOST = 1_000_000  # entries of one tenant, about 200 MB; beyond it webhooks get 503
+UNSORTED_MOST = 10_000  # only for the moment after a loss of Redis
+
+ARRIVED, RESOLVED = "arrived", "resolved"
+
+
+class InboxDown(Exception):
+    """Redis can't be reached, is loading, is out of memory, or refuses to write. Trying again later can help."""
+
+
+def key(tenant: str, name: str) -> str:
+    return f"giliran:{{{tenant}}}:{name}"
+
+
+def limit_key(tenant: str | None = None, agent: str | None = None) -> str:
+    """The admin's key: global, of a tenant, or of one agent."""
+    return ":".join(part for part in ("config:max_agent_chat", tenant, agent) if part)
+
+
+def digest(secret: str | None) -> str:
+    """How a tenant's webhook secret is kept and compared; '' for none."""
+    return hashlib.sha256(secret.encode()).hexdigest() if secret else ""
+
+
+@dataclass(frozen=True)
+class Script:
+    text: str
+    sha: str
+
+    @classmethod
+    def named(cls, name: str) -> "Script":
+        text = (LUA / f"{name}.lua").read_text()
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+PUSH = Script.named("push")
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """What the receiver keeps of a webhook: ids only, no name, no text, no credential."""
+
+    kind: str  # ARRIVED or RESOLVED
+    room: str
+    class_: str = ""
+    source: str = ""
+    latest: str = ""  # arrived: id of the previous service, where the payload proves that it closed
+    service: str = ""  # resolved: id of the service
+    first_comment_id: str = ""
+
+
+@dataclass(frozen=True)
+class Sender:
+    """For whom a webhook was posted, and what it brought to prove it."""
+
+    tenant: str
+    named: bool  # by path or payload; False: the settings' tenant was taken
+    installation_secret_ok: bool
+    secret_digest: str
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """`word` as in push.lua; `job_id` is to be enqueued by the caller where it is not None."""
+
+    word: str
+    position: int | None
+    job_id: str | None
+
+
+def push_call(webhook: Webhook, sender: Sender) -> tuple[list[str], list[str], str]:
+    """KEYS and ARGV of push.lua, and the job id among them."""
+    tenant = sender.tenant
+    job_id = secrets.token_hex(8)
+    keys = [TENANTS, UNSORTED, *(key(tenant, name) for name in ("epoch", "inbox", "ticket", "line", "held"))]
+    args = [tenant, webhook.kind, webhook.room, webhook.class_, webhook.source, webhook.latest, webhook.service]
+    args += [webhook.first_comment_id, secrets.token_hex(8), job_id, "1" if sender.named else "0"]
+    args += ["1" if sender.installation_secret_ok else "0", sender.secret_digest]
+    args += [str(INBOX_MOST), str(UNSORTED_MOST), str(TICKET_SECONDS)]
+    return keys, args, job_id
+
+
+def pushed(answer: Sequence[Any], job_id: str) -> Pushed:
+    word, position, ticket = answer
+    text = word.decode() if isinstance(word, bytes) else word
+    return Pushed(text, position or None, job_id if ticket in ("1", b"1") else None)
+
+
+class Entry(NamedTuple):
+    """One webhook as the inbox holds it. `at_us`: its arrival, microseconds, the clock of Redis."""
+
+    id: str
+    at_us: int
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """How far the ledger has read: in which life of Redis, up to which entry; and its revision."""
+
+    epoch: str
+    seen: str
+    rev: int
+
+
+@dataclass(frozen=True)
+class Taken:
+    epoch: str
+    entries: list[Entry]
+    limits: list[str | None]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a commit changed, for the caches."""
+
+    waiting: list[tuple[str, int]] = field(default_factory=list)  # (room, arrived_us)
+    held: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    seats: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Counters:
+    """The Redis side of the max-load check. Only `trusted` counters mean anything, and they never veto a seat."""
+
+    trusted: bool
+    inbox_size: int
+    seats: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What the sweeper sees of one tenant in one look."""
+
+    inbox_size: int
+    ticket: str | None
+    epoch: str | None
+    rev: str | None
+    limits: tuple[str | None, ...]
+
+
+class Inbox:
+    """A worker's view. Raises `InboxDown` for all that Redis does wrong. Thread-safe."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._scripts = {name: Script.named(name) for name in ("take", "begin", "done", "sort")}
+
+    def take(self, tenant: str, ledger: Cursor, most: int, limit_keys: Sequence[str]) -> Taken:
+        """Everything after the cursor, oldest first, at most `most`; from the beginning if Redis lost its data since.
+        Call it while the tenant's row is locked; the caches are not believed again before `done`."""
+        keys = [key(tenant, name) for name in ("epoch", "inbox", "rev")]
+        args = [secrets.token_hex(8), ledger.epoch, ledger.seen, str(most), str(ledger.rev + 1)]
+        epoch, entries, limits = self._run("take", [*keys, *limit_keys], args)
+        return Taken(epoch, [_entry(row) for row in entries], list(limits))
+
+    def begin(self, tenant: str, rev: int) -> None:
+        """A change that takes nothing from the inbox is under way and will make `rev`."""
+        self._run("begin", [key(tenant, "rev")], [str(rev)])
+
+    def done(self, tenant: str, epoch: str, last_id: str, rev: int, told: Told) -> None:
+        """Trim the inbox up to `last_id` ('' for nothing) and tell the caches what the commit changed."""
+        keys = [key(tenant, name) for name in ("epoch", "inbox", "rev", "line", "held", "seats")]
+        changes = {
+            "waiting": [[room, str(us)] for room, us in told.waiting],
+            "held": told.held,
+            "gone": told.gone,
+            "seats": {agent: str(seats) for agent, seats in told.seats.items()},
+        }
+        self._run("done", keys, [epoch, last_id, str(rev), json.dumps(changes)])
+
+    def restore_limits(self, values: Mapping[str, int]) -> None:
+        """Put lost admin keys back; one that the admin has set since stays."""
+        with self._guarded() as client:
+            pipe = client.pipeline(transaction=False)
+            for name, value in values.items():
+                pipe.set(name, value, nx=True)
+            pipe.execute()
+
+    def open_ticket(self, tenant: str) -> Counters:
+        """The ticket ends here, before anything is looked at: a webhook that comes later asks for a new one. Gives the
+        open seats by agent as the cache has them, and whether to believe it."""
+        with self._guarded() as client:
+            pipe = client.pipeline(transaction=True)
+            pipe.delete(key(tenant, "ticket"))
+            pipe.get(key(tenant, "rev"))
+            pipe.hgetall(key(tenant, "seats"))
+            pipe.xlen(key(tenant, "inbox"))
+            _, rev, seats, size = pipe.execute()
+        if not rev or not rev.isdigit() or not all(n.isdigit() for n in seats.values()):
+            return Counters(False, size, {})
+        return Counters(True, size, {agent: int(n) for agent, n in seats.items()})
+
+    def limit_texts(self, limit_keys: Sequence[str]) -> list[str | None]:
+        with self._guarded() as client:
+            return list(client.mget(limit_keys))
+
+    def glance(self, tenants: Sequence[str], limit_keys: Mapping[str, Sequence[str]]) -> dict[str, Glance]:
+        """One pipelined look at all tenants."""
+        with self._guarded() as client:
+            pipe = client.pipeline(transaction=False)
+            for tenant in tenants:
+                pipe.xlen(key(tenant, "inbox"))
+                pipe.get(key(tenant, "ticket"))
+                pipe.get(key(tenant, "epoch"))
+                pipe.get(key(tenant, "rev"))
+                pipe.mget(limit_keys[tenant])
+            found = iter(pipe.execute())
+        return {t: Glance(next(found), next(found), next(found), next(found), tuple(next(found))) for t in tenants}
+
+    def publish(self, digests: Mapping[str, str]) -> None:
+        """Tell the receivers which tenants exist: tenant → digest of its own webhook secret."""
+        with self._guarded() as client:
+            pipe = client.pipeline(transaction=True)
+            pipe.delete(TENANTS)
+            if digests:
+                pipe.hset(TENANTS, mapping={**digests, "*": str(len(digests))})
+            pipe.execute()
+
+    def published(self) -> dict[str, str]:
+        with self._guarded() as client:
+            known: dict[str, str] = client.hgetall(TENANTS)
+        known.pop("*", None)
+        return known
+
+    def unsorted(self, most: int) -> list[Entry]:
+        with self._guarded() as client:
+            return [_entry(row) for row in client.xrange(UNSORTED, count=most)]
+
+    def sort(self, entry: Entry, tenant: str) -> None:
+        fields = [part for pair in entry.fields.items() for part in pair]
+        keys = [UNSORTED, key(tenant, "epoch"), key(tenant, "inbox")]
+        self._run("sort", keys, [entry.id, secrets.token_hex(8), *fields])
+
+    def drop_unsorted(self, entry: Entry) -> None:
+        with self._guarded() as client:
+            client.xdel(UNSORTED, entry.id)
+
+    def rewrite(
+        self, tenant: str, rev: int, line: Iterable[tuple[str, int]], held: Sequence[str], seats: Mapping[str, int]
+    ) -> int:
+        """Make the caches equal to the ledger as read at `rev`. How many entries were wrong though the caches passed
+        for true and nothing was under way."""
+        waiting = dict(line)
+        wrong = self._cache_errors(tenant, rev, waiting, held, seats)
+        with self._guarded() as client:
+            pipe = client.pipeline(transaction=True)
+            pipe.delete(key(tenant, "line"), key(tenant, "held"), key(tenant, "seats"))
+            if waiting:
+                pipe.zadd(key(tenant, "line"), waiting)
+            if held:
+                pipe.sadd(key(tenant, "held"), *held)
+            if seats:
+                pipe.hset(key(tenant, "seats"), mapping=dict(seats))
+            pipe.set(key(tenant, "rev"), rev)
+            pipe.execute()
+        return wrong
+
+    def _cache_errors(
+        self, tenant: str, rev: int, line: Mapping[str, int], held: Sequence[str], seats: Mapping[str, int]
+    ) -> int:
+        with self._guarded() as client:
+            pipe = client.pipeline(transaction=True)
+            pipe.get(key(tenant, "rev"))
+            pipe.xlen(key(tenant, "inbox"))
+            pipe.zrange(key(tenant, "line"), 0, -1)
+            pipe.smembers(key(tenant, "held"))
+            pipe.hgetall(key(tenant, "seats"))
+            cached_rev, inbox_size, cached_line, cached_held, cached_seats = pipe.execute()
+        if cached_rev != str(rev) or inbox_size:
+            return 0
+        wrong_seats = {agent for agent, n in seats.items() if str(n) != cached_seats.get(agent, "0")}
+        return len(set(line) ^ set(cached_line)) + len(set(held) ^ set(cached_held)) + len(wrong_seats)
+
+    def _run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Any:
+        script = self._scripts[name]
+        with self._guarded() as client:
+            try:
+                return client.evalsha(script.sha, len(keys), *keys, *args)
+            except NoScriptError:  # Redis was restarted or flushed
+                return client.eval(script.text, len(keys), *keys, *args)
+
+    def _guarded(self) -> "_Guarded":
+        return _Guarded(self._client)
+
+
+class _Guarded:
+    """Turns everything that Redis raises into `InboxDown`."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def __enter__(self) -> Any:  # redis-py types every answer as bytes or text or None
+        return self._client
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, RedisError):
+            raise InboxDown(f"{type(error).__name__}: {str(error)[:120]}") from error
+
+
+def connect(url: str, timeout_s: float, connections: int) -> redis.Redis:
+    """A client whose every wait is bounded and that repeats nothing by itself."""
+    pool = redis.BlockingConnectionPool.from_url(
+        url,
+        decode_responses=True,
+        encoding_errors="replace",
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        max_connections=connections,
+        timeout=timeout_s,
+        retry=None,
+        health_check_interval=0,
+    )
+    return redis.Redis(connection_pool=pool)
+
+
+def _entry(row: tuple[str, Any]) -> Entry:
+    entry_id, fields = row
+    pairs = fields if isinstance(fields, Mapping) else dict(zip(fields[::2], fields[1::2], strict=True))
+    return Entry(entry_id, _arrival_us(pairs.get("at", entry_id)), pairs)
+
+
+def _arrival_us(stream_id: str) -> int:
+    """A stream id is milliseconds and a running number; a thousand entries of one millisecond keep their order."""
+    ms, _, seq = stream_id.partition("-")
+    return int(ms) * 1000 + min(int(seq), 999) if ms.isdigit() and seq.isdigit() else 0

@@ -1,0 +1,150 @@
+"""The line in PostgreSQL: what one decision of a tenant reads and writes. Every function runs in the caller's
+transaction, after `lock`. The SQL, with its reasons, is in `queries/line.sql`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from psycopg2.extensions import cursor
+
+from db.postgres import Statements
+
+LINE = Statements("line")
+
+
+class NewVisit(NamedTuple):
+    """A visit to be written. `reason` set: it opened and closed inside one batch."""
+
+    room: str
+    arrived_us: int
+    class_: str = ""
+    source: str = ""
+    learned: bool = False
+    base: int | None = None
+    base_proved: bool = False
+    look: bool = False
+    suspect: str | None = None
+    service: int | None = None
+    reason: str | None = None
+
+
+class Seat(NamedTuple):
+    """One reservation to be made."""
+
+    visit: int
+    agent: str
+    load_before: int
+    limit: int
+
+
+def lock(cur: cursor, tenant: str) -> Any:
+    """The tenant's row, locked until the transaction ends; None where there is no such tenant."""
+    return LINE.one(cur, "lock", tenant=tenant)
+
+
+def recall(cur: cursor, tenant: str, rooms: Sequence[str], lag_s: float) -> list[Any]:
+    return LINE.all(cur, "recall", tenant=tenant, rooms=list(rooms), lag_s=lag_s)
+
+
+def remember(cur: cursor, tenant: str, rooms: Sequence[tuple[str, int | None, bool | None]]) -> None:
+    """Write what is known of rooms: (room, highest closed service, whether the last close named one)."""
+    ordered = sorted(rooms)
+    LINE.run(
+        cur,
+        "remember",
+        tenant=tenant,
+        rooms=[room for room, _, _ in ordered],
+        services=[service for _, service, _ in ordered],
+        withs=[named for _, _, named in ordered],
+    )
+
+
+def close(cur: cursor, tenant: str, visits: Sequence[tuple[int, int | None, str]]) -> list[Any]:
+    """Close visits: (visit, service, reason). Gives (id, room, last_agent) of those that were open."""
+    return LINE.all(
+        cur,
+        "close",
+        tenant=tenant,
+        visits=[visit for visit, _, _ in visits],
+        services=[service for _, service, _ in visits],
+        reasons=[reason for _, _, reason in visits],
+    )
+
+
+def open_visits(cur: cursor, tenant: str, new: Sequence[NewVisit], learned_wait_s: float = 0.0) -> list[Any]:
+    """Gives (id, room, state), in the order given."""
+    return LINE.all(
+        cur,
+        "open",
+        tenant=tenant,
+        rooms=[n.room for n in new],
+        classes=[n.class_ for n in new],
+        sources=[n.source for n in new],
+        learned=[n.learned for n in new],
+        learned_wait_s=learned_wait_s,
+        arrived=[n.arrived_us for n in new],
+        bases=[n.base for n in new],
+        proved=[n.base_proved for n in new],
+        looks=[n.look for n in new],
+        suspects=[n.suspect for n in new],
+        services=[n.service for n in new],
+        reasons=[n.reason for n in new],
+    )
+
+
+def refuse(cur: cursor, tenant: str, entry: str, reason: str) -> None:
+    LINE.run(cur, "refuse", tenant=tenant, entry=entry, reason=reason)
+
+
+def reserve(cur: cursor, tenant: str, seats: Sequence[Seat], owner: int, lease_s: float) -> dict[int, int]:
+    """Take the seats. Gives visit → attempt of those that were waiting. The seat guard raises CheckViolation."""
+    rows = LINE.all(
+        cur,
+        "reserve",
+        tenant=tenant,
+        owner=owner,
+        lease_s=lease_s,
+        visits=[seat.visit for seat in seats],
+        agents=[seat.agent for seat in seats],
+        limits=[seat.limit for seat in seats],
+    )
+    return {row.id: row.attempt for row in rows}
+
+
+def record(
+    cur: cursor,
+    tenant: str,
+    policy: str,
+    candidates: Sequence[Mapping[str, Any]],
+    passed_over: Mapping[str, str],
+    seats: Sequence[Seat],
+) -> None:
+    """Why these seats: the candidates at the start of the round, then the picks in order."""
+    row = LINE.one(
+        cur,
+        "record_round",
+        tenant=tenant,
+        policy=policy,
+        candidates=json.dumps(list(candidates)),
+        passed_over=json.dumps(dict(passed_over)),
+    )
+    agents = [seat.agent for seat in seats]
+    LINE.run(
+        cur,
+        "record_decisions",
+        tenant=tenant,
+        round=row.id,
+        visits=[seat.visit for seat in seats],
+        agents=agents,
+        loads=[seat.load_before for seat in seats],
+        limits=[seat.limit for seat in seats],
+    )
+    LINE.run(cur, "mark_served", tenant=tenant, agents=agents)
+
+
+def seats_of(cur: cursor, tenant: str, agents: Sequence[str]) -> dict[str, int]:
+    """Open seats of these agents, as the ledger counts them."""
+    if not agents:
+        return {}
+    return {row.id: row.open_seats for row in LINE.all(cur, "seats_of", tenant=tenant, agents=list(agents))}

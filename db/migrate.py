@@ -1,0 +1,99 @@
+"""Brings a database to this version: `python -m db.migrate`. Forward only, each file once, checksums kept.
+
+The first thing that runs on a deployment (the Procfile's `release`). Two at once wait for one another.
+"""
+
+import hashlib
+import logging
+import sys
+from pathlib import Path
+
+import psycopg2
+from psycopg2.extensions import connection, cursor
+
+import logs
+import settings
+from db import postgres
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+LOCK = 7_461_920  # any number, the same for all versions: held while migrating
+STATEMENT_MS = 600_000
+
+log = logging.getLogger("db.migrate")
+
+
+class MigrationError(Exception):
+    """The database and the migration files don't fit; the text says how."""
+
+
+def migrate(url: str) -> list[str]:
+    """Run what is missing, all in one transaction; the names of what was run. Raises `MigrationError`, `LedgerDown`."""
+    conn = postgres.connect(url, "migrate", statement_ms=STATEMENT_MS)
+    try:
+        with conn, conn.cursor() as cur:
+            cur.execute("SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+            return _run_missing(cur)
+    except psycopg2.Error as error:
+        raise MigrationError(f"the database refused the migration: {postgres.why(error)}") from error
+    finally:
+        conn.close()
+
+
+def is_current(conn: connection) -> bool:
+    """Whether the database has every migration that this version knows."""
+    with conn, conn.cursor() as cur:
+        cur.execute("SELECT to_regclass('migrations') IS NOT NULL")
+        row = cur.fetchone()
+        return bool(row and row[0]) and set(_applied(cur)) >= {path.name for path in _files()}
+
+
+def _run_missing(cur: cursor) -> list[str]:
+    cur.execute(
+        "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, checksum text NOT NULL,"
+        " at timestamptz NOT NULL DEFAULT clock_timestamp())"
+    )
+    applied = _applied(cur)
+    _refuse_unknown(applied)
+    return [path.name for path in _files() if _run(cur, path, applied)]
+
+
+def _run(cur: cursor, path: Path, applied: dict[str, str]) -> bool:
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    if path.name in applied:
+        if applied[path.name] != checksum:
+            raise MigrationError(f"{path.name} was changed after it had run here; add a new migration instead")
+        return False
+    cur.execute(path.read_text())
+    cur.execute("INSERT INTO migrations (name, checksum) VALUES (%s, %s)", (path.name, checksum))
+    return True
+
+
+def _refuse_unknown(applied: dict[str, str]) -> None:
+    unknown = sorted(set(applied) - {path.name for path in _files()})
+    if unknown:
+        raise MigrationError(f"the database is newer than this version of Giliran (it has {unknown[-1]})")
+
+
+def _applied(cur: cursor) -> dict[str, str]:
+    cur.execute("SELECT name, checksum FROM migrations")
+    return dict(cur.fetchall())
+
+
+def _files() -> list[Path]:
+    return sorted(MIGRATIONS.glob("*.sql"))
+
+
+def main() -> int:
+    try:
+        config = settings.load()
+        logs.setup(config.log_level)
+        for name in migrate(settings.database_url(config)):
+            log.info(logs.line("migrated", file=name))
+    except (settings.SettingsError, MigrationError, postgres.LedgerDown) as error:
+        print(f"migrate: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+-- What the admin tool asks, and the little that it writes. Reading runs in one REPEATABLE READ transaction, so that a
+-- table's rows belong together. Times that never were are NULL here, not '-infinity'.
+
+-- name: now
+SELECT clock_timestamp() AS at
+
+-- name: tenant_ids
+SELECT id FROM tenants ORDER BY id
+
+-- name: tenants
+SELECT t.id, t.base_url, t.webhook_digest <> '' AS own_webhook_secret, t.created_at, t.desk_trouble, t.desk_failures,
+       CASE WHEN t.paused_until > clock_timestamp() THEN t.paused_until END AS paused_until,
+       (SELECT count(*) FROM agents a WHERE a.tenant = t.id) AS agents,
+       (SELECT count(*) FROM agents a WHERE a.tenant = t.id AND a.available) AS online,
+       (SELECT count(*) FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting') AS waiting,
+       (SELECT count(*) FROM visits v WHERE v.tenant = t.id AND v.state IN ('reserved', 'held')) AS seated
+  FROM tenants t ORDER BY t.id
+
+-- name: put_tenant
+-- An unset webhook digest (NULL) keeps the one that is there.
+INSERT INTO tenants (id, base_url, secret_key, webhook_digest)
+VALUES (%(tenant)s, %(base_url)s, %(secret_key)s, coalesce(%(digest)s, ''))
+    ON CONFLICT (id) DO UPDATE
+   SET base_url = EXCLUDED.base_url, secret_key = EXCLUDED.secret_key,
+       webhook_digest = coalesce(%(digest)s, tenants.webhook_digest),
+       desk_failures = 0, desk_trouble = NULL, paused_until = '-infinity'
+RETURNING xmax = 0 AS added
+
+-- name: lock_tenant
+-- Decisions of the tenant wait meanwhile; the lock order is tenants -> agents -> visits.
+SELECT id FROM tenants WHERE id = %(tenant)s FOR NO KEY UPDATE
+
+-- name: remove_decisions
+DELETE FROM decisions WHERE round IN (SELECT id FROM rounds WHERE tenant = %(tenant)s)
+
+-- name: remove_visits
+DELETE FROM visits WHERE tenant = %(tenant)s
+
+-- name: remove_refused
+DELETE FROM refused WHERE tenant = %(tenant)s
+
+-- name: remove_tenant
+DELETE FROM tenants WHERE id = %(tenant)s
+
+-- name: workers
+-- Living worker processes of this database: each holds the advisory lock of its number.
+SELECT count(DISTINCT objid) AS alive FROM pg_locks
+ WHERE locktype = 'advisory' AND classid = %(lock_class)s AND granted
+   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+
+-- name: agents
+SELECT a.tenant, a.id, a.name, a.available AS online, a.open_seats, a.foreign_est, a.desk_count, a.seen_at,
+       nullif(a.last_assigned_at, '-infinity') AS last_assigned_at, coalesce(s.reserved, 0) AS reserved,
+       coalesce(s.parked, 0) AS parked, coalesce(s.held, 0) AS held
+  FROM agents a
+  LEFT JOIN (SELECT agent, count(*) FILTER (WHERE state = 'reserved') AS reserved,
+                    count(*) FILTER (WHERE state = 'reserved' AND parked) AS parked,
+                    count(*) FILTER (WHERE state = 'held') AS held
+               FROM visits WHERE tenant = %(tenant)s AND state IN ('reserved', 'held') GROUP BY agent) s ON s.agent = a.id
+ WHERE a.tenant = %(tenant)s ORDER BY a.available DESC, a.id
+
+-- name: agent
+SELECT id FROM agents WHERE tenant = %(tenant)s AND id = %(agent)s
+
+-- name: epoch
+-- The life of Redis that the ledger has read in.
+SELECT inbox_epoch AS epoch FROM tenants WHERE id = %(tenant)s
+
+-- name: copies
+SELECT scope, value, invalid FROM limits WHERE tenant = %(tenant)s
+
+-- name: forget_copies
+-- The admin takes a key away while Redis may just have lost it: nobody shall restore it.
+DELETE FROM limits WHERE scope = %(scope)s AND (%(tenant)s::text IS NULL OR tenant = %(tenant)s)
+
+-- name: waiting
+SELECT * FROM (
+    SELECT v.id, v.room, v.class AS class_, v.learned, v.priority, v.arrived_us, v.aside, v.retry_at, v.look_at,
+           v.suspect, v.refusals,
+           row_number() OVER (ORDER BY v.priority DESC, v.arrived_us, v.id) AS position,
+           count(*) FILTER (WHERE v.aside IS NULL AND v.look_at IS NULL AND v.retry_at IS NULL)
+               OVER (PARTITION BY v.class ORDER BY v.priority DESC, v.arrived_us, v.id
+                     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS ahead_in_class,
+           count(*) OVER () AS of
+      FROM visits v WHERE v.tenant = %(tenant)s AND v.state = 'waiting') w
+ WHERE %(room)s::text IS NULL OR w.room = %(room)s
+ ORDER BY w.position LIMIT %(most)s
+
+-- name: classes
+-- Rosters of the classes given: when they were read, and who is online for each.
+SELECT c.class AS class_, nullif(r.read_at, '-infinity') AS read_at, nullif(r.due_at, '-infinity') AS due_at,
+       r.suggested,
+       ARRAY(SELECT e.agent FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
+              WHERE e.tenant = %(tenant)s AND e.class = c.class AND a.available ORDER BY e.agent) AS online,
+       ARRAY(SELECT e.agent FROM eligible e
+              WHERE e.tenant = %(tenant)s AND e.class = c.class ORDER BY e.agent) AS named
+  FROM unnest(%(classes)s::text[]) AS c(class)
+  LEFT JOIN rosters r ON r.tenant = %(tenant)s AND r.class = c.class
+
+-- name: drifts
+SELECT kind, healed, last_at FROM drifts WHERE tenant = %(tenant)s ORDER BY kind
+
+-- name: room_tenants
+-- Asked tenant by tenant, so that the indexes serve.
+SELECT t.id AS tenant FROM tenants t
+ WHERE EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.room = %(room)s AND v.state <> 'closed')
+    OR EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.room = %(room)s AND v.state = 'closed')
+    OR EXISTS (SELECT FROM rooms r WHERE r.tenant = t.id AND r.id = %(room)s)
+ ORDER BY t.id
+
+-- name: remembered
+SELECT closed_service, closed_with_service FROM rooms WHERE tenant = %(tenant)s AND id = %(room)s
+
+-- name: visits
+-- Open and closed ones apart, so that the partial indexes serve.
+SELECT id, class AS class_, source, learned, priority, arrived_us, state, agent, last_agent, seat_limit, attempt,
+       lease_until, parked, unclear_at, refusals, retry_at, aside, look_at, suspect, unconfirmed, service_id, reason,
+       opened_at, reserved_at, settled_at, closed_at, count(*) OVER () AS of
+  FROM (SELECT * FROM visits WHERE tenant = %(tenant)s AND room = %(room)s AND state <> 'closed'
+        UNION ALL
+        SELECT * FROM visits WHERE tenant = %(tenant)s AND room = %(room)s AND state = 'closed') v
+ ORDER BY id DESC LIMIT %(most)s
+
+-- name: decisions
+-- `earlier`: to whom this round had given seats before this one, in order.
+SELECT d.id, d.visit, d.agent, d.load_before, d.seat_limit, r.at, r.policy, r.candidates,
+       ARRAY(SELECT e.agent FROM decisions e WHERE e.round = d.round AND e.id < d.id ORDER BY e.id) AS earlier
+  FROM decisions d JOIN rounds r ON r.id = d.round
+ WHERE d.visit = ANY(%(visits)s::bigint[]) ORDER BY d.id
+
+-- name: events
+SELECT visit, at, what, detail FROM events WHERE visit = ANY(%(visits)s::bigint[]) ORDER BY id
+
+-- name: open_visit
+SELECT id, room, state, agent, aside, retry_at, look_at, refusals FROM visits
+ WHERE tenant = %(tenant)s AND room = %(room)s AND state <> 'closed' FOR NO KEY UPDATE
+
+-- name: try_again
+-- The desk is asked first whether the room is still open; then it stands in the line with its old place.
+UPDATE visits SET aside = NULL, retry_at = NULL, refusals = 0, look_at = clock_timestamp(), looks = 0, suspect = NULL
+ WHERE id = %(visit)s AND state = 'waiting'
+
+-- name: note
+INSERT INTO events (visit, what, detail) VALUES (%(visit)s, %(what)s, %(detail)s)
+
+-- name: ask_sweep
+UPDATE tenants SET swept_at = '-infinity' WHERE id = %(tenant)s RETURNING rev
+
+-- name: sweep_state
+SELECT swept_at > '-infinity' AS claimed, rev, desk_trouble,
+       CASE WHEN paused_until > clock_timestamp() THEN paused_until END AS paused_until, clock_timestamp() AS at,
+       (SELECT count(*) FROM visits v WHERE v.tenant = t.id AND v.look_at IS NOT NULL AND v.state <> 'closed') AS looks
+  FROM tenants t WHERE t.id = %(tenant)s
+
+-- name: counts
+SELECT t.desk_failures, t.desk_trouble,
+       CASE WHEN t.paused_until > clock_timestamp() THEN t.paused_until END AS paused_until,
+       count(v.id) FILTER (WHERE v.state = 'waiting') AS waiting,
+       count(v.id) FILTER (WHERE v.state = 'waiting' AND v.aside IS NOT NULL) AS aside,
+       count(v.id) FILTER (WHERE v.state = 'reserved') AS reserved,
+       count(v.id) FILTER (WHERE v.state = 'held') AS held,
+       min(v.arrived_us) FILTER (WHERE v.state = 'waiting') AS oldest_us
+  FROM tenants t LEFT JOIN visits v ON v.tenant = t.id AND v.state <> 'closed'
+ WHERE t.id = %(tenant)s GROUP BY t.id
+
+-- name: names
+SELECT id, name FROM agents WHERE tenant = %(tenant)s

@@ -1,0 +1,336 @@
+-- The ledger: what desk callers report about seats, looks and rosters, and what the sweep and the admin ask.
+
+-- name: live
+-- Says that this worker lives, for as long as its session does. Taken again by the next look where an old session of
+-- it still had the lock.
+SELECT pg_try_advisory_lock(%(lock_class)s, %(owner)s)
+ WHERE NOT EXISTS (SELECT FROM pg_locks
+                    WHERE locktype = 'advisory' AND classid = %(lock_class)s AND objid = %(owner)s AND granted
+                      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                      AND pid = pg_backend_pid())
+
+-- name: claim_seats
+-- Reservations whose caller is gone, or whose next try is due. Finished by whoever claims them, never undone: the pair
+-- stays. An owner whose advisory lock is free is a dead process; a living one is left alone until its lease ends.
+WITH live AS (
+    SELECT objid::integer AS id FROM pg_locks
+     WHERE locktype = 'advisory' AND classid = %(lock_class)s AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())),
+due AS (
+    SELECT id, CASE WHEN parked THEN unclear_at ELSE coalesce(unclear_at, clock_timestamp()) END AS unclear_at
+      FROM visits
+     WHERE tenant = %(tenant)s AND state = 'reserved'
+       AND (lease_until < clock_timestamp() OR (NOT parked AND owner NOT IN (SELECT id FROM live)))
+     ORDER BY id LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+UPDATE visits v
+   SET attempt = v.attempt + 1, owner = %(owner)s, parked = false, unclear_at = due.unclear_at,
+       lease_until = clock_timestamp() + %(lease_s)s * interval '1 second'
+  FROM due WHERE v.id = due.id
+RETURNING v.id, v.room, v.agent, v.attempt, v.tries,
+          extract(epoch FROM clock_timestamp() - v.unclear_at)::float8 AS unclear_s
+
+-- name: claim_looks
+-- Visits about which the desk has to be asked now; a lease keeps others away meanwhile.
+UPDATE visits v SET look_at = clock_timestamp() + %(lease_s)s * interval '1 second'
+ WHERE v.id IN (SELECT id FROM visits WHERE tenant = %(tenant)s AND look_at <= clock_timestamp() AND state <> 'closed'
+                 ORDER BY look_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+RETURNING v.id, v.attempt, v.room, v.state, v.agent, v.suspect, v.looks,
+          extract(epoch FROM clock_timestamp() - coalesce(v.settled_at, v.reserved_at, v.opened_at))::float8 AS age_s
+
+-- name: hold
+UPDATE visits v
+   SET state = 'held', agent = h.agent, last_agent = h.agent, first_comment_id = h.first_comment_id,
+       unconfirmed = h.unconfirmed, settled_at = clock_timestamp(), looked_at = clock_timestamp(),
+       lease_until = NULL, unclear_at = NULL, tries = 0, refusals = 0, aside = NULL
+  FROM unnest(%(visits)s::bigint[], %(attempts)s::integer[], %(agents)s::text[], %(firsts)s::text[],
+              %(unconfirmed)s::boolean[]) AS h(visit, attempt, agent, first_comment_id, unconfirmed)
+ WHERE v.id = h.visit AND v.tenant = %(tenant)s AND v.state = 'reserved' AND v.attempt = h.attempt
+RETURNING v.id, v.attempt, v.room
+
+-- name: know_agents
+INSERT INTO agents (tenant, id) SELECT %(tenant)s, * FROM (SELECT DISTINCT a FROM unnest(%(agents)s::text[]) a ORDER BY a) s
+    ON CONFLICT DO NOTHING
+
+-- name: park
+-- The pair stays; the next try comes at its time.
+UPDATE visits
+   SET parked = true, lease_until = clock_timestamp() + %(wait_s)s * interval '1 second',
+       unclear_at = CASE WHEN %(unclear)s THEN coalesce(unclear_at, clock_timestamp()) END, tries = tries + %(taken)s
+ WHERE id = %(visit)s AND tenant = %(tenant)s AND state = 'reserved' AND attempt = %(attempt)s
+RETURNING id, room, agent, tries
+
+-- name: give_back
+-- Refused for good: back to the line with the old place, behind a pause, and the desk is asked whether it is open.
+UPDATE visits
+   SET state = 'waiting', agent = NULL, lease_until = NULL, unclear_at = NULL, parked = false, tries = 0,
+       refusals = refusals + 1, look_at = clock_timestamp(), suspect = NULL, looks = 0,
+       aside = CASE WHEN refusals + 1 >= %(most)s THEN %(reason)s END
+ WHERE id = %(visit)s AND tenant = %(tenant)s AND state = 'reserved' AND attempt = %(attempt)s
+RETURNING id, room, arrived_us, last_agent, refusals, aside
+
+-- name: set_wait
+-- How long a room that was refused has to wait depends on how often it was refused.
+UPDATE visits SET retry_at = clock_timestamp() + %(wait_s)s * interval '1 second' WHERE id = %(visit)s
+
+-- name: lift_asides
+-- The reason may be gone: one more try, with the desk asked first.
+UPDATE visits SET aside = NULL, retry_at = NULL, refusals = greatest(0, %(most)s - 1), look_at = clock_timestamp(),
+                  looks = 0, suspect = NULL
+ WHERE tenant = %(tenant)s AND state = 'waiting' AND aside IS NOT NULL AND retry_at <= clock_timestamp()
+
+-- name: same_visit
+-- The visit that a look was about, if nothing happened to it meanwhile that the look does not know.
+SELECT v.id, v.room, v.arrived_us, v.again_us, v.class AS class_, v.source, v.last_agent, r.closed_service,
+       coalesce(r.closed_service > coalesce(v.base, -1), false) AS service_closed
+  FROM visits v LEFT JOIN rooms r ON r.tenant = v.tenant AND r.id = v.room
+ WHERE v.id = %(visit)s AND v.tenant = %(tenant)s AND v.state = %(state)s AND v.attempt = %(attempt)s
+   AND v.suspect IS NOT DISTINCT FROM %(suspect)s
+   FOR NO KEY UPDATE OF v
+
+-- name: end_visit
+UPDATE visits SET state = 'closed', agent = NULL, reason = %(reason)s, closed_at = clock_timestamp(), look_at = NULL,
+                  retry_at = NULL, aside = NULL, parked = false, service_id = %(service)s
+ WHERE id = %(visit)s AND state <> 'closed'
+
+-- name: end_reserved
+SELECT v.id FROM visits v
+ WHERE v.id = %(visit)s AND v.tenant = %(tenant)s AND v.state = 'reserved' AND v.attempt = %(attempt)s
+   FOR NO KEY UPDATE
+
+-- name: remember_close
+INSERT INTO rooms (tenant, id, closed_with_service) VALUES (%(tenant)s, %(room)s, %(with_service)s)
+    ON CONFLICT (tenant, id) DO UPDATE SET closed_with_service = EXCLUDED.closed_with_service
+
+-- name: look_anew
+-- What was seen is about a state that is gone: ask again now, instead of when the lease ends.
+UPDATE visits SET look_at = clock_timestamp()
+ WHERE id = %(visit)s AND tenant = %(tenant)s AND state <> 'closed' AND look_at > clock_timestamp()
+
+-- name: seen_fine
+UPDATE visits SET look_at = NULL, suspect = NULL, again_us = NULL, looks = 0, looked_at = clock_timestamp(),
+                  unconfirmed = unconfirmed AND NOT %(confirmed)s
+ WHERE id = %(visit)s
+
+-- name: look_again
+UPDATE visits SET look_at = clock_timestamp() + %(wait_s)s * interval '1 second', suspect = %(suspect)s,
+                  looks = looks + %(count)s, looked_at = clock_timestamp()
+ WHERE id = %(visit)s
+
+-- name: set_aside
+UPDATE visits SET aside = %(reason)s, retry_at = clock_timestamp() + %(wait_s)s * interval '1 second', look_at = NULL,
+                  suspect = NULL, looks = 0
+ WHERE id = %(visit)s AND state = 'waiting'
+
+-- name: adopt
+-- The desk says that this agent has the room: a fact, above the limit or not, so the guard does not ask.
+UPDATE visits SET state = 'held', agent = %(agent)s, last_agent = %(agent)s, settled_at = clock_timestamp(),
+                  look_at = NULL, suspect = NULL, again_us = NULL, looks = 0, looked_at = clock_timestamp(), lease_until = NULL,
+                  unclear_at = NULL, parked = false, aside = NULL, retry_at = NULL, unconfirmed = false,
+                  reserved_at = coalesce(reserved_at, clock_timestamp()), attempt = attempt + 1
+ WHERE id = %(visit)s
+
+-- name: release
+-- Nobody is in the room any more: it waits again, at its old place.
+UPDATE visits SET state = 'waiting', agent = NULL, look_at = NULL, suspect = NULL, again_us = NULL, looks = 0,
+                  first_comment_id = NULL, settled_at = NULL
+ WHERE id = %(visit)s AND state = 'held'
+
+-- name: event
+INSERT INTO events (visit, what, detail) VALUES (%(visit)s, %(what)s, %(detail)s)
+
+-- name: count_drift
+INSERT INTO drifts (tenant, kind, healed) VALUES (%(tenant)s, %(kind)s, %(n)s)
+    ON CONFLICT (tenant, kind) DO UPDATE SET healed = drifts.healed + EXCLUDED.healed, last_at = clock_timestamp()
+
+-- name: desk_works
+-- The failures that it ends, if there were any.
+UPDATE tenants t SET desk_failures = 0, desk_trouble = NULL, paused_until = '-infinity'
+  FROM (SELECT id, desk_failures FROM tenants WHERE id = %(tenant)s) was
+ WHERE t.id = was.id AND (was.desk_failures > 0 OR t.desk_trouble IS NOT NULL)
+RETURNING was.desk_failures AS failures, t.id
+
+-- name: desk_fails
+UPDATE tenants SET desk_failures = desk_failures + %(failures)s, desk_trouble = %(trouble)s
+ WHERE id = %(tenant)s RETURNING desk_failures
+
+-- name: desk_pauses
+UPDATE tenants SET paused_until = greatest(paused_until, clock_timestamp() + %(wait_s)s * interval '1 second')
+ WHERE id = %(tenant)s
+
+-- name: unpark
+-- The desk answers again: what was parked meanwhile is tried now.
+UPDATE visits SET lease_until = clock_timestamp()
+ WHERE tenant = %(tenant)s AND state = 'reserved' AND parked AND unclear_at IS NULL
+
+-- name: stays
+-- Our seats that the desk's count may speak of.
+SELECT last_agent AS agent, extract(epoch FROM reserved_at)::float8 AS reserved_s,
+       extract(epoch FROM settled_at)::float8 AS settled_s, extract(epoch FROM closed_at)::float8 AS ended_s
+  FROM visits
+ WHERE tenant = %(tenant)s AND last_agent IS NOT NULL AND reserved_at IS NOT NULL
+   AND (state IN ('reserved', 'held') OR (state = 'closed' AND closed_at >= to_timestamp(%(since_s)s)))
+
+-- name: now
+SELECT extract(epoch FROM clock_timestamp())::float8 AS now_s
+
+-- name: lock_agents
+SELECT id, foreign_lows FROM agents WHERE tenant = %(tenant)s AND id = ANY(%(agents)s::text[]) ORDER BY id FOR NO KEY UPDATE
+
+-- name: put_agents
+INSERT INTO agents (tenant, id, name, available, desk_count, foreign_est, foreign_lows, seen_at)
+SELECT %(tenant)s, r.id, r.name, r.available, r.count, r.foreign_est, r.lows::jsonb, clock_timestamp()
+  FROM unnest(%(ids)s::text[], %(names)s::text[], %(available)s::boolean[], %(counts)s::integer[],
+              %(foreigns)s::integer[], %(lows)s::text[]) AS r(id, name, available, count, foreign_est, lows)
+ ORDER BY r.id
+    ON CONFLICT (tenant, id) DO UPDATE
+   SET name = EXCLUDED.name, available = EXCLUDED.available, desk_count = EXCLUDED.desk_count,
+       foreign_est = EXCLUDED.foreign_est, foreign_lows = EXCLUDED.foreign_lows, seen_at = EXCLUDED.seen_at
+
+-- name: put_roster
+INSERT INTO rosters (tenant, class, read_at, due_at, claimed_until)
+VALUES (%(tenant)s, %(class)s, clock_timestamp() - %(took_s)s * interval '1 second',
+        clock_timestamp() + %(again_s)s * interval '1 second', '-infinity')
+    ON CONFLICT (tenant, class) DO UPDATE
+   SET read_at = EXCLUDED.read_at, due_at = EXCLUDED.due_at, claimed_until = '-infinity'
+
+-- name: drop_eligible
+DELETE FROM eligible WHERE tenant = %(tenant)s AND class = %(class)s AND agent <> ALL(%(agents)s::text[]) RETURNING agent
+
+-- name: put_eligible
+INSERT INTO eligible (tenant, class, agent) SELECT %(tenant)s, %(class)s, a FROM unnest(%(agents)s::text[]) a ORDER BY a
+    ON CONFLICT DO NOTHING
+
+-- name: nobody_names
+-- Agents whom no class names any more are not online for anybody.
+UPDATE agents a SET available = false
+ WHERE a.tenant = %(tenant)s AND a.id = ANY(%(agents)s::text[]) AND a.available
+   AND NOT EXISTS (SELECT FROM eligible e WHERE e.tenant = a.tenant AND e.agent = a.id)
+
+-- name: roster_failed
+UPDATE rosters SET claimed_until = '-infinity', due_at = clock_timestamp() + %(wait_s)s * interval '1 second',
+                   ask_after = clock_timestamp() + %(wait_s)s * interval '1 second'
+ WHERE tenant = %(tenant)s AND class = %(class)s
+
+-- name: doubt_room
+-- A waiting room that the desk refuses to speak of: out of the way while the desk is asked, aside in the end.
+UPDATE visits SET refusals = refusals + 1, look_at = clock_timestamp(), suspect = NULL, looks = 0,
+       aside = CASE WHEN refusals + 1 >= %(most)s THEN %(reason)s END,
+       retry_at = CASE WHEN refusals + 1 >= %(most)s THEN clock_timestamp() + %(wait_s)s * interval '1 second' END
+ WHERE tenant = %(tenant)s AND room = %(room)s AND state = 'waiting' AND look_at IS NULL AND aside IS NULL
+RETURNING id, aside
+
+-- name: put_suggestion
+UPDATE rosters SET suggested = %(agent)s, claimed_until = '-infinity',
+       ask_after = clock_timestamp() + %(wait_s)s * interval '1 second'
+ WHERE tenant = %(tenant)s AND class = %(class)s
+
+-- name: known_rooms
+-- Rooms of the desk's unserved list that are ours already, or closed or settled too recently to be believed.
+SELECT DISTINCT room FROM visits
+ WHERE tenant = %(tenant)s AND room = ANY(%(rooms)s::text[])
+   AND (state <> 'closed' OR closed_at > clock_timestamp() - %(lag_s)s * interval '1 second')
+
+-- name: claim_sweep
+UPDATE tenants SET swept_at = clock_timestamp()
+ WHERE swept_at < clock_timestamp() - %(idle_s)s * interval '1 second' AND paused_until <= clock_timestamp()
+RETURNING id
+
+-- name: ask_looks
+-- Held rooms whose resolve or reassignment may have been missed: first those of agents with fewer chats at the desk
+-- than with us, then those not looked at for longest.
+UPDATE visits SET look_at = clock_timestamp()
+ WHERE id IN (SELECT v.id FROM visits v JOIN agents a ON a.tenant = v.tenant AND a.id = v.agent
+               WHERE v.tenant = %(tenant)s AND v.state = 'held' AND v.look_at IS NULL
+                 AND v.settled_at < clock_timestamp() - %(lag_s)s * interval '1 second'
+                 AND v.looked_at < clock_timestamp() - %(lag_s)s * interval '1 second'
+               ORDER BY coalesce(a.desk_count < a.open_seats, false) DESC, v.looked_at LIMIT %(most)s
+                 FOR NO KEY UPDATE OF v SKIP LOCKED)  -- written outside the tenant's lock: waits for nobody
+
+-- name: due
+-- Tenants with work that no webhook will ask for: leases, looks, pauses that are over, rosters to be read again.
+WITH live AS (
+    SELECT objid::integer AS id FROM pg_locks
+     WHERE locktype = 'advisory' AND classid = %(lock_class)s AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())),
+pairs AS (
+    SELECT DISTINCT tenant FROM visits
+     WHERE state = 'reserved' AND (lease_until < clock_timestamp() OR (NOT parked AND owner NOT IN (SELECT id FROM live)))),
+looks AS (
+    SELECT DISTINCT tenant FROM visits WHERE look_at <= clock_timestamp() AND state <> 'closed')
+SELECT t.id, (t.paused_until <= clock_timestamp() AND (
+       t.id IN (SELECT tenant FROM pairs) OR t.id IN (SELECT tenant FROM looks)
+    OR EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting' AND v.retry_at <= clock_timestamp())
+    OR EXISTS (SELECT FROM rosters r WHERE r.tenant = t.id
+                  AND (r.claimed_until < clock_timestamp() OR r.claimed_by NOT IN (SELECT id FROM live))
+                  AND (r.due_at <= clock_timestamp() OR (%(upstream)s AND r.ask_after <= clock_timestamp()))
+                  AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.class = r.class AND v.state = 'waiting'
+                                 AND v.aside IS NULL AND v.look_at IS NULL AND v.retry_at IS NULL))
+    OR (t.desk_failures > 0 AND EXISTS (SELECT FROM agents a
+                                         WHERE a.tenant = t.id AND a.available AND a.load < a.max_load)
+                            AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting'
+                                           AND v.aside IS NULL AND v.look_at IS NULL)))) AS due
+  FROM tenants t ORDER BY t.id
+
+-- name: tenants
+SELECT id, base_url, secret_key, webhook_digest FROM tenants ORDER BY id
+
+-- name: all_agents
+SELECT tenant, id FROM agents ORDER BY tenant, id
+
+-- name: next_worker
+SELECT nextval('worker_ids')::integer AS id
+
+-- name: put_tenant
+INSERT INTO tenants (id, base_url, secret_key) VALUES (%(tenant)s, %(base_url)s, %(secret_key)s)
+    ON CONFLICT (id) DO UPDATE SET base_url = EXCLUDED.base_url, secret_key = EXCLUDED.secret_key
+ WHERE (tenants.base_url, tenants.secret_key) <> (EXCLUDED.base_url, EXCLUDED.secret_key)
+
+-- name: snapshot
+SELECT rev FROM tenants WHERE id = %(tenant)s FOR NO KEY UPDATE
+
+-- name: cached_rooms
+SELECT room, state, arrived_us FROM visits WHERE tenant = %(tenant)s AND state <> 'closed'
+
+-- name: cached_seats
+SELECT id, open_seats FROM agents WHERE tenant = %(tenant)s AND (available OR open_seats > 0)
+
+-- name: figures
+SELECT t.id AS tenant, t.desk_trouble, t.paused_until > clock_timestamp() AS paused,
+       count(v.id) FILTER (WHERE v.state = 'waiting' AND v.aside IS NULL) AS waiting,
+       count(v.id) FILTER (WHERE v.aside IS NOT NULL) AS aside,
+       count(v.id) FILTER (WHERE v.state = 'reserved') AS reserved,
+       count(v.id) FILTER (WHERE v.state = 'held') AS held,
+       coalesce(extract(epoch FROM clock_timestamp() - min(v.opened_at) FILTER (WHERE v.state = 'waiting')), 0)::float8
+           AS oldest_wait_s,
+       (SELECT count(*) FROM agents a WHERE a.tenant = t.id AND a.available) AS agents_online,
+       (SELECT coalesce(sum(greatest(0, a.max_load - a.load)), 0) FROM agents a WHERE a.tenant = t.id AND a.available)
+           AS seats_free
+  FROM tenants t LEFT JOIN visits v ON v.tenant = t.id AND v.state <> 'closed'
+ GROUP BY t.id ORDER BY t.id
+
+-- name: drift_figures
+SELECT tenant, kind, healed FROM drifts
+
+-- name: claim_prune
+UPDATE tenants SET pruned_at = clock_timestamp() WHERE pruned_at < clock_timestamp() - interval '1 hour' RETURNING id
+
+-- name: prune
+DELETE FROM visits WHERE id IN (
+    SELECT id FROM visits WHERE tenant = %(tenant)s AND state = 'closed'
+       AND closed_at < clock_timestamp() - %(keep_days)s * interval '1 day' ORDER BY closed_at LIMIT %(most)s)
+
+-- name: prune_again
+UPDATE tenants SET pruned_at = '-infinity' WHERE id = %(tenant)s
+
+-- name: prune_rounds
+-- Rounds and their decisions, once no visit of theirs is left.
+WITH old AS (
+    SELECT r.id FROM rounds r
+     WHERE r.tenant = %(tenant)s AND r.at < clock_timestamp() - %(keep_days)s * interval '1 day'
+       AND NOT EXISTS (SELECT FROM decisions d JOIN visits v ON v.id = d.visit WHERE d.round = r.id)
+     ORDER BY r.at LIMIT 5000),
+gone AS (DELETE FROM decisions WHERE round IN (SELECT id FROM old))
+DELETE FROM rounds WHERE id IN (SELECT id FROM old)
+
+-- name: prune_refused
+DELETE FROM refused WHERE tenant = %(tenant)s AND at < clock_timestamp() - %(keep_days)s * interval '1 day'

@@ -1,0 +1,193 @@
+-- The line: taking webhooks over, reserving seats. All of it runs under the tenant's row lock (block `lock`).
+
+-- name: lock
+-- The lock that serialises every decision of a tenant, and the cursor into the inbox.
+SELECT inbox_epoch AS epoch, inbox_seen AS seen, rev, paused_until > clock_timestamp() AS paused, desk_failures,
+       extract(epoch FROM clock_timestamp())::float8 AS now_s
+  FROM tenants WHERE id = %(tenant)s FOR NO KEY UPDATE
+
+-- name: recall
+-- What is remembered of the rooms that a batch of webhooks speaks of.
+SELECT w.room, r.closed_service, r.closed_with_service, v.id, v.state, v.arrived_us, v.base, v.base_proved,
+       v.class AS class_, v.source, v.first_comment_id, v.agent, v.suspect, v.again_us,
+       v.look_at IS NOT NULL AS look, v.aside IS NOT NULL AS aside,
+       coalesce(v.learned AND v.retry_at IS NOT NULL, false) AS learned,
+       coalesce(v.settled_at < clock_timestamp() - %(lag_s)s * interval '1 second', false) AS settled_long_ago
+  FROM unnest(%(rooms)s::text[]) AS w(room)
+  LEFT JOIN rooms r ON r.tenant = %(tenant)s AND r.id = w.room
+  LEFT JOIN visits v ON v.tenant = %(tenant)s AND v.room = w.room AND v.state <> 'closed'
+
+-- name: remember
+INSERT INTO rooms (tenant, id, closed_service, closed_with_service)
+SELECT %(tenant)s, * FROM unnest(%(rooms)s::text[], %(services)s::bigint[], %(withs)s::boolean[])
+    ON CONFLICT (tenant, id) DO UPDATE
+   SET closed_service = EXCLUDED.closed_service, closed_with_service = EXCLUDED.closed_with_service
+
+-- name: close
+UPDATE visits v
+   SET state = 'closed', agent = NULL, service_id = c.service, reason = c.reason, closed_at = clock_timestamp(),
+       look_at = NULL, retry_at = NULL, aside = NULL, parked = false
+  FROM unnest(%(visits)s::bigint[], %(services)s::bigint[], %(reasons)s::text[]) AS c(visit, service, reason)
+ WHERE v.id = c.visit AND v.tenant = %(tenant)s AND v.state <> 'closed'
+RETURNING v.id, v.room, v.last_agent
+
+-- name: open
+-- New visits in the order of their arrival; some are over already when their resolve came in the same batch. A learned
+-- one pauses first: its webhook may be under way, and brings the true place.
+INSERT INTO visits (tenant, room, class, source, learned, arrived_us, base, base_proved, state, look_at, suspect,
+                    retry_at, service_id, reason, closed_at)
+SELECT %(tenant)s, n.room, n.class, n.source, n.learned, n.arrived_us, n.base, n.base_proved,
+       CASE WHEN n.reason IS NULL THEN 'waiting' ELSE 'closed' END,
+       CASE WHEN n.look THEN clock_timestamp() END, n.suspect,
+       CASE WHEN n.learned THEN clock_timestamp() + %(learned_wait_s)s * interval '1 second' END,
+       n.service, n.reason, CASE WHEN n.reason IS NOT NULL THEN clock_timestamp() END
+  FROM unnest(%(rooms)s::text[], %(classes)s::text[], %(sources)s::text[], %(learned)s::boolean[],
+              %(arrived)s::bigint[], %(bases)s::bigint[], %(proved)s::boolean[], %(looks)s::boolean[],
+              %(suspects)s::text[], %(services)s::bigint[], %(reasons)s::text[])
+       WITH ORDINALITY AS n(room, class, source, learned, arrived_us, base, base_proved, look, suspect,
+                            service, reason, ord)
+ ORDER BY n.ord
+RETURNING id, room, state
+
+-- name: revise
+-- Visits of which a webhook told something new: proof of their base, a question to the desk, or a sign of life of a
+-- room that was set aside.
+UPDATE visits v
+   SET base = r.base, base_proved = r.proved, suspect = r.suspect, again_us = r.again_us,
+       look_at = CASE WHEN NOT r.look THEN NULL
+                      WHEN v.look_at IS NULL OR v.suspect IS DISTINCT FROM r.suspect THEN clock_timestamp()
+                      ELSE v.look_at END,
+       aside = CASE WHEN r.aside THEN v.aside END,
+       refusals = CASE WHEN r.aside OR v.aside IS NULL THEN v.refusals ELSE 0 END,
+       retry_at = CASE WHEN (r.aside OR v.aside IS NULL) AND r.arrived_us = v.arrived_us THEN v.retry_at END,
+       learned = v.learned AND r.arrived_us = v.arrived_us, arrived_us = r.arrived_us
+  FROM unnest(%(visits)s::bigint[], %(bases)s::bigint[], %(proved)s::boolean[], %(suspects)s::text[],
+              %(again)s::bigint[], %(looks)s::boolean[], %(aside)s::boolean[], %(arrived)s::bigint[])
+       AS r(visit, base, proved, suspect, again_us, look, aside, arrived_us)
+ WHERE v.id = r.visit AND v.tenant = %(tenant)s AND v.state <> 'closed'
+
+-- name: refuse
+INSERT INTO refused (tenant, entry_id, reason) VALUES (%(tenant)s, %(entry)s, %(reason)s) ON CONFLICT DO NOTHING
+
+-- name: lift_retries
+-- Rooms whose pause is over stand in the line again, with their old place.
+UPDATE visits SET retry_at = NULL
+ WHERE tenant = %(tenant)s AND state = 'waiting' AND retry_at <= clock_timestamp() AND aside IS NULL
+
+-- name: classes
+-- The classes that have waiting rooms, the oldest room of each, and who is online for it. A skip scan of line_order.
+WITH RECURSIVE found AS (
+    (SELECT class FROM visits WHERE tenant = %(tenant)s AND state = 'waiting' ORDER BY class LIMIT 1)
+    UNION ALL
+    SELECT (SELECT v.class FROM visits v
+             WHERE v.tenant = %(tenant)s AND v.state = 'waiting' AND v.class > f.class ORDER BY v.class LIMIT 1)
+      FROM found f WHERE f.class IS NOT NULL)
+SELECT f.class AS class_, head.room, head.source,
+       extract(epoch FROM clock_timestamp() - nullif(r.read_at, '-infinity'))::float8 AS age_s,
+       coalesce(r.due_at <= clock_timestamp(), true) AS due,
+       r.suggested, coalesce(r.ask_after <= clock_timestamp(), true) AS may_ask,
+       ARRAY(SELECT e.agent FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
+              WHERE e.tenant = %(tenant)s AND e.class = f.class AND a.available) AS online
+  FROM found f
+  LEFT JOIN rosters r ON r.tenant = %(tenant)s AND r.class = f.class
+  CROSS JOIN LATERAL (SELECT v.room, v.source FROM visits v
+                       WHERE v.tenant = %(tenant)s AND v.class = f.class AND v.state = 'waiting'
+                         AND v.look_at IS NULL AND v.aside IS NULL AND v.retry_at IS NULL
+                       ORDER BY v.priority DESC, v.arrived_us, v.id LIMIT 1) head
+ WHERE f.class IS NOT NULL
+
+-- name: heads
+-- The oldest rooms of each class that may be chosen now.
+SELECT w.id AS visit, w.room, w.class AS class_, w.arrived_us, w.priority
+  FROM unnest(%(classes)s::text[]) AS c(class)
+  CROSS JOIN LATERAL (SELECT v.id, v.room, v.class, v.arrived_us, v.priority FROM visits v
+                       WHERE v.tenant = %(tenant)s AND v.class = c.class AND v.state = 'waiting'
+                         AND v.look_at IS NULL AND v.aside IS NULL AND v.retry_at IS NULL
+                       ORDER BY v.priority DESC, v.arrived_us, v.id LIMIT %(most)s) w
+
+-- name: agents
+SELECT id, open_seats, foreign_est, load, max_load, available,
+       CASE WHEN last_assigned_at = '-infinity' THEN 0
+            ELSE extract(epoch FROM last_assigned_at)::float8 END AS idle_since_s
+  FROM agents WHERE tenant = %(tenant)s ORDER BY id
+
+-- name: reserve
+-- The seat guard refuses by itself what would be one chat too many.
+UPDATE visits v
+   SET state = 'reserved', agent = p.agent, last_agent = p.agent, seat_limit = p.seat_limit, owner = %(owner)s,
+       attempt = v.attempt + 1, lease_until = clock_timestamp() + %(lease_s)s * interval '1 second',
+       parked = false, unclear_at = NULL, tries = 0, reserved_at = clock_timestamp(), settled_at = NULL
+  FROM unnest(%(visits)s::bigint[], %(agents)s::text[], %(limits)s::integer[]) AS p(visit, agent, seat_limit)
+ WHERE v.id = p.visit AND v.tenant = %(tenant)s AND v.state = 'waiting'
+RETURNING v.id, v.attempt
+
+-- name: record_round
+INSERT INTO rounds (tenant, policy, candidates, passed_over)
+VALUES (%(tenant)s, %(policy)s, %(candidates)s, %(passed_over)s) RETURNING id
+
+-- name: record_decisions
+INSERT INTO decisions (tenant, round, visit, agent, load_before, seat_limit)
+SELECT %(tenant)s, %(round)s, p.visit, p.agent, p.load_before, p.seat_limit
+  FROM unnest(%(visits)s::bigint[], %(agents)s::text[], %(loads)s::integer[], %(limits)s::integer[])
+       WITH ORDINALITY AS p(visit, agent, load_before, seat_limit, ord)
+ ORDER BY p.ord
+
+-- name: mark_served
+UPDATE agents a SET last_assigned_at = clock_timestamp() + s.ord * interval '1 microsecond'
+  FROM (SELECT agent, max(ord) AS ord FROM unnest(%(agents)s::text[]) WITH ORDINALITY AS p(agent, ord) GROUP BY agent) s
+ WHERE a.tenant = %(tenant)s AND a.id = s.agent
+
+-- name: mark_limits
+UPDATE agents a SET max_load = l.value
+  FROM unnest(%(agents)s::text[], %(values)s::integer[]) AS l(agent, value)
+ WHERE a.tenant = %(tenant)s AND a.id = l.agent
+
+-- name: use_suggestions
+UPDATE rosters SET suggested = NULL,
+       ask_after = CASE WHEN class = ANY(%(used)s::text[]) THEN '-infinity'
+                        ELSE clock_timestamp() + %(wait_s)s * interval '1 second' END
+ WHERE tenant = %(tenant)s AND class = ANY(%(classes)s::text[]) AND suggested IS NOT NULL
+
+-- name: ask_again
+-- A seat got free: what the desk suggested before says nothing any more.
+UPDATE rosters SET ask_after = '-infinity' WHERE tenant = %(tenant)s AND ask_after > clock_timestamp()
+
+-- name: move_cursor
+UPDATE tenants SET inbox_epoch = %(epoch)s, inbox_seen = %(seen)s, rev = rev + 1,
+       swept_at = CASE WHEN %(flushed)s THEN '-infinity' ELSE swept_at END
+ WHERE id = %(tenant)s
+
+-- name: bump
+UPDATE tenants SET rev = rev + 1 WHERE id = %(tenant)s
+
+-- name: seats_of
+SELECT id, open_seats FROM agents WHERE tenant = %(tenant)s AND id = ANY(%(agents)s::text[])
+
+-- name: claim_rosters
+-- One reader at a time for each class; whoever gets it back reads. A dead reader's claim is none.
+INSERT INTO rosters (tenant, class, claimed_until, claimed_by)
+SELECT %(tenant)s, c, clock_timestamp() + %(lease_s)s * interval '1 second', %(owner)s
+  FROM unnest(%(classes)s::text[]) AS c ORDER BY c
+    ON CONFLICT (tenant, class) DO UPDATE SET claimed_until = EXCLUDED.claimed_until, claimed_by = EXCLUDED.claimed_by
+ WHERE rosters.claimed_until < clock_timestamp()
+    OR rosters.claimed_by NOT IN (
+       SELECT objid::integer FROM pg_locks
+        WHERE locktype = 'advisory' AND classid = %(lock_class)s AND granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+RETURNING class AS class_
+
+-- name: hasten_rosters
+-- A seat is closed by an estimate of chats that are not ours: check the estimate sooner than the roster.
+UPDATE rosters SET due_at = read_at + %(after_s)s * interval '1 second'
+ WHERE tenant = %(tenant)s AND class = ANY(%(classes)s::text[]) AND due_at > read_at + %(after_s)s * interval '1 second'
+
+-- name: limits
+SELECT scope, value, invalid FROM limits WHERE tenant = %(tenant)s
+
+-- name: keep_limits
+INSERT INTO limits (tenant, scope, value, invalid)
+SELECT %(tenant)s, * FROM unnest(%(scopes)s::text[], %(values)s::integer[], %(invalids)s::text[])
+    ON CONFLICT (tenant, scope) DO UPDATE SET value = EXCLUDED.value, invalid = EXCLUDED.invalid
+
+-- name: forget_limits
+DELETE FROM limits WHERE tenant = %(tenant)s AND scope = ANY(%(scopes)s::text[])

@@ -1,0 +1,255 @@
+-- The database as all migrations leave it, for people to read. Nothing runs this file but a test, which compares what it
+-- makes with what the migrations make (tests/services/test_migrations.py) and names each difference. Whoever adds a
+-- migration changes this file by hand, runs `./scripts/test tests/services/test_migrations.py`, and repeats until both
+-- are the same database.
+--
+-- The ledger: tenants, agents, rooms, visits and their seats, limits, decisions. The truth that Redis may lose.
+--
+-- Lock order, everywhere: tenants -> agents (by id) -> visits (by id).
+
+-- Which migrations ran here; made by db/migrate.py itself.
+CREATE TABLE migrations (
+    name      text PRIMARY KEY,
+    checksum  text NOT NULL,
+    at        timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE tenants (
+    id              text PRIMARY KEY CHECK (id ~ '^[[:alnum:]_.@:-]{1,64}$'),
+    base_url        text NOT NULL,
+    secret_key      text NOT NULL,
+    webhook_digest  text NOT NULL DEFAULT '',          -- sha-256 of the tenant's own webhook secret, '' = none
+    inbox_epoch     text NOT NULL DEFAULT '',          -- the life of Redis that inbox_seen belongs to
+    inbox_seen      text NOT NULL DEFAULT '0-0',       -- last stream entry that is in this database
+    rev             bigint NOT NULL DEFAULT 0,         -- rises with each decision; guards the caches in Redis
+    swept_at        timestamptz NOT NULL DEFAULT '-infinity',
+    pruned_at       timestamptz NOT NULL DEFAULT '-infinity',
+    desk_failures   integer NOT NULL DEFAULT 0,        -- in a row; the circuit opens at a number of them
+    desk_trouble    text,                              -- what the desk said last, NULL = it works
+    paused_until    timestamptz NOT NULL DEFAULT '-infinity',
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 50);
+
+-- A worker holds the advisory lock of its number while it lives; see db/queries/ledger.sql, `claim_seats`.
+CREATE SEQUENCE worker_ids AS integer CYCLE;
+
+CREATE TABLE agents (
+    tenant           text NOT NULL REFERENCES tenants ON DELETE CASCADE,
+    id               text NOT NULL,
+    name             text NOT NULL DEFAULT '',
+    available        boolean NOT NULL DEFAULT false,
+    open_seats       integer NOT NULL DEFAULT 0,       -- visits reserved or held, counted by trigger count_seats
+    foreign_est      integer NOT NULL DEFAULT 0,       -- chats that are not ours, by the desk's count
+    foreign_lows     jsonb NOT NULL DEFAULT '[]',      -- [[unix s, chats]]: recent lower bounds of the same
+    load             integer GENERATED ALWAYS AS (open_seats + foreign_est) STORED,
+    max_load         integer NOT NULL DEFAULT 0,       -- the limit that the last decision used
+    desk_count       integer,                          -- what the desk said last, late by seconds
+    seen_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_assigned_at timestamptz NOT NULL DEFAULT '-infinity',
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 50);
+
+-- Which agents the desk named for a class of rooms (a channel, else a source), and when it was asked.
+CREATE TABLE rosters (
+    tenant         text NOT NULL REFERENCES tenants ON DELETE CASCADE,
+    class          text NOT NULL,
+    read_at        timestamptz NOT NULL DEFAULT '-infinity',   -- when the request of the answer in use went out
+    due_at         timestamptz NOT NULL DEFAULT '-infinity',   -- when it is to be read again while rooms wait
+    claimed_until  timestamptz NOT NULL DEFAULT '-infinity',   -- one reader at a time
+    claimed_by     integer NOT NULL DEFAULT 0,                 -- the worker that reads
+    suggested      text,                                       -- policy upstream: the desk's candidate, used once
+    ask_after      timestamptz NOT NULL DEFAULT '-infinity',
+    PRIMARY KEY (tenant, class)
+) WITH (fillfactor = 50);
+
+CREATE TABLE eligible (
+    tenant  text NOT NULL,
+    class   text NOT NULL,
+    agent   text NOT NULL,
+    PRIMARY KEY (tenant, class, agent),
+    FOREIGN KEY (tenant, agent) REFERENCES agents ON DELETE CASCADE,
+    FOREIGN KEY (tenant, class) REFERENCES rosters ON DELETE CASCADE
+);
+
+-- What is remembered of a room between its visits.
+CREATE TABLE rooms (
+    tenant               text NOT NULL REFERENCES tenants ON DELETE CASCADE,
+    id                   text NOT NULL,
+    closed_service       bigint,                      -- the highest service id known to be closed
+    closed_with_service  boolean,                     -- the last close named its service; NULL: none seen
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 80);
+
+CREATE TABLE visits (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant            text NOT NULL REFERENCES tenants ON DELETE CASCADE,
+    room              text NOT NULL,
+    class             text NOT NULL DEFAULT '',
+    source            text NOT NULL DEFAULT '',
+    learned           boolean NOT NULL DEFAULT false,  -- from the desk's unserved list, not from a webhook
+    priority          integer NOT NULL DEFAULT 0,
+    arrived_us        bigint NOT NULL,                 -- microseconds, the clock of Redis
+    base              bigint,                          -- rooms.closed_service when the visit opened
+    base_proved       boolean NOT NULL DEFAULT false,  -- the webhook itself carried it
+    state             text NOT NULL CHECK (state IN ('waiting', 'reserved', 'held', 'closed')),
+    agent             text,
+    last_agent        text,
+    seat_limit        integer,                         -- the limit that the reservation was made under
+    owner             integer NOT NULL DEFAULT 0,      -- the worker that is calling the desk
+    attempt           integer NOT NULL DEFAULT 0,
+    lease_until       timestamptz,                     -- reserved: until then the owner's business
+    parked            boolean NOT NULL DEFAULT false,  -- reserved: lease_until is the time of the next try
+    unclear_at        timestamptz,                     -- reserved: since when an assign may have been applied
+    tries             integer NOT NULL DEFAULT 0,      -- "room taken" by nobody, in a row
+    refusals          integer NOT NULL DEFAULT 0,      -- definite answers against this room, in a row
+    retry_at          timestamptz,                     -- waiting: not before
+    aside             text,                            -- waiting: set aside, and why
+    look_at           timestamptz,                     -- when to ask the desk about this visit
+    looks             integer NOT NULL DEFAULT 0,
+    suspect           text,                            -- what one witness said: resolved, waiting, moved:<agent>
+    again_us          bigint,                          -- arrival of the webhook that asked whether a held room is open
+    looked_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    unconfirmed       boolean NOT NULL DEFAULT false,  -- held without the desk ever naming the agent
+    first_comment_id  text,
+    service_id        bigint,
+    reason            text,                            -- why it closed
+    opened_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    reserved_at       timestamptz,
+    settled_at        timestamptz,
+    closed_at         timestamptz,
+    FOREIGN KEY (tenant, agent) REFERENCES agents,
+    CONSTRAINT seat_has_agent CHECK ((state IN ('reserved', 'held')) = (agent IS NOT NULL)),
+    CONSTRAINT reserved_has_limit CHECK (state <> 'reserved' OR seat_limit IS NOT NULL),
+    CONSTRAINT reserved_has_lease CHECK (state <> 'reserved' OR lease_until IS NOT NULL),
+    CONSTRAINT closed_has_reason CHECK ((state = 'closed') = (reason IS NOT NULL AND closed_at IS NOT NULL))
+) WITH (fillfactor = 70);
+
+CREATE UNIQUE INDEX one_open_visit ON visits (tenant, room) WHERE state <> 'closed';
+CREATE INDEX line_order ON visits (tenant, class, priority DESC, arrived_us, id) WHERE state = 'waiting';
+CREATE INDEX seats ON visits (tenant, agent) WHERE state IN ('reserved', 'held');
+CREATE INDEX leases ON visits (lease_until) WHERE state = 'reserved';
+CREATE INDEX looks_due ON visits (look_at) WHERE look_at IS NOT NULL;
+CREATE INDEX retries ON visits (tenant, retry_at) WHERE state = 'waiting' AND retry_at IS NOT NULL;
+CREATE INDEX closed_by_time ON visits (tenant, closed_at) WHERE state = 'closed';
+CREATE INDEX closed_by_room ON visits (tenant, room, id) WHERE state = 'closed';
+
+-- A copy of the admin's keys in Redis, so that a flush can't unlimit anybody. scope: '' global, 'tenant', 'agent:<id>'.
+CREATE TABLE limits (
+    tenant   text NOT NULL REFERENCES tenants ON DELETE CASCADE,
+    scope    text NOT NULL,
+    value    integer CHECK (value BETWEEN 0 AND 1000),
+    invalid  text,                                    -- the last unusable text, as it was logged
+    PRIMARY KEY (tenant, scope)
+);
+
+-- One look at the line that gave at least one seat: who was considered, with load and limit at its start.
+CREATE TABLE rounds (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant      text NOT NULL REFERENCES tenants ON DELETE CASCADE,
+    at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    policy      text NOT NULL,
+    candidates  jsonb NOT NULL,                       -- [{agent, load, limit, foreign}]
+    passed_over jsonb NOT NULL DEFAULT '{}'           -- class -> why its rooms had to wait
+);
+CREATE INDEX rounds_by_time ON rounds (tenant, at);
+
+-- A log, written once for each seat: without foreign keys, which would cost more than the row; pruned by its round.
+CREATE TABLE decisions (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,   -- the order of reserving
+    tenant       text NOT NULL,
+    round        bigint NOT NULL,
+    visit        bigint NOT NULL,
+    agent        text NOT NULL,
+    load_before  integer NOT NULL,
+    seat_limit   integer NOT NULL
+);
+CREATE INDEX decisions_by_visit ON decisions (visit);
+CREATE INDEX decisions_by_round ON decisions (round);
+
+-- What happened to a visit beside the plain way (refused, parked, adopted, moved, looked at).
+CREATE TABLE events (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    visit   bigint NOT NULL REFERENCES visits ON DELETE CASCADE,
+    at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    what    text NOT NULL,
+    detail  text NOT NULL DEFAULT ''
+);
+CREATE INDEX events_by_visit ON events (visit);
+
+-- Inbox entries that no visit could be made of.
+CREATE TABLE refused (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant    text NOT NULL,
+    entry_id  text NOT NULL,
+    reason    text NOT NULL,
+    at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (tenant, entry_id)
+);
+
+CREATE TABLE drifts (
+    tenant  text NOT NULL REFERENCES tenants ON DELETE CASCADE,
+    kind    text NOT NULL,
+    healed  bigint NOT NULL DEFAULT 0,
+    last_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant, kind)
+);
+
+-- The last line of defence, and the count of seats. Whatever code path writes visits, its statement ends here:
+-- agents.open_seats moves by what the statement changed, in the same transaction and under the agent's row lock, so that
+-- it always equals the count of open seats; and a step into `reserved` that leaves an agent with more chats than the
+-- limit of the reservation is refused, the whole statement with it.
+-- Only that step is guarded: a lowered limit or a chat given by hand may stand above the limit, and counts.
+CREATE TYPE seat_change AS (tenant text, agent text, seats integer, seat_limit integer);  -- seat_limit: if reserved
+
+-- The plan of the join is kept from the first, perhaps small, statement: a nested loop would be squares later.
+CREATE FUNCTION count_seats() RETURNS trigger LANGUAGE plpgsql SET enable_nestloop = off AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        PERFORM change_seats(array_agg((tenant, agent, 1, CASE WHEN state = 'reserved' THEN seat_limit END)::seat_change))
+           FROM new_rows WHERE agent IS NOT NULL;
+    ELSIF TG_OP = 'DELETE' THEN
+        PERFORM change_seats(array_agg((tenant, agent, -1, NULL)::seat_change)) FROM old_rows WHERE agent IS NOT NULL;
+    ELSE
+        PERFORM change_seats(array_agg(changed.seat)) FROM (
+            SELECT unnest(ARRAY[
+                       CASE WHEN o.agent IS NOT NULL THEN (o.tenant, o.agent, -1, NULL)::seat_change END,
+                       CASE WHEN n.agent IS NOT NULL
+                            THEN (n.tenant, n.agent, 1, CASE WHEN n.state = 'reserved' THEN n.seat_limit END)::seat_change
+                       END]) AS seat
+              FROM old_rows o JOIN new_rows n USING (id)
+             WHERE o.agent IS DISTINCT FROM n.agent OR (n.state = 'reserved' AND o.state <> 'reserved')) changed
+         WHERE (changed.seat).agent IS NOT NULL;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION change_seats(changes seat_change[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    over record;
+BEGIN
+    IF changes IS NULL THEN RETURN; END IF;
+    -- All locks first, in order, so that racing writers take turns and never wait for one another in a ring.
+    PERFORM 1 FROM agents a
+      WHERE (a.tenant, a.id) IN (SELECT c.tenant, c.agent FROM unnest(changes) c)
+      ORDER BY a.tenant, a.id FOR NO KEY UPDATE;
+    -- Checked before the count moves: a row that is written and then refused would be one update too many.
+    SELECT a.id, a.load + c.seats AS load, c.seat_limit INTO over
+      FROM (SELECT u.tenant, u.agent, sum(u.seats)::integer AS seats, min(u.seat_limit) AS seat_limit
+              FROM unnest(changes) u GROUP BY 1, 2) c
+      JOIN agents a ON a.tenant = c.tenant AND a.id = c.agent
+     WHERE a.load + c.seats > c.seat_limit LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'agent % would have % chats of %', over.id, over.load, over.seat_limit
+              USING ERRCODE = '23514', CONSTRAINT = 'seat_limit';
+    END IF;
+    UPDATE agents a SET open_seats = a.open_seats + c.seats
+      FROM (SELECT u.tenant, u.agent, sum(u.seats)::integer AS seats FROM unnest(changes) u GROUP BY 1, 2) c
+     WHERE a.tenant = c.tenant AND a.id = c.agent AND c.seats <> 0;
+END $$;
+
+CREATE TRIGGER count_seats_insert AFTER INSERT ON visits
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_seats();
+CREATE TRIGGER count_seats_update AFTER UPDATE ON visits
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_seats();
+CREATE TRIGGER count_seats_delete AFTER DELETE ON visits
+    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION count_seats();
