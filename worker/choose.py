@@ -1,0 +1,179 @@
+"""Who serves which room. Pure: waiting rooms, agents' seats, policy → the picks, in the order of the line.
+
+Comes after the inbox was taken into the line; what it answers is then reserved in PostgreSQL, which refuses by
+itself what would be one chat too many.
+
+Rooms of one class (a channel) can be served by the same agents. The oldest room of all classes goes first; a class
+whose agents are all full lets others pass, and the answer says so.
+"""
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Waiting(NamedTuple):
+    """One room of the line. `arrived_us` and `visit` order rooms inside a priority."""
+
+    visit: int
+    room: str
+    class_: str
+    arrived_us: int
+    priority: int = 0
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        return (-self.priority, self.arrived_us, self.visit)
+
+
+class Seats(NamedTuple):
+    """What an agent can take. `load` counts our open seats and the desk's others; `limit` 0 pauses."""
+
+    agent: str
+    load: int
+    limit: int
+    idle_since_s: float = 0.0  # when the agent was last given a room, unix seconds; 0: never
+
+    @property
+    def free(self) -> int:
+        return max(0, self.limit - self.load)
+
+
+class Pick(NamedTuple):
+    waiting: Waiting
+    agent: str
+    load_before: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    picks: list[Pick] = field(default_factory=list)
+    passed_over: dict[str, str] = field(default_factory=dict)  # class → why its rooms wait
+
+
+def choose(
+    rooms: Iterable[Waiting],
+    seats: Sequence[Seats],
+    eligible: Mapping[str, frozenset[str]],
+    policy: str,
+    most: int,
+    suggested: Mapping[str, str] | None = None,
+) -> Answer:
+    """At most `most` picks. `eligible` maps a class to the agents who are online for it; `suggested` (policy
+    `upstream`) maps a class to the desk's candidate, who serves one room of it.
+
+    Guarantees: no agent above their limit; of two rooms that one agent could serve, the earlier place is picked
+    first; the same input gives the same answer.
+    """
+    answer = Answer()
+    queue = _Line(rooms)
+    chooser = _Chooser(seats, eligible, policy, suggested or {})
+    while len(answer.picks) < most and (waiting := queue.oldest()) is not None:
+        agent = chooser.agent_for(waiting.class_)
+        if agent is None:
+            answer.passed_over[waiting.class_] = chooser.why_nobody(waiting.class_)
+            queue.skip_class(waiting.class_)
+            continue
+        answer.picks.append(Pick(waiting, agent.agent, agent.load, agent.limit))
+        chooser.seat(agent, waiting.class_)
+        queue.advance()
+    return answer
+
+
+class _Line:
+    """Rooms merged over the classes by place; a class can be left out for the rest."""
+
+    def __init__(self, rooms: Iterable[Waiting]) -> None:
+        self._rooms = sorted(rooms, key=lambda waiting: waiting.place)
+        self._at = 0
+        self._skipped: set[str] = set()
+
+    def oldest(self) -> Waiting | None:
+        while self._at < len(self._rooms) and self._rooms[self._at].class_ in self._skipped:
+            self._at += 1
+        return self._rooms[self._at] if self._at < len(self._rooms) else None
+
+    def advance(self) -> None:
+        self._at += 1
+
+    def skip_class(self, class_: str) -> None:
+        self._skipped.add(class_)
+
+
+class _Chooser:
+    """For each class a heap of its agents in the policy's order; an entry is stale when its agent has moved on."""
+
+    def __init__(
+        self,
+        seats: Sequence[Seats],
+        eligible: Mapping[str, frozenset[str]],
+        policy: str,
+        suggested: Mapping[str, str],
+    ) -> None:
+        self._seats = {seat.agent: seat for seat in seats}
+        self._eligible = eligible
+        self._policy = policy
+        self._suggested = dict(suggested)
+        self._twice: set[str] = set()  # fill_two: agents who get their second room next
+        self._clock = max((seat.idle_since_s for seat in seats), default=0.0)
+        self._heaps: dict[str, list[tuple[tuple[float, ...], str]]] = {}
+
+    def agent_for(self, class_: str) -> Seats | None:
+        if self._policy == "upstream":
+            agent = self._seats.get(self._suggested.get(class_, ""))
+            online = agent is not None and agent.agent in self._eligible.get(class_, frozenset())
+            return agent if agent and online and agent.free else None
+        heap = self._heap(class_)
+        while heap:
+            rank, name = heap[0]
+            seat = self._seats[name]
+            if rank == self._rank(seat) and seat.free:
+                return seat
+            heapq.heappop(heap)
+        return None
+
+    def seat(self, agent: Seats, class_: str) -> None:
+        """The agent has one chat more; every class that they serve learns of it."""
+        self._clock += 1e-6
+        if self._policy == "upstream":
+            del self._suggested[class_]
+        if self._policy == "fill_two":
+            (self._twice.add if agent.load == 0 else self._twice.discard)(agent.agent)
+        taken = agent._replace(load=agent.load + 1, idle_since_s=self._clock)
+        self._seats[agent.agent] = taken
+        if taken.free:
+            for heap_class, heap in self._heaps.items():
+                if agent.agent in self._eligible.get(heap_class, frozenset()):
+                    heapq.heappush(heap, (self._rank(taken), agent.agent))
+
+    def why_nobody(self, class_: str) -> str:
+        names = self._eligible.get(class_, frozenset())
+        if not names:
+            return "nobody is online for it"
+        if self._policy == "upstream":
+            return self._why_not(self._suggested.get(class_), names)
+        return f"all {len(names)} agents online for it are at their limit"
+
+    def _why_not(self, candidate: str | None, names: frozenset[str]) -> str:
+        if candidate is None:
+            return "the desk is asked for a candidate"
+        if candidate not in names:
+            return f"the desk's candidate {candidate} is not online for it"
+        return f"the desk's candidate {candidate} has no free seat"
+
+    def _heap(self, class_: str) -> list[tuple[tuple[float, ...], str]]:
+        if class_ not in self._heaps:
+            names = self._eligible.get(class_, frozenset())
+            heap = [(self._rank(self._seats[name]), name) for name in names if name in self._seats]
+            heapq.heapify(heap)
+            self._heaps[class_] = heap
+        return self._heaps[class_]
+
+    def _rank(self, seat: Seats) -> tuple[float, ...]:
+        if self._policy == "round_robin":
+            return (seat.idle_since_s,)
+        if self._policy == "fill_two" and seat.agent in self._twice:
+            return (-1.0, seat.idle_since_s)
+        return (float(seat.load), seat.idle_since_s)

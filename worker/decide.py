@@ -1,0 +1,119 @@
+"""One decision of one tenant: the inbox into the line, then seats for the oldest. The transaction, without HTTP.
+
+Before: a ticket (`jobs`). After: the pairs reserved here go to the callers. Everything below runs under the tenant's
+row lock, so decisions of a tenant follow one another, and the order of the line is the order of reserving.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg2.extensions import cursor
+
+import logs
+from db import line
+from db.inbox import Cursor, Inbox, Taken, Told
+from db.ledger import LEDGER
+from db.line import LINE
+from worker import intake, limits
+from worker.decision import CALLS_MOST, Decision
+from worker.limits import Limits, key_of
+from worker.rules import CIRCUIT_FAILURES, PROBE_S, REFUSALS_MOST, Rules
+from worker.seating import Seating
+
+log = logging.getLogger("worker.decide")
+
+INBOX_BATCH = 500  # webhooks of one decision; more ask for another ticket, so that tenants take turns
+
+
+def decide(
+    cur: cursor, inbox: Inbox, tenant: str, rules: Rules, owner: int, free_callers: int, due: bool = True
+) -> Decision | None:
+    """None where there is no such tenant. `free_callers`: how many calls the pool would take. `due`: look also for
+    what time alone has brought about: pauses that are over, abandoned reservations, looks."""
+    row = line.lock(cur, tenant)
+    if row is None:
+        return None
+    at = Cursor(row.epoch, row.seen, row.rev)
+    agents = LINE.all(cur, "agents", tenant=tenant)
+    taken, in_force = _take(cur, inbox, tenant, at, agents, rules)
+    decision = Decision(at, taken.epoch, _seen(at, taken), more=len(taken.entries) == INBOX_BATCH)
+    changed = intake.take_over(cur, tenant, taken.entries, rules.lag_s)
+    if changed.agents:
+        if rules.policy == "upstream":
+            LINE.run(cur, "ask_again", tenant=tenant)
+        agents = LINE.all(cur, "agents", tenant=tenant)
+    due = due or changed.looks
+    if due:
+        LINE.run(cur, "lift_retries", tenant=tenant)
+        LEDGER.run(cur, "lift_asides", tenant=tenant, most=REFUSALS_MOST)
+    if not row.paused:
+        half_open = row.desk_failures >= CIRCUIT_FAILURES
+        decision.most_calls = max(0, min(1 if half_open else CALLS_MOST, free_callers))
+        _ask_the_desk(Seating(cur, tenant, rules, owner, agents, in_force, decision), due)
+        decision.cut = free_callers < CALLS_MOST and decision.calls_left <= 0
+        if half_open and decision.calls:  # the one call that shows whether the desk is back
+            LEDGER.run(cur, "desk_pauses", tenant=tenant, wait_s=PROBE_S)
+    _move_cursor(cur, tenant, at, taken)
+    decision.told = _told(cur, tenant, changed, decision)
+    return decision
+
+
+def _ask_the_desk(seating: Seating, due: bool) -> None:
+    if due:
+        seating.claim()
+    seating.seat()
+
+
+def _take(
+    cur: cursor, inbox: Inbox, tenant: str, at: Cursor, agents: Sequence[Any], rules: Rules
+) -> tuple[Taken, Limits]:
+    """The inbox and the limits at one instant; after a loss of Redis the lost limits are put back first."""
+    copies = {row.scope: limits.Copy(row.value, row.invalid) for row in LINE.all(cur, "limits", tenant=tenant)}
+    scopes = limits.scopes([agent.id for agent in agents], copies)
+    taken = inbox.take(tenant, at, INBOX_BATCH, [key_of(tenant, scope) for scope in scopes])
+    found: dict[str, str | None] = dict(zip(scopes, taken.limits, strict=True))
+    if taken.epoch != at.epoch:
+        lost = limits.to_restore(found, copies)
+        inbox.restore_limits({key_of(tenant, scope): value for scope, value in lost.items()})
+        found.update({scope: str(value) for scope, value in lost.items()})
+        log.warning(logs.line("new_epoch", tenant=tenant, limits_restored=len(lost)))
+    in_force = limits.read(found, copies, rules.default_limit)
+    _keep_limits(cur, tenant, in_force)
+    return taken, in_force
+
+
+def _keep_limits(cur: cursor, tenant: str, in_force: Limits) -> None:
+    for scope, text in in_force.complaints.items():
+        log.warning(logs.line("limit_ignored", tenant=tenant, key=key_of(tenant, scope), value=text))
+    if in_force.keep:
+        copies = sorted(in_force.keep.items())
+        LINE.run(
+            cur,
+            "keep_limits",
+            tenant=tenant,
+            scopes=[scope for scope, _ in copies],
+            values=[copy.value for _, copy in copies],
+            invalids=[copy.invalid for _, copy in copies],
+        )
+    if in_force.forget:
+        LINE.run(cur, "forget_limits", tenant=tenant, scopes=list(in_force.forget))
+
+
+def _move_cursor(cur: cursor, tenant: str, at: Cursor, taken: Taken) -> None:
+    flushed = taken.epoch != at.epoch
+    LINE.run(cur, "move_cursor", tenant=tenant, epoch=taken.epoch, seen=_seen(at, taken), flushed=flushed)
+
+
+def _seen(at: Cursor, taken: Taken) -> str:
+    """The last entry that the ledger has after this decision, also where a dead worker did not trim it."""
+    if taken.entries:
+        return taken.entries[-1].id
+    return at.seen if taken.epoch == at.epoch else "0-0"
+
+
+def _told(cur: cursor, tenant: str, changed: intake.Intake, decision: Decision) -> Told:
+    held = changed.held | {reserved.room for reserved in decision.reserved}
+    waiting = [(room, us) for room, us in changed.waiting.items() if room not in held]
+    touched = sorted(changed.agents | {reserved.agent for reserved in decision.reserved})
+    return Told(waiting, sorted(held), sorted(changed.gone - held), line.seats_of(cur, tenant, touched))

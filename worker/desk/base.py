@@ -1,0 +1,109 @@
+"""The one seam to the outside: the few verbs that a desk has, the values it answers with, the errors it raises.
+
+A desk is where agents sit: Qiscus Omnichannel Chat (`qiscus.py`), later our own chat. It is called by the pool of
+desk callers, never inside a transaction. Every request ends before `CALL_SECONDS`; `unserved` makes many.
+
+    DeskError                     what went wrong at the desk; `permanent` says whether trying again can help
+    ├── RoomRefused   permanent   this room can't be given to this agent: a definite answer about the room
+    ├── RoomTaken                 "exceed max agents": somebody is in the room, perhaps by our own earlier call
+    └── DeskTrouble               the desk itself: credentials, rate limit, server errors, timeouts, broken answers
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+CALL_SECONDS = 12.0  # upper bound of one desk request, connect and answer together
+
+
+class DeskError(Exception):
+    """Base of all that a desk raises. Facts are attributes; the text is short and free of bodies and secrets."""
+
+    permanent = False
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+class RoomRefused(DeskError):
+    """A definite answer about this room (400 other than "exceed", 404, 422): nothing was changed at the desk."""
+
+    permanent = True
+
+
+class RoomTaken(DeskError):
+    """The desk says that the room has an agent already. Read back who it is before believing anything."""
+
+
+class DeskTrouble(DeskError):
+    """The desk, not the room, failed.
+
+    maybe_applied  the request may have taken effect (timeout after sending, reset, 5xx, unreadable answer)
+    retry_after_s  seconds that the desk asked us to wait, None where it named none
+    permanent      credentials or plan (401, 402, 403): waits for a person, is probed seldom
+    """
+
+    def __init__(
+        self, what: str, *, maybe_applied: bool, permanent: bool = False, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(what)
+        self.maybe_applied = maybe_applied
+        self.permanent = permanent
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True)
+class RosterAgent:
+    """One agent whom the desk may give rooms to (never a supervisor or admin)."""
+
+    id: str
+    name: str
+    available: bool  # online at the desk at the moment of the answer
+    count: int | None  # the desk's own count of ongoing rooms, seconds late in both directions; None: not told
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """The desk's 200 to an assign. `first_comment_id` recognises the visit in a later resolve; None: not told."""
+
+    first_comment_id: str | None
+
+
+@dataclass(frozen=True)
+class RoomView:
+    """What the desk says of one room now. Lags by seconds, like everything that it tells."""
+
+    waiting: bool  # open and without an agent
+    resolved: bool
+
+
+@dataclass(frozen=True)
+class UnservedRoom:
+    """A room in the desk's list of rooms without an agent."""
+
+    room: str
+    klass: str  # channel id, else source; "" where neither is told
+    last_customer_s: float | None  # unix seconds of the customer's last message; None where unreadable
+    source: str = ""
+
+
+class Desk(Protocol):
+    """The verbs. All raise `DeskError`; none is retried inside."""
+
+    def roster(self, room: str) -> list[RosterAgent]:
+        """The agents eligible for this room's channel, all pages, supervisors and admins left out."""
+
+    def assign(self, room: str, agent: str) -> Assigned:
+        """Put the agent into the room unless the room has one. Not idempotent at the desk: see `RoomTaken`."""
+
+    def look(self, room: str) -> RoomView:
+        """The room by its id. `RoomRefused` where the desk knows no such room."""
+
+    def agents_in(self, room: str) -> list[str]:
+        """Ids of the agents in the room. Empty is no proof: offline agents may be hidden."""
+
+    def unserved(self) -> list[UnservedRoom]:
+        """Rooms that wait for an agent, oldest first, resolved and served rows left out."""
+
+    def suggest(self, source: str) -> RosterAgent | None:
+        """The desk's own candidate for a room of this source (policy `upstream`), None where it has none."""

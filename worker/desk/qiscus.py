@@ -1,0 +1,180 @@
+"""Qiscus Omnichannel Chat as a desk: the pool of desk callers calls the verbs, the worker settles what they return.
+
+Paths, fields and doubts are those of Qiscus's public reference. `qiscus_http.py` carries a request, `qiscus_answers.py`
+reads the answer; here stands which request a verb is.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from logs import line
+from worker.desk import qiscus_answers as answers
+from worker.desk.base import CALL_SECONDS, Assigned, DeskTrouble, RoomRefused, RoomView, RosterAgent, UnservedRoom
+from worker.desk.qiscus_answers import Ask, Page, Value
+from worker.desk.qiscus_http import NoAnswer, Wire
+
+CONNECT_SECONDS = 2.5
+TOTAL_SECONDS = 9.0  # connect and answer together; through a proxy the connect comes on top: 11.5 < CALL_SECONDS
+LISTING_SECONDS = 30.0  # all pages of `unserved`, the one verb of many requests
+
+AGENTS_A_PAGE = 100
+AGENT_PAGES_MAX = 50
+ROOMS_A_PAGE = 50  # the most that was seen to work
+ROOM_PAGES_MAX = 200
+
+ASSIGN = Ask("assign", "POST", "/api/v1/admin/service/assign_agent", about_room=True, changes=True)
+ROSTER = Ask("roster", "GET", "/api/v2/admin/service/available_agents", about_room=True)
+AGENTS_IN = Ask("agents_in", "GET", "/api/v2/admin/service/available_agents", about_room=True)
+UNSERVED = Ask("unserved", "POST", "/api/v2/customer_rooms")
+SUGGEST = Ask("suggest", "POST", "/api/v1/admin/service/allocate_agent")
+PROBE = Ask("probe", "GET", "/api/v1/admin/get_profile")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """Of a listing. `partial`: what was read until then is worth having; else a part would be taken for the whole."""
+
+    pages: int
+    seconds: float
+    partial: bool
+
+
+class QiscusDesk:
+    """The verbs of `base.Desk`. May be shared by all threads; no verb waits for another, none is repeated inside."""
+
+    def __init__(
+        self,
+        base_url: str,
+        app_id: str,
+        secret_key: str,
+        *,
+        pool_size: int = 32,
+        connect_seconds: float = CONNECT_SECONDS,
+        total_seconds: float = TOTAL_SECONDS,
+        listing_seconds: float = LISTING_SECONDS,
+    ) -> None:
+        if connect_seconds + total_seconds >= CALL_SECONDS:
+            raise ValueError("connect and total together must stay under CALL_SECONDS")
+        self._secret = secret_key
+        self._total_s = total_seconds
+        self._agent_bounds = _Bounds(AGENT_PAGES_MAX, total_seconds, partial=False)
+        self._room_bounds = _Bounds(ROOM_PAGES_MAX, listing_seconds, partial=True)
+        headers = _headers(app_id, secret_key)
+        self._wire = Wire(base_url, headers, pool_size=pool_size, connect_s=connect_seconds)
+
+    def roster(self, room: str) -> list[RosterAgent]:
+        query = {"room_id": _checked(room), "limit": str(AGENTS_A_PAGE)}
+        rows = self._listed(ROSTER, query, answers.agents_page, answers.roster_agent, self._agent_bounds)
+        return list({agent.id: agent for agent in rows if agent}.values())
+
+    def assign(self, room: str, agent: str) -> Assigned:
+        """`max_agent=1` is what makes a repeated call harmless: the desk then refuses a second agent."""
+        fields = {
+            "room_id": _checked(room),
+            "agent_id": _checked(agent),
+            "max_agent": 1,
+            "replace_latest_agent": False,
+        }
+        return answers.assigned(self._asked(ASSIGN, fields, self._total_s), ASSIGN, agent)
+
+    def look(self, room: str) -> RoomView:
+        ask = Ask("look", "GET", f"/api/v2/customer_rooms/{quote(_checked(room), safe='')}", about_room=True)
+        return answers.room_view(self._asked(ask, None, self._total_s), ask)
+
+    def agents_in(self, room: str) -> list[str]:
+        """Everybody who is in the room, supervisors too: they occupy it as well."""
+        query = {"room_id": _checked(room), "limit": str(AGENTS_A_PAGE), "is_available_in_room": "true"}
+        ids = self._listed(AGENTS_IN, query, answers.agents_page, answers.agent_id, self._agent_bounds)
+        return list(dict.fromkeys(ids))
+
+    def unserved(self) -> list[UnservedRoom]:
+        """The desk lists the newest first and can't be asked otherwise. Of an endless list the newest part comes."""
+        fields = {"serve_status": "unserved", "limit": ROOMS_A_PAGE}
+        rows = self._listed(UNSERVED, fields, answers.rooms_page, answers.unserved_room, self._room_bounds)
+        return list({room.room: room for room in rows if room}.values())[::-1]
+
+    def suggest(self, source: str) -> RosterAgent | None:
+        return answers.suggestion(self._asked(SUGGEST, {"source": source}, self._total_s), SUGGEST)
+
+    def probe(self) -> None:
+        """Returns if address and credentials are good, raises `DeskTrouble` (`permanent` for credentials) if not."""
+        self._asked(PROBE, None, self._total_s)
+
+    def close(self) -> None:
+        self._wire.close()
+
+    def _listed(
+        self,
+        ask: Ask,
+        fields: dict[str, Any],
+        cut: Callable[[dict[str, Any], Ask], Page],
+        read: Callable[[Any], Value],
+        bounds: _Bounds,
+    ) -> list[Value]:
+        """All pages' rows, in the desk's order, duplicates included; rows that can't be read are counted and left."""
+        values, skipped = [], 0
+        for page in self._pages(ask, fields, cut, bounds):
+            good, bad = answers.readable(read, page.rows)
+            values += good
+            skipped += bad
+        if skipped:
+            log.warning(line("rows_skipped", desk="qiscus", verb=ask.verb, rows=skipped))
+        return values
+
+    def _pages(
+        self, ask: Ask, fields: dict[str, Any], cut: Callable[[dict[str, Any], Ask], Page], bounds: _Bounds
+    ) -> Iterator[Page]:
+        left_s, ends_s = bounds.seconds, time.monotonic() + bounds.seconds
+        enough_s = self._total_s if bounds.partial else 0.0  # a partial listing ends before a request must be cut short
+        seen: set[str] = set()
+        for _ in range(bounds.pages):
+            page = cut(self._asked(ask, fields, min(self._total_s, left_s)), ask)
+            yield page
+            if not page.rows or page.after is None:
+                return
+            if page.after in seen:
+                raise answers.broken(ask, "the same page cursor twice")
+            seen.add(page.after)
+            fields = {**fields, "cursor_after": page.after}
+            left_s = ends_s - time.monotonic()
+            if left_s <= enough_s:
+                break
+        if not bounds.partial:
+            raise answers.broken(ask, f"no end after {len(seen)} pages")
+        log.warning(line("listing_cut", desk="qiscus", verb=ask.verb, pages=len(seen)))
+
+    def _asked(self, ask: Ask, fields: dict[str, Any] | None, total_s: float) -> dict[str, Any]:
+        """GET sends the fields as a query, POST as JSON."""
+        query, body = (fields, None) if ask.method == "GET" else (None, fields)
+        try:
+            answer = self._wire.exchange(ask.method, ask.path, query=query, body=body, total_s=total_s)
+        except NoAnswer as error:
+            raise DeskTrouble(f"{ask.verb}: {error}", maybe_applied=ask.changes and error.sent) from None
+        return answers.accepted(answer, ask, self._secret)
+
+
+def _headers(app_id: str, secret_key: str) -> dict[str, str]:
+    """Checked here once: requests' own complaint about a bad header repeats the header, and so the secret."""
+    for value in (app_id, secret_key):
+        if not value.isascii() or not value.isprintable() or " " in value or not value:
+            raise ValueError("app id and secret key must be visible ASCII without spaces")
+    return {
+        "Qiscus-App-Id": app_id,
+        "Qiscus-Secret-Key": secret_key,
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip",
+        "User-Agent": "giliran",
+    }
+
+
+def _checked(id_: str) -> str:
+    """Dots alone would climb the URL's path; the rest could not have come from this desk."""
+    if answers.plain_id(id_) is None or not id_.strip("."):
+        raise RoomRefused("not an id of this desk")
+    return id_

@@ -1,0 +1,51 @@
+"""The desks of all tenants, kept for their keep-alive connections; made anew when a tenant's credentials change."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import logs
+from worker.callers import TENANT_CALLS
+from worker.desk.base import Desk
+from worker.desk.qiscus import QiscusDesk
+
+log = logging.getLogger("worker.desks")
+
+Make = Callable[[Any], Desk]
+
+
+def qiscus(row: Any) -> Desk:
+    """From a row of the block `tenants`."""
+    return QiscusDesk(row.base_url, row.id, row.secret_key, pool_size=TENANT_CALLS)
+
+
+class Desks:
+    def __init__(self, make: Make = qiscus) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[Any, Desk]] = {}
+
+    def refresh(self, rows: Iterable[Any]) -> None:
+        """The tenants as the ledger has them now."""
+        with self._lock:
+            self._known = {row.id: kept for row in rows if (kept := self._kept(row)) is not None}
+
+    def of(self, tenant: str) -> Desk | None:
+        with self._lock:
+            known = self._known.get(tenant)
+        return known[1] if known else None
+
+    def tenants(self) -> list[str]:
+        with self._lock:
+            return sorted(self._known)
+
+    def _kept(self, row: Any) -> tuple[Any, Desk] | None:
+        known = self._known.get(row.id)
+        if known and known[0] == row:
+            return known
+        try:
+            return row, self._make(row)
+        except ValueError as error:  # one tenant's unusable URL must not stop the others
+            log.error(logs.line("desk_unusable", tenant=row.id, why=error))
+            return None

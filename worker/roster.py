@@ -1,0 +1,118 @@
+"""Writes what the desk tells about itself: who is online for a class, its own candidate, rooms that nobody serves."""
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+
+from psycopg2.extensions import cursor
+
+import logs
+from db import line
+from db.ledger import LEDGER
+from worker import foreign
+from worker.aftermath import Aftermath, drift, note
+from worker.calls import Roster, Suggested, Unserved
+from worker.desk.base import DeskTrouble, RosterAgent
+from worker.rules import ASIDE_S, REFUSALS_MOST, UPSTREAM_ASK_S, Rules, backoff_s
+
+log = logging.getLogger("worker.roster")
+
+
+def take_roster(cur: cursor, tenant: str, report: Roster, rules: Rules, after: Aftermath) -> None:
+    if report.trouble is not None:
+        LEDGER.run(cur, "roster_failed", tenant=tenant, **{"class": report.class_}, wait_s=backoff_s(2))
+        log.warning(logs.line("roster_failed", tenant=tenant, class_=report.class_, why=report.trouble.what))
+        if report.trouble.permanent and not isinstance(report.trouble, DeskTrouble):
+            _doubt(cur, tenant, report.room, report.trouble.what)
+        return
+    agents = sorted(report.agents, key=lambda agent: agent.id)
+    ids = [agent.id for agent in agents]
+    estimates = _estimates(cur, tenant, agents, report, rules)
+    LEDGER.run(
+        cur,
+        "put_agents",
+        tenant=tenant,
+        ids=ids,
+        names=[logs.clean(agent.name).strip('"') for agent in agents],
+        available=[agent.available for agent in agents],
+        counts=[agent.count for agent in agents],
+        foreigns=[estimate.foreign for estimate in estimates],
+        lows=[json.dumps(estimate.lows) for estimate in estimates],
+    )
+    class_ = {"class": report.class_}
+    LEDGER.run(cur, "put_roster", tenant=tenant, took_s=report.took_s, again_s=rules.retry_s, **class_)
+    dropped = [row.agent for row in LEDGER.all(cur, "drop_eligible", tenant=tenant, agents=ids, **class_)]
+    LEDGER.run(cur, "put_eligible", tenant=tenant, agents=ids, **class_)
+    if dropped:
+        LEDGER.run(cur, "nobody_names", tenant=tenant, agents=dropped)
+    online = sum(agent.available for agent in agents)
+    log.info(logs.line("roster_read", tenant=tenant, class_=report.class_, agents=len(agents), online=online))
+    after.agents.update(ids)
+    after.wake = True
+
+
+def _doubt(cur: cursor, tenant: str, room: str, why: str) -> None:
+    """The desk refuses to speak of this room: it must not keep its whole class without a roster."""
+    row = LEDGER.one(cur, "doubt_room", tenant=tenant, room=room, reason=why, most=REFUSALS_MOST, wait_s=ASIDE_S)
+    if row is not None:
+        note(cur, row.id, "set aside" if row.aside else "doubted", why)
+        log.warning(logs.line("set_aside" if row.aside else "doubted", tenant=tenant, room=room, why=why))
+
+
+def _estimates(
+    cur: cursor, tenant: str, agents: Sequence[RosterAgent], report: Roster, rules: Rules
+) -> list[foreign.Estimate]:
+    """What of each count is not ours, for the time that the answer may speak of: from the request minus the lag."""
+    ids = [agent.id for agent in agents]
+    lows = {row.id: row.foreign_lows for row in LEDGER.all(cur, "lock_agents", tenant=tenant, agents=ids)}
+    settled_late_s = time.monotonic() - report.answered_at if report.answered_at is not None else 0.0
+    until_s = LEDGER.one(cur, "now").now_s - settled_late_s
+    since_s = until_s - report.took_s - rules.lag_s
+    stays: dict[str, list[foreign.Stay]] = {}
+    for row in LEDGER.all(cur, "stays", tenant=tenant, since_s=since_s):
+        stays.setdefault(row.agent, []).append(foreign.Stay(*row))
+    return [
+        foreign.estimate(
+            agent.count or 0, stays.get(agent.id, []), since_s, until_s, [(at, n) for at, n in lows.get(agent.id, [])]
+        )
+        for agent in agents
+    ]
+
+
+def take_suggestion(cur: cursor, tenant: str, report: Suggested, after: Aftermath) -> None:
+    wait_s = backoff_s(3) if report.trouble else UPSTREAM_ASK_S
+    LEDGER.run(cur, "put_suggestion", tenant=tenant, agent=report.agent, wait_s=wait_s, **{"class": report.class_})
+    log.info(logs.line("suggested", tenant=tenant, class_=report.class_, agent=report.agent))
+    after.wake |= report.agent is not None
+
+
+def learn(cur: cursor, tenant: str, report: Unserved, rules: Rules, after: Aftermath) -> None:
+    """Rooms that wait at the desk and that no webhook told us of, oldest first."""
+    if not report.rooms:
+        return
+    rooms = [room.room for room in report.rooms]
+    lag_s = rules.lag_s + report.took_s
+    known = {row.room for row in LEDGER.all(cur, "known_rooms", tenant=tenant, rooms=rooms, lag_s=lag_s)}
+    remembered = {row.room: row for row in line.recall(cur, tenant, rooms, rules.lag_s)}
+    now_us = int(LEDGER.one(cur, "now").now_s * 1e6)
+    new = [
+        line.NewVisit(
+            room.room,
+            min(now_us, int(room.last_customer_s * 1e6)) if room.last_customer_s else now_us,
+            room.klass,
+            room.source,
+            learned=True,
+            base=remembered[room.room].closed_service,
+        )
+        for room in report.rooms
+        if room.room not in known
+    ]
+    if not new:
+        return
+    line.open_visits(cur, tenant, new, learned_wait_s=rules.lag_s)
+    drift(cur, tenant, "missed_arrival", len(new))
+    for visit in new:
+        log.warning(logs.line("learned", tenant=tenant, room=visit.room))
+        after.waiting[visit.room] = visit.arrived_us
+    after.wake = True

@@ -1,0 +1,30 @@
+"""What deciding and settling go by: the settings, and the bounds that are ours. Seconds are seconds."""
+
+import random
+from dataclasses import dataclass
+
+REFUSALS_MOST = 3  # definite answers against a room before it is set aside
+TAKEN_MOST = 3  # "room taken" by nobody, before the same
+ASIDE_S = 300.0  # until a room that was set aside gets one more try by itself
+CIRCUIT_FAILURES = 5  # desk failures in a row, with no success between, that open the circuit
+PAUSE_MOST_S = 30.0  # of a desk that fails
+PARK_MOST_S = 4.0  # of one pair, while the desk answers others
+PROBE_S = 15.0  # how long the answer to a probe is waited for before the next one; its answer ends the wait
+UPSTREAM_ASK_S = 5.0  # between two candidates asked for, where the last one was full
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The settings that settling and deciding follow; seconds."""
+
+    policy: str
+    default_limit: int
+    lag_s: float
+    retry_s: float
+    idle_s: float
+    keep_days: int
+
+
+def backoff_s(failures: int, most_s: float = PAUSE_MOST_S) -> float:
+    """Half a second, doubling, with jitter: who failed together does not come back together."""
+    return min(most_s, 0.5 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)

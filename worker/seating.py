@@ -1,0 +1,145 @@
+"""The second half of a decision: seats for the oldest rooms, abandoned reservations claimed, the desk's questions.
+
+Runs after the inbox was taken over, in the same transaction, under the tenant's row lock.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg2.errors import CheckViolation
+from psycopg2.extensions import cursor
+
+import logs
+from db import line
+from db.ledger import LEDGER, WORKER_LOCK_CLASS
+from db.line import LINE
+from worker.calls import LookAt
+from worker.choose import Answer, Seats, Waiting, choose
+from worker.decision import LEASE_S, Decision, Question, Reserved
+from worker.limits import Limits
+from worker.rules import UPSTREAM_ASK_S, Rules
+
+log = logging.getLogger("worker.decide")
+
+SEATS_BATCH = 500
+CLAIMS = 50
+LOOK_LEASE_S = 30.0  # two desk requests, and some time in the callers' queue
+ROSTER_LEASE_S = 30.0
+ROSTER_FRESH_S = 5.0  # an older roster is used, but read again beside
+ROSTER_GRACE_S = 5.0  # how much longer than RETRY_SECONDS a roster is believed
+
+
+class Seating:
+    """What the steps share; `decision` is what they fill in."""
+
+    def __init__(
+        self,
+        cur: cursor,
+        tenant: str,
+        rules: Rules,
+        owner: int,
+        agents: Sequence[Any],
+        in_force: Limits,
+        decision: Decision,
+    ) -> None:
+        self._cur, self._tenant, self._rules, self._owner = cur, tenant, rules, owner
+        self._agents, self._in_force, self._decision = agents, in_force, decision
+
+    def claim(self) -> None:
+        """Reservations to finish and visits to look at."""
+        decision, tenant = self._decision, self._tenant
+        leased = {"owner": self._owner, "lease_s": LEASE_S, "lock_class": WORKER_LOCK_CLASS}
+        pairs = LEDGER.all(self._cur, "claim_seats", tenant=tenant, most=min(CLAIMS, decision.calls_left), **leased)
+        for row in pairs:
+            log.info(logs.line("claimed", tenant=tenant, room=row.room, agent=row.agent, attempt=row.attempt))
+            decision.reserved.append(Reserved(row.id, row.attempt, row.room, row.agent, row.unclear_s))
+        most = min(CLAIMS, decision.calls_left)
+        looks = LEDGER.all(self._cur, "claim_looks", tenant=tenant, most=most, lease_s=LOOK_LEASE_S)
+        decision.looks = [LookAt(*row) for row in looks]
+
+    def seat(self) -> None:
+        """Seats for the oldest rooms of the classes whose roster may be believed; the others' rosters are asked for."""
+        self._mark_limits()
+        classes = LINE.all(self._cur, "classes", tenant=self._tenant)
+        believed_s = self._rules.retry_s + ROSTER_GRACE_S
+        believed = [c for c in classes if c.age_s is not None and c.age_s <= believed_s]
+        answer = self._reserve(believed) if believed else Answer()
+        self._ask_rosters(classes, answer)
+        if self._rules.policy == "upstream":
+            self._ask_suggestions(believed, answer)
+
+    def _mark_limits(self) -> None:
+        in_force = {agent.id: self._in_force.of(agent.id) for agent in self._agents}
+        changed = [agent.id for agent in self._agents if agent.max_load != in_force[agent.id]]
+        if changed:
+            values = [in_force[name] for name in changed]
+            LINE.run(self._cur, "mark_limits", tenant=self._tenant, agents=changed, values=values)
+
+    def _reserve(self, classes: Sequence[Any]) -> Answer:
+        seats = [Seats(a.id, a.load, self._in_force.of(a.id), a.idle_since_s) for a in self._agents if a.available]
+        online = {c.class_: frozenset(c.online) for c in classes}
+        most = min(SEATS_BATCH, self._decision.calls_left, sum(seat.free for seat in seats))
+        if most <= 0:
+            return Answer()
+        heads = LINE.all(self._cur, "heads", tenant=self._tenant, classes=list(online), most=most)
+        suggested = {c.class_: c.suggested for c in classes if c.suggested}
+        answer = choose([Waiting(*row) for row in heads], seats, online, self._rules.policy, most, suggested)
+        if answer.picks:
+            self._write(answer, seats)
+        if suggested:
+            used = sorted({pick.waiting.class_ for pick in answer.picks})
+            asked = {"used": used, "classes": sorted(suggested), "wait_s": UPSTREAM_ASK_S}
+            LINE.run(self._cur, "use_suggestions", tenant=self._tenant, **asked)
+        return answer
+
+    def _write(self, answer: Answer, seats: Sequence[Seats]) -> None:
+        """The picks into the ledger, with who was considered. The seat guard has the last word."""
+        tenant, decision = self._tenant, self._decision
+        chosen = [line.Seat(p.waiting.visit, p.agent, p.load_before, p.limit) for p in answer.picks]
+        self._cur.execute("SAVEPOINT seats")
+        try:
+            attempts = line.reserve(self._cur, tenant, chosen, self._owner, LEASE_S)
+        except CheckViolation as error:  # a seat taken by another code path: decide again on what it left
+            self._cur.execute("ROLLBACK TO SAVEPOINT seats")
+            log.error(logs.line("seat_refused", tenant=tenant, why=str(error).splitlines()[0]))
+            decision.more = True
+            return
+        candidates = [{"agent": s.agent, "load": s.load, "limit": s.limit} for s in seats]
+        taken = [seat for seat in chosen if seat.visit in attempts]
+        line.record(self._cur, tenant, self._rules.policy, candidates, answer.passed_over, taken)
+        rooms = {pick.waiting.visit: pick.waiting.room for pick in answer.picks}
+        for seat in taken:
+            decision.reserved.append(Reserved(seat.visit, attempts[seat.visit], rooms[seat.visit], seat.agent))
+        logs.each(log, [_reserved_line(tenant, rooms[seat.visit], seat) for seat in taken])
+        decision.more |= len(answer.picks) == SEATS_BATCH
+
+    def _ask_rosters(self, classes: Sequence[Any], answer: Answer) -> None:
+        """Rosters that are due, and those that were just used though no longer fresh."""
+        doubtful = {a.id for a in self._agents if a.available and a.open_seats < self._in_force.of(a.id) <= a.load}
+        hasten = [c.class_ for c in classes if c.age_s is not None and doubtful & set(c.online)]
+        if hasten:
+            LINE.run(self._cur, "hasten_rosters", tenant=self._tenant, classes=hasten, after_s=self._rules.lag_s)
+        used = {pick.waiting.class_ for pick in answer.picks}
+        wanted = {c.class_: c for c in classes if c.due or (c.class_ in used and (c.age_s or 0) > ROSTER_FRESH_S)}
+        self._decision.rosters = self._claim_questions(wanted)
+
+    def _ask_suggestions(self, classes: Sequence[Any], answer: Answer) -> None:
+        """Policy upstream: ask the desk for a candidate wherever a room waits and none is at hand."""
+        served = {pick.waiting.class_ for pick in answer.picks}
+        asked = {question.class_ for question in self._decision.rosters}
+        wanted = {c.class_: c for c in classes if c.class_ in served or (not c.suggested and c.may_ask)}
+        self._decision.suggestions = self._claim_questions({k: c for k, c in wanted.items() if k not in asked})
+
+    def _claim_questions(self, wanted: Mapping[str, Any]) -> list[Question]:
+        """One reader at a time for each class: what another asks already is left out."""
+        classes = sorted(wanted)[: max(0, self._decision.calls_left)]
+        if not classes:
+            return []
+        leased = {"owner": self._owner, "lease_s": ROSTER_LEASE_S, "lock_class": WORKER_LOCK_CLASS}
+        rows = LINE.all(self._cur, "claim_rosters", tenant=self._tenant, classes=classes, **leased)
+        return [Question(row.class_, wanted[row.class_].room, wanted[row.class_].source) for row in rows]
+
+
+def _reserved_line(tenant: str, room: str, seat: line.Seat) -> str:
+    return logs.line("reserved", tenant=tenant, room=room, agent=seat.agent, load=seat.load_before)

@@ -1,0 +1,176 @@
+"""Writes what desk callers report: seats held, refused or parked, looks judged, rosters, rooms learned, the circuit.
+
+One thread takes everything reported since its last round and writes it in one short transaction for each tenant, so
+that a hundred answers cost one commit. A report that comes too late (the visit was closed or claimed by another
+meanwhile) changes nothing: every statement names the state and attempt that it is about.
+"""
+
+import logging
+import random
+from collections.abc import Sequence
+
+from psycopg2.extensions import cursor
+
+import logs
+from db import line
+from db.ledger import LEDGER
+from worker import roster
+from worker.aftermath import Aftermath, closed, drift, note
+from worker.calls import Held, Over, Parked, Refused, Roster, Seen, Suggested, Unserved
+from worker.desk.base import DeskTrouble
+from worker.healing import heal
+from worker.rules import (
+    ASIDE_S,
+    CIRCUIT_FAILURES,
+    PARK_MOST_S,
+    REFUSALS_MOST,
+    TAKEN_MOST,
+    Rules,
+    backoff_s,
+)
+
+log = logging.getLogger("worker.settle")
+
+Report = Held | Parked | Refused | Over | Seen | Roster | Suggested | Unserved
+
+
+def write(cur: cursor, tenant: str, reports: Sequence[Report], rules: Rules) -> Aftermath:
+    """One tenant's reports, in the caller's transaction, with the tenant's row locked."""
+    after = Aftermath()
+    _hold(cur, tenant, [report for report in reports if isinstance(report, Held)], after)
+    for report in reports:
+        if isinstance(report, Parked):
+            _park(cur, tenant, report, after)
+        elif isinstance(report, Refused):
+            _give_back(cur, tenant, report, REFUSALS_MOST, after)
+        elif isinstance(report, Over):
+            _over(cur, tenant, report, after)
+        elif isinstance(report, Seen):
+            heal(cur, tenant, report, rules, after)
+        elif isinstance(report, Roster):
+            roster.take_roster(cur, tenant, report, rules, after)
+        elif isinstance(report, Suggested):
+            roster.take_suggestion(cur, tenant, report, after)
+        elif isinstance(report, Unserved):
+            roster.learn(cur, tenant, report, rules, after)
+    _circuit(cur, tenant, reports, after)
+    after.seats.update(line.seats_of(cur, tenant, sorted(after.agents)))
+    return after
+
+
+def _hold(cur: cursor, tenant: str, held: Sequence[Held], after: Aftermath) -> None:
+    if not held:
+        return
+    strangers = sorted({report.agent for report in held if report.agent != report.pair.agent})
+    if strangers:
+        LEDGER.run(cur, "know_agents", tenant=tenant, agents=strangers)
+    rows = LEDGER.all(
+        cur,
+        "hold",
+        tenant=tenant,
+        visits=[report.pair.visit for report in held],
+        attempts=[report.pair.attempt for report in held],
+        agents=[report.agent for report in held],
+        firsts=[report.first_comment_id for report in held],
+        unconfirmed=[report.unconfirmed for report in held],
+    )
+    settled = {(row.id, row.attempt) for row in rows}
+    valid = [report for report in held if (report.pair.visit, report.pair.attempt) in settled]
+    for report in valid:
+        _held(cur, tenant, report, after)
+    logs.each(log, [_assigned_line(tenant, report) for report in valid])
+    for report in held:
+        if (report.pair.visit, report.pair.attempt) not in settled:
+            log.info(logs.line("settled_late", tenant=tenant, room=report.pair.room, visit=report.pair.visit))
+
+
+def _assigned_line(tenant: str, report: Held) -> str:
+    pair = report.pair
+    return logs.line("assigned", tenant=tenant, room=pair.room, agent=report.agent, attempt=pair.attempt)
+
+
+def _held(cur: cursor, tenant: str, report: Held, after: Aftermath) -> None:
+    pair = report.pair
+    after.held.add(pair.room)
+    if report.agent != pair.agent:
+        note(cur, pair.visit, "adopted", f"the desk has {report.agent} in the room, not {pair.agent}")
+        drift(cur, tenant, "assigned_by_hand")
+        after.agents |= {pair.agent, report.agent}
+        after.wake = True
+    elif report.unconfirmed:
+        note(cur, pair.visit, "unconfirmed", "served by somebody whom the desk does not name")
+    elif pair.attempt > 1:
+        note(cur, pair.visit, "finished", f"at attempt {pair.attempt}")
+
+
+def _park(cur: cursor, tenant: str, report: Parked, after: Aftermath) -> None:
+    pair, trouble = report.pair, report.trouble
+    wait_s = max(
+        report.wait_s, backoff_s(pair.attempt, PARK_MOST_S), (trouble.retry_after_s or 0.0) if trouble else 0.0
+    )
+    key = {"tenant": tenant, "visit": pair.visit, "attempt": pair.attempt}
+    row = LEDGER.one(cur, "park", wait_s=wait_s, unclear=report.unclear, taken=int(report.taken), **key)
+    if row is None:
+        return
+    note(cur, pair.visit, "parked", report.why)
+    log.warning(
+        logs.line("parked", tenant=tenant, room=pair.room, agent=pair.agent, wait_s=round(wait_s, 1), why=report.why)
+    )
+    if row.tries >= TAKEN_MOST:
+        _give_back(cur, tenant, Refused(pair, report.why), 1, after)
+
+
+def _give_back(cur: cursor, tenant: str, report: Refused, most: int, after: Aftermath) -> None:
+    pair = report.pair
+    key = {"tenant": tenant, "visit": pair.visit, "attempt": pair.attempt}
+    row = LEDGER.one(cur, "give_back", reason=report.why, most=most, **key)
+    if row is None:
+        return
+    wait_s = ASIDE_S if row.aside else backoff_s(row.refusals)
+    LEDGER.run(cur, "set_wait", visit=row.id, wait_s=wait_s)
+    note(cur, row.id, "set aside" if row.aside else "refused", report.why)
+    log.warning(logs.line("set_aside" if row.aside else "refused", tenant=tenant, room=row.room, why=report.why))
+    after.waiting[row.room] = row.arrived_us
+    after.agents.add(row.last_agent)
+    after.wake = True
+
+
+def _over(cur: cursor, tenant: str, report: Over, after: Aftermath) -> None:
+    pair = report.pair
+    if LEDGER.one(cur, "end_reserved", tenant=tenant, visit=pair.visit, attempt=pair.attempt) is None:
+        return
+    LEDGER.run(cur, "end_visit", visit=pair.visit, reason=report.why, service=None)
+    LEDGER.run(cur, "remember_close", tenant=tenant, room=pair.room, with_service=False)
+    closed(tenant, pair.room, pair.agent, report.why, after)
+
+
+def _circuit(cur: cursor, tenant: str, reports: Sequence[Report], after: Aftermath) -> None:
+    """Trouble of the desk counts against the desk, never against a room; one success in a round is proof of life."""
+    troubles = [t for report in reports if isinstance(t := getattr(report, "trouble", None), DeskTrouble)]
+    failures = 0
+    if len(troubles) < len(reports):
+        _works(cur, tenant, after)
+    else:
+        row = LEDGER.one(cur, "desk_fails", tenant=tenant, failures=len(troubles), trouble=troubles[-1].what[:200])
+        failures = row.desk_failures
+    pause_s = _pause_s(troubles, failures)
+    if pause_s > 0:
+        LEDGER.run(cur, "desk_pauses", tenant=tenant, wait_s=pause_s)
+        log.warning(logs.line("desk_paused", tenant=tenant, wait_s=round(pause_s, 1), why=troubles[-1].what))
+
+
+def _works(cur: cursor, tenant: str, after: Aftermath) -> None:
+    row = LEDGER.one(cur, "desk_works", tenant=tenant)
+    if row is not None and row.failures >= CIRCUIT_FAILURES:
+        LEDGER.run(cur, "unpark", tenant=tenant)
+        log.warning(logs.line("desk_works", tenant=tenant, after_failures=row.failures))
+        after.wake = True
+
+
+def _pause_s(troubles: Sequence[DeskTrouble], failures: int) -> float:
+    asked = max((t.retry_after_s or 0.0 for t in troubles), default=0.0)
+    if asked:
+        return asked + random.uniform(0.0, 0.5)
+    if failures >= CIRCUIT_FAILURES or (failures and any(t.permanent for t in troubles)):
+        return backoff_s(max(1, failures - CIRCUIT_FAILURES + 2))
+    return 0.0

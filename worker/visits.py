@@ -1,0 +1,187 @@
+"""Which visit does a webhook mean? Pure: what is remembered of a room, one webhook → what is remembered after it.
+
+The table of H4 (docs/algorithm.md). A visit is one stay of a room; the same room id comes back after a resolve, and
+webhooks come twice, late and out of order. Service ids are the only evidence used: `closed_service` is the highest
+one known to be closed. That ids rise is inferred, not documented, so an id that is lower than expected is never
+believed on its own: the desk is asked. Timestamps of payloads are never compared.
+"""
+
+from typing import NamedTuple
+
+RESOLVED, WAITING = "resolved", "waiting"  # what a witness said of a room; see `Visit.suspect`
+
+
+class Arrived(NamedTuple):
+    """A room needs an agent. `latest` is the id of its previous service where the payload proves one closed."""
+
+    room: str
+    latest: int | None = None
+    class_: str = ""
+    source: str = ""
+
+
+class Resolved(NamedTuple):
+    """A service of a room is over. `service` None: the payload named none."""
+
+    room: str
+    service: int | None = None
+    first_comment_id: str | None = None
+
+
+class Visit(NamedTuple):
+    """An open visit, or one that this very batch closed.
+
+    look     the desk has to be asked about it; while it waits it is not chosen before the answer
+    suspect  the first of two witnesses: what a webhook said that could not be believed alone
+    """
+
+    id: int | None  # None: not in the ledger yet
+    room: str
+    state: str  # waiting, reserved, held
+    arrived_us: int
+    base: int | None = None
+    base_proved: bool = False
+    settled_long_ago: bool = False  # held for longer than the desk's lag
+    first_comment_id: str | None = None
+    class_: str = ""
+    source: str = ""
+    look: bool = False
+    suspect: str | None = None
+    again_us: int | None = None
+    aside: bool = False  # set aside; ends when the customer writes again
+    learned: bool = False  # from the desk's unserved list a moment ago: its webhook may still bring the true arrival
+
+
+class Closed(NamedTuple):
+    visit: Visit
+    reason: str
+    service: int | None
+
+
+class Room(NamedTuple):
+    """What is remembered of one room: W of the table, whether the last close named a service (None: no close seen),
+    the open visit."""
+
+    id: str
+    closed_service: int | None = None
+    closed_with_service: bool | None = None
+    visit: Visit | None = None
+
+
+class Change(NamedTuple):
+    """The room after the webhook, the visit that it closed, and a word for the log."""
+
+    room: Room
+    word: str
+    closed: Closed | None = None
+
+
+def after(room: Room, webhook: Arrived | Resolved, at_us: int) -> Change:
+    """Decide one webhook that reached us at `at_us`. Total: every combination has an answer."""
+    if isinstance(webhook, Resolved):
+        return _after_resolved(room, webhook)
+    return _after_arrived(room, webhook, at_us)
+
+
+def _after_arrived(room: Room, webhook: Arrived, at_us: int) -> Change:
+    known, latest = room.closed_service, webhook.latest
+    if latest is not None and (known is None or latest > known):
+        return _newer_service(room, webhook, at_us)
+    if room.visit is not None:
+        return _again(room, room.visit, at_us)
+    never_seen = known is None and room.closed_with_service is None
+    if (latest is None and never_seen) or (latest is not None and latest == known and room.closed_with_service):
+        return _open(room, webhook, at_us, "arrived")
+    stale = latest is not None and known is not None and latest < known
+    return _open(room, webhook, at_us, "arrived_stale" if stale else "arrived_unproved", look=True)
+
+
+def _newer_service(room: Room, webhook: Arrived, at_us: int) -> Change:
+    """A service closed of which we had not heard: what stood for it is over, its resolve missed or late."""
+    raised = room._replace(closed_service=webhook.latest)
+    visit = room.visit
+    if visit is None:
+        return _open(raised, webhook, at_us, "arrived")
+    if visit.state == "held":  # perhaps the agent was put into the new service already: no seat is freed unasked
+        return Change(raised._replace(visit=_asked(visit, WAITING, at_us)), "already_assigned")
+    if visit.state == "reserved":  # the agent on the way serves the new stay as well
+        return Change(raised._replace(visit=visit._replace(base=webhook.latest)), "already_assigned")
+    if visit.base_proved:
+        over = Closed(visit, "resolve missed", webhook.latest)
+        reopened = _open(raised._replace(visit=None, closed_with_service=True), webhook, at_us, "arrived_again")
+        return reopened._replace(closed=over)
+    # Opened without proof: the same stay, the same place. Still unproved: this webhook may be an old one.
+    known = _awake(visit, at_us)._replace(base=webhook.latest, look=False, suspect=None)
+    return Change(raised._replace(visit=known), "already_waiting")
+
+
+def _again(room: Room, visit: Visit, at_us: int) -> Change:
+    """A webhook for a room that has an open visit and names no newer service: a duplicate, or the agent has left."""
+    if visit.state == "waiting":
+        return Change(room._replace(visit=_awake(visit, at_us)), "already_waiting")
+    if visit.state == "held" and visit.settled_long_ago:
+        return Change(room._replace(visit=_asked(visit, WAITING, at_us)), "already_assigned")
+    return Change(room, "already_assigned")
+
+
+def _awake(visit: Visit, at_us: int) -> Visit:
+    """The customer wrote again. A learned visit gets its place by the webhook that had been missing."""
+    return visit._replace(aside=False, learned=False, arrived_us=at_us if visit.learned else visit.arrived_us)
+
+
+def _after_resolved(room: Room, webhook: Resolved) -> Change:
+    known, service, visit = room.closed_service, webhook.service, room.visit
+    if service is not None and known is not None and service <= known:
+        return Change(room, "resolve_known")
+    raised = room._replace(closed_service=service) if service is not None else room
+    if visit is None:
+        return Change(raised._replace(closed_with_service=service is not None), "resolve_without_visit")
+    if service is None or not _means(webhook, visit):
+        return Change(raised._replace(visit=_asked(visit, RESOLVED, None)), "resolve_unproved")
+    gone = raised._replace(visit=_came_meanwhile(visit, service), closed_with_service=True)
+    return Change(gone, "resolved", Closed(visit, "resolved", service))
+
+
+def _means(webhook: Resolved, visit: Visit) -> bool:
+    """Whether a newer service's resolve surely speaks of this visit: the first comment says so where both are told,
+    else the proof that the visit was opened after the last service that closed."""
+    if visit.first_comment_id is not None and webhook.first_comment_id is not None:
+        return visit.first_comment_id == webhook.first_comment_id
+    return visit.base_proved
+
+
+def _came_meanwhile(visit: Visit, service: int) -> Visit | None:
+    """A webhook for the held room was under question when the room was resolved: perhaps the customer is back."""
+    if visit.again_us is None:
+        return None
+    return Visit(
+        id=None,
+        room=visit.room,
+        state="waiting",
+        arrived_us=visit.again_us,
+        base=service,
+        class_=visit.class_,
+        source=visit.source,
+        look=True,
+    )
+
+
+def _asked(visit: Visit, suspect: str, again_us: int | None) -> Visit:
+    """The first webhook that asks keeps its arrival: duplicates cost a returning customer no place."""
+    first_us = visit.again_us if visit.again_us is not None else again_us
+    return visit._replace(look=True, suspect=suspect, again_us=first_us)
+
+
+def _open(room: Room, webhook: Arrived, at_us: int, word: str, look: bool = False) -> Change:
+    visit = Visit(
+        id=None,
+        room=room.id,
+        state="waiting",
+        arrived_us=at_us,
+        base=room.closed_service,
+        base_proved=webhook.latest is not None and webhook.latest == room.closed_service,
+        class_=webhook.class_,
+        source=webhook.source,
+        look=look,
+    )
+    return Change(room._replace(visit=visit), word)
