@@ -1,0 +1,468 @@
+"""The control half of the server: tests and the page play customers, agents, supervisors and fate here.
+
+Everything is JSON. `?app=<app id>` picks the app, the first one where it is left out. A refusal is
+`{"error": "<text>"}` with 400, 404 or 409; a body must be sent as `application/json`.
+
+    GET    /control/apps                       [{app_id, webhooks: {caa, resolved}}]
+    POST   /control/apps                       {app_id, secret_key, webhooks?, prefix?, agents?, offline?, supervisors?,
+                                               page_size?}: one more app, with its own agents and rooms
+    POST   /control/reset                      {} as at the start, switches too; numbers (rooms, services) go on
+    POST   /control/secret                     {secret_key}: the old one gets 401 from now on
+
+    GET    /control/state                      {app_id, agents: [{id, name, type, online, channels, load, max_held,
+                                               rooms: [...]}], waiting: [{room, name, source, waiting_s, ...}] by
+                                               arrival (?line=N cuts it), waiting_total, held_total, resolved_total,
+                                               counters, calls, queued_webhooks, faults}
+    GET    /control/history                    {events, last, max_held: {agent: n}, max_agents: {room: n},
+                                               assign_calls}; ?since=N ?limit=N ?kinds=assigned,removed ?events=0
+                                               An event: {n, kind, mono, wall, ...}. Kinds: arrived, message, assigned
+                                               and removed (room, agent, by, held, in_room: the numbers just after it),
+                                               resolved (room, service, by), presence, webhook (hook, room, outcome,
+                                               status, position, ms), call (an assign call: room, agent, outcome,
+                                               applied), fault (the same for other endpoints), reset
+    GET    /control/events                     Server-Sent Events: `state` (as above, at most five a second) and
+                                               `happened` (a list of events, the id is the last number)
+
+    GET    /control/faults                     all switches, see `faults.Faults`
+    PUT    /control/faults                     {name: value, ...}: the named ones move, the others stay
+    DELETE /control/faults                     all back to the defaults
+
+    POST   /control/customers                  {count=1, channel?, name?, rooms?: [ids]} → {rooms}
+    POST   /control/returns                    {count=1}: customers of random resolved rooms write again → {rooms}
+    POST   /control/rooms/{room}/message       the customer writes again
+    POST   /control/rooms/{room}/resolve       {by="agent"}: agent (the one inside), admin, supervisor or an agent's id
+    POST   /control/rooms/{room}/assign        {agent, replace=true}: by a supervisor's hand, over any limit
+    POST   /control/rooms/{room}/remove        {agent}
+    POST   /control/resolve                    {count=1 or "all", by="agent", which="held"|"waiting"|"open"} → {rooms}
+    POST   /control/agents                     {name?, online=true, channels?: [ids]} → {id}
+    PUT    /control/agents/{id}                {online?, channels?: [ids] or null}
+"""
+
+import asyncio
+import dataclasses
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from scripts.simulator import faults as switches
+from scripts.simulator.app import App, Plan, now
+from scripts.simulator.faults import BadSwitch, Faults
+from scripts.simulator.model import ANY_NUMBER, CHANNELS, DEFAULT_CHANNEL, KINDS, Agent, Refused, Room
+from scripts.simulator.shapes import Json
+
+MOST_AT_ONCE = 100_000  # customers in one request
+LINE_SHOWN = 100  # waiting rooms in the live stream
+HAPPENED_AT_ONCE = 200  # events in one message of the stream; the older ones of a burst are left out
+STREAM_GAP_S = 0.2
+KEEPALIVE_S = 15.0
+
+AddApp = Callable[[Plan], App]
+
+
+class Asked:
+    """One control request: its app, its JSON body, its place in the path."""
+
+    def __init__(self, app: App, body: Json, request: web.Request) -> None:
+        self.app = app
+        self.body = body
+        self.room = request.match_info.get("room", "")
+        self.agent = request.match_info.get("agent", "")
+
+    def count(self, most: int = MOST_AT_ONCE) -> int:
+        value = self.body.get("count", 1)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most:
+            raise Refused(400, f"count: a whole number from 1 to {most}")
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.body.get(name, default)
+        if not isinstance(value, bool):
+            raise Refused(400, f"{name}: true or false")
+        return value
+
+    def text(self, name: str) -> str | None:
+        value = self.body.get(name)
+        if value is not None and not isinstance(value, str):
+            raise Refused(400, f"{name}: a text")
+        return value
+
+    def channels(self) -> list[int] | None:
+        value = self.body.get("channels")
+        if value is not None and not (isinstance(value, list) and all(isinstance(v, int) for v in value)):
+            raise Refused(400, "channels: a list of channel ids, or null for all")
+        return value
+
+    def by(self) -> str | int:
+        value = self.body.get("by", "agent")
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise Refused(400, "by: agent, admin, supervisor or an agent's id")
+        return value
+
+
+Action = Callable[[Asked], Json]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def routes(apps: dict[str, App], add_app: AddApp) -> list[web.RouteDef]:
+    def act(method: str, path: str, action: Action) -> web.RouteDef:
+        return web.route(method, f"/control/{path}", _acting(apps, action))
+
+    async def new_app(request: web.Request) -> web.StreamResponse:
+        return await _new_app(apps, add_app, request)
+
+    async def list_apps(_: web.Request) -> web.StreamResponse:
+        return web.json_response([_about(app) for app in apps.values()])
+
+    async def history(request: web.Request) -> web.StreamResponse:
+        return _answer(lambda: _history(_chosen(apps, request), request.query))
+
+    async def state(request: web.Request) -> web.StreamResponse:
+        return _answer(lambda: state_of(_chosen(apps, request), _whole(request.query, "line", None)))
+
+    async def events(request: web.Request) -> web.StreamResponse:
+        return await _stream(_chosen(apps, request), request)
+
+    return [
+        web.get("/control/apps", list_apps),
+        web.post("/control/apps", new_app),
+        web.get("/control/state", state),
+        web.get("/control/history", history),
+        web.get("/control/events", events),
+        act("GET", "faults", lambda asked: switches.as_json(asked.app.faults)),
+        act("PUT", "faults", move_switches),
+        act("DELETE", "faults", clear_switches),
+        act("POST", "reset", reset),
+        act("POST", "secret", rotate_secret),
+        act("POST", "customers", add_customers),
+        act("POST", "returns", customers_return),
+        act("POST", "resolve", resolve_some),
+        act("POST", "agents", add_agent),
+        act("PUT", "agents/{agent}", change_agent),
+        act("POST", "rooms/{room}/message", write_again),
+        act("POST", "rooms/{room}/resolve", resolve_room),
+        act("POST", "rooms/{room}/assign", assign_by_hand),
+        act("POST", "rooms/{room}/remove", remove_by_hand),
+    ]
+
+
+# --- around every action
+
+
+def _acting(apps: dict[str, App], action: Action) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        try:
+            body = await _body(request)
+        except Refused as refused:
+            return web.json_response({"error": refused.text}, status=refused.status)
+        return _answer(lambda: _done(Asked(_chosen(apps, request), body, request), action))
+
+    return handler
+
+
+def _done(asked: Asked, action: Action) -> Json:
+    try:
+        return action(asked)
+    finally:
+        asked.app.settle()  # a refusal in the middle of many keeps what was done before it
+
+
+def _answer(make: Callable[[], Json]) -> web.Response:
+    try:
+        return web.json_response(make())
+    except Refused as refused:
+        return web.json_response({"error": refused.text}, status=refused.status)
+    except BadSwitch as bad:
+        return web.json_response({"error": str(bad)}, status=400)
+
+
+async def _body(request: web.Request) -> Json:
+    """A body that is not declared as JSON is refused: forms of foreign pages can't press our buttons."""
+    if foreign(request):
+        raise Refused(403, "this origin may not control the simulator")
+    if not request.body_exists:
+        return {}
+    if request.content_type != "application/json":
+        raise Refused(400, "send application/json")
+    try:
+        body = await request.json()
+    except ValueError as error:
+        raise Refused(400, "this is not JSON") from error
+    if not isinstance(body, dict):
+        raise Refused(400, "send a JSON object")
+    return body
+
+
+def foreign(request: web.Request) -> bool:
+    origin = request.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc != request.host
+
+
+def _chosen(apps: dict[str, App], request: web.Request) -> App:
+    name = request.query.get("app") or next(iter(apps))
+    if app := apps.get(name):
+        return app
+    raise Refused(404, f"no app {name}")
+
+
+def _whole(query: Any, name: str, default: int | None) -> int | None:
+    value = query.get(name)
+    return int(value) if value and value.isascii() and value.isdigit() else default
+
+
+# --- apps and switches
+
+
+async def _new_app(apps: dict[str, App], add_app: AddApp, request: web.Request) -> web.StreamResponse:
+    try:
+        return web.json_response(_about(add_app(_plan(apps, await _body(request)))))
+    except Refused as refused:
+        return web.json_response({"error": refused.text}, status=refused.status)
+
+
+def _plan(apps: dict[str, App], body: Json) -> Plan:
+    known = {f.name: type(f.default) for f in dataclasses.fields(Plan)}
+    for name, value in body.items():
+        if name not in known or type(value) is not known[name]:
+            raise Refused(400, f"{name}: not known, or of the wrong kind")
+    if not body.get("app_id") or not body.get("secret_key"):
+        raise Refused(400, "app_id and secret_key are needed")
+    if body["app_id"] in apps:
+        raise Refused(409, f"app {body['app_id']} exists")
+    first = next(iter(apps.values())).plan
+    return Plan(**{"webhooks": first.webhooks, "prefix": f"/{body['app_id']}", **body})
+
+
+def _about(app: App) -> Json:
+    return {"app_id": app.plan.app_id, "webhooks": {name: hook.url for name, hook in app.hooks.items()}}
+
+
+def move_switches(asked: Asked) -> Json:
+    asked.app.switch(switches.changed(asked.app.faults, asked.body))
+    return switches.as_json(asked.app.faults)
+
+
+def clear_switches(asked: Asked) -> Json:
+    asked.app.switch(Faults())
+    return switches.as_json(asked.app.faults)
+
+
+def reset(asked: Asked) -> Json:
+    asked.app.reset()
+    return state_of(asked.app)
+
+
+def rotate_secret(asked: Asked) -> Json:
+    secret = asked.text("secret_key")
+    if not secret:
+        raise Refused(400, "secret_key: a text")
+    asked.app.secret_key = secret
+    return {"app_id": asked.app.plan.app_id}
+
+
+# --- customers
+
+
+def add_customers(asked: Asked) -> Json:
+    model, moment = asked.app.model, now()
+    channel = asked.body.get("channel", DEFAULT_CHANNEL)
+    rooms = asked.body.get("rooms")
+    if not isinstance(channel, int) or isinstance(channel, bool):
+        raise Refused(400, f"channel: an id, for example one of {', '.join(map(str, CHANNELS))}")
+    if rooms is not None and not (isinstance(rooms, list) and all(isinstance(r, str) and r for r in rooms)):
+        raise Refused(400, "rooms: a list of room ids")
+    names: list[str | None] = rooms if rooms is not None else [None] * asked.count()
+    made = [model.customer_arrives(moment, room_id=r, channel=channel, name=asked.text("name")) for r in names]
+    return {"rooms": [room.id for room in made]}
+
+
+def customers_return(asked: Asked) -> Json:
+    closed = list(asked.app.model.closed)
+    chosen = asked.app.random.sample(closed, min(asked.count(), len(closed)))
+    return {"rooms": [asked.app.model.customer_writes(now(), room).id for room in chosen]}
+
+
+def write_again(asked: Asked) -> Json:
+    return _room_told(asked.app.model.customer_writes(now(), asked.room))
+
+
+# --- agents and supervisors
+
+
+def resolve_room(asked: Asked) -> Json:
+    model = asked.app.model
+    service = model.resolve(now(), asked.room, model.who_presses(model.room(asked.room), asked.by()))
+    return {"room": service.room, "service": service.id}
+
+
+def resolve_some(asked: Asked) -> Json:
+    model = asked.app.model
+    rooms = _resolvable(asked)
+    if asked.body.get("count") != "all":
+        rooms = asked.app.random.sample(rooms, min(asked.count(), len(rooms)))
+    for room in rooms:
+        model.resolve(now(), room.id, model.who_presses(room, asked.by()))
+    return {"rooms": [room.id for room in rooms]}
+
+
+def _resolvable(asked: Asked) -> list[Room]:
+    model = asked.app.model
+    held = list({room.id: room for room in model.held()}.values())
+    which = asked.body.get("which", "held")
+    choices = {"held": held, "waiting": model.line(), "open": held + model.line()}
+    if which not in choices:
+        raise Refused(400, "which: held, waiting or open")
+    return choices[which]
+
+
+def assign_by_hand(asked: Asked) -> Json:
+    """A supervisor may do anything: the limit of the room is as good as none."""
+    room = asked.app.model.room(asked.room)
+    replace, by = asked.flag("replace", True), "supervisor"
+    agent = asked.body.get("agent")
+    return _room_told(
+        asked.app.model.assign(now(), room.id, agent, max_agent=ANY_NUMBER, replace=replace, by=by),
+    )
+
+
+def remove_by_hand(asked: Asked) -> Json:
+    return _room_told(asked.app.model.remove_agent(now(), asked.room, asked.body.get("agent"), by="supervisor"))
+
+
+def add_agent(asked: Asked) -> Json:
+    model = asked.app.model
+    number = len(model.agents) + 1
+    name = asked.text("name") or f"Agent {number}"
+    made = model.add_agent(
+        name, f"agent{number}@example.com", online=asked.flag("online", True), channels=asked.channels()
+    )
+    asked.app.note("presence", agent=made.id, agent_name=made.name, online=made.online)
+    return {"id": made.id, "name": made.name}
+
+
+def change_agent(asked: Asked) -> Json:
+    agent = asked.app.model.agent(asked.agent)
+    if "channels" in asked.body:
+        channels = asked.channels()
+        agent.channels = None if channels is None else frozenset(channels)
+    if "online" in asked.body and agent.online != asked.flag("online", True):
+        asked.app.model.set_presence(now(), agent.id, asked.flag("online", True))
+    return agent_told(asked.app, agent)
+
+
+# --- what is told
+
+
+def state_of(app: App, line_shown: int | None = None) -> Json:
+    model, mono = app.model, time.monotonic()
+    line = model.line()
+    return {
+        "app_id": app.plan.app_id,
+        "agents": [agent_told(app, agent) for agent in model.agents.values()],
+        "waiting": [_waiting_told(room, mono) for room in line[:line_shown]],
+        "waiting_total": len(line),
+        "held_total": sum(len(agent.rooms) for agent in model.agents.values()),
+        "resolved_total": len(model.closed),
+        "counters": dict(app.journal.counts),
+        "calls": dict(app.calls),
+        "queued_webhooks": app.senders.queued,
+        "webhooks": {name: hook.url.split("?")[0] for name, hook in app.hooks.items()},
+        "faults": switches.as_json(app.faults),
+        "last": app.journal.last,
+    }
+
+
+def agent_told(app: App, agent: Agent) -> Json:
+    mono = time.monotonic()
+    return {
+        "id": agent.id,
+        "name": agent.name,
+        "type": KINDS[agent.kind],
+        "online": agent.online,
+        "channels": sorted(agent.channels) if agent.channels is not None else None,
+        "load": len(agent.rooms),
+        "reported": agent.counts.at(mono - app.faults.count_lag_s),
+        "max_held": agent.max_held,
+        "rooms": [
+            {**_room_told(app.model.rooms[room]), "held_s": round(mono - since.mono, 1)}
+            for room, since in agent.rooms.items()
+        ],
+    }
+
+
+def _room_told(room: Room) -> Json:
+    return {
+        "room": room.id,
+        "name": room.name,
+        "source": room.channel.source,
+        "channel": room.channel.id,
+        "waiting": room.waiting,
+        "resolved": room.resolved,
+        "agents": list(room.agents),
+        "returning": room.latest is not None,
+    }
+
+
+def _waiting_told(room: Room, mono: float) -> Json:
+    return {**_room_told(room), "waiting_s": round(mono - room.arrived.mono, 1), "messages": room.messages}
+
+
+def _history(app: App, query: Any) -> Json:
+    kinds = set(filter(None, (query.get("kinds") or "").split(",")))
+    since = _whole(query, "since", 0) or 0
+    events = app.journal.after(since, _whole(query, "limit", None)) if query.get("events") != "0" else []
+    return {
+        "events": [e for e in events if not kinds or e["kind"] in kinds],
+        "last": app.journal.last,
+        "max_held": {str(agent.id): agent.max_held for agent in app.model.agents.values()},
+        "max_agents": {room.id: room.max_agents for room in app.model.rooms.values()},
+        "assign_calls": [e for e in events if e["kind"] == "call"],
+    }
+
+
+# --- the live stream
+
+
+async def _stream(app: App, request: web.Request) -> web.StreamResponse:
+    """Begins with the state and goes on from `Last-Event-ID`. Bursts are joined: a slow reader costs nothing."""
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+    await response.prepare(request)
+    last = request.headers.get("Last-Event-ID", "")
+    seen = int(last) if last.isascii() and last.isdigit() else max(0, app.journal.last - HAPPENED_AT_ONCE)
+    news = asyncio.Event()
+    app.readers.add(news)
+    try:
+        await _tell_all(app, response, news, min(seen, app.journal.last))
+    except ConnectionResetError:
+        pass  # the reader left: nobody to tell
+    finally:
+        app.readers.discard(news)
+    return response
+
+
+async def _tell_all(app: App, response: web.StreamResponse, news: asyncio.Event, seen: int) -> None:
+    while True:
+        news.clear()
+        happened = app.journal.after(seen, HAPPENED_AT_ONCE)
+        seen = app.journal.last
+        await response.write(_event("state", seen, state_of(app, LINE_SHOWN)))
+        if happened:
+            await response.write(_event("happened", seen, happened))
+        await asyncio.sleep(STREAM_GAP_S)
+        while not await _news_within(news, KEEPALIVE_S):
+            await response.write(b": still here\n\n")
+
+
+async def _news_within(news: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(news.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _event(kind: str, number: int, data: object) -> bytes:
+    return f"id: {number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n".encode()

@@ -1,0 +1,80 @@
+// The agents as cards: presence, load, and each chat with its Resolve button.
+
+import { byId, el, keyed, part, setAttr, setText } from "./dom.js";
+import { span, t, wordOr } from "./words.js";
+
+const TONES = 6;
+const PIPS = 8;
+
+export function showAgents(state, since) {
+  const cards = state.agents.filter((agent) => agent.type === "agent" || agent.rooms.length);
+  const lag = state.faults.count_lag_s > 0;
+  keyed(byId("agents"), cards, (agent) => agent.id, makeCard, (node, agent) => updateCard(node, agent, lag));
+  const bosses = state.agents.filter((agent) => agent.type === "supervisor").map((agent) => agent.name);
+  setText(byId("supervisors"), bosses.length ? t("supervisor", { names: bosses.slice(0, 3).join(", ") }) : "");
+  tickAgents(state, since);
+}
+
+export function tickAgents(state, since) {
+  const gone = (performance.now() - since) / 1000;
+  const nodes = new Map([...document.querySelectorAll("#agents .chat")].map((node) => [node.dataset.key, node]));
+  for (const agent of state.agents)
+    for (const chat of agent.rooms) {
+      const node = nodes.get(`${agent.id}/${chat.room}`);
+      if (node) setText(part(node, "time"), span(chat.held_s + gone));
+    }
+}
+
+function makeCard(agent) {
+  return el("li", { cls: "card" },
+    el("div", { cls: "card-top" },
+      el("span", { cls: `avatar tone-${agent.id % TONES}`, "aria-hidden": "true", text: initials(agent.name) }),
+      el("div", { cls: "who" }, el("strong", { text: agent.name }), el("span", { cls: "facts", "data-part": "facts" })),
+      el("button", { type: "button", cls: "switch", role: "switch", "data-presence": agent.id, "data-part": "switch" },
+        el("span", { cls: "knob", "aria-hidden": "true" }))),
+    el("div", { cls: "load" },
+      el("span", { cls: "pips", "aria-hidden": "true", "data-part": "pips" }),
+      el("span", { "data-part": "load", cls: "load-text" }), el("span", { cls: "most", "data-part": "most" })),
+    el("ul", { cls: "chats", "data-part": "chats" }));
+}
+
+function updateCard(node, agent, lag) {
+  node.classList.toggle("off", !agent.online);
+  setText(part(node, "facts"), factsOf(agent, lag));
+  setAttr(part(node, "switch"), "aria-checked", String(agent.online));
+  setAttr(part(node, "switch"), "aria-label", t("presenceOf", { name: agent.name }));
+  setText(part(node, "load"), t(agent.load === 0 ? "chat0" : agent.load === 1 ? "chat1" : "chatN", { n: agent.load }));
+  setText(part(node, "most"), agent.max_held ? t("most", { n: agent.max_held }) : "");
+  showPips(part(node, "pips"), agent.load);
+  keyed(part(node, "chats"), agent.rooms, (chat) => `${agent.id}/${chat.room}`, makeChat, updateChat);
+}
+
+function factsOf(agent, lag) {
+  const facts = [t(agent.online ? "isOnline" : "isOffline")];
+  if (agent.channels) facts.push(t("only", { channels: agent.channels.join(", ") }));
+  if (lag) facts.push(t("told", { n: agent.reported }));
+  return facts.join(" · ");
+}
+
+function showPips(node, load) {
+  const wanted = Math.min(load, PIPS);
+  while (node.childElementCount > wanted) node.lastElementChild.remove();
+  while (node.childElementCount < wanted) node.append(el("i"));
+}
+
+function makeChat(chat) {
+  return el("li", { cls: "chat" },
+    el("div", { cls: "who" },
+      el("strong", { "data-part": "name" }), el("span", { cls: "facts" }, `${chat.room} · ${wordOr("c", chat.source)} · `, el("time", { "data-part": "time" }))),
+    el("button", { type: "button", cls: "small", "data-resolve": chat.room, "data-part": "resolve" }),
+    el("button", { type: "button", cls: "quiet icon", "data-more": chat.room, "data-part": "more", text: "⋯" }));
+}
+
+function updateChat(node, chat) {
+  setText(part(node, "name"), chat.name);
+  setText(part(node, "resolve"), t("resolve"));
+  setAttr(part(node, "resolve"), "aria-label", t("resolveChat", { name: chat.name }));
+  setAttr(part(node, "more"), "aria-label", t("moreOf", { name: chat.name }));
+}
+
+const initials = (name) => name.split(" ").map((word) => word[0]).slice(0, 2).join("");

@@ -1,0 +1,427 @@
+"""The Qiscus half of the server: what an allocation service calls. After it comes the model, beside it `control`.
+
+Each endpoint is a plain function from (app, call) to a JSON answer; `_serve` puts the credentials check, the latency
+and the faults around it.
+"""
+
+import asyncio
+import base64
+import hmac
+import json
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from scripts.simulator import shapes
+from scripts.simulator.app import App, now
+from scripts.simulator.journal import Instant
+from scripts.simulator.model import SERVER_MAX_AGENT, Agent, Model, Refused, Room
+from scripts.simulator.shapes import Json
+
+DEFAULT_PAGE = 20
+ROOMS_PAGE_MAX = 50
+STALE_ROW_P = 0.3  # how often a page of unserved rooms shows a resolved one
+AGENTS_LIST_MAX = 1000
+HTML = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
+
+Apps = dict[str, App]
+Answer = tuple[int, Json]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: query and body together in `given`, the body wins."""
+
+    now: Instant
+    given: dict[str, Any]
+    room: str | None = None  # from the path
+
+    def text(self, name: str) -> str | None:
+        value = self.given.get(name)
+        return None if value is None or isinstance(value, bool | dict | list) or value == "" else str(value)
+
+    def needed(self, name: str) -> str:
+        if (value := self.text(name)) is None:
+            raise Refused(422, f"{name} is required")
+        return value
+
+    def number(self, name: str, default: int) -> int:
+        value = self.text(name)
+        return int(value) if value and value.isascii() and value.isdigit() else default
+
+    def flag(self, name: str) -> bool:
+        """Booleans in forms are words."""
+        return str(self.given.get(name)).lower() in ("true", "1")
+
+
+Endpoint = Callable[[App, Call], Json]
+
+
+def routes(apps: Apps) -> list[web.RouteDef]:
+    def at(method: str, path: str, name: str, endpoint: Endpoint) -> web.RouteDef:
+        async def handler(request: web.Request) -> web.StreamResponse:
+            return await _serve(apps, request, name, endpoint)
+
+        return web.route(method, path, handler)
+
+    service = "/api/v1/admin/service"
+    return [
+        at("GET", "/api/v2/admin/service/available_agents", "roster", available_agents),
+        at("GET", "/api/v2/admin/service/other_agents", "roster", other_agents),
+        at("POST", f"{service}/assign_agent", "assign", assign_agent),
+        at("POST", f"{service}/allocate_agent", "allocate", allocate_agent),
+        at("POST", f"{service}/allocate_assign_agent", "allocate_assign", allocate_assign_agent),
+        at("POST", f"{service}/mark_as_resolved", "resolve", mark_as_resolved),
+        at("POST", f"{service}/remove_agent", "remove", remove_agent),
+        at("GET", "/api/v2/customer_rooms/{room}", "room", customer_room),
+        at("POST", "/api/v2/customer_rooms", "rooms", customer_rooms),
+        at("GET", "/api/v2/customer_rooms", "rooms", customer_rooms),
+        at("GET", "/api/v2/admin/agents", "agents", agents_list),
+        at("GET", "/api/v1/admin/get_profile", "other", get_profile),
+        at("GET", "/api/v2/admin/webhook_config", "other", webhook_config),
+        at("POST", "/api/v1/app/webhook/mark_as_resolved", "other", set_resolved_webhook),
+        at("POST", "/api/v1/app/webhook/agent_allocation", "other", set_caa_webhook),
+    ]
+
+
+# --- around every call
+
+
+async def _serve(apps: Apps, request: web.Request, name: str, endpoint: Endpoint) -> web.StreamResponse:
+    app = _authorised(apps, request)
+    if app is None:
+        return web.json_response({"errors": "Unauthorized"}, status=401)
+    try:
+        given = await _given(request)
+    except ValueError:
+        return web.json_response({"errors": "Malformed body"}, status=400)
+    app.calls[name] += 1
+    if delay_s := app.faults.delay_s(app.random):
+        await asyncio.sleep(delay_s)
+    failure = app.draw_failure(name)
+    applies = failure is None or failure.endswith("_after") and failure != "429_retry_after"
+    answer = _apply(app, endpoint, Call(now(), given, request.match_info.get("room"))) if applies else None
+    if failure or name == "assign":
+        _note(app, name, request, given, failure, answer)
+    if failure:
+        return await _fail(app, request, failure)
+    status, body = answer or (500, {})
+    return _json(body, status)
+
+
+def _authorised(apps: Apps, request: web.Request) -> App | None:
+    app = apps.get(request.headers.get("Qiscus-App-Id", ""))
+    secret = request.headers.get("Qiscus-Secret-Key", "")
+    return app if app and hmac.compare_digest(secret.encode(), app.secret_key.encode()) else None
+
+
+async def _given(request: web.Request) -> dict[str, Any]:
+    """Query and body. The body may be JSON, a form, or (as the vendor's samples have it) multipart."""
+    query = dict(request.query)
+    if not request.body_exists:
+        return query
+    if request.content_type == "application/json":
+        body = json.loads(await request.text() or "{}")
+        if not isinstance(body, dict):
+            raise ValueError("not an object")
+        return {**query, **body}
+    if request.content_type == "multipart/form-data":
+        return {**query, **{k: v for k, v in (await request.post()).items() if isinstance(v, str)}}
+    return {**query, **dict(parse_qsl(await request.text(), keep_blank_values=True))}
+
+
+def _apply(app: App, endpoint: Endpoint, call: Call) -> Answer:
+    try:
+        answer: Answer = 200, endpoint(app, call)
+    except Refused as refused:
+        answer = refused.status, {"errors": refused.text}
+    app.settle()
+    return answer
+
+
+def _json(body: Json, status: int) -> web.Response:
+    return web.Response(body=json.dumps(body).encode(), status=status, content_type="application/json")
+
+
+def _note(
+    app: App, name: str, request: web.Request, given: dict[str, Any], failure: str | None, answer: Answer | None
+) -> None:
+    """Every assign call and every fault is told. `applied`: the desk's state has changed by it."""
+    outcome = failure or str((answer or (0, {}))[0])
+    facts = {
+        "endpoint": name,
+        "room": str(given.get("room_id") or request.match_info.get("room") or ""),
+        "agent": str(given.get("agent_id") or ""),
+        "outcome": outcome,
+        "applied": bool(answer and answer[0] == 200),
+        "error": (answer or (0, {}))[1].get("errors"),
+    }
+    app.note("call" if name == "assign" else "fault", **facts)
+
+
+# --- faults
+
+
+async def _fail(app: App, request: web.Request, kind: str) -> web.StreamResponse:
+    if kind.startswith("timeout"):
+        await asyncio.sleep(app.faults.hang_s)
+        return _cut(request)
+    if kind.startswith("reset"):
+        return _cut(request)
+    if kind == "429_retry_after":
+        return _error(429, "Too Many Requests", {"Retry-After": f"{app.faults.retry_after_s:g}"})
+    if kind == "502_html":
+        return web.Response(text=HTML.format("502 Bad Gateway"), status=502, content_type="text/html")
+    if kind == "200_html":
+        return web.Response(text=HTML.format("Please wait"), content_type="text/html")
+    return _error(*ERRORS[kind])
+
+
+ERRORS = {
+    "429": (429, "Too Many Requests"),
+    "500": (500, "Internal Server Error"),
+    "500_after": (500, "Internal Server Error"),
+    "401": (401, "Unauthorized"),
+    "403": (403, "Forbidden"),
+}
+
+
+def _error(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response({"errors": text}, status=status, headers=headers)
+
+
+def _cut(request: web.Request) -> web.Response:
+    """Break the connection with a reset. The answer goes nowhere; aiohttp wants one."""
+    if request.transport is not None:
+        plug = request.transport.get_extra_info("socket")
+        if plug is not None and plug.fileno() >= 0:
+            plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
+    return web.Response(status=500)
+
+
+# --- agents
+
+
+def available_agents(app: App, call: Call) -> Json:
+    room_id = call.text("room_id") or ""
+    if call.flag("is_available_in_room"):
+        room = app.model.rooms.get(room_id)
+        return _agents_page(app, call, [app.model.agents[i] for i in room.agents] if room else [])
+    return _agents_page(app, call, app.model.eligible(room_id))
+
+
+def other_agents(app: App, call: Call) -> Json:
+    room = app.model.rooms.get(call.text("room_id") or "")
+    inside = room.agents if room else {}
+    return _agents_page(app, call, [a for a in app.model.agents.values() if a.id not in inside])
+
+
+def _agents_page(app: App, call: Call, agents: list[Agent]) -> Json:
+    """Pages by agent id: a cursor stays good when agents come and go."""
+    if app.faults.hide_offline:
+        agents = [a for a in agents if a.online]
+    size = max(1, min(call.number("limit", DEFAULT_PAGE), app.plan.page_size))
+    after = _read_cursor(call.text("cursor_after"))
+    later = sorted((a for a in agents if after is None or a.id > after), key=lambda a: a.id)
+    page = later[:size]
+    mono = call.now.mono - app.faults.count_lag_s
+    rows = [shapes.roster_agent(a, mono) for a in page]
+    meta = {
+        "after": _cursor(page[-1].id) if len(later) > size else None,
+        "before": _cursor(page[0].id) if page and after is not None else None,
+        "per_page": size,
+        "total_count": None,
+    }
+    return {"data": rows if app.faults.bare_array else {"agents": rows}, "meta": meta, "status": 200}
+
+
+def agents_list(app: App, call: Call) -> Json:
+    size = max(1, min(call.number("limit", DEFAULT_PAGE), AGENTS_LIST_MAX))
+    start = (max(1, call.number("page", 1)) - 1) * size
+    everybody = list(app.model.agents.values())
+    mono = call.now.mono - app.faults.count_lag_s
+    rows = [shapes.roster_agent(a, mono) for a in everybody[start : start + size]]
+    meta = {"after": None, "before": None, "per_page": size, "total_count": len(everybody)}
+    return {"data": {"agents": rows}, "meta": meta, "status": 200}
+
+
+# --- rooms and agents together
+
+
+def assign_agent(app: App, call: Call) -> Json:
+    room_id, agent_id = call.needed("room_id"), call.needed("agent_id")
+    _refuse_failing(app, room_id)
+    ceiling = call.number("max_agent", SERVER_MAX_AGENT)
+    replace = call.flag("replace_latest_agent")
+    room = app.model.assign(call.now, room_id, agent_id, max_agent=ceiling, replace=replace)
+    return shapes.assign_answer(room, app.model.agent(agent_id), app.faults)
+
+
+def allocate_agent(app: App, call: Call) -> Json:
+    """Only a suggestion. Without anybody online the agent is null."""
+    mono = call.now.mono - app.faults.count_lag_s
+    channel = call.number("channel_id", 0) or None
+    chosen = app.model.candidate(channel, mono, ignore_presence=call.flag("ignore_availability"))
+    return {"data": {"agent": shapes.suggested_agent(chosen, mono) if chosen else None}}
+
+
+def allocate_assign_agent(app: App, call: Call) -> Json:
+    room_id = call.needed("room_id")
+    _refuse_failing(app, room_id)
+    mono = call.now.mono - app.faults.count_lag_s
+    known = app.model.rooms.get(room_id)
+    any_presence = call.flag("ignore_availability") or call.flag("ignore_agent_availability")
+    chosen = app.model.candidate(known.channel.id if known else None, mono, ignore_presence=any_presence)
+    if chosen is None:
+        raise Refused(400, "No agent available")
+    app.model.assign(call.now, room_id, chosen.id, max_agent=SERVER_MAX_AGENT)
+    return {"data": {"agent": shapes.suggested_agent(chosen, mono)}}
+
+
+def _refuse_failing(app: App, room_id: str) -> None:
+    if status := app.faults.fail_rooms.get(room_id):
+        raise Refused(status, "Room not found" if status == 404 else "Room can't be assigned")
+
+
+def mark_as_resolved(app: App, call: Call) -> Json:
+    room = app.model.room(call.needed("room_id"))
+    service = app.model.resolve(call.now, room.id, app.model.admin, call.text("notes"))
+    return shapes.resolve_answer(room, service, app.model.admin)
+
+
+def remove_agent(app: App, call: Call) -> Json:
+    room = app.model.remove_agent(call.now, call.needed("room_id"), call.needed("agent_id"))
+    return {"data": {"room_id": room.id}, "status": 200}
+
+
+# --- rooms
+
+
+def customer_room(app: App, call: Call) -> Json:
+    room = app.model.room(call.room or "")
+    view = room.views.at(call.now.mono - app.faults.room_lag_s)
+    return {"data": {"customer_room": shapes.room_row(room, view)}, "status": 200}
+
+
+def customer_rooms(app: App, call: Call) -> Json:
+    """Newest first, whatever `order` says. The unserved list sometimes shows a resolved room, as the real one does."""
+    size = max(1, min(call.number("limit", ROOMS_PAGE_MAX), ROOMS_PAGE_MAX))
+    below = _read_cursor(call.text("cursor_after"))
+    wanted = _wanted_rooms(app, call)
+    page = app.model.newest(wanted, below, size + 1)
+    more, page = len(page) > size, page[:size]
+    after = _cursor(page[-1].last_comment) if more else None
+    if call.text("serve_status") == "unserved" and below is None:
+        page = _with_stale(app, page)
+    meta = {"cursor_after": after, "cursor_before": _cursor(below) if below is not None else None}
+    return {"data": {"customer_rooms": [shapes.room_row(r) for r in page]}, "meta": meta, "status": 200}
+
+
+def _wanted_rooms(app: App, call: Call) -> list[Room]:
+    model: Model = app.model
+    match call.text("serve_status"):
+        case "unserved":
+            listed_from = call.now.mono - app.faults.list_lag_s
+            return [r for r in model.waiting.values() if r.arrived.mono <= listed_from]
+        case "served":
+            return list({r.id: r for r in model.held()}.values())
+        case "resolved":
+            return list(model.closed.values())
+        case _:
+            return list(model.rooms.values())
+
+
+def _with_stale(app: App, page: list[Room]) -> list[Room]:
+    if app.faults.stale_rows and app.model.closed and app.random.random() < STALE_ROW_P:
+        last = next(reversed(app.model.closed.values()))
+        return sorted([*page, last], key=lambda r: -r.last_comment)
+    return page
+
+
+# --- the app
+
+
+def get_profile(app: App, _: Call) -> Json:
+    admin = app.model.admin
+    about = {"name": app.plan.app_id, "app_code": app.plan.app_id}
+    return {
+        "data": {"id": admin.id, "name": admin.name, "email": admin.email, "type": 1, "type_as_string": "admin"}
+        | {"app": about}
+    }
+
+
+def set_caa_webhook(app: App, call: Call) -> Json:
+    return _set_webhook(app, call, "caa")
+
+
+def set_resolved_webhook(app: App, call: Call) -> Json:
+    return _set_webhook(app, call, "resolved")
+
+
+def _set_webhook(app: App, call: Call, hook: str) -> Json:
+    url = call.needed("webhook_url")
+    if not url.startswith(("http://", "https://")):
+        raise Refused(422, "webhook_url is invalid")
+    app.hooks[hook].url, app.hooks[hook].enabled = url, call.flag("is_webhook_enabled")
+    caa, resolved = app.hooks["caa"], app.hooks["resolved"]
+    return {
+        "data": {
+            "id": 1001,
+            "name": app.plan.app_id,
+            "app_code": app.plan.app_id,
+            "secret_key": app.secret_key,
+            "created_at": "2024-01-01 00:00:00",
+            "updated_at": "2024-01-02 00:00:00",
+            "bot_webhook_url": None,
+            "is_bot_enabled": False,
+            "allocate_agent_webhook_url": caa.url,
+            "is_allocate_agent_webhook_enabled": caa.enabled,
+            "mark_as_resolved_webhook_url": resolved.url,
+            "is_mark_as_resolved_webhook_enabled": resolved.enabled,
+            "is_mobile_pn_enabled": True,
+            "is_active": True,
+            "is_sessional": False,
+            "is_agent_allocation_enabled": False,
+            "is_agent_takeover_enabled": False,
+            "is_token_expiring": False,
+            "paid_channel_approved": None,
+            "use_latest": True,
+            "free_sessions": 0,
+            "is_force_send_bot": False,
+        }
+    }
+
+
+def webhook_config(app: App, _: Call) -> Json:
+    kinds = {"caa": "agent_allocation", "resolved": "mark_as_resolved"}
+    rows = [
+        {
+            "created_at": shapes.BORN,
+            "id": number,
+            "is_active": hook.enabled,
+            "type": kinds[name],
+            "updated_at": shapes.BORN,
+            "url": hook.url,
+        }
+        for number, (name, hook) in enumerate(app.hooks.items(), 1)
+    ]
+    return {"data": {"webhook_configs": rows}, "status": 200}
+
+
+def _cursor(key: int) -> str:
+    return base64.urlsafe_b64encode(str(key).encode()).decode().rstrip("=")
+
+
+def _read_cursor(text: str | None) -> int | None:
+    if not text:
+        return None
+    try:
+        return int(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except ValueError as error:
+        raise Refused(400, "cursor is invalid") from error
