@@ -1,0 +1,20 @@
+# One image for all processes; docker-compose.yml says which one a container is. No secret is in it: settings come from
+# the environment. The virtual environment stands where ./scripts/giliran looks for it.
+FROM python:3.11-slim
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /app
+
+COPY requirements.txt ./
+RUN python -m venv .venv && .venv/bin/pip install --quiet -r requirements.txt
+ENV PATH=/app/.venv/bin:$PATH
+
+COPY . .
+# var/ is the only folder that is written to: the receiver's processes count their answers there.
+RUN useradd --uid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin giliran \
+    && mkdir var \
+    && chown giliran var
+USER giliran
+
+EXPOSE 8000 8003
+CMD ["gunicorn", "--config", "receiver/gunicorn.conf.py", "receiver.app:create_app()"]

@@ -1,0 +1,1 @@
+"""The launcher behind `./scripts/run`: servers first, then the Procfile's processes, the receiver's door last."""

