@@ -1,0 +1,85 @@
+"""The admin tool, `./scripts/giliran`: looks at the line and sets limits, beside whatever processes run.
+
+It reads PostgreSQL and Redis; of what it writes the workers take notice by themselves within a second.
+"""
+
+import os
+import traceback
+
+import click
+import psycopg2
+from redis.exceptions import RedisError
+
+from db.inbox import InboxDown
+from db.postgres import LedgerDown, why
+from scripts.admin import agent, bench, heal, line, maximum, migration, tenant
+from scripts.admin import why as why_command
+from scripts.admin.errors import CantDo
+from scripts.admin.installation import Installation
+from scripts.launch import folder
+from scripts.launch.outside import known_reason
+from settings import ROOT, SettingsError
+
+EPILOG = """\b
+Exit codes:
+  0  done
+  1  can't: a server is away, the settings are wrong, the desk can't be asked
+  2  usage
+  3  not found: unknown room, tenant or agent
+  4  refused: a value that is none, credentials that Qiscus refuses, --yes is missing
+
+Settings are those of ./scripts/run: the environment and .env. Colours only on a terminal, and not with NO_COLOR.
+"""
+
+
+class Admin(click.Group):
+    """Turns what went wrong into one line. Nobody is shown a stack trace, and no URL, which can hold a password."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, OSError):
+            raise  # click's own business, a closed pipe included
+        except (SettingsError, LedgerDown) as error:
+            raise CantDo(str(error)) from error
+        except (InboxDown, RedisError) as error:
+            raise CantDo(f"Redis does not answer ({known_reason(error)})") from error
+        except psycopg2.Error as error:
+            raise CantDo(f"PostgreSQL refused: {why(error)}") from error
+        except Exception as error:
+            raise CantDo(_defect(error)) from error
+
+
+def _defect(error: Exception) -> str:
+    details = ROOT / "var" / "admin-error.log"
+    details.parent.mkdir(exist_ok=True)
+    folder.write_private(details, traceback.format_exc())
+    return f"a defect of giliran ({type(error).__name__}): {details.relative_to(ROOT)} has the details"
+
+
+@click.group(cls=Admin, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def giliran(ctx: click.Context) -> None:
+    """The admin tool: who waits and why, who serves, with which limit."""
+    ctx.obj = Installation()
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+
+
+COMMANDS = (
+    line.line,
+    why_command.why,
+    agent.agent,
+    maximum.max_,
+    tenant.tenant,
+    heal.retry,
+    heal.reconcile,
+    migration.migrate,
+    bench.bench,
+)
+for command in COMMANDS:
+    giliran.add_command(command)
+
+
+if __name__ == "__main__":
+    giliran(prog_name="giliran")

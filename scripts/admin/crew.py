@@ -1,0 +1,107 @@
+"""The agents of a tenant as a person wants to see them: seats, limit, what is not ours. For `agent`, `line`, `why`."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import click
+from psycopg2.extensions import cursor
+
+from db.admin import ADMIN
+from scripts.admin import in_force
+from scripts.admin.installation import Installation
+from scripts.admin.table import age, clean, table
+
+
+@dataclass(frozen=True)
+class Member:
+    """`chats` are our open seats, `others` the estimate of chats that are not ours; both fill the limit."""
+
+    tenant: str
+    id: str
+    name: str
+    online: bool
+    chats: int
+    others: int
+    limit: int
+    limit_by: str
+    desk_count: int | None
+    seen_at: datetime
+    last_assigned_at: datetime | None
+    reserved: int
+    parked: int
+    held: int
+
+    @property
+    def load(self) -> int:
+        return self.chats + self.others
+
+    @property
+    def free(self) -> int:
+        return max(0, self.limit - self.load) if self.online else 0
+
+
+def read(installation: Installation, cur: cursor, tenant: str) -> list[Member]:
+    """Online ones first."""
+    rows = ADMIN.all(cur, "agents", tenant=tenant)
+    limits = in_force.read(installation, cur, tenant, [row.id for row in rows])
+    return [
+        Member(
+            tenant=tenant,
+            id=row.id,
+            name=row.name,
+            online=row.online,
+            chats=row.open_seats,
+            others=row.foreign_est,
+            limit=limits.of(row.id),
+            limit_by=limits.source(row.id),
+            desk_count=row.desk_count,
+            seen_at=row.seen_at,
+            last_assigned_at=row.last_assigned_at,
+            reserved=row.reserved,
+            parked=row.parked,
+            held=row.held,
+        )
+        for row in rows
+    ]
+
+
+HEAD = ("AGENT", "NAME", "ONLINE", "CHATS", "OTHERS", "LIMIT", "FREE", "DESK SAYS", "SEEN", "LAST ASSIGNED", "NOTE")
+
+
+def text(members: Iterable[Member], now: datetime, indent: str = "") -> str:
+    return table(HEAD, [row(member, now) for member in members], indent)
+
+
+def row(member: Member, now: datetime) -> tuple[object, ...]:
+    return (
+        clean(member.id),
+        clean(member.name, 30),
+        "yes" if member.online else "no",
+        member.chats,
+        member.others or "-",
+        member.limit,
+        member.free if member.online else "-",
+        "-" if member.desk_count is None else member.desk_count,
+        age(member.seen_at, now),
+        age(member.last_assigned_at, now),
+        note(member),
+    )
+
+
+def note(member: Member) -> str:
+    notes = []
+    if member.chats and not member.online:
+        notes.append(click.style("offline, still has rooms", fg="yellow"))
+    if member.load > member.limit and member.limit:
+        notes.append(click.style("over the limit", fg="yellow"))
+    if member.limit == 0:
+        notes.append("paused: limit 0")
+    if member.parked:
+        notes.append(f"{member.parked} assign to be tried again")
+    return ", ".join(notes)
+
+
+def as_data(member: Member) -> dict[str, Any]:
+    return {**asdict(member), "free": member.free}

@@ -1,0 +1,123 @@
+"""The installation that a command works on: settings, PostgreSQL, Redis, opened when first needed.
+
+Every command starts here: `reading` gives one consistent picture, `writing` one transaction; `one` and `some` say
+which tenant is meant.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import click
+import psycopg2
+import redis
+from psycopg2.extensions import cursor
+
+from db import inbox, migrate, postgres
+from db.admin import ADMIN
+from db.inbox import Inbox
+from db.postgres import Ledger
+from scripts.admin.errors import CantDo, NotFound
+from scripts.admin.table import listed
+from scripts.launch.outside import known_reason
+from settings import Servers, Settings, load
+from settings import servers as find_servers
+
+REDIS_S = 3.0
+REDIS_CONNECTIONS = 2
+
+
+class Installation:
+    """Nothing is opened before it is used, so that `--help` and a wrong argument need no server."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        return load()
+
+    @cached_property
+    def servers(self) -> Servers:
+        return find_servers(self.settings)
+
+    @cached_property
+    def redis(self) -> redis.Redis:
+        try:
+            return inbox.connect(self.servers.redis_url, REDIS_S, REDIS_CONNECTIONS)
+        except ValueError as error:  # its text can quote the URL
+            raise CantDo("REDIS_URL can't be used: it is not a URL of a Redis") from error
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        return Inbox(self.redis)
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        url = self.servers.database_url
+        try:
+            with closing(postgres.connect(url, "admin")) as conn:
+                current = migrate.is_current(conn)
+        except (postgres.LedgerDown, psycopg2.Error) as error:
+            raise CantDo(f"PostgreSQL does not answer ({known_reason(error)})") from error
+        if not current:
+            raise CantDo("the database is not migrated to this version: run `giliran migrate`")
+        return Ledger(url, "admin")
+
+    @contextmanager
+    def reading(self) -> Iterator[cursor]:
+        with self._ledger.transaction() as cur:
+            cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield cur
+
+    @contextmanager
+    def writing(self) -> Iterator[cursor]:
+        with self._ledger.transaction() as cur:
+            yield cur
+
+
+def one(cur: cursor, wanted: str | None) -> str:
+    """The tenant that is meant: the only one, or the one named."""
+    known = _known(cur)
+    if wanted is None and len(known) > 1:
+        raise click.UsageError(f"there are several tenants: say --tenant with one of {listed(known)}")
+    return _checked(known, wanted) if wanted is not None else _only(known)
+
+
+def some(cur: cursor, wanted: str | None) -> list[str]:
+    """The tenants that a table is about: the one named, else all."""
+    known = _known(cur)
+    return known if wanted is None else [_checked(known, wanted)]
+
+
+def _known(cur: cursor) -> list[str]:
+    return [row.id for row in ADMIN.all(cur, "tenant_ids")]
+
+
+def _checked(known: Sequence[str], wanted: str) -> str:
+    if wanted not in known:
+        names = f"known: {listed(known)}" if known else "there is none yet: see `giliran tenant add --help`"
+        raise NotFound(f"no tenant {wanted!r} ({names})")
+    return wanted
+
+
+def _only(known: Sequence[str]) -> str:
+    if not known:
+        raise NotFound("no tenant yet: see `giliran tenant add --help`")
+    return known[0]
+
+
+def say(as_json: bool, data: Any, text: str) -> None:
+    """The answer, for a program or for a person. JSON escapes everything but plain ASCII, control characters too."""
+    click.echo(json.dumps(data, default=_plain) if as_json else text)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no place in JSON")
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
+tenant_option = click.option("--tenant", metavar="APP_ID", help="Which tenant; needed where there are several.")
+tenant_filter = click.option("--tenant", metavar="APP_ID", help="Only this tenant (default: all).")

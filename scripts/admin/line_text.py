@@ -1,0 +1,108 @@
+"""How a line looks: pure, from what `line_read` read to text, or to data for programs."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from scripts.admin import crew, waits
+from scripts.admin.line_read import Line
+from scripts.admin.table import age, ahead, clean, counted, from_us, span, table
+from scripts.admin.waits import Class
+from worker.rules import CIRCUIT_FAILURES
+
+
+def text(line: Line) -> str:
+    parts = [_title(line), *_desk_text(line), "", _waiting_text(line)]
+    seated = [member for member in line.team.values() if member.chats]
+    if seated:
+        parts += ["", _seated_text(line)]
+    if line.drifts:
+        parts += ["", drifts_text(line.drifts)]
+    return "\n".join(parts)
+
+
+def _title(line: Line) -> str:
+    counts = line.counts
+    free = sum(member.free for member in line.team.values())
+    online = sum(member.online for member in line.team.values())
+    aside = f" ({counts.aside} set aside)" if counts.aside else ""
+    oldest = f", the first {_wait(counts.oldest_us, line)}" if counts.waiting else ""
+    told = f"{counts.waiting:,} waiting{aside}{oldest}; {counts.reserved} reserved, {counts.held} held"
+    return f"{click.style(clean(line.tenant), bold=True)}  {told}; {online} online, {counted(free, 'seat')} free"
+
+
+def _desk_text(line: Line) -> list[str]:
+    """Only what is not as it should be."""
+    desk, notes = line.desk, []
+    if desk.trouble or desk.failures:
+        circuit = "circuit open, " if desk.failures >= CIRCUIT_FAILURES else ""
+        pause = f", paused, next try {ahead(desk.paused_until, line.now)}" if desk.paused_until else ""
+        notes.append(f"desk: {circuit}{counted(desk.failures, 'failure')} in a row{pause}: {clean(desk.trouble, 120)}")
+    if desk.workers == 0:
+        notes.append("no worker is running: nothing moves")
+    if desk.inbox:
+        notes.append(f"inbox: {counted(desk.inbox, 'webhook')} not taken over yet")
+    return [click.style(note, fg="red") for note in notes]
+
+
+def _waiting_text(line: Line) -> str:
+    if not line.waiting:
+        return "nobody waits"
+    rows = [
+        (row.position, clean(row.room, 64), _wait(row.arrived_us, line), *_about(row), reason(line, row))
+        for row in line.waiting
+    ]
+    shown = table(("#", "ROOM", "WAITS", "CLASS", "", "WHY"), rows)
+    more = line.counts.waiting - len(line.waiting)
+    return f"{shown}\n… and {more:,} more (see --rows)" if more > 0 else shown
+
+
+def _about(row: Any) -> tuple[str, str]:
+    marks = [f"priority {row.priority}"] if row.priority else []
+    marks += ["learned from the desk"] if row.learned else []
+    return clean(row.class_, 24), ", ".join(marks)
+
+
+def _wait(arrived_us: int, line: Line) -> str:
+    return span((line.now - from_us(arrived_us)).total_seconds())
+
+
+def reason(line: Line, row: Any) -> str:
+    of = line.classes.get(row.class_) or Class(row.class_, None, None, None, (), ())
+    return waits.why(row, of, line.team, line.desk, line.now)
+
+
+def _seated_text(line: Line) -> str:
+    rows = [
+        (clean(m.id), clean(m.name, 30), m.reserved or "-", m.held or "-", m.others or "-", m.limit, crew.note(m))
+        for m in line.team.values()
+        if m.chats
+    ]
+    return table(("AGENT", "NAME", "RESERVED", "HELD", "OTHERS", "LIMIT", "NOTE"), rows)
+
+
+def drifts_text(drifts: Sequence[Any], now: Any = None) -> str:
+    """What differed from the desk or the caches, and was put right."""
+    told = [f"{clean(row.kind)} {row.healed:,}" + (f" ({age(row.last_at, now)})" if now else "") for row in drifts]
+    return "drift healed so far: " + ", ".join(told)
+
+
+def as_data(line: Line) -> dict[str, Any]:
+    return {
+        "tenant": line.tenant,
+        "at": line.now,
+        "counts": line.counts._asdict(),
+        "workers": line.desk.workers,
+        "inbox": line.desk.inbox,
+        "waiting": [waiting_data(line, row) for row in line.waiting],
+        "classes": [asdict(of) for of in line.classes.values()],
+        "agents": [crew.as_data(member) for member in line.team.values()],
+        "drifts": {row.kind: row.healed for row in line.drifts},
+    }
+
+
+def waiting_data(line: Line, row: Any) -> dict[str, Any]:
+    seconds = max(0.0, (line.now - from_us(row.arrived_us)).total_seconds())
+    return {**row._asdict(), "waits_s": round(seconds, 3), "why": reason(line, row)}

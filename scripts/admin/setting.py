@@ -1,0 +1,49 @@
+"""Writes the admin's limit keys, for `max` and `agent limit`: the same keys as by the admin's Redis browser."""
+
+from psycopg2.extensions import cursor
+
+from db.admin import ADMIN
+from db.inbox import limit_key
+from scripts.admin.errors import NotFound, Refused
+from scripts.admin.installation import Installation
+from scripts.admin.table import clean
+from settings import LIMIT_MAX
+from worker import limits
+
+
+def checked(text: str) -> int:
+    value = limits.parse(text)
+    if value is None:
+        raise Refused(f"{clean(text)!r} is no limit: use a whole number from 0 (pause) to {LIMIT_MAX}")
+    return value
+
+
+def put(installation: Installation, tenant: str | None, agent: str | None, value: int) -> str:
+    """The key that was written."""
+    key = limit_key(tenant, agent)
+    installation.redis.set(key, value)
+    return key
+
+
+def clear(installation: Installation, tenant: str | None, agent: str | None) -> tuple[str, bool]:
+    """The key, and whether it was there. Its copy goes too: if Redis lost the key just now, nobody puts it back."""
+    key = limit_key(tenant, agent)
+    was_there = bool(installation.redis.delete(key))
+    scope = limits.agent_scope(agent) if agent else limits.TENANT if tenant else limits.GLOBAL
+    with installation.writing() as cur:
+        copies = ADMIN.run(cur, "forget_copies", scope=scope, tenant=tenant)
+    return key, was_there or copies > 0
+
+
+def done_text(key: str, value: int) -> str:
+    meaning = "nobody under it gets a new room" if value == 0 else "in force within a second, no restart"
+    return f"{key} = {value} ({meaning})"
+
+
+def cleared_text(key: str, was_there: bool) -> str:
+    return f"{key} is gone: the next wider key holds" if was_there else f"{key} was not set"
+
+
+def known_agent(cur: cursor, tenant: str, agent: str) -> None:
+    if ADMIN.one(cur, "agent", tenant=tenant, agent=agent) is None:
+        raise NotFound(f"no agent {clean(agent)!r} in {tenant}: `giliran agent list` shows who was ever seen")

@@ -1,0 +1,101 @@
+"""How the admin tool writes: tables, ages, moments, words of others made harmless. Pure: values → text."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import click
+
+GAP = "  "
+
+
+def clean(value: object, most: int = 80) -> str:
+    """One printable piece of a line: ids, names and reasons come from outside, and a terminal obeys control bytes."""
+    text = "".join(c if c.isprintable() else "?" for c in str(value))
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def width(text: str) -> int:
+    """Columns on a terminal: wide characters take two, combining ones none, colours none."""
+    return sum(_columns(c) for c in click.unstyle(text))
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], indent: str = "") -> str:
+    """Columns aligned; numbers to the right. A column that is empty in every row is left out."""
+    body = [[_cell(cell) for cell in row] for row in rows]
+    kept = [i for i in range(len(head)) if any(row[i] for row in body)]
+    right = {i for i in kept if all(click.unstyle(row[i]).isdigit() or row[i] in ("", "-") for row in body)}
+    lines = [[click.style(name, bold=True) if name else "" for name in head], *body]
+    widths = {i: max(width(line[i]) for line in lines) for i in kept}
+    return "\n".join(indent + _joined(line, kept, widths, right) for line in lines)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _joined(line: Sequence[str], kept: Sequence[int], widths: dict[int, int], right: set[int]) -> str:
+    cells = []
+    for i in kept:
+        space = " " * (widths[i] - width(line[i]))
+        cells.append(space + line[i] if i in right else line[i] + space)
+    return GAP.join(cells).rstrip()
+
+
+def span(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3m 05s`, `2h 10m`, `4d 3h`."""
+    s = max(0.0, seconds)
+    if s < 9.95:
+        return f"{s:.1f} s"
+    whole = round(s)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02}s"
+    if whole < 86_400:
+        return f"{whole // 3600}h {whole % 3600 // 60:02}m"
+    return f"{whole // 86_400}d {whole % 86_400 // 3600}h"
+
+
+def age(at: datetime | None, now: datetime) -> str:
+    return "never" if at is None else f"{span((now - at).total_seconds())} ago"
+
+
+def ahead(at: datetime, now: datetime) -> str:
+    """How far away a moment to come is."""
+    seconds = (at - now).total_seconds()
+    return f"in {span(seconds)}" if seconds > 0 else "now"
+
+
+def moment(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def from_us(microseconds: int) -> datetime:
+    """A time of Redis's clock as the line keeps it. One that is no date (a clock gone mad) is the first one."""
+    try:
+        return datetime.fromtimestamp(microseconds / 1e6, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
+
+
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """`1 room`, `2 rooms`, `1,204 rooms`."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def ordinal(n: int) -> str:
+    ending = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n:,}{ending}"
+
+
+def listed(names: Iterable[str], most: int = 10) -> str:
+    shown = [clean(name) for name in names]
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(shown[:most]) + more

@@ -1,0 +1,188 @@
+"""`giliran tenant`: the installations of Qiscus Omnichannel that are served. Secrets come by prompt, file or pipe."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from db import inbox
+from db.admin import ADMIN
+from scripts.admin.errors import CantDo, Refused
+from scripts.admin.installation import Installation, as_json, one, say
+from scripts.admin.table import clean, counted, moment, table
+from worker.desk.base import DeskTrouble
+from worker.desk.qiscus import QiscusDesk
+
+APP_ID = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
+SECRET_MOST = 512  # characters
+HOOKS = ("allocate-agent", "mark-as-solved")
+PRIVATE_KEYS = ("epoch", "inbox", "ticket", "rev", "line", "held", "seats")
+REMOVE_MS = 600_000  # a long history is deleted with it
+
+
+@click.group()
+def tenant() -> None:
+    """Tenants: the Qiscus Omnichannel apps that are served."""
+
+
+@tenant.command("list")
+@as_json
+@click.pass_obj
+def list_(installation: Installation, as_json: bool) -> None:
+    """Every tenant, with its line and the state of its desk."""
+    with installation.reading() as cur:
+        now = ADMIN.one(cur, "now").at
+        rows = ADMIN.all(cur, "tenants")
+    data = {"tenants": [row._asdict() for row in rows], "at": now}
+    say(as_json, data, _list_text(rows) if rows else "no tenant yet: see `giliran tenant add --help`")
+
+
+def _list_text(rows: list[Any]) -> str:
+    head = ("TENANT", "DESK", "WAITING", "SEATED", "AGENTS", "ONLINE", "SINCE", "TROUBLE")
+    return table(head, [_list_row(row) for row in rows])
+
+
+def _list_row(row: Any) -> tuple[object, ...]:
+    trouble = click.style(clean(row.desk_trouble, 60), fg="red") if row.desk_trouble else ""
+    desk = clean(row.base_url, 50)
+    return clean(row.id), desk, row.waiting, row.seated, row.agents, row.online, moment(row.created_at), trouble
+
+
+@tenant.command()
+@click.argument("app_id")
+@click.option("--url", metavar="URL", help="Where its API is (default: QISCUS_OMNICHANNEL_URL).")
+@click.option("--secret-key-file", metavar="FILE", help="Holds the secret key; - reads it from standard input.")
+@click.option("--webhook-secret-file", metavar="FILE", help="Holds a secret that its webhooks must bring; - as above.")
+@click.option("--no-webhook-secret", is_flag=True, help="Its webhooks need no secret of their own any more.")
+@click.option("--no-check", is_flag=True, help="Do not ask Qiscus whether the credentials are good.")
+@as_json
+@click.pass_obj
+def add(
+    installation: Installation,
+    app_id: str,
+    url: str | None,
+    secret_key_file: str | None,
+    webhook_secret_file: str | None,
+    no_webhook_secret: bool,
+    no_check: bool,
+    as_json: bool,
+) -> None:
+    """Serve one more Qiscus app, or give a known one new credentials.
+
+    The secret key is asked for unless --secret-key-file names where it is; it is never an argument, where others on
+    this machine could read it. A running worker serves the tenant within a second.
+    """
+    if webhook_secret_file and no_webhook_secret:
+        raise click.UsageError("--webhook-secret-file and --no-webhook-secret exclude one another")
+    if [webhook_secret_file, secret_key_file].count("-") > 1:
+        raise click.UsageError("standard input can't hold both secrets")
+    if not APP_ID.fullmatch(app_id):
+        raise Refused(f"{clean(app_id)!r} is no app id: 1 to 64 letters, digits and _ . @ -")
+    base_url = _base_url(url or installation.settings.qiscus_url)
+    secret_key = _secret("secret key", secret_key_file)
+    digest = _digest(webhook_secret_file, no_webhook_secret)
+    with installation.reading():
+        pass  # servers that are away, or not migrated, are told before Qiscus is asked
+    _check(base_url, app_id, secret_key, ask=not no_check)
+    values = {"base_url": base_url, "secret_key": secret_key, "digest": digest}
+    with installation.writing() as cur:
+        added = ADMIN.one(cur, "put_tenant", tenant=app_id, **values).added
+    paths = [f"/{app_id}/{hook}/webhook" for hook in HOOKS]
+    needs_secret = bool(webhook_secret_file)
+    data = {"tenant": app_id, "added": added, "checked": not no_check, "webhooks": paths}
+    own = "\nThis is the settings' own tenant: at its start a worker takes QISCUS_SECRET_KEY of the environment again."
+    text = added_text(app_id, added, not no_check, paths, needs_secret)
+    say(as_json, data, text + (own if app_id == installation.settings.qiscus_app_id else ""))
+
+
+def added_text(app_id: str, added: bool, checked: bool, paths: list[str], needs_secret: bool) -> str:
+    credentials = "Qiscus accepts its credentials" if checked else "its credentials were not checked"
+    lines = [f"{app_id} {'added' if added else 'updated'}: {credentials}", ""]
+    lines += ["Set these webhooks in Qiscus Omnichannel, with the receiver's public address in front:"]
+    lines += [f"  agent allocation  {paths[0]}", f"  mark as resolved  {paths[1]}"]
+    if needs_secret:
+        lines += ["each with the webhook secret: ?secret=… at its end, or a header X-Webhook-Secret"]
+    return "\n".join(lines)
+
+
+def _base_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        fine = parts.scheme in ("https", "http") and bool(parts.hostname) and "@" not in parts.netloc
+    except ValueError:
+        fine = False
+    if not fine or parts.query or parts.fragment or not text.isprintable() or " " in text:
+        raise Refused("the URL can't be used: it must be like https://omnichannel.qiscus.com, without login or query")
+    return text.rstrip("/")
+
+
+def _secret(name: str, file: str | None) -> str:
+    """One line of visible ASCII; its value is in no message."""
+    if file is None:
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"there is no terminal to ask for the {name}: give --{name.replace(' ', '-')}-file")
+        text = click.prompt(f"{name} (not shown)", hide_input=True, err=True)
+    else:
+        text = _content(name, file)
+    text = text.strip()
+    if not (text and text.isascii() and text.isprintable() and " " not in text and len(text) <= SECRET_MOST):
+        raise Refused(f"the {name} can't be used: one line of visible ASCII without spaces is wanted")
+    return text
+
+
+def _content(name: str, file: str) -> str:
+    try:
+        return sys.stdin.read(SECRET_MOST * 4) if file == "-" else Path(file).read_text("utf-8")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a text"
+        raise CantDo(f"the file of the {name} can't be read ({why})") from error
+
+
+def _digest(file: str | None, remove: bool) -> str | None:
+    """None keeps what is there, '' asks for none."""
+    if file is None:
+        return "" if remove else None
+    return inbox.digest(_secret("webhook secret", file))
+
+
+def _check(base_url: str, app_id: str, secret_key: str, ask: bool) -> None:
+    try:
+        desk = QiscusDesk(base_url, app_id, secret_key, pool_size=1)
+    except ValueError as error:
+        raise Refused(f"{base_url} can't be used as a desk") from error
+    try:
+        if ask:
+            desk.probe()
+    except DeskTrouble as error:
+        if error.permanent:
+            raise Refused(f"Qiscus refuses these credentials ({error.what}); nothing was saved") from error
+        raise CantDo(f"Qiscus could not be asked ({error.what}); nothing was saved; see --no-check") from error
+    finally:
+        desk.close()
+
+
+@tenant.command()
+@click.argument("app_id")
+@click.option("--yes", is_flag=True, help="Really: its rooms, agents and history are deleted.")
+@as_json
+@click.pass_obj
+def remove(installation: Installation, app_id: str, yes: bool, as_json: bool) -> None:
+    """Serve an app no longer, and delete what is known of it. Its limit keys stay: they are the admin's."""
+    with installation.reading() as cur:
+        one(cur, app_id)
+        row = next(row for row in ADMIN.all(cur, "tenants") if row.id == app_id)
+    if app_id == installation.settings.qiscus_app_id:
+        raise Refused(f"{app_id} is the settings' own tenant, a worker would add it again: unset QISCUS_APP_ID first")
+    if not yes:
+        rooms = f"{counted(row.waiting, 'room')} waiting and {row.seated} with an agent"
+        raise Refused(f"{app_id} has {rooms}; all that is known of it would be deleted: say --yes")
+    with installation.writing() as cur:
+        cur.execute("SET LOCAL statement_timeout = %s", (REMOVE_MS,))
+        ADMIN.run(cur, "lock_tenant", tenant=app_id)
+        for block in ("remove_decisions", "remove_visits", "remove_refused", "remove_tenant"):
+            ADMIN.run(cur, block, tenant=app_id)
+    installation.redis.delete(*(inbox.key(app_id, name) for name in PRIVATE_KEYS))
+    say(as_json, {"tenant": app_id, "removed": True}, f"{app_id} removed")

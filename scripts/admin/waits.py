@@ -1,0 +1,92 @@
+"""Why does a waiting room still wait? Pure: what the ledger and Redis say → one sentence. For `line` and `why`.
+
+The order of the questions is the order in which a decision asks them (worker/decide.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from scripts.admin.crew import Member
+from scripts.admin.table import ahead, clean, counted, span
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The tenant's desk, and who works for the tenant. `believe_s`: how old a roster may be."""
+
+    failures: int
+    trouble: str | None
+    paused_until: datetime | None
+    workers: int
+    inbox: int
+    policy: str
+    believe_s: float
+
+
+@dataclass(frozen=True)
+class Class:
+    """The agents whom the desk named for one class of rooms, a channel or else a source."""
+
+    name: str
+    read_at: datetime | None
+    due_at: datetime | None
+    suggested: str | None
+    online: tuple[str, ...]
+    named: tuple[str, ...]
+
+
+def why(row: Any, of: Class, team: Mapping[str, Member], desk: Desk, now: datetime) -> str:
+    """`row` as of the block `waiting`."""
+    return _room(row, now) or _tenant(desk, now) or _roster(of, desk, now) or _seats(row, of, team, desk)
+
+
+def _room(row: Any, now: datetime) -> str:
+    if row.aside is not None:
+        again = f"; one more try {ahead(row.retry_at, now)}" if row.retry_at else ""
+        return f"set aside: {clean(row.aside)}{again}"
+    if row.look_at is not None:
+        return "the desk is asked first whether it is still open"
+    if row.retry_at is not None and row.retry_at > now:
+        return f"refused {counted(row.refusals, 'time')}, again {ahead(row.retry_at, now)}"
+    return ""
+
+
+def _tenant(desk: Desk, now: datetime) -> str:
+    if desk.workers == 0:
+        return "no worker is running"
+    if desk.paused_until is not None:
+        return f"the desk is paused, next try {ahead(desk.paused_until, now)} ({clean(desk.trouble or 'trouble')})"
+    return ""
+
+
+def _roster(of: Class, desk: Desk, now: datetime) -> str:
+    if of.read_at is None:
+        return "the desk has not told yet who may serve it"
+    old_s = (now - of.read_at).total_seconds()
+    if old_s > desk.believe_s:
+        return f"the desk told {span(old_s)} ago who is online, too old to go by; it is asked again"
+    return ""
+
+
+def _seats(row: Any, of: Class, team: Mapping[str, Member], desk: Desk) -> str:
+    online = [team[name] for name in of.online if name in team]
+    if not online:
+        return "nobody is online for it"
+    free = sum(member.free for member in online)
+    if free == 0:
+        return _full(online)
+    if row.ahead_in_class >= free:
+        return f"{counted(row.ahead_in_class, 'earlier room')} for {counted(free, 'free seat')}"
+    if desk.policy == "upstream":
+        named = f"the desk named {clean(of.suggested)}" if of.suggested else "the desk is asked for a candidate"
+        return f"{counted(free, 'seat')} free; {named}"
+    return f"{counted(free, 'seat')} free: its turn at the next look"
+
+
+def _full(online: list[Member]) -> str:
+    who = "the one agent" if len(online) == 1 else f"all {len(online)} agents"
+    if all(member.limit == 0 for member in online):
+        return f"{who} online for it: paused, limit 0"
+    return f"{who} online for it: at the limit"

@@ -1,0 +1,72 @@
+"""`giliran why ROOM`: the story of a room from the ledger: its visits, who got it and why, why it still waits."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import click
+from psycopg2.extensions import cursor
+
+from db import inbox
+from db.admin import ADMIN
+from scripts.admin import line_read, why_text
+from scripts.admin.errors import NotFound
+from scripts.admin.installation import Installation, as_json, say, some
+from scripts.admin.table import clean, counted, listed
+from scripts.admin.why_text import Story
+
+
+@click.command(short_help="A room's story: who got it and why, or why it waits.")
+@click.argument("room")
+@click.option("--tenant", metavar="APP_ID", help="Only this tenant; a room id may exist in several.")
+@click.option("--visits", default=3, show_default=True, help="How many visits to tell, latest first; 0: all.")
+@as_json
+@click.pass_obj
+def why(installation: Installation, room: str, tenant: str | None, visits: int, as_json: bool) -> None:
+    """Tell a room's story: each visit, who was considered, why this agent, what went wrong; or why it waits."""
+    with installation.reading() as cur:
+        among = some(cur, tenant)
+        owners = [row.tenant for row in ADMIN.all(cur, "room_tenants", room=room) if row.tenant in among]
+        stories = [_story(installation, cur, owner, room, visits if visits > 0 else None) for owner in owners]
+    if not stories:
+        raise NotFound(f"no room {clean(room, 64)!r}{_where(tenant)}{_hint(installation, among)}")
+    head = [f"{len(owners)} tenants have a room {clean(room, 64)}: {listed(owners)}"] if len(owners) > 1 else []
+    text = "\n\n".join([*head, *map(why_text.text, stories)])
+    say(as_json, {"room": room, "stories": [why_text.as_data(story) for story in stories]}, text)
+
+
+def _where(tenant: str | None) -> str:
+    return f" in {clean(tenant)}" if tenant else ""
+
+
+def _hint(installation: Installation, tenants: Iterable[str]) -> str:
+    """It may have come a moment ago."""
+    size = sum(installation.redis.xlen(inbox.key(tenant, "inbox")) for tenant in tenants)
+    return f" ({counted(size, 'webhook')} in the inbox, not taken over by a worker yet)" if size else ""
+
+
+def _story(installation: Installation, cur: cursor, tenant: str, room: str, most: int | None) -> Story:
+    visits = ADMIN.all(cur, "visits", tenant=tenant, room=room, most=most)
+    ids = [visit.id for visit in visits]
+    waits = bool(visits) and visits[0].state == "waiting"
+    classes = line_read.classes(cur, tenant, {visit.class_ for visit in visits})
+    return Story(
+        tenant=tenant,
+        room=room,
+        now=ADMIN.one(cur, "now").at,
+        visits=visits,
+        of=visits[0].of if visits else 0,
+        decisions=_by_visit(ADMIN.all(cur, "decisions", visits=ids)),
+        events=_by_visit(ADMIN.all(cur, "events", visits=ids)),
+        named={name: of.named for name, of in classes.items()},
+        names={row.id: row.name for row in ADMIN.all(cur, "names", tenant=tenant)},
+        remembered=ADMIN.one(cur, "remembered", tenant=tenant, room=room),
+        line=line_read.read(installation, cur, tenant, 1, room) if waits else None,
+    )
+
+
+def _by_visit(rows: Iterable[Any]) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[row.visit].append(row)
+    return found
