@@ -1,0 +1,61 @@
+"""A worker whose desk answers at once, in its own process: what remains is our own work between webhook and ledger.
+
+`python -m scripts.measure.instant AGENTS`; prints a line `assigned <room> <monotonic s>` for each assign call where
+the environment variable says so. The clock is the machine's, the same for all processes.
+"""
+
+import os
+import sys
+import time
+from typing import Any
+
+import logs
+import settings
+from worker.__main__ import serve
+from worker.desk.base import Assigned, RoomView, RosterAgent, UnservedRoom
+from worker.desks import Desks
+
+TELL = "GILIRAN_MEASURE_TELL"
+
+
+class InstantDesk:
+    """Every verb at once, nothing remembered; an assigned room counts as served."""
+
+    def __init__(self, agents: int, tell: bool) -> None:
+        self._roster = [RosterAgent(str(n), f"Agent {n}", True, None) for n in range(1, agents + 1)]
+        self._tell = tell
+
+    def roster(self, room: str) -> list[RosterAgent]:
+        return self._roster
+
+    def assign(self, room: str, agent: str) -> Assigned:
+        if self._tell:
+            os.write(sys.stdout.fileno(), f"assigned {room} {time.monotonic()}\n".encode())
+        return Assigned(f"first-{room}")
+
+    def look(self, room: str) -> RoomView:
+        return RoomView(waiting=False, resolved=False)
+
+    def agents_in(self, room: str) -> list[str]:
+        return []
+
+    def unserved(self) -> list[UnservedRoom]:
+        return []
+
+    def suggest(self, source: str) -> RosterAgent | None:
+        return self._roster[0]
+
+
+def main() -> int:
+    config = settings.load()
+    logs.setup(config.log_level)
+    desk = InstantDesk(int(sys.argv[1]), bool(os.environ.get(TELL)))
+
+    def make(_: Any) -> InstantDesk:
+        return desk
+
+    return serve(config, settings.servers(config), Desks(make))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
