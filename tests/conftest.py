@@ -1,0 +1,56 @@
+"""Fixtures with real servers: one PostgreSQL and one Valkey for the whole run, a clean piece of them for each test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from db import migrate
+from tests import servers
+from tests.servers import Databases, OwnServer, RedisDatabases
+
+
+@pytest.fixture(scope="session")
+def _databases() -> Iterator[Databases]:
+    with servers.databases() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def _redis_databases() -> Iterator[RedisDatabases]:
+    with servers.redis_databases() as made:
+        yield made
+
+
+@pytest.fixture
+def database_url(_databases: Databases) -> Iterator[str]:
+    """A fresh, migrated PostgreSQL database."""
+    with _databases.clone() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(_databases: Databases) -> Iterator[str]:
+    """A PostgreSQL database before its first migration."""
+    with _databases.empty() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(_redis_databases: RedisDatabases) -> str:
+    """An empty database of the shared Valkey. No FLUSHALL here: it empties other tests' too; see `own_valkey`."""
+    return _redis_databases.next_url()
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[OwnServer]:
+    """A Valkey of this test alone, with the production's durability: flush, freeze, kill and restart it at will."""
+    with servers.running_valkey(fast=False) as own:
+        yield own
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[OwnServer]:
+    """A migrated PostgreSQL of this test alone, with the production's durability."""
+    with servers.running_postgres(fast=False) as own:
+        migrate.migrate(own.url)
+        yield own

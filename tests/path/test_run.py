@@ -1,0 +1,314 @@
+"""`./scripts/run` as a person uses it: the real command, the real Procfile, processes really killed."""
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+import redis
+import requests
+
+from tests import servers
+from tests.deadlines import eventually
+from tests.servers import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = str(ROOT / "scripts" / "run")
+READY_S = 60  # the first start makes a database; the machine may be busy
+STOP_S = 60
+CHILDREN = {
+    "postgres": "bin/postgres",
+    "valkey": "valkey-server",
+    "simulator": "scripts.simulator",
+    "worker": "-m worker",
+    "receiver": "gunicorn",
+}
+
+
+class Run:
+    """One `./scripts/run` with ports of its own on the given data folder."""
+
+    def __init__(self, data: Path, **env: str) -> None:
+        self.data = data / "demo"
+        self.port, self.sim_port = (_number(env.get(name)) or free_port() for name in ("PORT", "SIM_PORT"))
+        own = {"GILIRAN_DATA": str(data), "PORT": str(self.port), "SIM_PORT": str(self.sim_port), "DEMO": "1"}
+        cleared = dict.fromkeys(("DATABASE_URL", "REDIS_URL", "WORKER_PORT", "HOST"), "")
+        self.lines: list[str] = []
+        self.started_at = time.monotonic()
+        self.process = subprocess.Popen(
+            [COMMAND],
+            cwd="/",
+            env={**os.environ, **cleared, **own, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def until_ready(self) -> float:
+        """Seconds from the command to the line."""
+        self.until(lambda: any(line.startswith("ready") for line in self.lines), "ready", READY_S)
+        return time.monotonic() - self.started_at
+
+    def until(self, condition, what: str, within_s: float = 30.0):
+        def seen():
+            if (value := condition()) or self.process.poll() is None:
+                return value
+            raise AssertionError(f"ended with {self.process.returncode} before {what}:\n{self.text}")
+
+        try:
+            return eventually(seen, within_s, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.text}") from error
+
+    def refused(self) -> str:
+        """The one sentence of a start that did not happen."""
+        assert self.process.wait(READY_S) == 1, self.text
+        eventually(lambda: not self._reader_alive())
+        assert "Traceback" not in self.text
+        return self.lines[-1]
+
+    def child(self, name: str) -> int | None:
+        """The pid of the launcher's own child."""
+        parent = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        for pid in map(int, parent.read_text().split()):
+            if CHILDREN[name] in _command_line(pid):
+                return pid
+        return None
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(STOP_S)
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def _reader_alive(self) -> bool:
+        return any(
+            thread.is_alive() for thread in threading.enumerate() if getattr(thread, "_target", None) == self._read
+        )
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+@contextmanager
+def _run(data: Path, **env: str) -> Iterator[Run]:
+    run = Run(data, **env)
+    try:
+        yield run
+    finally:
+        if run.process.poll() is None:
+            run.stop()
+
+
+def _left_of(data: Path) -> list[str]:
+    """Processes that still hold the run's lock."""
+    return [f"{pid} {_command_line(pid)}" for pid in _holders(data / "demo" / "run.lock")]
+
+
+def _holders(path: Path) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(fd.samefile(path) for fd in (entry / "fd").iterdir() if fd.exists()):
+                found.append(int(entry.name))
+        except OSError:  # ended meanwhile
+            continue
+    return found
+
+
+def _readyz(run: Run) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{run.port}/readyz", timeout=2).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+@pytest.fixture(scope="module")
+def data() -> Iterator[Path]:
+    """A folder that has been started once, so that each test's start is a second one."""
+    with servers.folder() as folder:
+        with _run(folder) as run:
+            run.until_ready()
+        yield folder
+
+
+@pytest.fixture
+def empty() -> Iterator[Path]:
+    with servers.folder() as folder:
+        yield folder
+
+
+# Starts
+
+
+def test_the_first_start_says_ready_and_where_everything_is(empty: Path) -> None:
+    with _run(empty) as run:
+        run.until_ready()
+        run.until(lambda: "Redis" in run.text, "the whole block")
+        door = f"http://127.0.0.1:{run.port}"
+        assert f"POST {door}/allocate-agent/webhook" in run.text
+        assert f"POST {door}/mark-as-solved/webhook" in run.text
+        assert "app id demo-qiscus, secret key demo-secret" in run.text
+        assert requests.get(f"http://127.0.0.1:{run.sim_port}/", timeout=5).status_code == 200
+        assert requests.get(f"{door}/readyz", timeout=5).status_code == 200
+        with redis.Redis.from_url(re.search(r"redis://\S+", run.text)[0]) as client:
+            assert client.exists("giliran:tenants")
+        psycopg2.connect(re.search(r"postgresql://\S+", run.text)[0]).close()
+
+
+def test_a_second_start_installs_nothing_and_says_how_long_it_took(data: Path) -> None:
+    """Five seconds are promised on a machine with nothing else to do; here the other tests run beside."""
+    with _run(data) as run:
+        print(f"ready after {run.until_ready():.1f} s")
+        assert "installing" not in run.text and "making the PostgreSQL data folder" not in run.text
+
+
+def test_the_servers_addresses_are_private_and_there_while_it_runs(data: Path) -> None:
+    with _run(data) as run:
+        run.until_ready()
+        file = run.data / "servers.json"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert json.loads(file.read_text()).keys() == {"database_url", "redis_url"}
+        run.stop()
+        assert not file.exists()
+
+
+# Stops
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_everything_and_keeps_the_data(data: Path, number: signal.Signals) -> None:
+    mark = f"kept-{number.name}"
+    with _run(data) as run:
+        run.until_ready()
+        with redis.Redis.from_url(json.loads((run.data / "servers.json").read_text())["redis_url"]) as client:
+            client.set(mark, "yes")
+        assert run.stop(number) == 0
+    assert "Traceback" not in run.text
+    assert _left_of(data) == []
+    with _run(data) as run:
+        run.until_ready()
+        with redis.Redis.from_url(json.loads((run.data / "servers.json").read_text())["redis_url"]) as client:
+            assert client.get(mark) == b"yes"
+
+
+def test_ctrl_c_for_the_whole_group_leaves_no_traceback(data: Path) -> None:
+    with _run(data) as run:
+        run.until_ready()
+        os.killpg(run.process.pid, signal.SIGINT)
+        assert run.process.wait(STOP_S) == 0
+    assert "Traceback" not in run.text
+
+
+def test_a_signal_during_the_start_stops_it_too(data: Path) -> None:
+    with _run(data) as run:
+        run.until(lambda: run.child("postgres"), "PostgreSQL")
+        assert run.stop() == 0
+    assert _left_of(data) == []
+
+
+# Crashes
+
+
+def test_whatever_crashes_is_started_again(data: Path) -> None:
+    with _run(data) as run:
+        run.until_ready()
+        for name in CHILDREN:
+            before = run.child(name)
+            assert before, name
+            os.kill(before, signal.SIGKILL)
+            run.until(lambda name=name, before=before: run.child(name) not in (None, before), f"another {name}")
+        run.until(lambda: _readyz(run), "the receiver's readiness")
+
+
+def test_after_a_killed_launcher_nothing_runs_on_and_the_next_start_works(data: Path) -> None:
+    with _run(data) as run:
+        run.until_ready()
+        before = [pid for name in CHILDREN if (pid := run.child(name))]
+        run.process.kill()
+        run.process.wait()
+        with _run(data, PORT=str(run.port), SIM_PORT=str(run.sim_port)) as after:
+            after.until_ready()
+            assert [pid for pid in before if _command_line(pid)] == []
+    assert _left_of(data) == []
+
+
+# Refusals: one sentence, exit code 1, nothing touched
+
+
+def test_a_second_launcher_on_the_same_folder_is_refused(data: Path) -> None:
+    with _run(data) as run:
+        run.until(lambda: run.child("postgres"), "PostgreSQL")
+        with _run(data) as second:
+            assert "in use by another ./scripts/run" in second.refused()
+        run.until_ready()
+
+
+@pytest.mark.parametrize("name", ["PORT", "SIM_PORT"])
+def test_a_taken_port_is_refused_before_anything_starts(empty: Path, name: str) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)), _run(empty, **{name: str(port)}) as run:
+        assert f"port {port} is taken by another program: stop it, or set {name}" in run.refused()
+    assert not (empty / "demo" / "postgres").exists()
+
+
+def test_the_folder_of_another_version_is_refused_and_untouched(empty: Path) -> None:
+    place = empty / "demo" / "postgres"
+    (place / "data").mkdir(parents=True)
+    (place / "data" / "PG_VERSION").write_text("16\n")
+    with _run(empty) as run:
+        assert "was made by PostgreSQL 16 and this is PostgreSQL 18" in run.refused()
+    assert [entry.name for entry in place.rglob("*")] == ["data", "PG_VERSION"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PORT", "eight"), ("DEMO", "maybe"), ("DATABASE_URL", "mysql://u:hush@h/d"), ("HOST", "no host")],
+)
+def test_nonsense_in_a_setting_is_one_sentence(empty: Path, name: str, value: str) -> None:
+    with _run(empty, **{name: value}) as run:
+        sentence = run.refused()
+    assert sentence.startswith("run: ")
+    assert name in sentence
+    assert "hush" not in run.text
+    assert len(run.lines) == 1
+
+
+def test_a_server_that_does_not_answer_is_named_without_its_password(empty: Path) -> None:
+    port = free_port()
+    with _run(empty, DATABASE_URL=f"postgresql://u:hush@127.0.0.1:{port}/d") as run:
+        assert f"DATABASE_URL postgresql://u:***@127.0.0.1:{port}/d did not answer" in run.refused()
+    assert "hush" not in run.text
+
+
+def test_help_starts_nothing() -> None:
+    done = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, check=True, cwd="/")
+    assert "Usage: ./scripts/run" in done.stdout
+    assert subprocess.run([COMMAND, "--nonsense"], capture_output=True, check=False, cwd="/").returncode == 2

@@ -1,0 +1,236 @@
+"""Real servers for the tests, started by the launcher's own code; they end with the test process whatever happens."""
+
+import itertools
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+import redis
+from psycopg2 import sql
+
+from db import migrate
+from scripts.launch import ports, postgres, valkey
+from scripts.launch.postgres import Postgres
+from scripts.launch.spawn import spawn
+from scripts.launch.valkey import Valkey
+from tests.deadlines import eventually
+
+START_S = 30
+
+
+class OwnServer:
+    """A server with its process in hand: kill it, freeze it, start it again on the same data and the same port."""
+
+    def __init__(self, server: Postgres | Valkey, answers: Callable[[], bool]) -> None:
+        self.server = server
+        self._answers = answers
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process, f"{self.server.folder.name} is not running"
+        return self._process
+
+    def start(self) -> None:
+        """Returns when it answers. A PostgreSQL that was killed may refuse a few times: its children end first."""
+        eventually(self._started_and_answering, START_S, f"an answer of {self.server.program().name}")
+
+    def stop(self) -> None:
+        """Clean: everything is on disk."""
+        self._end(self.server.program().stop_signal)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def _started_and_answering(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            self._process = spawn(self.server.program())
+        return self._answers()
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process:
+            self._process.send_signal(signal.SIGCONT)  # a frozen one can't stop
+            self._process.send_signal(number)
+            self._process.wait(START_S)
+            self._process = None
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """Not pytest's own: those are closed to other users, and as root PostgreSQL runs as one."""
+    place = Path(tempfile.mkdtemp(prefix="giliran-test-"))
+    place.chmod(0o755)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _with_port(place: Path) -> Path:
+    """A folder that remembers a port of its own: several test processes would all start at the preferred one."""
+    place.mkdir()
+    (place / "port").write_text(f"{free_port()}\n")
+    return place
+
+
+@contextmanager
+def running_postgres(fast: bool) -> Iterator[OwnServer]:
+    with folder() as place:
+        server = postgres.prepare(_with_port(place / "postgres"), (), fast=fast)
+        own = OwnServer(server, lambda: postgres.answers(server))
+        with _running(own):
+            postgres.make_database(server)
+            yield own
+
+
+@contextmanager
+def running_valkey(fast: bool, databases: int = 16) -> Iterator[OwnServer]:
+    with folder() as place:
+        server = valkey.prepare(_with_port(place / "valkey"), (), databases, fast)
+        with _running(OwnServer(server, lambda: valkey.answers(server))) as own:
+            yield own
+
+
+@contextmanager
+def _running(own: OwnServer) -> Iterator[OwnServer]:
+    try:
+        own.start()
+        yield own
+    finally:
+        own.stop()  # not kill: a PostgreSQL leaves shared memory behind, and nobody starts it again to clean up
+
+
+class Databases:
+    """Makes databases by cloning one that was migrated once: some 30 ms each instead of a migration."""
+
+    def __init__(self, admin_url: str, app_url: str) -> None:
+        """The admin creates and drops; the application's role owns."""
+        self._admin_url, self._app_url = admin_url, app_url
+        self._template = self._create("template_of_tests")
+        migrate.migrate(self.url_of(self._template))
+
+    def url_of(self, name: str) -> str:
+        return urlsplit(self._app_url)._replace(path=f"/{name}").geturl()
+
+    @contextmanager
+    def clone(self) -> Iterator[str]:
+        """The URL of a fresh, migrated database."""
+        name = self._create("test", self._template)
+        try:
+            yield self.url_of(name)
+        finally:
+            self._drop(name)
+
+    @contextmanager
+    def empty(self) -> Iterator[str]:
+        """The URL of a database that no migration has seen."""
+        name = self._create("empty")
+        try:
+            yield self.url_of(name)
+        finally:
+            self._drop(name)
+
+    def close(self) -> None:
+        self._drop(self._template)
+
+    def _create(self, prefix: str, template: str = "template1") -> str:
+        name = f"{prefix}_{secrets.token_hex(6)}"
+        owner = urlsplit(self._app_url).username or "postgres"
+        self._run("CREATE DATABASE {} TEMPLATE {} OWNER {}", name, template, owner)
+        return name
+
+    def _drop(self, name: str) -> None:
+        self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+    def _run(self, statement: str, *names: str) -> None:
+        with closing(psycopg2.connect(self._admin_url)) as connection:
+            connection.autocommit = True
+            connection.cursor().execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+class RedisDatabases:
+    """Hands out the database numbers of one server in turn, emptied. FLUSHALL hits all of them: see `own_valkey`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        with redis.Redis.from_url(url) as client:
+            count = int(client.config_get("databases")["databases"])
+        self._numbers = itertools.cycle(range(count))
+
+    def next_url(self) -> str:
+        url = urlsplit(self._url)._replace(path=f"/{next(self._numbers)}").geturl()
+        with redis.Redis.from_url(url) as client:
+            client.flushdb()
+        return url
+
+
+@contextmanager
+def databases() -> Iterator[Databases]:
+    """On GILIRAN_TEST_DATABASE_URL, else on an embedded PostgreSQL."""
+    given = os.environ.get("GILIRAN_TEST_DATABASE_URL")
+    if given:
+        yield from _closing(Databases(given, given))
+        return
+    with running_postgres(fast=True) as own:
+        assert isinstance(own.server, Postgres)
+        yield from _closing(Databases(own.server.admin_url, own.server.url))
+
+
+@contextmanager
+def redis_databases() -> Iterator[RedisDatabases]:
+    """On GILIRAN_TEST_REDIS_URL, else on an embedded Valkey."""
+    given = os.environ.get("GILIRAN_TEST_REDIS_URL")
+    if given:
+        yield RedisDatabases(given)
+        return
+    with running_valkey(fast=True, databases=64) as own:
+        yield RedisDatabases(own.url)
+
+
+PORT_SLOTS, PORTS_A_SLOT = 8, 1_800
+
+
+def free_port() -> int:
+    """A port that nobody listens on now. Outgoing connections don't get it: it is below their range."""
+    return next(port for port in _candidates() if ports.problem_with(ports.LOOPBACK, port) is None)
+
+
+def _candidates() -> Iterator[int]:
+    """Each of the test processes that run at once has a range of its own; two runs begin at different places of it."""
+    slot = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PORT_SLOTS
+    first, begin = 15_000 + slot * PORTS_A_SLOT, os.getpid()
+    return (first + (begin + step) % PORTS_A_SLOT for step in itertools.count(next(_steps)))
+
+
+_steps = itertools.count(step=7)  # a port that was given out is not given out again soon
+
+
+def _closing(made: Databases) -> Iterator[Databases]:
+    try:
+        yield made
+    finally:
+        made.close()

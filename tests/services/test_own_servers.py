@@ -1,0 +1,76 @@
+"""The fixtures themselves: tests rely on clean, separate and killable servers."""
+
+import psycopg2
+import pytest
+import redis
+
+from tests.deadlines import eventually
+from tests.servers import OwnServer
+
+
+def _tables(url: str) -> list[str]:
+    connection = psycopg2.connect(url)
+    cursor = connection.cursor()
+    cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    names = [row[0] for row in cursor.fetchall()]
+    connection.close()
+    return names
+
+
+def test_a_database_is_migrated(database_url: str) -> None:
+    assert "visits" in _tables(database_url)
+
+
+def test_an_empty_database_has_no_tables(empty_database_url: str) -> None:
+    assert _tables(empty_database_url) == []
+
+
+def test_the_application_is_no_superuser(database_url: str) -> None:
+    connection = psycopg2.connect(database_url)
+    cursor = connection.cursor()
+    cursor.execute("SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user")
+    assert cursor.fetchone() == (False, False, False)
+    connection.close()
+
+
+def test_a_redis_database_is_empty(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.dbsize() == 0
+        client.set("left", "behind")
+
+
+def test_the_next_redis_database_is_empty_too(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.get("left") is None
+
+
+def test_a_killed_valkey_keeps_what_it_acknowledged(own_valkey: OwnServer) -> None:
+    with redis.Redis.from_url(own_valkey.url) as client:
+        client.set("kept", "yes")
+        own_valkey.kill()
+        with pytest.raises(redis.ConnectionError):
+            client.ping()
+        own_valkey.start()
+        assert client.get("kept") == b"yes"
+
+
+def test_a_full_valkey_refuses_instead_of_forgetting(own_valkey: OwnServer) -> None:
+    with redis.Redis.from_url(own_valkey.url) as client:
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        assert client.config_get("appendfsync") == {"appendfsync": "always"}
+
+
+def test_a_killed_postgres_keeps_what_it_committed(own_postgres: OwnServer) -> None:
+    connection = psycopg2.connect(own_postgres.url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE kept AS SELECT 1 AS one")
+    own_postgres.kill()
+    own_postgres.start()
+    assert "kept" in _tables(own_postgres.url)
+
+
+def test_a_frozen_valkey_thaws(own_valkey: OwnServer) -> None:
+    with redis.Redis.from_url(own_valkey.url, socket_timeout=5) as client:
+        own_valkey.freeze()
+        own_valkey.thaw()
+        assert eventually(client.ping, within_s=5)

@@ -1,0 +1,357 @@
+"""The simulator as a service sees it: over real sockets, with a real receiver of its webhooks."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import requests
+
+from scripts.simulator.app import Plan
+from scripts.simulator.server import start_in_thread
+from tests.simulated import Sim, simulator
+
+PAYLOADS = (
+    "app_id avatar_url candidate_agent email extras is_new_session is_resolved latest_service name room_id source"
+)
+ASSIGN = "/api/v1/admin/service/assign_agent"
+ROSTER = "/api/v2/admin/service/available_agents"
+ROOMS = "/api/v2/customer_rooms"
+
+
+class Sink(ThreadingHTTPServer):
+    """Takes webhooks and keeps them. `status` is what it answers."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Take)
+        self.got: list[tuple[str, dict]] = []
+        self.status = 200
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def rooms(self) -> list[str]:
+        return [body.get("room_id") or body["service"]["room_id"] for _, body in list(self.got)]
+
+
+class _Take(BaseHTTPRequestHandler):
+    server: Sink
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.got.append((self.path, body))
+        answer = b'{"status": "queued", "position": 3}'
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def sink() -> Iterator[Sink]:
+    server = Sink()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def running(sink: Sink) -> Iterator[Sim]:
+    with simulator(webhooks=sink.url, page_size=3, more_apps=("second",)) as sim:
+        yield sim
+
+
+@pytest.fixture
+def sim(running: Sim, sink: Sink) -> Sim:
+    running.wait_until(lambda: running.state()["queued_webhooks"] == 0)
+    running.reset()
+    sink.got.clear()
+    sink.status = 200
+    return running
+
+
+def assign(sim: Sim, room: str, agent: int, **more: object) -> requests.Response:
+    return sim.qiscus("POST", ASSIGN, data={"room_id": room, "agent_id": agent, "max_agent": 1, **more})
+
+
+def pages(sim: Sim, **query: object) -> list[dict]:
+    rows, after = [], None
+    while True:
+        body = sim.qiscus("GET", ROSTER, params={**query, "cursor_after": after}).json()
+        rows += body["data"]["agents"]
+        after = body["meta"]["after"]
+        if after is None:
+            return rows
+
+
+def test_wrong_credentials_are_401(sim):
+    answer = requests.get(f"{sim.url}{ROSTER}", headers={"Qiscus-App-Id": "demo-qiscus", "Qiscus-Secret-Key": "no"})
+    assert (answer.status_code, answer.json()) == (401, {"errors": "Unauthorized"})
+
+
+def test_a_rotated_secret_locks_the_old_one_out_until_it_is_known(sim):
+    sim.control("POST", "secret", {"secret_key": "new"})
+    assert sim.qiscus("GET", "/api/v1/admin/get_profile").status_code == 401
+    assert Sim(sim.url, secret="new").qiscus("GET", "/api/v1/admin/get_profile").status_code == 200
+
+
+def test_the_roster_comes_in_pages_with_the_offline_and_the_supervisors(sim):
+    rows = pages(sim, limit=100)
+    assert [row["type_as_string"] for row in rows].count("supervisor") == 1
+    assert [row["is_available"] for row in rows if row["type"] == 2].count(False) == 1
+    assert len({row["id"] for row in rows}) == 7
+
+
+def test_the_roster_lists_only_who_serves_the_channel_of_the_room(sim):
+    wa, widget = sim.add_customers(1, channel=131313)[0], sim.add_customers(1)[0]
+    agent = sim.agents()[0]["id"]
+    sim.only_channels(agent, [131313])
+    assert agent in [row["id"] for row in pages(sim, room_id=wa)]
+    assert agent not in [row["id"] for row in pages(sim, room_id=widget)]
+
+
+def test_agents_in_the_room_are_listed_on_request(sim):
+    room, agent = sim.add_customers(1)[0], sim.agents()[1]["id"]
+    assert pages(sim, room_id=room, is_available_in_room="true") == []
+    assign(sim, room, agent)
+    assert [row["id"] for row in pages(sim, room_id=room, is_available_in_room="true")] == [agent]
+
+
+def test_assign_takes_forms_and_json_and_says_no_like_the_real_one(sim):
+    first, second = sim.add_customers(2)
+    agent = sim.agents()[0]["id"]
+    answer = assign(sim, first, agent)
+    assert answer.json()["data"]["service"]["room_id"] == first
+    again = sim.qiscus("POST", ASSIGN, json={"room_id": int(first), "agent_id": str(agent), "max_agent": 1})
+    assert (again.status_code, again.json()) == (400, {"errors": "Cant join room, exceed max agents"})
+    assert sim.qiscus("POST", ASSIGN, json={"room_id": second, "agent_id": agent, "max_agent": 1}).status_code == 200
+    assert assign(sim, second, 1).status_code == 404
+    assert [call["outcome"] for call in sim.history()["assign_calls"]] == ["200", "400", "200", "404"]
+
+
+def test_a_room_posted_straight_at_the_receiver_can_be_assigned(sim):
+    assert assign(sim, "57491250", sim.agents()[0]["id"]).status_code == 200
+    assert "57491250" in sim.holders()
+
+
+def test_the_legacy_answer_has_no_service_and_the_bare_roster_is_a_list(sim):
+    sim.faults(legacy_assign=True, bare_array=True)
+    room = sim.add_customers(1)[0]
+    assert set(assign(sim, room, sim.agents()[0]["id"]).json()["data"]) == {"added_agent"}
+    assert isinstance(sim.qiscus("GET", ROSTER).json()["data"], list)
+
+
+def test_the_count_lags(sim):
+    sim.faults(count_lag_s=60)
+    agent = sim.agents()[0]["id"]
+    assign(sim, sim.add_customers(1)[0], agent)
+    assert [row["current_customer_count"] for row in pages(sim) if row["id"] == agent] == [0]
+    sim.faults(count_lag_s=0)
+    assert [row["current_customer_count"] for row in pages(sim) if row["id"] == agent] == [1]
+
+
+def test_the_unserved_list_is_newest_first_in_pages_with_a_stale_row_sometimes(sim):
+    rooms = sim.add_customers(60)
+    gone = sim.add_customers(1)[0]
+    sim.resolve(gone, by="admin")
+    seen, stale, after = [], 0, None
+    while True:
+        body = {"serve_status": "unserved", "limit": 100, "cursor_after": after}
+        answer = sim.qiscus("POST", ROOMS, json=body).json()
+        rows = [row for row in answer["data"]["customer_rooms"] if row["is_waiting"] and not row["is_resolved"]]
+        assert len(rows) <= 50
+        seen += [row["room_id"] for row in rows]
+        if (after := answer["meta"]["cursor_after"]) is None:
+            break
+    for _ in range(60):
+        rows = sim.qiscus("POST", ROOMS, json={"serve_status": "unserved"}).json()["data"]["customer_rooms"]
+        stale += gone in [row["room_id"] for row in rows]
+    assert seen == rooms[::-1]
+    assert 0 < stale < 60
+
+
+def test_a_room_is_looked_up_by_its_id_late_if_wanted(sim):
+    room = sim.add_customers(1)[0]
+    assign(sim, room, sim.agents()[0]["id"])
+
+    def waiting() -> bool:
+        return sim.qiscus("GET", f"{ROOMS}/{room}").json()["data"]["customer_room"]["is_waiting"]
+
+    assert waiting() is False
+    sim.faults(room_lag_s=60)
+    assert waiting() is True
+    assert sim.qiscus("GET", f"{ROOMS}/nobody").status_code == 404
+
+
+def test_an_arrival_and_a_resolve_are_posted_with_the_real_keys(sim, sink):
+    room = sim.add_customers(1)[0]
+    sim.wait_until(lambda: len(sink.got) == 1)
+    service = sim.resolve(room, by="supervisor")
+    sim.wait_until(lambda: len(sink.got) == 2)
+    (caa_path, caa), (resolved_path, resolved) = sink.got
+    assert (caa_path, resolved_path) == ("/allocate-agent/webhook", "/mark-as-solved/webhook")
+    assert set(PAYLOADS.split()) <= set(caa)
+    assert (resolved["service"]["id"], resolved["resolved_by"]["type"]) == (service, "supervisor")
+    assert "room_id" not in resolved
+    told = [e for e in sim.history(kinds="webhook")["events"] if e["hook"] == "caa"]
+    assert [(e["outcome"], e["status"], e["position"]) for e in told] == [("200", "queued", 3)]
+
+
+def test_customers_without_an_agent_are_announced_with_each_message(sim, sink):
+    room = sim.add_customers(1)[0]
+    sim.write_again(room)
+    sim.wait_until(lambda: len(sink.got) == 2)
+    assign(sim, room, sim.agents()[0]["id"])
+    sim.write_again(room)
+    other = sim.add_customers(1)[0]
+    sim.wait_until(lambda: other in sink.rooms())
+    assert sink.rooms() == [room, room, other]
+
+
+def test_copies_drops_and_refusals_are_seen(sim, sink):
+    sim.faults(webhook_copies=2, webhook_copy_gap_s=0.1)
+    room = sim.add_customers(1)[0]
+    sim.wait_until(lambda: sink.rooms() == [room, room])
+    sim.faults(webhook_copies=1, webhook_drop_p=1)
+    sim.add_customers(1)
+    sim.faults(webhook_drop_p=0)
+    sink.status = 503
+    sim.add_customers(1)
+    sim.wait_until(lambda: [e["outcome"] for e in webhooks(sim)] == ["200", "200", "dropped", "503"])
+
+
+def webhooks(sim: Sim) -> list[dict]:
+    return sim.history(kinds="webhook")["events"]
+
+
+def test_a_retry_comes_only_when_switched_on(sim, sink):
+    sink.status = 503
+    sim.faults(webhook_retries=1)
+    room = sim.add_customers(1)[0]
+    sim.wait_until(lambda: sink.rooms() == [room, room])
+    sim.wait_until(lambda: [e["attempt"] for e in webhooks(sim)] == [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "body"),
+    [("429", 429, "errors"), ("500", 500, "errors"), ("502_html", 502, "<html>"), ("200_html", 200, "<html>")],
+)
+def test_a_failing_call_answers_as_chosen_and_applies_nothing(sim, kind, status, body):
+    sim.faults(fail_next=1, fail_kinds=[kind], fail_on=["assign"])
+    room = sim.add_customers(1)[0]
+    answer = assign(sim, room, sim.agents()[0]["id"])
+    assert (answer.status_code, body in answer.text) == (status, True)
+    assert sim.waiting() == [room]
+    assert assign(sim, room, sim.agents()[0]["id"]).status_code == 200
+
+
+def test_retry_after_is_told_on_request(sim):
+    sim.faults(fail_next=1, fail_kinds=["429_retry_after"], retry_after_s=7)
+    assert sim.qiscus("GET", ROSTER).headers["Retry-After"] == "7"
+
+
+@pytest.mark.parametrize(("kind", "applied"), [("reset_before", False), ("reset_after", True)])
+def test_a_cut_connection_applies_before_or_not_at_all(sim, kind, applied):
+    sim.faults(fail_next=1, fail_kinds=[kind])
+    room, agent = sim.add_customers(1)[0], sim.agents()[0]["id"]
+    with pytest.raises(requests.ConnectionError):
+        assign(sim, room, agent)
+    assert (room in sim.holders()) is applied
+    assert sim.history()["assign_calls"][-1]["applied"] is applied
+
+
+@pytest.mark.parametrize(("kind", "applied"), [("timeout_before", False), ("timeout_after", True)])
+def test_a_timeout_keeps_the_caller_waiting(sim, kind, applied):
+    sim.faults(fail_next=1, fail_kinds=[kind], hang_s=5)
+    room = sim.add_customers(1)[0]
+    with pytest.raises(requests.Timeout):
+        sim.qiscus("POST", ASSIGN, timeout=0.3, json={"room_id": room, "agent_id": sim.agents()[0]["id"]})
+    assert (room in sim.holders()) is applied
+
+
+def test_chosen_rooms_are_always_refused(sim):
+    bad, good = sim.add_customers(2)
+    sim.faults(fail_rooms={bad: 404})
+    agent = sim.agents()[0]["id"]
+    assert [assign(sim, room, agent).status_code for room in (bad, bad, good)] == [404, 404, 200]
+
+
+def test_latency_is_added(sim):
+    sim.faults(latency_ms=200)
+    began = time.monotonic()
+    sim.qiscus("GET", ROSTER)
+    assert time.monotonic() - began >= 0.2
+
+
+def test_the_webhooks_are_set_over_the_api(sim, sink):
+    url = f"{sink.url}/elsewhere"
+    form = {"webhook_url": url, "is_webhook_enabled": "true"}
+    answer = sim.qiscus("POST", "/api/v1/app/webhook/agent_allocation", data=form).json()
+    assert answer["data"]["allocate_agent_webhook_url"] == url
+    sim.add_customers(1)
+    sim.wait_until(lambda: [path for path, _ in sink.got] == ["/elsewhere"])
+    config = sim.qiscus("GET", "/api/v2/admin/webhook_config").json()["data"]["webhook_configs"]
+    assert url in [row["url"] for row in config]
+
+
+def test_two_apps_have_rooms_of_the_same_name_and_keep_them_apart(sim, sink):
+    second = sim.of("second")
+    second.reset()
+    sim.add_customers(rooms=["7"])
+    second.add_customers(rooms=["7"])
+    assert assign(second, "7", second.agents()[0]["id"]).status_code == 200
+    assert sim.waiting() == ["7"]
+    assert second.waiting() == []
+    sim.wait_until(
+        lambda: {path for path, _ in sink.got} == {"/allocate-agent/webhook", "/second/allocate-agent/webhook"}
+    )
+
+
+def test_a_supervisor_may_go_over_any_limit_and_history_tells_the_highest_instant(sim):
+    agent = sim.agents()[0]["id"]
+    for room in sim.add_customers(4):
+        sim.assign(room, agent)
+    sim.resolve_all()
+    history = sim.history(kinds="assigned")
+    assert history["max_held"][str(agent)] == 4
+    assert {event["by"] for event in history["events"]} == {"supervisor"}
+    assert set(history["max_agents"].values()) == {1}
+
+
+def test_chats_end_by_themselves_when_a_length_is_set(sim):
+    room = sim.add_customers(1)[0]
+    assign(sim, room, sim.agents()[0]["id"])
+    sim.faults(auto_resolve_s=0.1)
+    sim.wait_until(lambda: sim.holders() == {} and sim.state()["resolved_total"] == 1)
+
+
+def test_the_live_stream_begins_with_the_state_and_goes_on_with_what_happens(sim):
+    with requests.get(f"{sim.url}/control/events", stream=True, timeout=10) as stream:
+        lines = stream.iter_lines(decode_unicode=True)
+        assert next(line for line in lines if line.startswith("event")) == "event: state"
+        room = sim.add_customers(1)[0]
+        happened = (json.loads(line[6:]) for line in lines if line.startswith("data: ["))
+        assert any(event.get("room") == room for events in happened for event in events)
+
+
+def test_a_foreign_page_can_not_press_buttons(sim):
+    url = f"{sim.url}/control/customers"
+    assert requests.post(url, json={}, headers={"Origin": "http://evil.example"}).status_code == 403
+    assert requests.post(url, data="{}", headers={"Content-Type": "text/plain"}).status_code == 400
+    assert sim.waiting() == []
+
+
+def test_a_test_may_run_the_server_in_a_thread():
+    with start_in_thread([Plan(agents=2, offline=0, supervisors=0)]) as running:
+        sim = Sim(running.url)
+        assert len(sim.agents()) == 2
+        assert len(running.simulator.apps["demo-qiscus"].model.agents) == 2

@@ -1,0 +1,281 @@
+"""Who serves which room: each policy's rule, and what holds for every line, roster and limit."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.choose import Seats, Waiting, choose
+
+POLICIES = ["least_loaded", "round_robin", "fill_two", "upstream"]
+OURS = ["least_loaded", "round_robin", "fill_two"]  # policies by which we choose the agent
+
+
+def line(*classes, priority=0):
+    return [Waiting(n, f"r{n}", class_, n, priority) for n, class_ in enumerate(classes, 1)]
+
+
+def seats(**loads):
+    """`anna=(1, 2)` is one chat of two, `anna=(1, 2, 50)` last served at second 50."""
+    return [Seats(name, *about) for name, about in loads.items()]
+
+
+def picked(rooms, agents, policy="least_loaded", most=100, suggested=None, **eligible):
+    everybody = frozenset(seat.agent for seat in agents)
+    eligible = {name: frozenset(names) for name, names in eligible.items()} or {"c": everybody}
+    answer = choose(rooms, agents, eligible, policy, most, suggested)
+    return [(pick.waiting.room, pick.agent) for pick in answer.picks]
+
+
+# The rule of each policy
+
+
+def test_the_agent_with_the_fewest_chats_gets_the_oldest_room():
+    assert picked(line("c"), seats(a=(1, 5), b=(0, 5), c=(2, 5))) == [("r1", "b")]
+
+
+def test_among_equals_the_one_who_was_idle_longest_gets_it():
+    assert picked(line("c"), seats(a=(1, 5, 90), b=(1, 5, 30), c=(1, 5, 60))) == [("r1", "b")]
+
+
+def test_least_loaded_spreads_a_burst():
+    agents = seats(**{f"a{n}": (0, 5) for n in range(4)})
+    found = Counter(agent for _, agent in picked(line(*"c" * 12), agents))
+    assert set(found.values()) == {3}
+
+
+def test_least_loaded_fills_the_gaps_first():
+    found = picked(line(*"ccc"), seats(a=(3, 5), b=(0, 5), c=(2, 5)))
+    assert [agent for _, agent in found[:2]] == ["b", "b"]
+
+
+def test_round_robin_takes_turns_whatever_the_load():
+    found = picked(line(*"cccc"), seats(a=(4, 9, 30), b=(0, 9, 10), c=(2, 9, 20)), "round_robin")
+    assert [agent for _, agent in found] == ["b", "c", "a", "b"]
+
+
+def test_round_robin_is_fair_over_a_hundred_rooms():
+    agents = seats(**{f"a{n}": (n % 3, 1000, 1_750_000_000.0 - n) for n in range(7)})
+    found = [agent for _, agent in picked(line(*"c" * 100), agents, "round_robin")]
+    assert max(Counter(found).values()) - min(Counter(found).values()) <= 1
+    assert all(len(set(found[at : at + 7])) == 7 for at in range(len(found) - 7))
+
+
+def test_an_agent_without_a_chat_gets_two_rooms_in_one_go_others_one():
+    found = picked(line(*"cccc"), seats(a=(0, 4, 10), b=(1, 4, 20), c=(0, 4, 30)), "fill_two")
+    assert found == [("r1", "a"), ("r2", "a"), ("r3", "c"), ("r4", "c")]
+
+
+def test_an_agent_who_has_a_chat_gets_one_room_at_a_time():
+    found = picked(line(*"cc"), seats(a=(1, 4, 10), b=(1, 4, 20)), "fill_two")
+    assert found == [("r1", "a"), ("r2", "b")]
+
+
+def test_two_in_one_go_does_not_break_a_limit_of_one():
+    found = picked(line(*"ccc"), seats(a=(0, 1), b=(0, 1)), "fill_two")
+    assert found == [("r1", "a"), ("r2", "b")]
+
+
+def test_two_in_one_go_are_two_rooms_that_the_agent_may_serve():
+    found = picked(line("x", "y", "x"), seats(a=(0, 4), b=(3, 4)), "fill_two", x={"a"}, y={"b"})
+    assert found == [("r1", "a"), ("r2", "b"), ("r3", "a")]
+
+
+def test_upstream_follows_the_desk_for_one_room():
+    found = picked(line(*"ccc"), seats(a=(0, 9), b=(5, 9)), "upstream", suggested={"c": "b"})
+    assert found == [("r1", "b")]
+
+
+@pytest.mark.parametrize(
+    ("suggested", "why"),
+    [
+        ({}, "asked for a candidate"),
+        ({"c": "nobody we know"}, "candidate"),
+        ({"c": "full"}, "candidate"),
+        ({"c": "offline"}, "candidate"),
+        ({"c": "paused"}, "candidate"),
+        ({"another class": "a"}, "asked for a candidate"),
+    ],
+)
+def test_upstream_waits_where_the_desks_candidate_can_not_serve(suggested, why):
+    agents = seats(a=(0, 9), full=(2, 2), offline=(0, 9), paused=(0, 0))
+    eligible = {"c": frozenset({"a", "full", "paused"})}
+    answer = choose(line("c", "c"), agents, eligible, "upstream", 10, suggested)
+    assert answer.picks == []
+    assert why in answer.passed_over["c"]
+
+
+def test_upstream_serves_each_class_by_its_own_candidate_and_never_above_the_limit():
+    agents = seats(a=(1, 2), b=(0, 9))
+    found = picked(
+        line("x", "y", "z"), agents, "upstream", suggested={"x": "a", "y": "a", "z": "b"}, x="a", y="a", z="b"
+    )
+    assert found == [("r1", "a"), ("r3", "b")]
+
+
+def test_no_suggestion_is_used_up_in_the_callers_hands():
+    suggested = {"c": "a"}
+    picked(line("c"), seats(a=(0, 9)), "upstream", suggested=suggested)
+    assert suggested == {"c": "a"}
+
+
+# Line, priorities, classes
+
+
+@pytest.mark.parametrize("policy", OURS)
+def test_the_earliest_rooms_are_picked_in_their_order(policy):
+    rooms = line(*"cccc")[::-1]
+    assert [room for room, _ in picked(rooms, seats(a=(0, 3)), policy)] == ["r1", "r2", "r3"]
+
+
+def test_a_higher_priority_goes_first_and_arrival_decides_inside_it():
+    rooms = [Waiting(1, "old", "c", 10), Waiting(2, "vip late", "c", 30, 5), Waiting(3, "vip", "c", 20, 5)]
+    rooms += [Waiting(4, "last", "c", 5, -1)]
+    assert [room for room, _ in picked(rooms, seats(a=(0, 9)))] == ["vip", "vip late", "old", "last"]
+
+
+def test_of_two_rooms_of_the_same_microsecond_the_first_known_goes_first():
+    rooms = [Waiting(9, "second", "c", 10), Waiting(4, "first", "c", 10)]
+    assert [room for room, _ in picked(rooms, seats(a=(0, 9)))] == ["first", "second"]
+
+
+def test_a_class_whose_agents_are_full_lets_others_pass_and_says_why():
+    agents = seats(a=(2, 2), b=(0, 2))
+    answer = choose(line("x", "y", "x", "z"), agents, {"x": frozenset("a"), "y": frozenset("b")}, "least_loaded", 10)
+    assert [pick.waiting.room for pick in answer.picks] == ["r2"]
+    assert answer.passed_over == {
+        "x": "all 1 agents online for it are at their limit",
+        "z": "nobody is online for it",
+    }
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_class_that_nobody_was_asked_about_does_not_disturb_the_others(policy):
+    answer = choose(line("new", "c"), seats(a=(0, 2)), {"c": frozenset("a")}, policy, 10, {"c": "a"})
+    assert [pick.waiting.room for pick in answer.picks] == ["r2"]
+    assert "new" in answer.passed_over
+
+
+def test_agents_of_two_classes_serve_the_earlier_room_of_either():
+    found = picked(line("x", "y", "x", "y"), seats(both=(0, 3)), x={"both"}, y={"both"})
+    assert [room for room, _ in found] == ["r1", "r2", "r3"]
+
+
+def test_a_chat_of_one_class_weighs_in_the_other():
+    found = picked(line("x", "y"), seats(both=(0, 3), only_y=(0, 3, 99)), x={"both"}, y={"both", "only_y"})
+    assert found == [("r1", "both"), ("r2", "only_y")]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("most", [0, -1])
+def test_no_caller_no_pick(policy, most):
+    assert picked(line("c"), seats(a=(0, 9)), policy, most=most, suggested={"c": "a"}) == []
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_nobody_and_nothing_are_values(policy):
+    assert choose([], seats(a=(0, 2)), {"c": frozenset("a")}, policy, 5).picks == []
+    assert choose(line("c"), [], {"c": frozenset()}, policy, 5).passed_over == {"c": "nobody is online for it"}
+    assert choose(line("c"), [], {"c": frozenset({"gone"})}, policy, 5).picks == []
+
+
+def test_a_pick_tells_load_and_limit_as_they_were():
+    answer = choose(line(*"cc"), seats(a=(1, 4)), {"c": frozenset("a")}, "least_loaded", 5)
+    assert [(pick.load_before, pick.limit) for pick in answer.picks] == [(1, 4), (2, 4)]
+
+
+# Everything
+
+
+names = st.sampled_from("abcdef")
+agents_in = st.lists(
+    st.builds(Seats, names, st.integers(0, 4), st.integers(0, 4), st.sampled_from([0.0, 5.0, 7.0, 1.75e9])),
+    max_size=6,
+    unique_by=lambda seat: seat.agent,
+)
+rooms_in = st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 5), st.integers(0, 1)), max_size=14).map(
+    lambda told: [Waiting(n, f"r{n}", class_, at, priority) for n, (class_, at, priority) in enumerate(told)]
+)
+eligible_in = st.dictionaries(st.sampled_from("xyz"), st.frozensets(names))
+suggested_in = st.dictionaries(st.sampled_from("xyz"), names)
+everything = (rooms_in, agents_in, eligible_in, st.sampled_from(POLICIES), st.integers(0, 14), suggested_in)
+
+
+def one_by_one(rooms, agents, eligible, policy, most, suggested):
+    """The same rules without a heap: for each room in turn, everybody who could serve it, best first."""
+    load = {seat.agent: seat.load for seat in agents}
+    limit = {seat.agent: seat.limit for seat in agents}
+    turn = {seat.agent: seat.idle_since_s for seat in agents}
+    second, suggested, found = set(), dict(suggested), []
+    rank = {
+        "least_loaded": lambda a: (load[a], turn[a], a),
+        "round_robin": lambda a: (turn[a], a),
+        "fill_two": lambda a: (-1 if a in second else load[a], turn[a], a),
+        "upstream": lambda a: a,
+    }[policy]
+    for room in sorted(rooms, key=lambda room: (-room.priority, room.arrived_us, room.visit)):
+        could = {a for a in eligible.get(room.class_, ()) if a in load and load[a] < limit[a]}
+        if policy == "upstream":
+            could &= {suggested.get(room.class_)}
+        if not could or len(found) >= most:
+            continue
+        agent = min(could, key=rank)
+        found.append((room.room, agent))
+        second ^= {agent} if load[agent] == 0 or agent in second else set()
+        load[agent] += 1
+        turn[agent] = max(turn.values()) + 1
+        suggested.pop(room.class_, None)
+    return found
+
+
+@settings(max_examples=100, deadline=None)
+@given(*everything)
+def test_it_picks_as_one_would_by_hand_room_by_room(rooms, agents, eligible, policy, most, suggested):
+    answer = choose(rooms, agents, eligible, policy, most, suggested)
+    by_hand = one_by_one(rooms, agents, eligible, policy, most, suggested)
+    assert [(pick.waiting.room, pick.agent) for pick in answer.picks] == by_hand
+
+
+@settings(max_examples=120, deadline=None)
+@given(*everything)
+def test_no_pick_breaks_a_limit_or_goes_to_somebody_who_is_not_there(rooms, agents, eligible, policy, most, suggested):
+    answer = choose(rooms, agents, eligible, policy, most, suggested)
+    load = {seat.agent: seat.load for seat in agents}
+    limit = {seat.agent: seat.limit for seat in agents}
+    for pick in answer.picks:
+        assert pick.agent in eligible[pick.waiting.class_]
+        assert (pick.load_before, pick.limit) == (load[pick.agent], limit[pick.agent])
+        load[pick.agent] += 1
+        assert load[pick.agent] <= limit[pick.agent]
+    visits = [pick.waiting.visit for pick in answer.picks]
+    assert len(visits) == len(set(visits)) <= most
+
+
+@settings(max_examples=120, deadline=None)
+@given(*everything)
+def test_no_room_is_passed_by_a_later_one_that_the_same_agent_serves(rooms, agents, eligible, policy, most, suggested):
+    """Policy upstream aside: there the desk decides who serves which class."""
+    if policy == "upstream":
+        policy = "least_loaded"
+    answer = choose(rooms, agents, eligible, policy, most, suggested)
+    places = [pick.waiting.place for pick in answer.picks]
+    assert places == sorted(places)
+    served = {pick.waiting.visit for pick in answer.picks}
+    for room in rooms:
+        if room.visit in served:
+            continue
+        for pick in answer.picks:
+            if pick.agent in eligible.get(room.class_, ()):
+                assert pick.waiting.place < room.place
+        if len(answer.picks) < most:
+            assert answer.passed_over[room.class_]
+
+
+@settings(max_examples=100, deadline=None)
+@given(*everything, st.randoms(use_true_random=False))
+def test_the_same_input_in_any_order_gives_the_same_answer(rooms, agents, eligible, policy, most, suggested, rng):
+    once = choose(rooms, agents, eligible, policy, most, suggested)
+    rng.shuffle(rooms)
+    rng.shuffle(agents)
+    assert choose(rooms, agents, eligible, policy, most, suggested) == once

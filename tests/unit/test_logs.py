@@ -1,0 +1,77 @@
+"""Log lines: one line each, bounded, and nothing in a value that could pass for another field."""
+
+import logging
+import shlex
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import logs
+
+
+def test_a_line_is_an_action_and_ids():
+    assert logs.line("reserved", room="7", agent=12, load=0) == "reserved room=7 agent=12 load=0"
+
+
+def test_what_is_none_is_left_out_and_what_is_empty_is_shown():
+    assert logs.line("closed", agent=None, why="") == 'closed why=""'
+
+
+def test_a_phrase_is_quoted():
+    assert logs.line("closed", why="resolved at the desk") == 'closed why="resolved at the desk"'
+
+
+@pytest.mark.parametrize(
+    "c", ["\n", "\r", "\x00", "\x1b", "\t", "\x7f", "\x85", "\u2028", "\u2029", "\ud800", "\u202e"]
+)
+def test_control_characters_do_not_reach_the_log(c):
+    assert logs.clean(f"a{c}b") == "a?b"
+
+
+def test_a_value_is_cut():
+    assert logs.clean("x" * 10_000) == "x" * logs.VALUE_MAX
+    assert len(logs.clean("x " * 10_000)) == logs.VALUE_MAX + 2
+    assert logs.clean("\n" * 10_000) == "?" * logs.VALUE_MAX
+
+
+def test_an_error_is_one_line_too():
+    assert logs.clean(ValueError("first\nsecond")) == "first?second"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text())
+def test_any_text_becomes_one_printable_line(text):
+    found = logs.clean(text)
+    assert found.isprintable() and found
+    assert len(found) <= logs.VALUE_MAX + 2
+
+
+def test_text_that_other_alphabets_write_stays_readable():
+    assert logs.clean("Ibu_Sítí_山田") == "Ibu_Sítí_山田"
+
+
+@pytest.mark.parametrize("why", ['no" room="9', '" agent="5'])
+def test_a_value_can_not_pass_for_another_field(why):
+    assert shlex.split(logs.line("refused", room="7", why=why))[1:] == ["room=7", f"why={why}"]
+
+
+def test_a_record_has_time_level_and_source_in_utc():
+    record = logging.LogRecord("worker.jobs", logging.INFO, "", 0, logs.line("reserved", room="7"), None, None)
+    record.created, record.msecs = 0.25, 250.0
+    shown = logs._Line("%(asctime)s %(levelname)s %(name)s %(message)s").format(record)
+    assert shown == "1970-01-01T00:00:00.250Z INFO worker.jobs reserved room=7"
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR"])
+def test_the_level_holds_and_noisy_libraries_stay_quiet(level):
+    root = logging.getLogger()
+    handlers, was = root.handlers[:], root.level
+    try:
+        logs.setup(level)
+        assert root.level == logging.getLevelName(level)
+        assert logging.getLogger("urllib3").level >= logging.WARNING
+        assert len(root.handlers) == 1
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(was)

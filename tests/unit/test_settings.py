@@ -1,0 +1,268 @@
+"""The one reader of the environment: what it takes, what it refuses, and in which words."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import settings
+from settings import NAMES, SettingsError, load, servers
+
+LIVE = {"QISCUS_APP_ID": "app", "QISCUS_SECRET_KEY": "s3cret"}
+SECRET = "hunter2"
+
+
+def loaded(**given):
+    return load(given, env_file=None)
+
+
+def refusal(**given):
+    with pytest.raises(SettingsError) as caught:
+        loaded(**given)
+    text = str(caught.value)
+    assert text and "\n" not in text and text.isprintable()
+    return text
+
+
+# What holds without a word
+
+
+def test_nothing_set_is_a_demo():
+    found = loaded()
+    assert (found.demo, found.host, found.port, found.sim_port, found.worker_port) == (
+        True,
+        "127.0.0.1",
+        8000,
+        8002,
+        None,
+    )
+    assert (found.max_agent_chat, found.allocation_policy) == (2, "least_loaded")
+    assert (found.retry_seconds, found.idle_seconds, found.log_level) == (30, 60, "INFO")
+    assert (found.qiscus_app_id, found.qiscus_secret_key) == (settings.DEMO_APP_ID, settings.DEMO_SECRET_KEY)
+    assert found.qiscus_url == "http://127.0.0.1:8002"
+    assert found.data == settings.ROOT / "var" / "demo"
+
+
+@pytest.mark.parametrize("given", [LIVE, {"DATABASE_URL": "postgresql://h/d"}, {"DEMO": "0"}])
+def test_an_app_id_or_a_database_or_a_plain_0_is_no_demo(given):
+    found = loaded(**given)
+    assert (found.demo, found.host) == (False, "0.0.0.0")
+    assert found.data == settings.ROOT / "var"
+    assert found.qiscus_url == "https://omnichannel.qiscus.com"
+    assert found.qiscus_secret_key != settings.DEMO_SECRET_KEY
+    assert found.qiscus_app_id == given.get("QISCUS_APP_ID")
+
+
+def test_a_demo_that_is_asked_for_never_talks_to_qiscus():
+    found = loaded(DEMO="1", **LIVE, QISCUS_OMNICHANNEL_URL="https://omnichannel.qiscus.com", SIM_PORT="9002")
+    assert (found.demo, found.qiscus_url, found.qiscus_app_id) == (True, "http://127.0.0.1:9002", settings.DEMO_APP_ID)
+    assert found.qiscus_secret_key == settings.DEMO_SECRET_KEY
+
+
+def test_a_demo_with_a_database_of_its_own_keeps_its_files_apart():
+    assert loaded(DEMO="1", DATABASE_URL="postgresql://h/d", GILIRAN_DATA="/srv/g").data == Path("/srv/g/demo")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_empty_means_unset(name):
+    assert loaded(**{name: ""}) == loaded()
+
+
+def test_the_real_environment_wins_over_the_file(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("PORT=9001\nIDLE_SECONDS=7\nQISCUS_APP_ID=\nUNKNOWN=1\n")
+    found = load({"PORT": "9000"}, file)
+    assert (found.port, found.idle_seconds, found.demo) == (9000, 7, True)
+
+
+def test_a_file_that_is_not_there_is_no_error(tmp_path):
+    assert load({}, tmp_path / ".env") == loaded()
+
+
+def test_the_file_does_not_change_the_process_environment(tmp_path, monkeypatch):
+    monkeypatch.delenv("IDLE_SECONDS", raising=False)
+    (tmp_path / ".env").write_text("IDLE_SECONDS=7\n")
+    load(None, tmp_path / ".env")
+    assert "IDLE_SECONDS" not in settings.os.environ
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "low", "high"),
+    [
+        ("PORT", "port", 1, 65535),
+        ("SIM_PORT", "sim_port", 1, 65535),
+        ("WORKER_PORT", "worker_port", 1, 65535),
+        ("MAX_AGENT_CHAT", "max_agent_chat", 0, 1000),
+        ("RETRY_SECONDS", "retry_seconds", 1, 3600),
+        ("IDLE_SECONDS", "idle_seconds", 1, 86400),
+        ("DESK_LAG_SECONDS", "desk_lag_seconds", 0, 60),
+        ("KEEP_DAYS", "keep_days", 1, 36500),
+    ],
+)
+def test_numbers_hold_to_their_range(name, field, low, high):
+    for value in (low, high):
+        assert getattr(loaded(**{name: str(value)}), field) == value
+    for value in (low - 1, high + 1):
+        text = refusal(**{name: str(value)})
+        assert name in text and str(low) in text and str(high) in text
+
+
+# Nonsense
+
+
+NUMBERS = ["PORT", "SIM_PORT", "WORKER_PORT", "MAX_AGENT_CHAT", "RETRY_SECONDS", "IDLE_SECONDS", "KEEP_DAYS"]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", ["banana", "-1", "+1", "1e3", "1.0", "１", "²", " ", "1 2", "0x1", "3\n4", "9" * 400])
+def test_what_is_no_number_is_refused_and_named(name, value):
+    text = refusal(**{name: value})
+    assert text.startswith(name)
+    assert "whole number from" in text
+
+
+@pytest.mark.parametrize("value", ["yes", "true", "2", " 1", "False", "on"])
+def test_a_flag_is_0_or_1(value):
+    text = refusal(DEMO=value)
+    assert "DEMO" in text and "1 (yes)" in text
+
+
+@pytest.mark.parametrize("name", ["ALLOCATION_POLICY", "LOG_LEVEL"])
+@pytest.mark.parametrize("value", ["banana", "Least_Loaded", "info", " INFO", "least_loaded,round_robin"])
+def test_a_choice_names_what_can_be_chosen(name, value):
+    text = refusal(**{name: value})
+    assert name in text
+    for choice in settings.POLICIES if name == "ALLOCATION_POLICY" else settings.LOG_LEVELS:
+        assert choice in text
+
+
+@pytest.mark.parametrize("policy", settings.POLICIES)
+def test_every_policy_can_be_chosen(policy):
+    assert loaded(ALLOCATION_POLICY=policy).allocation_policy == policy
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", f"http://:{SECRET}@h:6379/0"),
+        ("REDIS_URL", f"{SECRET}@h:6379"),
+        ("REDIS_URL", f" redis://:{SECRET}@h"),
+        ("DATABASE_URL", f"mysql://u:{SECRET}@h/d"),
+        ("DATABASE_URL", f"host=h password={SECRET}"),
+    ],
+)
+def test_an_address_of_another_kind_is_refused_without_showing_it(name, value):
+    text = refusal(**{name: value})
+    assert name in text and "://" in text
+    assert SECRET not in text
+
+
+@pytest.mark.parametrize("url", ["redis://h", "rediss://:p@h:6379/3", "unix:///run/redis.sock"])
+def test_redis_may_be_plain_encrypted_or_a_socket(url):
+    assert loaded(REDIS_URL=url).redis_url == url
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:p@h/d", "postgres://h/d"])
+def test_both_spellings_of_postgresql_are_good(url):
+    assert loaded(DATABASE_URL=url).database_url == url
+
+
+def test_an_app_id_without_its_key_is_refused():
+    text = refusal(QISCUS_APP_ID="app")
+    assert "QISCUS_SECRET_KEY" in text and "QISCUS_APP_ID" in text
+
+
+@pytest.mark.parametrize("value", ["omnichannel.qiscus.com", "ftp://x", "//x", "https://"])
+def test_the_address_of_qiscus_is_an_http_one(value):
+    assert "QISCUS_OMNICHANNEL_URL" in refusal(**LIVE, QISCUS_OMNICHANNEL_URL=value)
+
+
+def test_the_address_of_qiscus_loses_its_last_slash():
+    assert loaded(**LIVE, QISCUS_OMNICHANNEL_URL="https://x.example/").qiscus_url == "https://x.example"
+
+
+def test_no_refusal_shows_a_secret():
+    given = {
+        **LIVE,
+        "QISCUS_SECRET_KEY": SECRET,
+        "WEBHOOK_SECRET": SECRET,
+        "DATABASE_URL": f"postgresql://u:{SECRET}@h/d",
+    }
+    for name in (*NUMBERS, "DEMO", "ALLOCATION_POLICY", "LOG_LEVEL", "QISCUS_OMNICHANNEL_URL", "REDIS_URL"):
+        assert SECRET not in refusal(**{**given, name: "banana"})
+
+
+# The two servers
+
+
+def running(tmp_path, text):
+    data = tmp_path / "demo"
+    data.mkdir()
+    (data / "servers.json").write_text(text)
+    return loaded(GILIRAN_DATA=str(tmp_path))
+
+
+def test_servers_come_from_the_environment():
+    found = servers(loaded(DATABASE_URL="postgresql://h/d", REDIS_URL="redis://h"))
+    assert (found.database_url, found.redis_url) == ("postgresql://h/d", "redis://h")
+
+
+def test_servers_come_from_the_launcher_where_the_environment_names_none(tmp_path):
+    told = {"database_url": "postgresql://l/d", "redis_url": "redis://l"}
+    assert servers(running(tmp_path, json.dumps(told))).redis_url == "redis://l"
+
+
+@pytest.mark.parametrize("text", ["", "{", "not json"])
+def test_an_unreadable_note_of_the_launcher_is_said_in_one_line(tmp_path, text):
+    with pytest.raises(SettingsError, match=r"servers\.json can't be read"):
+        servers(running(tmp_path, text))
+
+
+def test_servers_that_nobody_named_are_missed_by_name(tmp_path):
+    with pytest.raises(SettingsError, match="REDIS_URL not set") as caught:
+        servers(loaded(DATABASE_URL=f"postgresql://u:{SECRET}@h/d", GILIRAN_DATA=str(tmp_path)))
+    assert SECRET not in str(caught.value) and "DATABASE_URL" not in str(caught.value)
+
+
+# What is taken though it is nonsense
+
+
+@pytest.mark.parametrize(
+    "given", [{"REDIS_URL": "redis"}, {"DATABASE_URL": "postgresql"}, {"DATABASE_URL": "postgres"}]
+)
+def test_a_word_is_no_address(given):
+    refusal(**given)
+
+
+def test_a_password_in_the_address_of_qiscus_is_not_shown():
+    assert SECRET not in refusal(**LIVE, QISCUS_OMNICHANNEL_URL=f"ftp://u:{SECRET}@h")
+
+
+def test_a_number_of_any_length_is_refused_in_our_words():
+    refusal(PORT="9" * 5000)
+
+
+def test_a_file_that_is_no_text_is_refused_in_one_line(tmp_path):
+    (tmp_path / ".env").write_bytes(b"PORT=\xff\xfe\n")
+    with pytest.raises(SettingsError):
+        load({}, tmp_path / ".env")
+
+
+def test_a_note_of_the_launcher_that_is_no_object_is_said_in_one_line(tmp_path):
+    with pytest.raises(SettingsError):
+        servers(running(tmp_path, "[]"))
+
+
+@pytest.mark.parametrize("key", ["two words", "schlüssel", "a\u200bb"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key):
+    assert key not in refusal(QISCUS_APP_ID="app", QISCUS_SECRET_KEY=key)
+
+
+def test_settings_printed_by_mistake_show_no_secret():
+    shown = repr(loaded(QISCUS_APP_ID="app", QISCUS_SECRET_KEY=SECRET, WEBHOOK_SECRET=SECRET))
+    assert SECRET not in shown
+
+
+def test_a_secret_with_a_dollar_sign_in_the_file_stays_whole(tmp_path):
+    (tmp_path / ".env").write_text("WEBHOOK_SECRET=a${b}c\n")
+    assert load({}, tmp_path / ".env").webhook_secret == "a${b}c"

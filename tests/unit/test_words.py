@@ -1,0 +1,428 @@
+"""The words against the code: README, docs, settings, Procfile, containers; names of SQL, Lua, jobs, commands."""
+
+import ast
+import importlib
+import json
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+import settings
+from db import inbox, tickets
+from scripts.launch import procfile
+from worker import choose
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+EXAMPLE = ROOT / ".env.example"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PRODUCT = ("receiver", "db", "worker")
+
+
+@cache
+def committed() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def code(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def section(title: str) -> str:
+    """The text of one `##` section of the README."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README, re.M | re.S)
+    assert found, f"README has no section {title!r}"
+    return found[1]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of all table rows but the heads."""
+    lines = [line for line in text.splitlines() if line.startswith("|") and not re.match(r"^\|[-| ]+\|$", line)]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+# --- settings
+
+
+def example() -> dict[str, str]:
+    return dict(re.findall(r"^# ([A-Z_]+)=(.*)$", EXAMPLE.read_text(), re.M))
+
+
+def test_the_example_names_every_setting_in_the_order_of_the_code() -> None:
+    assert tuple(example()) == settings.NAMES
+
+
+def test_each_line_of_the_example_has_a_sentence_of_its_own() -> None:
+    lines = EXAMPLE.read_text().splitlines()
+    at = [number for number, line in enumerate(lines) if re.match(r"^# [A-Z_]+=", line)]
+    assert all(re.match(r"^# .*[.:]$", lines[number - 1]) for number in at)
+
+
+@pytest.mark.parametrize("given", [{}, {"DATABASE_URL": "postgresql://somewhere/x"}], ids=["demo", "real"])
+def test_the_example_with_every_line_switched_on_changes_nothing(given: dict[str, str], tmp_path: Path) -> None:
+    switched_on = tmp_path / ".env"
+    switched_on.write_text("".join(f"{name}={value}\n" for name, value in example().items()))
+    assert settings.load(given, switched_on) == settings.load(given, None)
+
+
+def test_the_table_names_every_setting_with_its_default() -> None:
+    table = [row for row in rows(section("Settings")) if row[0].startswith("`")]
+    assert tuple(row[0].strip("`") for row in table) == settings.NAMES
+    for name, default, sentence in table:
+        expected = example()[name.strip("`")]
+        assert default == f"`{expected}`" if expected else not re.fullmatch("`[^`]*`", default), name
+        assert sentence.endswith("."), name
+
+
+def test_the_table_of_policies_is_the_codes() -> None:
+    told = [row[0].strip("`") for row in rows(section("Who gets the room: policies")) if row[0].startswith("`")]
+    assert sorted(told) == sorted(settings.POLICIES)
+
+
+def test_limit_keys_are_told_as_they_are() -> None:
+    told = [row[0].strip("`") for row in rows(section("Limits")) if row[0].startswith("`")]
+    assert told == [inbox.limit_key(), inbox.limit_key("<app_id>"), inbox.limit_key("<app_id>", "<agent>")]
+
+
+# --- commands
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    for name, command in procfile.read(ROOT / "Procfile").items():
+        yield f"Procfile {name}", command
+    compose = (ROOT / "docker-compose.yml").read_text()
+    for command in re.findall(r"^    command: (\[.*\])$", compose, re.M):
+        yield "docker-compose.yml", json.loads(command)
+    for command in re.findall(r"^CMD (\[.*\])$", (ROOT / "Dockerfile").read_text(), re.M):
+        yield "Dockerfile", json.loads(command)
+    for command in re.findall(r"^\t(\./.*)$", (ROOT / "Makefile").read_text(), re.M):
+        yield "Makefile", shlex.split(command)
+    for command in re.findall(r"exec worker (scripts/\w+)", README):
+        yield "README", [command]
+
+
+@pytest.mark.parametrize(("where", "command"), list(commands()))
+def test_every_command_exists(where: str, command: list[str]) -> None:
+    if command[0] == "gunicorn":
+        config, app = command[command.index("--config") + 1], command[-1]
+        module, _, name = app.partition(":")
+        assert (ROOT / config).is_file()
+        assert callable(getattr(importlib.import_module(module), name.removesuffix("()")))
+    elif command[:2] == ["python", "-m"]:
+        spec = importlib.util.find_spec(command[2])
+        assert spec, where
+        if spec.submodule_search_locations:
+            assert importlib.util.find_spec(f"{command[2]}.__main__"), where
+    elif command[0] != "valkey-server":
+        assert os.access(ROOT / command[0], os.X_OK), (where, command[0])
+
+
+def test_the_containers_run_what_the_procfile_runs() -> None:
+    told = [command for where, command in commands() if where == "docker-compose.yml"]
+    for name, command in procfile.read(ROOT / "Procfile").items():
+        assert command in told, name
+
+
+def test_the_readmes_processes_are_the_procfiles() -> None:
+    told = {row[0].strip("`"): row[1].strip("`") for row in rows(section("In production")) if len(row) == 4}
+    for name, command in procfile.read(ROOT / "Procfile").items():
+        assert shlex.split(told[name]) == command
+
+
+def test_containers_start_after_what_they_need_and_have_time_to_stop() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+    worker = compose[compose.index("\n  worker:") : compose.index("\n  receiver:")]
+    grace = re.search(r"stop_grace_period: (\d+)s", worker)
+    finish_s = importlib.import_module("worker.__main__").FINISH_S
+    assert grace and int(grace[1]) > finish_s
+    assert "condition: service_completed_successfully" in worker
+    assert "condition: service_healthy" in worker
+    assert '"5540:5540"' in compose or ":5540:5540" in compose
+    assert "--appendonly" in compose
+
+
+def test_no_secret_and_no_folder_of_data_gets_into_the_image() -> None:
+    kept_out = (ROOT / ".dockerignore").read_text().split()
+    assert {".env", "var", ".git", ".venv"} <= set(kept_out)
+    assert "POSTGRES_PASSWORD:-" not in (ROOT / "docker-compose.yml").read_text(), "a default is a secret for all"
+
+
+def test_the_makefile_has_its_targets() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert {"up", "run", "test", "help"} <= targets
+
+
+def test_the_tickets_job_is_a_function() -> None:
+    module, _, name = tickets.JOB.rpartition(".")
+    assert callable(getattr(importlib.import_module(module), name))
+
+
+def admin() -> click.Group:
+    module = pytest.importorskip("scripts.admin.__main__")
+    return module.giliran
+
+
+def leaves(group: click.Group, before: str = "") -> set[str]:
+    found = set()
+    for name, command in group.commands.items():
+        path = f"{before} {name}".strip()
+        found |= leaves(command, path) if isinstance(command, click.Group) else {path}
+    return found
+
+
+def test_the_readme_names_every_command_of_the_admin_tool() -> None:
+    told = {words(row[0]) for row in rows(section("The admin tool")) if row[0].startswith("`giliran")}
+    assert told == leaves(admin())
+
+
+def words(command: str) -> str:
+    return " ".join(re.findall(r"\b[a-z]+\b", re.sub(r"[A-Z_]{2,}|\[.*?\]", "", command.strip("`"))[len("giliran") :]))
+
+
+def test_no_page_names_a_command_that_is_not_there() -> None:
+    known = leaves(admin())
+    for page in PAGES:
+        for told in spans(page.read_text()):
+            for command in re.findall(r"\bgiliran ([a-z][a-z ]*)", told):
+                assert any(command.strip() == leaf or command.startswith(f"{leaf} ") for leaf in known), (page, command)
+
+
+def spans(text: str) -> list[str]:
+    """What stands in backquotes, and the lines of blocks of code."""
+    blocks = re.findall(r"^```.*?^```", text, re.M | re.S)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    return re.findall(r"`([^`\n]+)`", prose) + [
+        line.partition("#")[0] for block in blocks for line in block.splitlines()
+    ]
+
+
+# --- modules
+
+
+def test_the_list_of_modules_is_complete_and_true() -> None:
+    listed = {target.rstrip("/") for target in re.findall(r"\]\(([\w./]+)\)", section("The modules"))}
+    there = {str(path.relative_to(ROOT)) for path in code(*PRODUCT) if path.name != "__init__.py"}
+    there |= {"settings.py", "logs.py"}
+    there |= {str(path.parent.relative_to(ROOT)) for path in (ROOT / "scripts").glob("*/__init__.py")}
+    assert listed == there
+
+
+# --- metrics and logs
+
+
+def metrics() -> set[str]:
+    module = importlib.import_module("worker.health")
+    found = {f"giliran_line_{name}" for name in module.GAUGES}
+    for path in code("receiver", "worker"):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                found |= {f"{name}_total" if "Counter" in node.func.id else name for name in first_texts(node)}
+    return found
+
+
+def first_texts(call: ast.Call) -> set[str]:
+    """The metric's name where it is written out, else those of the loop around: the worker's own counts."""
+    first = call.args[0] if call.args else None
+    if isinstance(first, ast.Constant) and str(first.value).startswith("giliran_"):
+        return {str(first.value)}
+    if isinstance(first, ast.JoinedStr) and ast.unparse(first).startswith("f'giliran_worker_"):
+        fields = importlib.import_module("worker.jobs").Figures.__dataclass_fields__
+        return {f"giliran_worker_{name}" for name, field in fields.items() if field.type in (int, "int")}
+    return set()
+
+
+def test_the_readme_tells_every_metric_and_no_other() -> None:
+    told = {
+        re.sub(r"\{.*", "", row[0].strip("`")) for row in rows(section("Health and metrics")) if "giliran_" in row[0]
+    }
+    assert told == metrics()
+
+
+def test_every_kind_of_drift_is_told() -> None:
+    kinds = set()
+    for path in code("worker"):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "drift":
+                kinds |= {
+                    str(c.value) for c in ast.walk(node.args[2]) if isinstance(c, ast.Constant) if "_" in str(c.value)
+                }
+            if isinstance(node, ast.keyword) and node.arg == "kind" and isinstance(node.value, ast.Constant):
+                kinds.add(str(node.value.value))
+    told = section("Health and metrics").split("The kinds of drift:")[1].split("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", told)) == kinds
+
+
+@pytest.mark.parametrize(
+    "word",
+    re.findall(
+        r"`(desk_paused|new_epoch|sweep_failed|drain_failed|unsorted_dropped|entry_refused|limit_ignored|arrived_\w+|resolve_\w+)`",
+        README,
+    ),
+)
+def test_the_words_of_the_log_are_the_codes(word: str) -> None:
+    assert any(f'"{word}"' in path.read_text() for path in code("worker"))
+
+
+# --- SQL and Lua
+
+
+STATEMENTS = {"LINE": "line", "LEDGER": "ledger", "ADMIN": "admin"}
+
+
+def uses(variable: str) -> Iterator[tuple[Path, str]]:
+    """Blocks that are named in a call, `LINE.run(cur, "reserve", ...)`."""
+    for path in code(*PRODUCT, "scripts"):
+        for node in ast.walk(tree(path)):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and len(node.args) > 1):
+                continue
+            owner = ast.unparse(node.func.value).rpartition(".")[2]
+            if owner == variable and isinstance(node.args[1], ast.Constant):
+                yield path, str(node.args[1].value)
+
+
+def texts(variable: str) -> set[str]:
+    """All texts of the modules that use these statements: a block may be named by a loop."""
+    paths = [path for path in code(*PRODUCT, "scripts") if re.search(rf"\b{variable}\b", path.read_text())]
+    return {
+        n.value for p in paths for n in ast.walk(tree(p)) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    }
+
+
+@pytest.mark.parametrize("variable", STATEMENTS)
+def test_every_block_of_sql_that_is_named_exists_and_every_block_is_named(variable: str) -> None:
+    blocks = set(re.findall(r"^-- name: (\w+)$", (ROOT / f"db/queries/{STATEMENTS[variable]}.sql").read_text(), re.M))
+    assert {name for _, name in uses(variable)} <= blocks
+    assert blocks <= texts(variable)
+
+
+def test_every_file_of_sql_has_its_statements() -> None:
+    assert {path.stem for path in (ROOT / "db/queries").glob("*.sql")} == set(STATEMENTS.values())
+
+
+def test_every_script_of_redis_is_used() -> None:
+    named = {
+        n.value
+        for n in ast.walk(tree(ROOT / "db/inbox.py"))
+        if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    }
+    assert {path.stem for path in (ROOT / "db/lua").glob("*.lua")} <= named
+
+
+# --- pages
+
+
+def targets(page: Path) -> set[str]:
+    """Where a link into this page may point to."""
+    text = page.read_text()
+    heads = re.findall(r"^#+ (.*)$", text, re.M)
+    slugs = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+    return slugs | set(re.findall(r'<a id="([^"]+)">', text))
+
+
+def links() -> Iterator[tuple[Path, str]]:
+    for page in PAGES:
+        outside_code = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+        for link in re.findall(r"\]\(([^)\s]+)\)", outside_code):
+            yield page, link
+
+
+@pytest.mark.parametrize(("page", "link"), [pytest.param(p, link, id=f"{p.name}-{link}") for p, link in links()])
+def test_every_link_leads_somewhere(page: Path, link: str) -> None:
+    if link.startswith(("http://", "https://")):
+        return
+    path, _, anchor = link.partition("#")
+    target = (page.parent / path).resolve() if path else page
+    assert target.exists()
+    if anchor:
+        assert anchor in targets(target)
+
+
+def test_every_hole_that_the_code_names_has_its_place_in_the_algorithm() -> None:
+    there = targets(ROOT / "docs/algorithm.md")
+    for path in code(*PRODUCT, "tests"):
+        for number in re.findall(r"\bH(\d+)\b", ast.get_docstring(tree(path)) or ""):
+            assert f"h{number}" in there, path.name
+
+
+def constants() -> dict[str, Any]:
+    """All numbers with a name that the worker and the inbox have, wherever they live."""
+    paths = [*code("worker"), ROOT / "db/inbox.py"]
+    modules = [importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)) for path in paths]
+    return {name: value for module in modules for name, value in vars(module).items() if name.isupper()}
+
+
+HAS = constants()
+NUMBERS = {
+    "docs/algorithm.md": {
+        rf"threads, at most {HAS['TENANT_CALLS']} for one\s+tenant": "the pool",
+        rf"at most {HAS['INBOX_BATCH']} inbox entries": "one batch",
+        rf"the lease \({HAS['LEASE_S']:.0f} s\)": "the lease",
+        rf"leaves {HAS['CALL_SECONDS']:.0f} s, the longest": "a request",
+        rf"`RETRY_SECONDS` \+ {HAS['ROSTER_GRACE_S']:.0f} s": "a roster's age",
+        rf"older than {HAS['ROSTER_FRESH_S']:.0f} s when": "a fresh roster",
+        rf"last {HAS['REMEMBER_S']:.0f} s": "how long a lower bound holds",
+        rf"- {HAS['CIRCUIT_FAILURES']} failures in a row": "the circuit",
+        rf"{HAS['PAUSE_MOST_S']:.0f} s at most, with jitter": "the longest pause",
+        rf"after {HAS['ASIDE_S']:.0f} s for one more try": "aside",
+        rf"at most {HAS['LOOKS_A_SWEEP']} each time": "looks of a sweep",
+        rf"at most every {HAS['REWRITE_S']:.0f} s": "rewrites",
+        rf"{HAS['UNSORTED_MOST']:,} entries, then 503": "unsorted",
+        rf"ends after {HAS['TICKET_SECONDS']} s": "a ticket's flag",
+        rf"again after {HAS['TROUBLE_S']:.0f} s, counts for nothing": "a look in trouble",
+        rf"\(at most {HAS['RETRY_AFTER_MAX_S']:.0f} s\)": "Retry-After",
+    },
+    "README.md": {rf"at most {HAS['TENANT_CALLS']} calls of one tenant": "calls"},
+    "docs/decisions.md": {
+        rf"{HAS['INBOX_BATCH']} webhooks and {HAS['SEATS_BATCH']} seats": "batches",
+        rf"{HAS['TENANT_CALLS']} calls of a tenant at once": "calls",
+        rf"Lease {HAS['LEASE_S']:.0f} s, request at most {HAS['CALL_SECONDS']:.0f} s": "lease",
+    },
+}
+
+
+@pytest.mark.parametrize(("page", "number"), [(page, n) for page, numbers in NUMBERS.items() for n in numbers])
+def test_numbers_are_the_codes(page: str, number: str) -> None:
+    assert re.search(number, (ROOT / page).read_text())
+
+
+def test_the_choosing_knows_every_policy() -> None:
+    seat, room = choose.Seats("1", 0, 1), choose.Waiting(1, "r", "", 1)
+    for policy in settings.POLICIES:
+        assert choose.choose([room], [seat], {"": frozenset({"1"})}, policy, 1, {"": "1"}).picks
+
+
+BANNED = ("TODO", "FIXME", "XXX", "lorem ipsum", "/home/", "/root/", "/Users/", "/work" + "/", "localhost:8000")
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, EXAMPLE, *(ROOT / n for n in ("Dockerfile", "docker-compose.yml", "Makefile"))]
+)
+def test_pages_hold_no_leftovers(page: Path) -> None:
+    assert [word for word in BANNED if word.lower() in page.read_text().lower()] == []
+
+
+def test_code_holds_no_leftovers() -> None:
+    """Whole words only, and not this list."""
+    pattern = re.compile(r"\b(TODO|FIXME|XXX)\b|/work" + r"/|/Users/")
+    found = [
+        str(path.relative_to(ROOT))
+        for path in committed()
+        if path.suffix in {".py", ".sql", ".lua", ".sh", ".js", ".toml", ".txt", ""}
+        and path != Path(__file__).resolve()
+        if pattern.search(path.read_text(errors="replace"))
+    ]
+    assert found == []
