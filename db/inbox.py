@@ -56,6 +56,7 @@ class Script:
 
 
 PUSH = Script.named("push")
+ASK = Script.named("ask")
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,7 @@ class Counters:
     trusted: bool
     inbox_size: int
     seats: dict[str, int]
+    asked: bool = False  # somebody waits for a look at what is due
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class Inbox:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._scripts = {name: Script.named(name) for name in ("take", "begin", "done", "sort")}
+        self._scripts = {name: Script.named(name) for name in ("take", "begin", "done", "close", "sort")}
 
     def take(self, tenant: str, ledger: Cursor, most: int, limit_keys: Sequence[str]) -> Taken:
         """Everything after the cursor, oldest first, at most `most`; from the beginning if Redis lost its data since.
@@ -200,19 +202,28 @@ class Inbox:
                 pipe.set(name, value, nx=True)
             pipe.execute()
 
-    def open_ticket(self, tenant: str) -> Counters:
-        """The ticket ends here, before anything is looked at: a webhook that comes later asks for a new one. Gives the
-        open seats by agent as the cache has them, and whether to believe it."""
+    def open_ticket(self, tenant: str, run: str) -> Counters:
+        """A job begins to look. Its ticket stays out until `close_ticket`: who comes meanwhile puts no other job in.
+        Gives the open seats by agent as the cache has them, and whether to believe it."""
         with self._guarded() as client:
             pipe = client.pipeline(transaction=True)
-            pipe.delete(key(tenant, "ticket"))
+            pipe.set(key(tenant, "ticket"), f"run-{run}", ex=TICKET_SECONDS, get=True)
             pipe.get(key(tenant, "rev"))
             pipe.hgetall(key(tenant, "seats"))
             pipe.xlen(key(tenant, "inbox"))
-            _, rev, seats, size = pipe.execute()
-        if not rev or not rev.isdigit() or not all(n.isdigit() for n in seats.values()):
-            return Counters(False, size, {})
+            before, rev, seats, size = pipe.execute()
+        asked = (before or "").startswith("again-")  # of a job that another one has overtaken
+        if asked or not rev or not rev.isdigit() or not all(n.isdigit() for n in seats.values()):
+            return Counters(False, size, {}, asked)
         return Counters(True, size, {agent: int(n) for agent, n in seats.items()})
+
+    def close_ticket(self, tenant: str, run: str, queue_key: str) -> tuple[str, int]:
+        """After a look: `closed`, or why the job has to look again (`more`, `again`: see close.lua); and how many
+        jobs wait in the queue."""
+        word, waiting = self._run(
+            "close", [key(tenant, "ticket"), key(tenant, "inbox"), queue_key], [run, str(TICKET_SECONDS)]
+        )
+        return word, waiting
 
     def limit_texts(self, limit_keys: Sequence[str]) -> list[str | None]:
         with self._guarded() as client:

@@ -119,28 +119,21 @@ def record(
     candidates: Sequence[Mapping[str, Any]],
     passed_over: Mapping[str, str],
     seats: Sequence[Seat],
-) -> None:
-    """Why these seats: the candidates at the start of the round, then the picks in order."""
-    row = LINE.one(
+) -> dict[str, int]:
+    """Why these seats: the candidates at the start of the round, then the picks in order. Gives agent → open seats."""
+    rows = LINE.all(
         cur,
-        "record_round",
+        "record",
         tenant=tenant,
         policy=policy,
         candidates=json.dumps(list(candidates)),
         passed_over=json.dumps(dict(passed_over)),
-    )
-    agents = [seat.agent for seat in seats]
-    LINE.run(
-        cur,
-        "record_decisions",
-        tenant=tenant,
-        round=row.id,
         visits=[seat.visit for seat in seats],
-        agents=agents,
+        agents=[seat.agent for seat in seats],
         loads=[seat.load_before for seat in seats],
         limits=[seat.limit for seat in seats],
     )
-    LINE.run(cur, "mark_served", tenant=tenant, agents=agents)
+    return {row.id: row.open_seats for row in rows}
 
 
 def seats_of(cur: cursor, tenant: str, agents: Sequence[str]) -> dict[str, int]:

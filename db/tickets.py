@@ -31,10 +31,9 @@ def enqueue(tickets: Queue, tenant: str, job_id: str, due: bool = False) -> None
 
 
 def ask(tickets: Queue, tenant: str, due: bool = False) -> bool:
-    """Ask for a look unless one is asked for already; whether a job was put in."""
+    """Ask for a look unless one is asked for already; whether a job was put in. One under way looks again."""
     job_id = secrets.token_hex(8)
-    flag = inbox.key(tenant, "ticket")
-    if not tickets.connection.set(flag, job_id, nx=True, ex=inbox.TICKET_SECONDS):
+    if not tickets.connection.eval(inbox.ASK.text, 1, inbox.key(tenant, "ticket"), job_id, inbox.TICKET_SECONDS):
         return False
     enqueue(tickets, tenant, job_id, due)
     return True
@@ -57,8 +56,8 @@ def is_queued(tickets: Queue, job_id: str) -> bool:
         return False
 
 
-def replace(tickets: Queue, tenant: str) -> None:
-    """Another job in place of one that is believed lost."""
+def replace(tickets: Queue, tenant: str, due: bool = True) -> None:
+    """Another job in place of one that is believed lost, or that ends before all is done."""
     job_id = secrets.token_hex(8)
     tickets.connection.set(inbox.key(tenant, "ticket"), job_id, ex=inbox.TICKET_SECONDS)
-    enqueue(tickets, tenant, job_id, due=True)
+    enqueue(tickets, tenant, job_id, due)

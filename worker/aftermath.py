@@ -23,6 +23,10 @@ class Aftermath:
     seats: dict[str, int] = field(default_factory=dict)
     wake: bool = False
 
+    def is_seen(self) -> bool:
+        """Whether the caches show anything of it."""
+        return bool(self.waiting or self.held or self.gone or self.agents)
+
     def told(self) -> Told:
         return Told(list(self.waiting.items()), sorted(self.held), sorted(self.gone), self.seats)
 

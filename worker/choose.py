@@ -8,7 +8,7 @@ whose agents are all full lets others pass, and the answer says so.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -56,7 +56,7 @@ class Answer:
 def choose(
     rooms: Iterable[Waiting],
     seats: Sequence[Seats],
-    eligible: Mapping[str, frozenset[str]],
+    eligible: Mapping[str, Set[str]],
     policy: str,
     most: int,
     suggested: Mapping[str, str] | None = None,
@@ -108,7 +108,7 @@ class _Chooser:
     def __init__(
         self,
         seats: Sequence[Seats],
-        eligible: Mapping[str, frozenset[str]],
+        eligible: Mapping[str, Set[str]],
         policy: str,
         suggested: Mapping[str, str],
     ) -> None:
@@ -156,7 +156,7 @@ class _Chooser:
             return self._why_not(self._suggested.get(class_), names)
         return f"all {len(names)} agents online for it are at their limit"
 
-    def _why_not(self, candidate: str | None, names: frozenset[str]) -> str:
+    def _why_not(self, candidate: str | None, names: Set[str]) -> str:
         if candidate is None:
             return "the desk is asked for a candidate"
         if candidate not in names:

@@ -5,8 +5,6 @@ row lock, so decisions of a tenant follow one another, and the order of the line
 """
 
 import logging
-from collections.abc import Sequence
-from typing import Any
 
 from psycopg2.extensions import cursor
 
@@ -35,14 +33,13 @@ def decide(
     if row is None:
         return None
     at = Cursor(row.epoch, row.seen, row.rev)
-    agents = LINE.all(cur, "agents", tenant=tenant)
-    taken, in_force = _take(cur, inbox, tenant, at, agents, rules)
+    taken, in_force = _take(cur, inbox, tenant, at, rules)
     decision = Decision(at, taken.epoch, _seen(at, taken), more=len(taken.entries) == INBOX_BATCH)
     changed = intake.take_over(cur, tenant, taken.entries, rules.lag_s)
-    if changed.agents:
-        if rules.policy == "upstream":
-            LINE.run(cur, "ask_again", tenant=tenant)
-        agents = LINE.all(cur, "agents", tenant=tenant)
+    if changed.agents and rules.policy == "upstream":
+        LINE.run(cur, "ask_again", tenant=tenant)
+    agents = LINE.all(cur, "agents", tenant=tenant)
+    decision.seats = {agent.id: agent.open_seats for agent in agents if agent.id in changed.agents}
     due = due or changed.looks
     if due:
         LINE.run(cur, "lift_retries", tenant=tenant)
@@ -55,7 +52,7 @@ def decide(
         if half_open and decision.calls:  # the one call that shows whether the desk is back
             LEDGER.run(cur, "desk_pauses", tenant=tenant, wait_s=PROBE_S)
     _move_cursor(cur, tenant, at, taken)
-    decision.told = _told(cur, tenant, changed, decision)
+    decision.told = _told(changed, decision)
     return decision
 
 
@@ -65,12 +62,11 @@ def _ask_the_desk(seating: Seating, due: bool) -> None:
     seating.seat()
 
 
-def _take(
-    cur: cursor, inbox: Inbox, tenant: str, at: Cursor, agents: Sequence[Any], rules: Rules
-) -> tuple[Taken, Limits]:
+def _take(cur: cursor, inbox: Inbox, tenant: str, at: Cursor, rules: Rules) -> tuple[Taken, Limits]:
     """The inbox and the limits at one instant; after a loss of Redis the lost limits are put back first."""
-    copies = {row.scope: limits.Copy(row.value, row.invalid) for row in LINE.all(cur, "limits", tenant=tenant)}
-    scopes = limits.scopes([agent.id for agent in agents], copies)
+    known = LINE.all(cur, "scopes", tenant=tenant)
+    copies = {row.scope: limits.Copy(row.value, row.invalid) for row in known if row.is_copy}
+    scopes = limits.scopes((), (row.scope for row in known))
     taken = inbox.take(tenant, at, INBOX_BATCH, [key_of(tenant, scope) for scope in scopes])
     found: dict[str, str | None] = dict(zip(scopes, taken.limits, strict=True))
     if taken.epoch != at.epoch:
@@ -112,8 +108,7 @@ def _seen(at: Cursor, taken: Taken) -> str:
     return at.seen if taken.epoch == at.epoch else "0-0"
 
 
-def _told(cur: cursor, tenant: str, changed: intake.Intake, decision: Decision) -> Told:
+def _told(changed: intake.Intake, decision: Decision) -> Told:
     held = changed.held | {reserved.room for reserved in decision.reserved}
     waiting = [(room, us) for room, us in changed.waiting.items() if room not in held]
-    touched = sorted(changed.agents | {reserved.agent for reserved in decision.reserved})
-    return Told(waiting, sorted(held), sorted(changed.gone - held), line.seats_of(cur, tenant, touched))
+    return Told(waiting, sorted(held), sorted(changed.gone - held), decision.seats)

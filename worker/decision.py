@@ -38,6 +38,7 @@ class Decision:
     looks: list[LookAt] = field(default_factory=list)
     rosters: list[Question] = field(default_factory=list)
     suggestions: list[Question] = field(default_factory=list)
+    seats: dict[str, int] = field(default_factory=dict)  # open ones of the agents who got or lost a chat
     told: Told = field(default_factory=Told)
     more: bool = False
     cut: bool = False  # the callers' queue was full: the line is to be looked at again when calls have ended

@@ -6,6 +6,7 @@
 import functools
 import logging
 import queue
+import secrets
 import threading
 import time
 from collections import defaultdict
@@ -22,7 +23,7 @@ from db.line import LINE
 from db.postgres import Ledger, LedgerDown
 from worker import calls, decide, limits, settle
 from worker.callers import Callers
-from worker.calls import LookAt, Pair
+from worker.calls import Held, LookAt, Pair
 from worker.decision import LEASE_S, Decision, Question, Reserved
 from worker.desk.base import Desk
 from worker.desks import Desks
@@ -33,6 +34,8 @@ log = logging.getLogger("worker.jobs")
 
 REPORTS_MOST = 10_000  # reports waiting to be settled; callers wait when it is full
 SETTLE_BATCH = 500
+GATHER_S = 0.01
+LOOKS_S = 0.25  # how long one job goes on looking; then its tenant stands at the tail of the queue
 SETTLE_TRIES_S = 10.0  # how long a batch is tried while PostgreSQL is away; then leases bring its rooms back
 
 
@@ -94,7 +97,8 @@ def open_for(work: Work) -> None:
 
 
 def drain(tenant: str, due: bool = False) -> None:
-    """The RQ job: one look at one tenant's line. Trouble is logged here, and the sweeper asks again."""
+    """The RQ job: looks at one tenant's line until nothing new has come. Trouble is logged here; the ticket then stays
+    out, and the sweeper replaces it."""
     if _work is None:
         raise RuntimeError("drain runs inside `python -m worker` only")
     _work.figures.last_drain_s = time.monotonic()
@@ -105,14 +109,35 @@ def drain(tenant: str, due: bool = False) -> None:
 
 
 def _drain(work: Work, tenant: str, due: bool) -> None:
-    counters = work.inbox.open_ticket(tenant)
+    run = secrets.token_hex(8)
+    counters = work.inbox.open_ticket(tenant, run)
     desk = work.desks.of(tenant)
     if desk is None:  # added a moment ago, or removed: the sweeper learns of it, and asks again
         log.warning(logs.line("desk_unknown", tenant=tenant))
         return
+    due = due or counters.asked
     if not due and full_by_counters(work, tenant, counters):
         work.figures.skipped_full += 1
-        return
+    else:
+        _look_at_line(work, tenant, desk, due)
+    _look_again(work, tenant, desk, run)
+
+
+def _look_again(work: Work, tenant: str, desk: Desk, run: str) -> None:
+    """While webhooks come or somebody asks, one job serves them all: cheaper than a job each. Other tenants' tickets
+    go first, and no job runs for long."""
+    ends = time.monotonic() + LOOKS_S
+    while True:
+        word, others = work.inbox.close_ticket(tenant, run, work.tickets.key)
+        if word == "closed":
+            return
+        if others or time.monotonic() > ends:
+            tickets.replace(work.tickets, tenant, due=word == "again")
+            return
+        _look_at_line(work, tenant, desk, due=word == "again")
+
+
+def _look_at_line(work: Work, tenant: str, desk: Desk, due: bool) -> None:
     free = work.callers.room_for(tenant)
     with work.turn(tenant):
         deadline = time.monotonic() + LEASE_S  # taken before the leases are: a frozen process is never late
@@ -223,11 +248,14 @@ class Settler:
                 self._settle(tenant, reports)
 
     def _next(self) -> dict[str, list[Report]]:
-        """Everything reported by now, by tenant; waits a moment for the first."""
+        """Everything reported by now, by tenant; waits a moment for the first. Seats taken, which nobody waits for,
+        are gathered a little longer: a commit for many costs the line less than one each."""
         found: dict[str, list[Report]] = defaultdict(list)
         try:
             tenant, report = self._work.reports.get(timeout=0.2)
             found[tenant].append(report)
+            if isinstance(report, Held):
+                self._stop.wait(GATHER_S)
             for _ in range(SETTLE_BATCH):
                 tenant, report = self._work.reports.get_nowait()
                 found[tenant].append(report)
@@ -260,10 +288,12 @@ class Settler:
                 row = line.lock(cur, tenant)
                 if row is None:
                     return
-                after = settle.write(cur, tenant, reports, work.rules)
-                LINE.run(cur, "bump", tenant=tenant)
-                self._begin(tenant, row.rev + 1)
-            _tell(work, tenant, row.epoch, "", row.rev + 1, after.told())
+                after = settle.write(cur, tenant, reports, work.rules, row.troubled)
+                if after.is_seen():
+                    LINE.run(cur, "bump", tenant=tenant)
+                    self._begin(tenant, row.rev + 1)
+            if after.is_seen():
+                _tell(work, tenant, row.epoch, "", row.rev + 1, after.told())
         work.figures.settled += len(reports)
         if after.wake or tenant in work.cut:
             work.cut.discard(tenant)

@@ -78,13 +78,14 @@ class Seating:
 
     def _reserve(self, classes: Sequence[Any]) -> Answer:
         seats = [Seats(a.id, a.load, self._in_force.of(a.id), a.idle_since_s) for a in self._agents if a.available]
-        online = {c.class_: frozenset(c.online) for c in classes}
+        online = {seat.agent for seat in seats}
+        eligible = {c.class_: online.intersection(c.eligible) for c in classes}
         most = min(SEATS_BATCH, self._decision.calls_left, sum(seat.free for seat in seats))
         if most <= 0:
             return Answer()
-        heads = LINE.all(self._cur, "heads", tenant=self._tenant, classes=list(online), most=most)
+        heads = LINE.all(self._cur, "heads", tenant=self._tenant, classes=list(eligible), most=most)
         suggested = {c.class_: c.suggested for c in classes if c.suggested}
-        answer = choose([Waiting(*row) for row in heads], seats, online, self._rules.policy, most, suggested)
+        answer = choose([Waiting(*row) for row in heads], seats, eligible, self._rules.policy, most, suggested)
         if answer.picks:
             self._write(answer, seats)
         if suggested:
@@ -107,7 +108,8 @@ class Seating:
             return
         candidates = [{"agent": s.agent, "load": s.load, "limit": s.limit} for s in seats]
         taken = [seat for seat in chosen if seat.visit in attempts]
-        line.record(self._cur, tenant, self._rules.policy, candidates, answer.passed_over, taken)
+        held = line.record(self._cur, tenant, self._rules.policy, candidates, answer.passed_over, taken)
+        decision.seats.update(held)
         rooms = {pick.waiting.visit: pick.waiting.room for pick in answer.picks}
         for seat in taken:
             decision.reserved.append(Reserved(seat.visit, attempts[seat.visit], rooms[seat.visit], seat.agent))
@@ -117,7 +119,7 @@ class Seating:
     def _ask_rosters(self, classes: Sequence[Any], answer: Answer) -> None:
         """Rosters that are due, and those that were just used though no longer fresh."""
         doubtful = {a.id for a in self._agents if a.available and a.open_seats < self._in_force.of(a.id) <= a.load}
-        hasten = [c.class_ for c in classes if c.age_s is not None and doubtful & set(c.online)]
+        hasten = [c.class_ for c in classes if c.age_s is not None and doubtful & set(c.eligible)]
         if hasten:
             LINE.run(self._cur, "hasten_rosters", tenant=self._tenant, classes=hasten, after_s=self._rules.lag_s)
         used = {pick.waiting.class_ for pick in answer.picks}

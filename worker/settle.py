@@ -34,8 +34,9 @@ log = logging.getLogger("worker.settle")
 Report = Held | Parked | Refused | Over | Seen | Roster | Suggested | Unserved
 
 
-def write(cur: cursor, tenant: str, reports: Sequence[Report], rules: Rules) -> Aftermath:
-    """One tenant's reports, in the caller's transaction, with the tenant's row locked."""
+def write(cur: cursor, tenant: str, reports: Sequence[Report], rules: Rules, troubled: bool) -> Aftermath:
+    """One tenant's reports, in the caller's transaction, with the tenant's row locked. `troubled`: by that row, the
+    desk's last answers were failures."""
     after = Aftermath()
     _hold(cur, tenant, [report for report in reports if isinstance(report, Held)], after)
     for report in reports:
@@ -53,7 +54,7 @@ def write(cur: cursor, tenant: str, reports: Sequence[Report], rules: Rules) -> 
             roster.take_suggestion(cur, tenant, report, after)
         elif isinstance(report, Unserved):
             roster.learn(cur, tenant, report, rules, after)
-    _circuit(cur, tenant, reports, after)
+    _circuit(cur, tenant, reports, troubled, after)
     after.seats.update(line.seats_of(cur, tenant, sorted(after.agents)))
     return after
 
@@ -90,9 +91,10 @@ def _assigned_line(tenant: str, report: Held) -> str:
 
 
 def _held(cur: cursor, tenant: str, report: Held, after: Aftermath) -> None:
+    """In the plain case the caches were told when the seat was reserved."""
     pair = report.pair
-    after.held.add(pair.room)
     if report.agent != pair.agent:
+        after.held.add(pair.room)
         note(cur, pair.visit, "adopted", f"the desk has {report.agent} in the room, not {pair.agent}")
         drift(cur, tenant, "assigned_by_hand")
         after.agents |= {pair.agent, report.agent}
@@ -144,12 +146,13 @@ def _over(cur: cursor, tenant: str, report: Over, after: Aftermath) -> None:
     closed(tenant, pair.room, pair.agent, report.why, after)
 
 
-def _circuit(cur: cursor, tenant: str, reports: Sequence[Report], after: Aftermath) -> None:
+def _circuit(cur: cursor, tenant: str, reports: Sequence[Report], troubled: bool, after: Aftermath) -> None:
     """Trouble of the desk counts against the desk, never against a room; one success in a round is proof of life."""
     troubles = [t for report in reports if isinstance(t := getattr(report, "trouble", None), DeskTrouble)]
     failures = 0
     if len(troubles) < len(reports):
-        _works(cur, tenant, after)
+        if troubled:
+            _works(cur, tenant, after)
     else:
         row = LEDGER.one(cur, "desk_fails", tenant=tenant, failures=len(troubles), trouble=troubles[-1].what[:200])
         failures = row.desk_failures

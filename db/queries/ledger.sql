@@ -44,7 +44,8 @@ UPDATE visits v
        lease_until = NULL, unclear_at = NULL, tries = 0, refusals = 0, aside = NULL
   FROM unnest(%(visits)s::bigint[], %(attempts)s::integer[], %(agents)s::text[], %(firsts)s::text[],
               %(unconfirmed)s::boolean[]) AS h(visit, attempt, agent, first_comment_id, unconfirmed)
- WHERE v.id = h.visit AND v.tenant = %(tenant)s AND v.state = 'reserved' AND v.attempt = h.attempt
+ WHERE v.id = h.visit  -- alone: see the head of line.sql
+   AND CASE WHEN v.state = 'reserved' THEN v.tenant = %(tenant)s AND v.attempt = h.attempt END
 RETURNING v.id, v.attempt, v.room
 
 -- name: know_agents

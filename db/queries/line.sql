@@ -1,9 +1,14 @@
 -- The line: taking webhooks over, reserving seats. All of it runs under the tenant's row lock (block `lock`).
+--
+-- A tenant's open visits may be ten or a hundred thousand, and grow faster than PostgreSQL's statistics, which then call
+-- them one. So no block leaves a choice of plan that is only good for one: what is known by its key is looked up by its
+-- key alone, either in a LATERAL with LIMIT or with the other conditions inside a CASE, where no index and no estimate
+-- is taken from them.
 
 -- name: lock
 -- The lock that serialises every decision of a tenant, and the cursor into the inbox.
 SELECT inbox_epoch AS epoch, inbox_seen AS seen, rev, paused_until > clock_timestamp() AS paused, desk_failures,
-       extract(epoch FROM clock_timestamp())::float8 AS now_s
+       desk_failures > 0 OR desk_trouble IS NOT NULL AS troubled
   FROM tenants WHERE id = %(tenant)s FOR NO KEY UPDATE
 
 -- name: recall
@@ -14,8 +19,9 @@ SELECT w.room, r.closed_service, r.closed_with_service, v.id, v.state, v.arrived
        coalesce(v.learned AND v.retry_at IS NOT NULL, false) AS learned,
        coalesce(v.settled_at < clock_timestamp() - %(lag_s)s * interval '1 second', false) AS settled_long_ago
   FROM unnest(%(rooms)s::text[]) AS w(room)
-  LEFT JOIN rooms r ON r.tenant = %(tenant)s AND r.id = w.room
-  LEFT JOIN visits v ON v.tenant = %(tenant)s AND v.room = w.room AND v.state <> 'closed'
+  LEFT JOIN LATERAL (SELECT * FROM rooms WHERE tenant = %(tenant)s AND id = w.room LIMIT 1) r ON true
+  LEFT JOIN LATERAL (SELECT * FROM visits WHERE tenant = %(tenant)s AND room = w.room AND state <> 'closed' LIMIT 1) v
+         ON true
 
 -- name: remember
 INSERT INTO rooms (tenant, id, closed_service, closed_with_service)
@@ -28,7 +34,7 @@ UPDATE visits v
    SET state = 'closed', agent = NULL, service_id = c.service, reason = c.reason, closed_at = clock_timestamp(),
        look_at = NULL, retry_at = NULL, aside = NULL, parked = false
   FROM unnest(%(visits)s::bigint[], %(services)s::bigint[], %(reasons)s::text[]) AS c(visit, service, reason)
- WHERE v.id = c.visit AND v.tenant = %(tenant)s AND v.state <> 'closed'
+ WHERE v.id = c.visit AND CASE WHEN v.state <> 'closed' THEN v.tenant = %(tenant)s END
 RETURNING v.id, v.room, v.last_agent
 
 -- name: open
@@ -64,7 +70,7 @@ UPDATE visits v
   FROM unnest(%(visits)s::bigint[], %(bases)s::bigint[], %(proved)s::boolean[], %(suspects)s::text[],
               %(again)s::bigint[], %(looks)s::boolean[], %(aside)s::boolean[], %(arrived)s::bigint[])
        AS r(visit, base, proved, suspect, again_us, look, aside, arrived_us)
- WHERE v.id = r.visit AND v.tenant = %(tenant)s AND v.state <> 'closed'
+ WHERE v.id = r.visit AND CASE WHEN v.state <> 'closed' THEN v.tenant = %(tenant)s END
 
 -- name: refuse
 INSERT INTO refused (tenant, entry_id, reason) VALUES (%(tenant)s, %(entry)s, %(reason)s) ON CONFLICT DO NOTHING
@@ -75,7 +81,7 @@ UPDATE visits SET retry_at = NULL
  WHERE tenant = %(tenant)s AND state = 'waiting' AND retry_at <= clock_timestamp() AND aside IS NULL
 
 -- name: classes
--- The classes that have waiting rooms, the oldest room of each, and who is online for it. A skip scan of line_order.
+-- The classes that have waiting rooms, the oldest room of each, and who may serve it. A skip scan of line_order.
 WITH RECURSIVE found AS (
     (SELECT class FROM visits WHERE tenant = %(tenant)s AND state = 'waiting' ORDER BY class LIMIT 1)
     UNION ALL
@@ -86,8 +92,7 @@ SELECT f.class AS class_, head.room, head.source,
        extract(epoch FROM clock_timestamp() - nullif(r.read_at, '-infinity'))::float8 AS age_s,
        coalesce(r.due_at <= clock_timestamp(), true) AS due,
        r.suggested, coalesce(r.ask_after <= clock_timestamp(), true) AS may_ask,
-       ARRAY(SELECT e.agent FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
-              WHERE e.tenant = %(tenant)s AND e.class = f.class AND a.available) AS online
+       ARRAY(SELECT e.agent FROM eligible e WHERE e.tenant = %(tenant)s AND e.class = f.class) AS eligible
   FROM found f
   LEFT JOIN rosters r ON r.tenant = %(tenant)s AND r.class = f.class
   CROSS JOIN LATERAL (SELECT v.room, v.source FROM visits v
@@ -118,24 +123,25 @@ UPDATE visits v
        attempt = v.attempt + 1, lease_until = clock_timestamp() + %(lease_s)s * interval '1 second',
        parked = false, unclear_at = NULL, tries = 0, reserved_at = clock_timestamp(), settled_at = NULL
   FROM unnest(%(visits)s::bigint[], %(agents)s::text[], %(limits)s::integer[]) AS p(visit, agent, seat_limit)
- WHERE v.id = p.visit AND v.tenant = %(tenant)s AND v.state = 'waiting'
+ WHERE v.id = p.visit AND CASE WHEN v.state = 'waiting' THEN v.tenant = %(tenant)s END
 RETURNING v.id, v.attempt
 
--- name: record_round
-INSERT INTO rounds (tenant, policy, candidates, passed_over)
-VALUES (%(tenant)s, %(policy)s, %(candidates)s, %(passed_over)s) RETURNING id
-
--- name: record_decisions
-INSERT INTO decisions (tenant, round, visit, agent, load_before, seat_limit)
-SELECT %(tenant)s, %(round)s, p.visit, p.agent, p.load_before, p.seat_limit
-  FROM unnest(%(visits)s::bigint[], %(agents)s::text[], %(loads)s::integer[], %(limits)s::integer[])
-       WITH ORDINALITY AS p(visit, agent, load_before, seat_limit, ord)
- ORDER BY p.ord
-
--- name: mark_served
+-- name: record
+-- Why these seats: the candidates at the start of the round, the picks in their order, and who was served when. Gives
+-- the seats that the agents have now.
+WITH round AS (
+    INSERT INTO rounds (tenant, policy, candidates, passed_over)
+    VALUES (%(tenant)s, %(policy)s, %(candidates)s, %(passed_over)s) RETURNING id),
+picks AS (
+    SELECT * FROM unnest(%(visits)s::bigint[], %(agents)s::text[], %(loads)s::integer[], %(limits)s::integer[])
+             WITH ORDINALITY AS p(visit, agent, load_before, seat_limit, ord)),
+written AS (
+    INSERT INTO decisions (tenant, round, visit, agent, load_before, seat_limit)
+    SELECT %(tenant)s, round.id, p.visit, p.agent, p.load_before, p.seat_limit FROM picks p, round ORDER BY p.ord)
 UPDATE agents a SET last_assigned_at = clock_timestamp() + s.ord * interval '1 microsecond'
-  FROM (SELECT agent, max(ord) AS ord FROM unnest(%(agents)s::text[]) WITH ORDINALITY AS p(agent, ord) GROUP BY agent) s
+  FROM (SELECT agent, max(ord) AS ord FROM picks GROUP BY agent) s
  WHERE a.tenant = %(tenant)s AND a.id = s.agent
+RETURNING a.id, a.open_seats
 
 -- name: mark_limits
 UPDATE agents a SET max_load = l.value
@@ -181,8 +187,11 @@ RETURNING class AS class_
 UPDATE rosters SET due_at = read_at + %(after_s)s * interval '1 second'
  WHERE tenant = %(tenant)s AND class = ANY(%(classes)s::text[]) AND due_at > read_at + %(after_s)s * interval '1 second'
 
--- name: limits
-SELECT scope, value, invalid FROM limits WHERE tenant = %(tenant)s
+-- name: scopes
+-- What limits are looked for: those of the known agents, and those of which there is a copy.
+SELECT scope, value, invalid, true AS is_copy FROM limits WHERE tenant = %(tenant)s
+ UNION ALL
+SELECT 'agent:' || id, NULL, NULL, false FROM agents WHERE tenant = %(tenant)s
 
 -- name: keep_limits
 INSERT INTO limits (tenant, scope, value, invalid)

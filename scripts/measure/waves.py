@@ -14,17 +14,17 @@ from scripts.measure.stage import Stage
 from tests.simulated import Sim, simulator
 
 ROOMS, AGENTS, LIMIT, CHAT_S, DESK_MS = 1000, 50, 2, 1.0, 20
+BEST_S = ROOMS / (AGENTS * LIMIT) * CHAT_S
 DEADLINE_S = 120.0
 
 
 def measure(rounds: int = 3) -> dict[str, Any]:
     """Medians, seconds from the first webhook: until the last chat began, and until the last was resolved."""
     found = [_round() for _ in range(rounds)]
-    best_s = ROOMS / (AGENTS * LIMIT) * CHAT_S
     figures = {name: round(median(f[name] for f in found), 2) for name in found[0]}
-    ratio = {"all_resolved": round(figures["all_resolved_s"] / best_s, 3)}
+    ratio = {"all_resolved": round(figures["all_resolved_s"] / BEST_S, 3)}
     setting = {"rounds": rounds, "rooms": ROOMS, "agents": AGENTS, "limit": LIMIT, "chat_s": CHAT_S, "desk_ms": DESK_MS}
-    return {**figures, "floor_s": best_s, "ratio": ratio, "setting": setting}
+    return {**figures, "floor_s": BEST_S, "ratio": ratio, "setting": setting}
 
 
 def _round() -> dict[str, float]:
@@ -41,18 +41,19 @@ def _round() -> dict[str, float]:
 def _play(sim: Sim) -> dict[str, float]:
     sim.faults(latency_ms=DESK_MS, auto_resolve_s=CHAT_S)
     sim.add_customers(ROOMS)
+    time.sleep(BEST_S)  # it can't end before, and each look at the state costs as much as twenty webhooks
     deadline = time.monotonic() + DEADLINE_S
     while sim.state()["resolved_total"] < ROOMS:
         if time.monotonic() > deadline:
             raise TimeoutError("not all rooms were served")
         time.sleep(0.1)
-    history = sim.history(kinds="arrived,assigned,resolved")
+    history = sim.history(kinds="assigned,resolved,webhook")
     at: dict[str, list[float]] = {}
     for event in history["events"]:
         at.setdefault(event["kind"], []).append(event["mono"])
     if max(history["max_held"].values()) > LIMIT:
         raise RuntimeError("an agent had more chats than the limit")
-    start = min(at["arrived"])
+    start = min(e["mono"] - e["ms"] / 1000 for e in history["events"] if e["kind"] == "webhook")  # when it was sent
     return {"all_begun_s": max(at["assigned"]) - start, "all_resolved_s": max(at["resolved"]) - start}
 
 

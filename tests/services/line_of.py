@@ -144,10 +144,12 @@ class Line:
             return Aftermath()
         with self.ledger.transaction() as cur:
             row = line.lock(cur, self.tenant)
-            after = settle.write(cur, self.tenant, reports, self.rules)
-            LINE.run(cur, "bump", tenant=self.tenant)
-            self.inbox.begin(self.tenant, row.rev + 1)
-        self.inbox.done(self.tenant, row.epoch, "", row.rev + 1, after.told())
+            after = settle.write(cur, self.tenant, reports, self.rules, row.troubled)
+            if after.is_seen():
+                LINE.run(cur, "bump", tenant=self.tenant)
+                self.inbox.begin(self.tenant, row.rev + 1)
+        if after.is_seen():
+            self.inbox.done(self.tenant, row.epoch, "", row.rev + 1, after.told())
         return after
 
     def roster(self, *agents: str | RosterAgent, class_: str = "", took_s: float = 0.0) -> Aftermath:

@@ -475,8 +475,8 @@ def test_without_any_key_the_settings_limit_holds(line: Line) -> None:
 def _full(line: Line) -> bool:
     """Would a ticket that nobody marked as due be skipped?"""
     work = line.work()
-    jobs.full_by_counters(work, TENANT, line.inbox.open_ticket(TENANT))  # the first look learns the limits
-    return jobs.full_by_counters(work, TENANT, line.inbox.open_ticket(TENANT))
+    jobs.full_by_counters(work, TENANT, line.inbox.open_ticket(TENANT, "run"))  # the first look learns the limits
+    return jobs.full_by_counters(work, TENANT, line.inbox.open_ticket(TENANT, "run"))
 
 
 @pytest.fixture
@@ -516,11 +516,11 @@ def test_limits_that_changed_since_the_last_look_lead_to_postgresql(believed: Li
     """A key that was deleted may be one that has to be restored: only a decision knows."""
     work = believed.work()
     for _ in range(2):
-        skipped = jobs.full_by_counters(work, TENANT, believed.inbox.open_ticket(TENANT))
+        skipped = jobs.full_by_counters(work, TENANT, believed.inbox.open_ticket(TENANT, "run"))
     assert skipped
     believed.redis.set(limit_key(TENANT), "1")
-    assert not jobs.full_by_counters(work, TENANT, believed.inbox.open_ticket(TENANT))
-    assert jobs.full_by_counters(work, TENANT, believed.inbox.open_ticket(TENANT))
+    assert not jobs.full_by_counters(work, TENANT, believed.inbox.open_ticket(TENANT, "run"))
+    assert jobs.full_by_counters(work, TENANT, believed.inbox.open_ticket(TENANT, "run"))
 
 
 def test_an_agent_below_the_limit_in_the_counters_leads_to_postgresql(believed: Line) -> None:

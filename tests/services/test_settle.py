@@ -59,7 +59,8 @@ def test_a_yes_holds_the_seat_and_keeps_how_to_know_the_visit_again(line: Line, 
     visit = line.visit("r1")
     assert (visit.state, visit.agent, visit.first_comment_id) == ("held", "ani", "c1")
     assert visit.settled_at is not None and visit.lease_until is None
-    assert after.held == {"r1"}
+    assert not after.is_seen(), "the caches were told when the seat was reserved"
+    assert line.caches()["held"] == ["r1"]
     assert line.events("r1") == []
 
 

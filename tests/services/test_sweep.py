@@ -46,7 +46,7 @@ class Watch:
         """All tickets were served, as RQ and the job's first step would: whether each was due."""
         due = [bool(job.args[1]) for job in self.work.tickets.jobs]
         self.work.tickets.empty()
-        self.line.inbox.open_ticket(TENANT)
+        self.line.redis.delete(key(TENANT, "ticket"))
         return due
 
     def flag(self) -> str | None:
@@ -189,7 +189,7 @@ def test_after_a_loss_of_redis_the_desks_list_is_read_and_the_caches_are_written
     assert (tenant, report.rooms) == (TENANT, (UnservedRoom("learned", "", None),))
     found = line.caches()
     assert (found["line"], found["held"], found["seats"]) == (["r3"], ["r1", "r2"], {"ani": "2"})
-    assert line.inbox.open_ticket(TENANT).trusted
+    assert line.inbox.open_ticket(TENANT, "run").trusted
     assert line.drift() == {}, "nothing had drifted, it was lost"
 
 
@@ -446,9 +446,9 @@ def test_counters_in_doubt_are_rewritten_by_the_second_look(watch: Watch) -> Non
     line.arrive("r2")
     line.decide(tell=False)
     watch.served()
-    assert not line.inbox.open_ticket(TENANT).trusted
+    assert not line.inbox.open_ticket(TENANT, "run").trusted
     watch.look(2)
-    assert line.inbox.open_ticket(TENANT).trusted
+    assert line.inbox.open_ticket(TENANT, "run").trusted
     assert line.caches()["seats"] == {"ani": "2"}
     assert line.drift() == {}, "nothing had drifted, it was not told"
 

@@ -3,7 +3,7 @@
 import importlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -113,20 +113,81 @@ def test_the_receivers_ticket_is_the_workers_ticket(work: Work, line: Line) -> N
     assert tickets.is_queued(work.tickets, said.job_id or "")
 
 
-def test_a_ticket_ends_before_anything_is_looked_at(work: Work, line: Line) -> None:
-    """Who comes while the job runs asks for another one: nothing is swallowed."""
-    line.arrive("r1")
-    seen = []
+def during_the_look(work: Work, then: Callable[[], Any]) -> None:
+    """Do this once, in the middle of the next look: after the inbox was read."""
     take = work.inbox.take
 
     def spy(*args: Any) -> Any:
-        seen.append(flag(line))
-        return take(*args)
+        found = take(*args)
+        work.inbox.take = take  # type: ignore[method-assign]
+        then()
+        return found
 
     work.inbox.take = spy  # type: ignore[method-assign]
+
+
+def test_who_comes_while_the_job_looks_is_served_by_the_same_job(work: Work, line: Line) -> None:
+    line.arrive("r1")
+    late: list[str | None] = []
+    during_the_look(work, lambda: late.append(line.arrive("r2").job_id))
     jobs.drain(TENANT)
-    assert seen == [None]
-    assert line.arrive("r2").job_id is not None
+    assert late == [None], "no job beside the one under way"
+    assert line.states() == {"r1": "waiting", "r2": "waiting"}
+    assert (flag(line), work.figures.decisions) == (None, 2)
+
+
+def test_who_asks_while_the_job_looks_makes_it_look_again_at_what_is_due(work: Work, line: Line) -> None:
+    line.arrive("r1")
+    during_the_look(work, lambda: tickets.ask(work.tickets, TENANT, due=True))
+    looks = []
+    decide = jobs.decide.decide
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs.decide, "decide", lambda *args: (looks.append(args[-1]), decide(*args))[1])
+        jobs.drain(TENANT)
+    assert looks == [False, True]
+    assert (flag(line), work.tickets.count) == (None, 0)
+
+
+def test_what_was_asked_of_a_job_that_another_overtook_is_not_forgotten(work: Work, line: Line) -> None:
+    work.inbox.open_ticket(TENANT, "first")
+    tickets.ask(work.tickets, TENANT, due=True)
+    assert work.inbox.open_ticket(TENANT, "second").asked
+    assert work.inbox.close_ticket(TENANT, "first", work.tickets.key)[0] == "closed"
+    assert flag(line) == "run-second", "a ticket is closed by its own job only"
+
+
+def test_while_other_tickets_wait_a_job_goes_to_the_tail_instead_of_looking_again(work: Work, line: Line) -> None:
+    line.arrive("r1")
+    tickets.ask(work.tickets, "warung")
+    during_the_look(work, lambda: line.arrive("r2"))
+    jobs.drain(TENANT)
+    assert [job.args[0] for job in work.tickets.jobs] == ["warung", TENANT]
+    assert flag(line) == work.tickets.job_ids[1]
+    assert line.states() == {"r1": "waiting"}
+
+
+def test_a_job_that_is_asked_for_ever_ends_and_goes_to_the_tail(
+    work: Work, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LOOKS_S", 0.0)
+    line.arrive("r1")
+    during_the_look(work, lambda: tickets.ask(work.tickets, TENANT))
+    jobs.drain(TENANT)
+    assert [list(job.args) for job in work.tickets.jobs] == [[TENANT, True]]
+    assert flag(line) == work.tickets.job_ids[0]
+
+
+def test_a_look_that_failed_leaves_its_ticket_and_the_sweeper_replaces_it(work: Work, line: Line) -> None:
+    url, work.drains._url = work.drains._url, "postgresql://giliran@127.0.0.1:9/none"
+    line.arrive("r1")
+    jobs.drain(TENANT)
+    assert (flag(line) or "").startswith("run-")
+    work.drains._url = url
+    sweeper = Sweeper(work)
+    sweeper.look()
+    sweeper.look()
+    sweeper._ledger.close()
+    assert [list(job.args) for job in work.tickets.jobs] == [[TENANT, True]]
 
 
 def test_a_lost_ticket_is_replaced_by_one_that_is_never_skipped(work: Work, line: Line) -> None:
@@ -171,15 +232,13 @@ def test_a_real_worker_of_rq_serves_the_ticket(work: Work, line: Line, desk: Des
     assert flag(line) is None
 
 
-def test_a_backlog_asks_for_its_next_ticket_at_the_tail(work: Work, line: Line) -> None:
-    line.arrive_all([f"r{n}" for n in range(501)])
+def test_a_backlog_of_many_batches_is_taken_by_one_job(work: Work, line: Line) -> None:
+    line.arrive_all([f"r{n}" for n in range(1100)])
     line.redis.delete(key(TENANT, "ticket"))
     jobs.drain(TENANT)
-    assert work.tickets.count == 1
-    assert flag(line) == work.tickets.job_ids[0]
-    jobs.drain(TENANT)
     assert line.inbox_size() == 0
-    assert work.tickets.count == 1, "nothing more to ask for"
+    assert len(line.states()) == 1100
+    assert (flag(line), work.tickets.count) == (None, 0), "nothing more to ask for"
 
 
 def test_a_ticket_for_a_full_tenant_costs_no_transaction(work: Work, line: Line) -> None:
