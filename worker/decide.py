@@ -9,13 +9,13 @@ import logging
 from psycopg2.extensions import cursor
 
 import logs
-from db import line
+from db import limits, line
 from db.inbox import Cursor, Inbox, Taken, Told
 from db.ledger import LEDGER
+from db.limits import Limits, key_of
 from db.line import LINE
-from worker import intake, limits
+from worker import intake
 from worker.decision import CALLS_MOST, Decision
-from worker.limits import Limits, key_of
 from worker.rules import CIRCUIT_FAILURES, PROBE_S, REFUSALS_MOST, Rules
 from worker.seating import Seating
 

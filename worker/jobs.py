@@ -17,11 +17,11 @@ import rq
 from redis.exceptions import RedisError
 
 import logs
-from db import line, tickets
+from db import limits, line, tickets
 from db.inbox import Counters, Inbox, InboxDown, Told
 from db.line import LINE
 from db.postgres import Ledger, LedgerDown
-from worker import calls, decide, limits, settle
+from worker import calls, decide, settle
 from worker.callers import Callers
 from worker.calls import Held, LookAt, Pair
 from worker.decision import LEASE_S, Decision, Question, Reserved

@@ -13,11 +13,11 @@ from psycopg2.extensions import cursor
 import logs
 from db import line
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
+from db.limits import Limits
 from db.line import LINE
 from worker.calls import LookAt
 from worker.choose import Answer, Seats, Waiting, choose
 from worker.decision import LEASE_S, Decision, Question, Reserved
-from worker.limits import Limits
 from worker.rules import UPSTREAM_ASK_S, Rules
 
 log = logging.getLogger("worker.decide")

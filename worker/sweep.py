@@ -15,11 +15,11 @@ from typing import Any
 from redis.exceptions import RedisError
 
 import logs
-from db import tickets
+from db import limits, tickets
 from db.inbox import Entry, Glance, InboxDown
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.postgres import Ledger, LedgerDown
-from worker import jobs, limits
+from worker import jobs
 from worker.jobs import Work
 
 log = logging.getLogger("worker.sweep")

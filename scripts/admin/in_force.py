@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import cursor
 
-from db import inbox
+from db import inbox, limits
 from db.admin import ADMIN
+from db.limits import key_of
 from scripts.admin.installation import Installation
-from worker import limits
-from worker.limits import key_of
 
 ENVIRONMENT = "MAX_AGENT_CHAT"
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from psycopg2.extensions import cursor
 
+from db import limits
 from db.admin import ADMIN
 from db.inbox import limit_key
 from scripts.admin import in_force, setting
@@ -14,7 +15,6 @@ from scripts.admin.in_force import ENVIRONMENT, TenantLimits
 from scripts.admin.installation import Installation, as_json, one, say, some
 from scripts.admin.table import clean, table
 from settings import LIMIT_MAX
-from worker import limits
 
 TEXT_MOST = 100  # characters of a key's value worth showing
 

@@ -2,13 +2,13 @@
 
 from psycopg2.extensions import cursor
 
+from db import limits
 from db.admin import ADMIN
 from db.inbox import limit_key
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation
 from scripts.admin.table import clean
 from settings import LIMIT_MAX
-from worker import limits
 
 
 def checked(text: str) -> int:

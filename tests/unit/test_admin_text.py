@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import click
 import pytest
 
+from db import limits
 from scripts.admin import choice, line, waits
 from scripts.admin.crew import Member
 from scripts.admin.heal import reconciled_text
@@ -14,7 +15,6 @@ from scripts.admin.in_force import TenantLimits
 from scripts.admin.maximum import Key, Maximum, text
 from scripts.admin.table import clean, ordinal, span, table, width
 from scripts.admin.waits import Class, Desk
-from worker import limits
 
 NOW = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
 Row = namedtuple("Row", "aside look_at retry_at refusals ahead_in_class", defaults=(None, None, None, 0, 0))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.limits import GLOBAL, TENANT, Copy, agent_of, agent_scope, parse, read, scopes, to_restore
+from db.limits import GLOBAL, TENANT, Copy, agent_of, agent_scope, parse, read, scopes, to_restore
 
 DEFAULT = 2
 ANNA = agent_scope("anna")

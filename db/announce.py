@@ -1,0 +1,41 @@
+"""Tells every sidecar what was committed in a chat: one channel of Redis for each tenant, a hint that may get lost.
+
+Whoever changes a session (a sidecar, a worker's native desk) publishes after its commit; `sidecar/feed.py` hears it,
+and finds what was lost by looking at PostgreSQL.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from db.inbox import key
+
+
+
+class News(NamedTuple):
+    """One thing that happened.
+
+    room     the session it is about, None for the whole tenant
+    type     as in the contract: `chat.message.new`, `chat.session.assigned`, …; or `line` (places have changed)
+    payload  as in the contract, `session_id` included
+    to       `room`: its customer and all agents · `agents`: agents only · `customer`: the room's customer only
+    seq      of a stored row; None for what is never stored
+    """
+
+    room: str | None
+    type: str
+    payload: dict[str, Any]
+    to: str = "room"
+    seq: int | None = None
+
+
+def channel(tenant: str) -> str:
+    return key(tenant, "chat")
+
+
+def packed(news: Sequence[News]) -> str:
+    return json.dumps([one._asdict() for one in news], separators=(",", ":"))
+
+
+def unpacked(text: str | bytes) -> list[News]:
+    return [News(**one) for one in json.loads(text)]
