@@ -17,6 +17,7 @@ def for_children(settings: Settings, servers: Servers, inherited: Mapping[str, s
         "GILIRAN_DATA": str(settings.data.parent if settings.demo else settings.data),
         "HOST": settings.host,
         "PORT": str(settings.port),
+        "CHAT_PORT": str(settings.chat_port),
         "SIM_PORT": str(settings.sim_port),
         "WORKER_PORT": str(settings.worker_port or ""),
         "LOG_LEVEL": settings.log_level,

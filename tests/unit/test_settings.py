@@ -1,6 +1,8 @@
 """The one reader of the environment: what it takes, what it refuses, and in which words."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,7 @@ def test_the_file_does_not_change_the_process_environment(tmp_path, monkeypatch)
     ("name", "field", "low", "high"),
     [
         ("PORT", "port", 1, 65535),
+        ("CHAT_PORT", "chat_port", 1, 65535),
         ("SIM_PORT", "sim_port", 1, 65535),
         ("WORKER_PORT", "worker_port", 1, 65535),
         ("MAX_AGENT_CHAT", "max_agent_chat", 0, 1000),
@@ -97,6 +100,11 @@ def test_the_file_does_not_change_the_process_environment(tmp_path, monkeypatch)
         ("IDLE_SECONDS", "idle_seconds", 1, 86400),
         ("DESK_LAG_SECONDS", "desk_lag_seconds", 0, 60),
         ("KEEP_DAYS", "keep_days", 1, 36500),
+        ("REASSIGN_OFFLINE_SECONDS", "reassign_offline_seconds", 0, 86400),
+        ("SESSIONS_PER_MINUTE", "sessions_per_minute", 1, 1_000_000),
+        ("MESSAGES_PER_SECOND", "messages_per_second", 1, 10_000),
+        ("UPLOADS_PER_MINUTE", "uploads_per_minute", 1, 10_000),
+        ("UPLOAD_MAX_MB", "upload_max_mb", 1, 1000),
     ],
 )
 def test_numbers_hold_to_their_range(name, field, low, high):
@@ -224,6 +232,63 @@ def test_servers_that_nobody_named_are_missed_by_name(tmp_path):
     assert SECRET not in str(caught.value) and "DATABASE_URL" not in str(caught.value)
 
 
+# The chat
+
+
+def test_sites_and_proxies_are_lists_with_commas():
+    found = loaded(
+        ALLOWED_ORIGINS=" https://Shop.example , http://a:8080/,https://b:443", TRUSTED_PROXIES="10.0.0.0/8, ::1"
+    )
+    assert found.allowed_origins == ("https://shop.example", "http://a:8080", "https://b")
+    assert found.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1"))
+    assert (loaded().allowed_origins, loaded().trusted_proxies) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "shop.example", "https://", "https://*.a", "https://a/b", "https://u@a", "ftp://a", "https://a:x"]
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(origin):
+    text = refusal(ALLOWED_ORIGINS=f"https://good.example,{origin}")
+    assert "ALLOWED_ORIGINS" in text and "https://host" in text
+
+
+@pytest.mark.parametrize("proxy", ["proxy.internal", "10.0.0.0/40", "*", "10.0.0"])
+def test_a_proxy_is_an_address_or_a_network(proxy):
+    assert "TRUSTED_PROXIES" in refusal(TRUSTED_PROXIES=proxy)
+
+
+def test_a_short_key_is_refused_and_not_shown():
+    assert "hunter2" not in refusal(SECRET_KEY="hunter2")
+
+
+def test_a_key_that_is_given_is_used(tmp_path):
+    assert settings.secret_key(loaded(SECRET_KEY="k" * 16, GILIRAN_DATA=str(tmp_path))) == "k" * 16
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_that_nobody_gave_is_made_once_and_kept_for_this_user_alone(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(lambda _: settings.secret_key(loaded(GILIRAN_DATA=str(tmp_path))), range(8)))
+    (key,) = keys
+    (file,) = (tmp_path / "demo").iterdir()
+    assert len(key) >= 32
+    assert (file.read_text().strip(), file.stat().st_mode & 0o777) == (key, 0o600)
+
+
+def test_a_key_that_cannot_be_kept_is_said_in_one_line(tmp_path):
+    (tmp_path / "demo").write_text("a file where a folder should be")
+    with pytest.raises(SettingsError, match="set SECRET_KEY"):
+        settings.secret_key(loaded(GILIRAN_DATA=str(tmp_path)))
+
+
+@pytest.mark.parametrize("given", ["AI_BASE_URL", "AI_API_KEY", "AI_MODEL"])
+def test_an_ai_is_named_whole_or_not_at_all(given):
+    ai = {"AI_BASE_URL": "https://ai.example/v1/", "AI_API_KEY": SECRET, "AI_MODEL": "m"}
+    assert loaded(**ai).ai_base_url == "https://ai.example/v1"
+    text = refusal(**{given: ai[given]})
+    assert SECRET not in text and all(name in text for name in ai)
+
+
 # What is taken though it is nonsense
 
 
@@ -259,7 +324,7 @@ def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key):
 
 
 def test_settings_printed_by_mistake_show_no_secret():
-    shown = repr(loaded(QISCUS_APP_ID="app", QISCUS_SECRET_KEY=SECRET, WEBHOOK_SECRET=SECRET))
+    shown = repr(loaded(QISCUS_APP_ID="app", QISCUS_SECRET_KEY=SECRET, WEBHOOK_SECRET=SECRET, SECRET_KEY=SECRET * 4))
     assert SECRET not in shown
 
 
