@@ -1,0 +1,105 @@
+"""People in PostgreSQL: who may log in, with which password and token, how often it failed, and whose page is open.
+
+Used by the sidecar (`login`, `presence`) and by the admin tool. Every function runs in the caller's transaction. The
+SQL is in `queries/people.sql`. A password is kept as an Argon2id hash only, a token as its SHA-256 only.
+"""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from psycopg2.extensions import cursor
+
+from db.postgres import Statements
+
+PEOPLE = Statements("people")
+ROLES = ("agent", "supervisor", "admin")
+PASSWORD_LEAST, PASSWORD_MOST = 8, 1024  # characters
+EMAIL_MOST, NAME_MOST = 254, 100
+HASHER = PasswordHasher()  # Argon2id, 64 MiB, 3 passes: the second recommended set of RFC 9106
+_EMAIL = re.compile(r"[^\s@<>\"]+@[^\s@<>\"]+")
+
+
+class AccountError(ValueError):
+    """An account that can't be made so; the text is one line fit to be shown to a person."""
+
+
+def add_account(cur: cursor, tenant: str, email: str, name: str, password: str, role: str = "agent") -> str:
+    """The agent's id. Raises `AccountError`, also where the e-mail has an account already."""
+    email, name = email.strip(), name.strip()
+    if not is_email(email):
+        raise AccountError(f"{email[:60]!r} is no e-mail address")
+    if not name or len(name) > NAME_MOST or not name.isprintable():
+        raise AccountError(f"a name has 1 to {NAME_MOST} printable characters")
+    if role not in ROLES:
+        raise AccountError(f"{role[:20]!r} is no role: use one of {', '.join(ROLES)}")
+    password_hash = _hashed(password)
+    if account(cur, tenant, email) is not None:
+        raise AccountError(f"{email} has an account already")
+    agent = f"a{secrets.token_hex(5)}"
+    PEOPLE.run(cur, "add_agent", tenant=tenant, agent=agent, name=name)
+    values = {"email": email, "name": name, "password_hash": password_hash, "role": role}
+    if not PEOPLE.one(cur, "add_account", tenant=tenant, agent=agent, **values):  # another was first
+        raise AccountError(f"{email} has an account already")
+    return agent
+
+
+def account(cur: cursor, tenant: str, who: str) -> Any:
+    """By the agent's id or e-mail: (agent, email, name, role, disabled), None where there is none."""
+    return PEOPLE.one(cur, "account", tenant=tenant, who=who)
+
+
+def accounts(cur: cursor, tenant: str) -> list[Any]:
+    return PEOPLE.all(cur, "accounts", tenant=tenant)
+
+
+def set_disabled(cur: cursor, tenant: str, agent: str, disabled: bool) -> bool:
+    """Whether there is such an account. A disabled one can't log in and its tokens end; running sidecars close its
+    pages at their next look, a few seconds later, and take it out of the line."""
+    if disabled:
+        PEOPLE.run(cur, "revoke_all", tenant=tenant, agent=agent)
+    return PEOPLE.one(cur, "set_disabled", tenant=tenant, agent=agent, disabled=disabled) is not None
+
+
+def set_password(cur: cursor, tenant: str, agent: str, password: str) -> bool:
+    """Whether there is such an account; its tokens end."""
+    password_hash = _hashed(password)
+    PEOPLE.run(cur, "revoke_all", tenant=tenant, agent=agent)
+    return PEOPLE.one(cur, "set_password", tenant=tenant, agent=agent, password_hash=password_hash) is not None
+
+
+def is_email(text: str) -> bool:
+    return len(text) <= EMAIL_MOST and text.isprintable() and _EMAIL.fullmatch(text) is not None
+
+
+def matches(password_hash: str, password: str) -> bool:
+    """Takes some 50 ms of one processor, without the GIL."""
+    try:
+        return HASHER.verify(password_hash, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def token_digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+
+
+def native_tenants(cur: cursor) -> list[str]:
+    """At most two: enough to know whether there is only one."""
+    return [row.id for row in PEOPLE.all(cur, "native_tenants")]
+
+
+def blocked_s(cur: cursor, subjects: Sequence[bytes], most: int, window_s: float) -> float | None:
+    """Seconds until the last of the subjects may try to log in again, None where all may now."""
+    row = PEOPLE.one(cur, "blocked", subjects=list(subjects), most=most, window_s=window_s)
+    return None if row is None else max(0.0, row.wait_s)
+
+
+def _hashed(password: str) -> str:
+    if not PASSWORD_LEAST <= len(password) <= PASSWORD_MOST:
+        raise AccountError(f"a password has {PASSWORD_LEAST} to {PASSWORD_MOST} characters")
+    return HASHER.hash(password)
