@@ -1,0 +1,117 @@
+"""What the bot says to a waiting customer. Pure: a message and the FAQ entries found → an answer, or none.
+
+The model (`sidecar/ai.py`) may word it better; this is what is left when there is no model, or it is slow.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from db.faq import PREFIX_FROM, Entry
+
+BUTTON = "/person"  # what the page's button sends
+BODY_MOST = 4000  # characters of one answer
+WORDS_MOST = 40  # of one message: a pasted page is no question
+WORD_MOST = 40  # letters: what is longer is no word, and PostgreSQL refuses it from 2047 bytes on
+SURE_FROM = 0.6  # share of words met, see `score`
+OF_AN_ANSWER = 0.6  # what a word met only in the answer counts
+
+UNSURE = {
+    "en": "I don't know the answer to that. A person will help you soon, and you keep your place in line.",
+    "id": "Saya belum tahu jawabannya. Sebentar lagi Anda dibantu oleh agen kami, dan giliran Anda tetap.",
+}
+QUIET = {
+    "en": "All right, a person will answer you. You keep your place in line, and I will be quiet.",
+    "id": "Baik, Anda akan dilayani oleh agen kami. Giliran Anda tetap, dan saya tidak akan menjawab lagi.",
+}
+
+
+def _cut(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.casefold().replace("'", ""))
+
+
+# Words that say nothing of the matter. A message of these alone (a greeting, a thank-you) gets no answer.
+ENGLISH = frozenset(
+    _cut("""
+        a about am an and any are as at be been but by can could did do does for from get got had has have he
+        hello her hey hi him his how i if in into is it its just know like me my need no not of off ok okay on
+        one or our out please she should so some tell than thank thanks that the their them then there these
+        they this to too up us use used using want was we were what when where which who whom whose why will
+        with would yes you your
+    """)
+)
+INDONESIAN = frozenset(
+    _cut("""
+        ada adalah agar akan aku anda apa apakah apabila atau bagaimana bagi bahwa baik banget belum berapa bisa
+        boleh bu buat cara dan dapat dari dengan di dong gan gimana halo hai harus hi ini itu iya jadi jika juga
+        ka kak kalau kalo kami kamu kan kapan karena kasih ke kenapa kepada kita kok lagi lah maaf mana mas mau
+        mba mbak mengapa mereka min minta mohon nih nya oleh pada pak pakai para permisi saja sampai sangat saya
+        sebagai secara sedang selamat seperti siapa siang sih sini sore sudah tanya tapi tentang terima tetapi
+        tidak tolong untuk ya yang yg
+    """)
+)
+ONLY_ENGLISH = ENGLISH - INDONESIAN
+ONLY_INDONESIAN = INDONESIAN - ENGLISH
+
+_PERSON = (
+    "person|human|agents?|people|someone|somebody|representative|operator|staff|admin|cs|customer (?:service|care)"
+)
+_ORANG = "orang|manusia|agen|admin|cs|petugas|operator|staf|customer service"
+PERSON_WANTED = re.compile(
+    rf"\b(?:talk|speak|chat|connect|transfer|put)\b.*\b(?:to|with)\b.*\b(?:{_PERSON})\b"
+    rf"|\b(?:real|live|actual) (?:{_PERSON})\b"
+    rf"|\b(?:(?:ber)?bicara|ngobrol|ngomong|chat|bertemu|(?:di)?hubung(?:kan|i)|(?:di)?sambungkan)\b.*\b(?:{_ORANG})\b"
+    rf"|^\W*(?:(?:an?|the|i want|i need|give me|mau|minta) )*(?:{_PERSON}|{_ORANG})(?: (?:please|now|dong|ya))?\W*$",
+    re.DOTALL,
+)
+
+
+def wants_person(body: str) -> bool:
+    """The button's text, or such words in English or Indonesian. Rather once too often: it only quiets the bot."""
+    text = body.strip().casefold()
+    return text == BUTTON or (len(text) <= 300 and PERSON_WANTED.search(text) is not None)
+
+
+def language(body: str) -> str:
+    """`id` where it reads like Indonesian, else `en`."""
+    said = _cut(body)
+    indonesian = sum(word in ONLY_INDONESIAN or word.endswith(("nya", "kah", "kan")) for word in said)
+    return "id" if indonesian > sum(word in ONLY_ENGLISH for word in said) else "en"
+
+
+def words(text: str) -> list[str]:
+    """The words that carry the matter, each once, in order."""
+    telling = (_stem(word) for word in _cut(text) if word not in ENGLISH and word not in INDONESIAN)
+    return list(dict.fromkeys(word for word in telling if len(word) <= WORD_MOST))[:WORDS_MOST]
+
+
+def best(asked: Sequence[str], entries: Iterable[Entry]) -> Entry | None:
+    """The entry that surely is about the words asked; None where none is."""
+    if not asked:
+        return None
+    first = max(entries, key=lambda entry: score(asked, entry), default=None)
+    return first if first and score(asked, first) >= SURE_FROM else None
+
+
+def score(asked: Sequence[str], entry: Entry) -> float:
+    """How much of what was asked the entry speaks of, or how much of its question was asked: 0 to about 1.6."""
+    question, answer = words(entry.question), words(entry.answer)
+    met = [word for word in asked if _meets(word, question)]
+    covered = sum(_meets(word, asked) for word in question) / len(question) if question else 0.0
+    only_answered = sum(word not in met and _meets(word, answer) for word in asked)
+    return max(len(met) / len(asked), covered) + OF_AN_ANSWER * only_answered / len(asked)
+
+
+def _stem(word: str) -> str:
+    """Endings that often differ between question and entry; too simple for a dictionary, enough for a beginning."""
+    for ending in ("nya", "kah", "lah"):
+        if word.endswith(ending) and len(word) - len(ending) >= PREFIX_FROM:
+            return word[: -len(ending)]
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > PREFIX_FROM else word
+
+
+def _meets(word: str, others: Iterable[str]) -> bool:
+    return any(word == other or _begins(word, other) or _begins(other, word) for other in others)
+
+
+def _begins(short: str, long: str) -> bool:
+    return len(short) >= PREFIX_FROM and long.startswith(short)
