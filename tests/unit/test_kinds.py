@@ -1,0 +1,155 @@
+"""What a file is by its content, and the name it keeps."""
+
+import io
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar import kinds
+from sidecar.kinds import NotAllowed, TextCheck, clean_name, kind_of, zipped
+
+
+def office(*members: str, **contents: str) -> io.BytesIO:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for member in members:
+            archive.writestr(member, "x")
+        for member, content in contents.items():
+            archive.writestr(member, content)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "image/jpeg"),
+        (b"\x89PNG\r\n\x1a\n....", "image/png"),
+        (b"GIF89a....", "image/gif"),
+        (b"RIFF\x24\0\0\0WEBPVP8 ", "image/webp"),
+        (b"%PDF-1.7\n", "application/pdf"),
+        (b"ID3\x03\0\0", "audio/mpeg"),
+        (b"\xff\xfb\x90\x64", "audio/mpeg"),
+        (b"OggS\0\2", "audio/ogg"),
+        (b"\0\0\0\x20ftypM4A isom", "audio/mp4"),
+        (b"\0\0\0\x20ftypisom", "video/mp4"),
+        (b"Hello,\r\n\tworld\n", "text/plain"),
+        ("\ufeffsemoga harimu menyenangkan \U0001f600".encode(), "text/plain"),
+        (("a" * (kinds.HEAD - 1) + "é").encode()[: kinds.HEAD], "text/plain"),
+        (b"1 < 2 and 3 > 2", "text/plain"),
+    ],
+)
+def test_a_kind_is_known_by_its_beginning(head: bytes, kind: str) -> None:
+    assert kind_of(head, "whatever.bin").type == kind
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'></svg>", "logo.png"),
+        (b"\xef\xbb\xbf  <svg/>", "logo.png"),
+        (b"<!DOCTYPE html><script>alert(1)</script>", "a.txt"),
+        (b"\n\n<script>alert(1)</script>", "a.txt"),
+        (b"<?xml version='1.0'?>", "a.txt"),
+        (b"<?php system('id');", "a.txt"),
+        (b"#!/bin/sh\nrm -r x", "a.txt"),
+        (b"@echo off\r\nformat", "a.txt"),
+        (b"alert(1)", "a.js"),
+        (b"hello", "page.HTML"),
+        (b"MZ\x90\0\3\0\0\0", "setup.pdf"),
+        (b"\x7fELF\2\1\1\0", "a.jpg"),
+        (b"\xca\xfe\xba\xbe\0\0\0\x34", "a.class"),
+        (b"Rar!\x1a\x07\0", "a.rar"),
+        (b"", "empty.txt"),
+        (b"a\0b", "a.txt"),
+        (b"caf\xe9 in latin-1", "a.txt"),
+        (b"<html>".decode().encode("utf-16"), "a.txt"),
+    ],
+)
+def test_what_could_run_is_not_let_in(head: bytes, name: str) -> None:
+    with pytest.raises(NotAllowed, match="allowed are pictures"):
+        kind_of(head, name)
+
+
+def test_the_refusal_names_what_it_looks_like() -> None:
+    with pytest.raises(NotAllowed, match="this looks like a file of type EXE"):
+        kind_of(b"MZ\x90\0" + b"\0" * 60, "photo.jpg")
+
+
+def test_text_is_looked_at_to_its_last_byte() -> None:
+    check = TextCheck()
+    check.feed(("a" * 5000 + "é").encode())
+    for piece, last in ((b"a\0", False), (b"\xff", False), (b"\xc3", True)):
+        with pytest.raises(NotAllowed):
+            TextCheck().feed(piece, last)
+
+
+def test_a_letter_may_be_cut_in_two_by_the_pieces() -> None:
+    check = TextCheck()
+    for byte in "é\U0001f600".encode():
+        check.feed(bytes([byte]))
+    check.feed(b"", True)
+
+
+@pytest.mark.parametrize(
+    ("made", "ending"),
+    [
+        (office("[Content_Types].xml", "word/document.xml"), ".docx"),
+        (office("[Content_Types].xml", "xl/workbook.xml"), ".xlsx"),
+        (office("[Content_Types].xml", "ppt/presentation.xml"), ".pptx"),
+        (office("content.xml", mimetype=f"{kinds.OPEN}text"), ".odt"),
+    ],
+)
+def test_office_documents_are_let_in(made: io.BytesIO, ending: str) -> None:
+    assert kind_of(made.getvalue()[:50], "x").to_check == "zip"
+    assert kinds.ZIPPED[zipped(made)] == ending
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        office("evil.exe"),
+        office("word/document.xml"),
+        office("[Content_Types].xml", "word/document.xml", "word/vbaProject.bin"),
+        office("Basic/Standard/Module1.xml", mimetype=f"{kinds.OPEN}text"),
+        office(mimetype="application/epub+zip"),
+        io.BytesIO(b"PK\x03\x04 and no more"),
+        io.BytesIO(office("a").getvalue()[:-10]),
+    ],
+)
+def test_other_archives_and_macros_are_not(made: io.BytesIO) -> None:
+    with pytest.raises(NotAllowed):
+        zipped(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "kept"),
+    [
+        ("photo.jpeg", "image/jpeg", "photo.jpeg"),
+        ("PHOTO.JPG", "image/jpeg", "PHOTO.jpg"),
+        ("../../etc/passwd", "text/plain", "passwd.txt"),
+        ("C:\\files\\bill.pdf", "application/pdf", "bill.pdf"),
+        ("bill.exe", "application/pdf", "bill.exe.pdf"),
+        ("bill\u202efdp.exe", "application/pdf", "billfdp.exe.pdf"),
+        ("a\r\nSet-Cookie: x.png", "image/png", "aSet-Cookie x.png"),
+        ('a"b.png', "image/png", "ab.png"),
+        ("", "image/png", "file.png"),
+        ("....", "image/png", "file.png"),
+        (".png", "image/png", "png.png"),
+        ("foto liburan é.png", "image/png", "foto liburan é.png"),
+        ("x" * 300 + ".png", "image/png", "x" * 96 + ".png"),
+    ],
+)
+def test_a_name_is_cleaned_and_gets_the_ending_of_its_type(name: str, kind: str, kept: str) -> None:
+    assert clean_name(name, kind) == kept
+
+
+@given(st.text(), st.sampled_from(sorted(kinds.ENDINGS)))
+def test_any_name_becomes_a_plain_one(name: str, kind: str) -> None:
+    made = clean_name(name, kind)
+    assert 1 <= len(made) <= kinds.NAME_MOST
+    assert made.isprintable()
+    assert "/" not in made
+    assert "\\" not in made
+    assert kinds.ending_of(made) in kinds.ENDINGS[kind]
