@@ -90,3 +90,86 @@ UPDATE tokens SET revoked_at = clock_timestamp() WHERE digest = %(digest)s AND r
 -- After a login the first page is online, whatever was wished before.
 UPDATE accounts SET wish = 'online'
  WHERE tenant = %(tenant)s AND agent = %(agent)s AND absent_since IS NOT NULL AND wish <> 'online'
+
+-- name: beat
+-- This sidecar lives. `started_at` is since when without a gap: who did not beat for so long starts anew.
+INSERT INTO sidecars AS s (id) VALUES (%(sidecar)s)
+    ON CONFLICT (id) DO UPDATE
+   SET started_at = CASE WHEN s.beat_at < clock_timestamp() - %(life_s)s * interval '1 second'
+                         THEN clock_timestamp() ELSE s.started_at END,
+       beat_at = clock_timestamp()
+
+-- name: present
+-- The pages connected to this sidecar, for a while longer.
+INSERT INTO presence (tenant, agent, sidecar, until)
+SELECT a.tenant, a.agent, %(sidecar)s, clock_timestamp() + %(life_s)s * interval '1 second'
+  FROM unnest(%(tenants)s::text[], %(agents)s::text[]) AS w(tenant, agent) JOIN accounts a USING (tenant, agent)
+ ORDER BY a.tenant, a.agent
+    ON CONFLICT (tenant, agent, sidecar) DO UPDATE SET until = EXCLUDED.until
+
+-- name: leave
+DELETE FROM presence WHERE tenant = %(tenant)s AND agent = %(agent)s AND sidecar = %(sidecar)s
+
+-- name: leave_all
+DELETE FROM sidecars WHERE id = %(sidecar)s
+
+-- name: forget_sidecars
+DELETE FROM sidecars WHERE beat_at < clock_timestamp() - interval '1 hour'
+
+-- name: wish
+UPDATE accounts SET wish = %(wish)s WHERE tenant = %(tenant)s AND agent = %(agent)s
+
+-- name: doubtful
+-- Tenants where what is written of some agent is not what is so.
+SELECT DISTINCT a.tenant
+  FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent
+ CROSS JOIN LATERAL (SELECT NOT a.disabled AND EXISTS (
+           SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.agent AND p.until > clock_timestamp()) AS here) n
+ WHERE n.here <> (a.absent_since IS NULL) OR s.available <> (n.here AND a.wish = 'online' AND a.role = 'agent')
+
+-- name: lock_agents
+SELECT id FROM agents WHERE tenant = %(tenant)s ORDER BY id FOR NO KEY UPDATE
+
+-- name: settle
+-- Who is here and who may be given chats, written as it is; gives what changed. `absent_since` is the moment of
+-- noticing, under the tenant's lock: later than any decision that took the agent for present.
+WITH n AS (
+    SELECT a.agent, a.name, a.wish, a.role, a.absent_since IS NULL AS was_here, s.available AS was_available, h.here,
+           h.here AND a.wish = 'online' AND a.role = 'agent' AS available
+      FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent
+     CROSS JOIN LATERAL (SELECT NOT a.disabled AND EXISTS (
+               SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.agent
+                  AND p.until > clock_timestamp()) AS here) h
+     WHERE a.tenant = %(tenant)s),
+accounts_set AS (
+    UPDATE accounts a SET absent_since = CASE WHEN n.here THEN NULL ELSE clock_timestamp() END
+      FROM n WHERE a.tenant = %(tenant)s AND a.agent = n.agent AND n.here <> n.was_here),
+agents_set AS (
+    UPDATE agents s SET available = n.available, name = n.name, seen_at = clock_timestamp()
+      FROM n WHERE s.tenant = %(tenant)s AND s.id = n.agent AND n.available <> n.was_available)
+SELECT agent, name, CASE WHEN here THEN wish ELSE 'offline' END AS presence, available <> was_available AS moved
+  FROM n WHERE here <> was_here OR available <> was_available ORDER BY agent
+
+-- name: forget_absent
+DELETE FROM presence WHERE tenant = %(tenant)s AND until <= clock_timestamp()
+
+-- name: may_serve
+-- Whom the desk names: the roster of our own chat.
+SELECT agent FROM accounts WHERE tenant = %(tenant)s AND role = 'agent' AND NOT disabled ORDER BY agent
+
+-- name: forsaken
+-- Chats whose agent went away and stayed away for the whole grace, while some sidecar beat through all of it, so that
+-- their page could have come back. A chat picked by somebody who was away already is none: they meant it.
+SELECT s.tenant, s.room, s.agent
+  FROM sessions s
+  JOIN accounts a ON a.tenant = s.tenant AND a.agent = s.agent
+  JOIN visits v ON v.tenant = s.tenant AND v.room = s.room AND v.state = 'held' AND v.agent = s.agent
+ WHERE s.status = 'active' AND a.absent_since < clock_timestamp() - %(grace_s)s * interval '1 second'
+   AND v.reserved_at < a.absent_since
+   AND (NOT s.answered OR (%(reassign_s)s > 0
+        AND a.absent_since < clock_timestamp() - greatest(%(reassign_s)s, %(grace_s)s) * interval '1 second'))
+   AND EXISTS (SELECT FROM sidecars c WHERE c.started_at <= clock_timestamp() - %(grace_s)s * interval '1 second'
+                  AND c.beat_at > clock_timestamp() - %(life_s)s * interval '1 second')
+   AND (%(room)s::text IS NULL OR s.room = %(room)s::text)
+   AND (%(tenant)s::text IS NULL OR s.tenant = %(tenant)s::text)
+ ORDER BY s.tenant, v.arrived_us LIMIT %(most)s

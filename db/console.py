@@ -1,0 +1,127 @@
+"""What agents look at in PostgreSQL beside the chat itself: lists, search, notes, canned replies, colleagues. Every
+function runs in the caller's transaction and sees one tenant. The SQL is in `queries/console.sql`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg2.extensions import cursor
+
+from db import chat
+from db.postgres import Statements
+
+CONSOLE = Statements("console")
+VISITS_MOST = 20  # earlier sessions shown beside one
+OPEN = ("waiting", "active")
+
+
+def sessions(
+    cur: cursor,
+    tenant: str,
+    most: int,
+    *,
+    statuses: Sequence[str] | None = None,
+    agent: str | None = None,
+    q: str | None = None,
+    before: int | None = None,
+    customer: int | None = None,
+    rooms: Sequence[str] | None = None,
+) -> list[Any]:
+    """Rows for `chat.session_payload`, newest first. `q`: part of the customer's name or e-mail, or a session's id;
+    `before`: the number (`id`) of the last row of the page before."""
+    return CONSOLE.all(
+        cur,
+        "sessions",
+        tenant=tenant,
+        most=most,
+        statuses=None if statuses is None else list(statuses),
+        agent=agent,
+        q=f"%{_escaped(q)}%" if q else None,
+        room=q,
+        before=before,
+        customer=customer,
+        rooms=None if rooms is None else list(rooms),
+    )
+
+
+def queue(cur: cursor, tenant: str, most: int) -> list[dict[str, Any]]:
+    """The waiting sessions as agents see them, in the order of the line."""
+    rooms = [row.room for row in CONSOLE.all(cur, "line", tenant=tenant, most=most)]
+    if not rooms:
+        return []
+    known = {row.room: chat.session_payload(row) for row in sessions(cur, tenant, most, rooms=rooms)}
+    return [known[room] for room in rooms if room in known and known[room]["status"] == "waiting"]
+
+
+def earlier(cur: cursor, tenant: str, customer: int, room: str) -> list[dict[str, Any]]:
+    """The customer's other sessions, newest first."""
+    rows = sessions(cur, tenant, VISITS_MOST + 1, customer=customer)
+    return [chat.session_payload(row) for row in rows if row.room != room][:VISITS_MOST]
+
+
+def notes(cur: cursor, tenant: str, room: str) -> list[dict[str, Any]]:
+    return [_note(row) for row in CONSOLE.all(cur, "notes", tenant=tenant, room=room)]
+
+
+def add_note(cur: cursor, tenant: str, room: str, agent: str, agent_name: str, body: str) -> dict[str, Any] | None:
+    """None where the tenant has no such session."""
+    values = {"agent": agent, "agent_name": agent_name, "body": body}
+    row = CONSOLE.one(cur, "add_note", tenant=tenant, room=room, **values)
+    return _note(row) if row else None
+
+
+def search(cur: cursor, tenant: str, q: str, most: int) -> list[dict[str, Any]]:
+    """Messages with these words (as in a web search: "a phrase", or, -not), newest first."""
+    return [_found(row) for row in CONSOLE.all(cur, "search", tenant=tenant, q=q, most=most)]
+
+
+def canned(cur: cursor, tenant: str) -> list[dict[str, str]]:
+    return [row._asdict() for row in CONSOLE.all(cur, "canned", tenant=tenant)]
+
+
+def replace_canned(cur: cursor, tenant: str, replies: Mapping[str, str]) -> None:
+    """These instead of all there were."""
+    CONSOLE.run(cur, "drop_canned", tenant=tenant)
+    if replies:
+        values = {"shortcuts": list(replies), "bodies": list(replies.values())}
+        CONSOLE.run(cur, "put_canned", tenant=tenant, **values)
+
+
+def agents(cur: cursor, tenant: str) -> list[Any]:
+    """(agent, name, email, role, disabled, load, presence)"""
+    return CONSOLE.all(cur, "agents", tenant=tenant)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _note(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "agent_id": row.agent,
+        "agent_name": row.agent_name,
+        "body": row.body,
+        "created_at": chat.iso(row.created_at),
+    }
+
+
+def _found(row: Any) -> dict[str, Any]:
+    return {
+        "session_id": row.room,
+        "customer": {
+            "id": row.customer,
+            "name": row.customer_name,
+            "email": row.customer_email,
+            "proved": row.customer_proved,
+        },
+        "message": {
+            "id": row.id,
+            "seq": row.seq,
+            "body": row.body,
+            "sender_type": row.sender_type,
+            "sender_name": row.sender_name,
+            "created_at": chat.iso(row.created_at),
+        },
+        "snippet": row.snippet,
+    }

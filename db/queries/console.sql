@@ -1,0 +1,82 @@
+-- What agents look at beside the chat itself: lists, search, notes, canned replies, colleagues. Each block is of one
+-- tenant; the columns of `sessions` are those of the block `session` in chat.sql.
+
+-- name: sessions
+-- Newest first. Every filter may be NULL. `q` is a pattern of ILIKE.
+SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, c.name AS customer_name, c.email AS customer_email,
+       c.proved AS customer_proved, s.agent, a.name AS agent_name, s.created_at, s.started_at, s.ended_at, s.ended_by,
+       s.last_seq, s.agent_read, s.agent_got, s.customer_read, s.customer_got, s.answered, s.wants_person, s.rating,
+       s.rating_comment,
+       (SELECT count(*) FROM messages u WHERE u.session = s.id AND u.seq > s.agent_read AND u.sender_type = 'customer')
+           AS unread,
+       CASE WHEN s.status = 'waiting' THEN coalesce(p.position, 1) END AS position,
+       l.seq AS last_message_seq, l.body AS last_message_body, l.sender_type AS last_message_sender,
+       l.created_at AS last_message_at
+  FROM (SELECT s.* FROM sessions s JOIN customers c ON c.id = s.customer
+         WHERE s.tenant = %(tenant)s
+           AND (%(statuses)s::text[] IS NULL OR s.status = ANY(%(statuses)s::text[]))
+           AND (%(agent)s::text IS NULL OR s.agent = %(agent)s::text)
+           AND (%(q)s::text IS NULL OR c.name ILIKE %(q)s::text OR c.email ILIKE %(q)s::text OR s.room = %(room)s::text)
+           AND (%(before)s::bigint IS NULL OR s.id < %(before)s::bigint)
+           AND (%(customer)s::bigint IS NULL OR s.customer = %(customer)s::bigint)
+           AND (%(rooms)s::text[] IS NULL OR s.room = ANY(%(rooms)s::text[]))
+         ORDER BY s.id DESC LIMIT %(most)s) s
+  JOIN customers c ON c.id = s.customer
+  LEFT JOIN accounts a ON a.tenant = s.tenant AND a.agent = s.agent
+  LEFT JOIN (SELECT room, row_number() OVER (ORDER BY priority DESC, arrived_us, id) AS position
+               FROM visits WHERE tenant = %(tenant)s AND class = 'native' AND state = 'waiting') p
+         ON p.room = s.room AND s.status = 'waiting'
+  LEFT JOIN LATERAL (SELECT seq, body, sender_type, created_at FROM messages m
+                      WHERE m.session = s.id AND m.sender_type <> 'system' ORDER BY m.seq DESC LIMIT 1) l ON true
+ ORDER BY s.id DESC
+
+-- name: line
+-- Waiting sessions in the order of the line; first those that are being given to an agent at this moment.
+SELECT s.room FROM sessions s
+  LEFT JOIN visits v ON v.tenant = s.tenant AND v.room = s.room AND v.state <> 'closed'
+ WHERE s.tenant = %(tenant)s AND s.status = 'waiting'
+ ORDER BY v.state = 'reserved' DESC NULLS LAST, v.priority DESC, v.arrived_us, s.id LIMIT %(most)s
+
+-- name: notes
+SELECT n.id, n.agent, n.agent_name, n.body, n.created_at
+  FROM notes n JOIN sessions s ON s.id = n.session
+ WHERE s.tenant = %(tenant)s AND s.room = %(room)s ORDER BY n.id
+
+-- name: add_note
+INSERT INTO notes (tenant, session, agent, agent_name, body)
+SELECT s.tenant, s.id, %(agent)s, %(agent_name)s, %(body)s FROM sessions s
+ WHERE s.tenant = %(tenant)s AND s.room = %(room)s
+RETURNING id, agent, agent_name, body, created_at
+
+-- name: search
+-- Messages by their words, newest first. What was found is between the characters U+0002 and U+0003: they mean nothing
+-- in HTML, and none of them comes from a message.
+SELECT s.room, c.id AS customer, c.name AS customer_name, c.email AS customer_email, c.proved AS customer_proved,
+       f.seq, f.id, f.sender_type, f.sender_name, f.body, f.created_at,
+       ts_headline('simple', translate(f.body, E'\u0002\u0003', ''), websearch_to_tsquery('simple', %(q)s),
+                   E'StartSel="\u0002", StopSel="\u0003", MaxWords=24, MinWords=12, MaxFragments=1') AS snippet
+  FROM (SELECT m.* FROM messages m
+         WHERE m.tenant = %(tenant)s AND m.sender_type <> 'system'
+           AND to_tsvector('simple', m.body) @@ websearch_to_tsquery('simple', %(q)s)
+         ORDER BY m.created_at DESC, m.id LIMIT %(most)s) f
+  JOIN sessions s ON s.id = f.session JOIN customers c ON c.id = s.customer
+ ORDER BY f.created_at DESC, f.id
+
+-- name: canned
+SELECT shortcut, body FROM canned_replies WHERE tenant = %(tenant)s ORDER BY shortcut
+
+-- name: drop_canned
+DELETE FROM canned_replies WHERE tenant = %(tenant)s
+
+-- name: put_canned
+INSERT INTO canned_replies (tenant, shortcut, body)
+SELECT %(tenant)s, * FROM unnest(%(shortcuts)s::text[], %(bodies)s::text[])
+    ON CONFLICT (tenant, shortcut) DO UPDATE SET body = EXCLUDED.body
+
+-- name: agents
+SELECT a.agent, a.name, a.email, a.role, a.disabled, s.open_seats AS load,
+       CASE WHEN a.disabled OR NOT EXISTS (SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.agent
+                                              AND p.until > clock_timestamp()) THEN 'offline'
+            ELSE a.wish END AS presence
+  FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent
+ WHERE a.tenant = %(tenant)s ORDER BY lower(a.name), a.agent
