@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from db.inbox import key
 
 
-
 class News(NamedTuple):
     """One thing that happened.
 
@@ -19,7 +18,8 @@ class News(NamedTuple):
     type     as in the contract: `chat.message.new`, `chat.session.assigned`, …; or `line` (places have changed)
     payload  as in the contract, `session_id` included
     to       `room`: its customer and all agents · `agents`: agents only · `customer`: the room's customer only
-    seq      of a stored row; None for what is never stored
+    seq      of the stored row that it tells of, None for what is never stored. News of one room and one seq belong
+             together (a happening is a row in the chat and an event): tell them in one list, `chat.message.new` first
     """
 
     room: str | None
@@ -33,9 +33,11 @@ def channel(tenant: str) -> str:
     return key(tenant, "chat")
 
 
-def packed(news: Sequence[News]) -> str:
-    return json.dumps([one._asdict() for one in news], separators=(",", ":"))
+def packed(news: Sequence[News], origin: str = "") -> str:
+    """`origin`: a word without brackets, by which a process knows what it published itself."""
+    return origin + json.dumps([one._asdict() for one in news], separators=(",", ":"))
 
 
 def unpacked(text: str | bytes) -> list[News]:
-    return [News(**one) for one in json.loads(text)]
+    """The opposite, whoever it comes from."""
+    return [News(**one) for one in json.loads(text[text.index("[" if isinstance(text, str) else b"[") :])]
