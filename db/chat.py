@@ -1,0 +1,407 @@
+"""The chat in PostgreSQL: sessions, their rows in one gapless order, and how both are told. Every function runs in the
+caller's transaction. The SQL, with its reasons, is in `queries/chat.sql`.
+
+A session is named by its room (`session_id` in the API); `Session.id` is the row's number and stays inside.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from psycopg2.extensions import cursor
+
+from db.announce import News
+from db.postgres import Statements
+
+CHAT = Statements("chat")
+CLASS = "native"  # visits.class and visits.source of our own sessions
+NEW = "chat.message.new"
+
+
+class Attachment(NamedTuple):
+    """A stored file. `type` is by its content."""
+
+    id: str
+    name: str
+    type: str
+    size: int
+
+
+class Session(NamedTuple):
+    """The little that a request or a socket needs to know of a session."""
+
+    id: int
+    tenant: str
+    room: str
+    status: str
+    agent: str | None
+    last_seq: int
+    wants_person: bool
+    customer_name: str
+
+
+class Draft(NamedTuple):
+    """A message before it is stored. Make it with `draft`: its `client_id` is never empty, so that writing it twice
+    is harmless.
+
+    anywhere  an agent who may write into colleagues' chats (supervisor, admin)
+    """
+
+    session: int
+    id: str
+    sender_type: str
+    sender_id: str
+    sender_name: str
+    client_id: str
+    body: str
+    event: dict[str, Any] | None = None
+    attachments: tuple[Attachment, ...] = ()
+    anywhere: bool = False
+
+
+class Message(NamedTuple):
+    """A stored row. `fresh`: stored just now; else the same send was stored before."""
+
+    tenant: str
+    room: str
+    seq: int
+    id: str
+    sender_type: str
+    sender_id: str
+    sender_name: str
+    client_id: str
+    body: str
+    event: dict[str, Any] | None
+    created_at: datetime
+    attachments: tuple[Attachment, ...] = ()
+    fresh: bool = True
+
+
+class NotTaken(NamedTuple):
+    """Why a draft was not stored: `session_ended`, `not_yours`, `not_waiting` (a bot came too late), `not_found`."""
+
+    code: str
+
+
+def new_room() -> str:
+    return f"s{secrets.token_hex(10)}"
+
+
+def new_key() -> str:
+    """A customer's session key: 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def digest(key: str) -> bytes:
+    """How a session key is kept."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def draft(
+    session: int,
+    sender_type: str,
+    body: str,
+    *,
+    sender_id: str = "",
+    sender_name: str = "",
+    client_id: str | None = None,
+    event: dict[str, Any] | None = None,
+    attachments: Sequence[Attachment] = (),
+    anywhere: bool = False,
+) -> Draft:
+    """`sender_id`: the agent's id, '' for all others."""
+    own = f"m{secrets.token_hex(10)}"
+    return Draft(
+        session,
+        own,
+        sender_type,
+        sender_id,
+        sender_name,
+        client_id or own,
+        body,
+        event,
+        tuple(attachments),
+        anywhere,
+    )
+
+
+# --- sessions
+
+
+def tenants(cur: cursor) -> list[Any]:
+    """(id, name) of the tenants with our own desk."""
+    return CHAT.all(cur, "tenants")
+
+
+def now_us(cur: cursor) -> int:
+    return int(CHAT.one(cur, "now_us").now_us)
+
+
+def open_session(cur: cursor, tenant: str, room: str, key: str, email: str, name: str, proved: bool = False) -> Any:
+    """A new waiting session of a customer: (session, customer), both numbers. Its visit is the caller's."""
+    customer = CHAT.one(cur, "put_customer", tenant=tenant, email=email, name=name, proved=proved).id
+    session = CHAT.one(cur, "open_session", tenant=tenant, room=room, digest=digest(key), customer=customer).id
+    return session, customer
+
+
+def by_key(cur: cursor, key: str) -> Session | None:
+    row = CHAT.one(cur, "by_key", digest=digest(key))
+    return Session(*row) if row else None
+
+
+def by_room(cur: cursor, tenant: str, room: str) -> Session | None:
+    row = CHAT.one(cur, "by_room", tenant=tenant, room=room)
+    return Session(*row) if row else None
+
+
+# --- rows
+
+
+def add_messages(cur: cursor, drafts: Sequence[Draft]) -> list[Message | NotTaken]:
+    """Store all drafts at once, in their order; the answers in the same order. A send that was stored before answers
+    with its first row."""
+    locked = {row.id: row for row in CHAT.all(cur, "lock_sessions", sessions=sorted({d.session for d in drafts}))}
+    refusals = [_refusal(locked.get(d.session), d) for d in drafts]
+    stored = _add(cur, _known_or_allowed(cur, drafts, refusals))
+    answers: list[Message | NotTaken] = []
+    for one, refusal in zip(drafts, refusals, strict=True):
+        row = stored.get((one.session, one.sender_type, one.sender_id, one.client_id))
+        answers.append(_message(locked[one.session], one, row) if row else NotTaken(refusal or "not_found"))
+    _attach(cur, drafts, answers)
+    return answers
+
+
+def add_event(cur: cursor, tenant: str, room: str, event: dict[str, Any], body: str) -> Message:
+    """A happening as a row of the room: `event` has a `type` (started, assigned, transferred, released, ended), `body`
+    says it in plain English. Tell it with `happened`."""
+    session = CHAT.one(cur, "lock_room", tenant=tenant, room=room)
+    answer = add_messages(cur, [draft(session.id, "system", body, event=event)])[0]
+    assert isinstance(answer, Message)
+    return answer
+
+
+def rows_after(cur: cursor, session: Session, after: int, most: int = 500) -> list[Message]:
+    """The rows of one room with a higher seq, at most so many, in order."""
+    rows = CHAT.all(cur, "rows_after", session=session.id, after=after, most=most)
+    return [_of_row(session.tenant, session.room, row) for row in rows]
+
+
+def rows_of_rooms(cur: cursor, wanted: Iterable[tuple[str, str, int]], most: int = 500) -> list[Message]:
+    """The same for several rooms: (tenant, room, after)."""
+    asked = list(wanted)
+    rows = CHAT.all(
+        cur,
+        "rows_of_rooms",
+        tenants=[tenant for tenant, _, _ in asked],
+        rooms=[room for _, room, _ in asked],
+        afters=[after for _, _, after in asked],
+        most=most,
+    )
+    return [_of_row(row.tenant, row.room, row) for row in rows]
+
+
+def _refusal(session: Any, one: Draft) -> str | None:
+    if session is None:
+        return "not_found"
+    if one.sender_type == "system":
+        return None
+    if session.status == "ended":
+        return "session_ended"
+    if one.sender_type == "bot" and session.status != "waiting":
+        return "not_waiting"
+    if one.sender_type == "agent" and not one.anywhere and session.agent != one.sender_id:
+        return "not_yours"
+    return None
+
+
+def _known_or_allowed(cur: cursor, drafts: Sequence[Draft], refusals: Sequence[str | None]) -> list[Draft]:
+    """What is refused now may be stored already: then the answer of that time is repeated."""
+    allowed = [one for one, refusal in zip(drafts, refusals, strict=True) if refusal is None]
+    refused = [one for one, refusal in zip(drafts, refusals, strict=True) if refusal is not None]
+    if not refused:
+        return allowed
+    rows = CHAT.all(
+        cur,
+        "known",
+        sessions=[one.session for one in refused],
+        types=[one.sender_type for one in refused],
+        senders=[one.sender_id for one in refused],
+        client_ids=[one.client_id for one in refused],
+    )
+    known = {tuple(row) for row in rows}
+    return allowed + [o for o in refused if (o.session, o.sender_type, o.sender_id, o.client_id) in known]
+
+
+def _add(cur: cursor, drafts: Sequence[Draft]) -> dict[tuple[int, str, str, str], Any]:
+    if not drafts:
+        return {}
+    rows = CHAT.all(
+        cur,
+        "add",
+        sessions=[one.session for one in drafts],
+        ids=[one.id for one in drafts],
+        types=[one.sender_type for one in drafts],
+        senders=[one.sender_id for one in drafts],
+        names=[one.sender_name for one in drafts],
+        client_ids=[one.client_id for one in drafts],
+        bodies=[one.body for one in drafts],
+        events=[json.dumps(one.event) if one.event else None for one in drafts],
+    )
+    return {(row.session, row.sender_type, row.sender_id, row.client_id): row for row in rows}
+
+
+def _message(session: Any, one: Draft, row: Any) -> Message:
+    fresh = row.fresh and row.id == one.id  # the second of two equal sends in one batch is not
+    return Message(
+        session.tenant,
+        session.room,
+        row.seq,
+        row.id,
+        one.sender_type,
+        one.sender_id,
+        one.sender_name,
+        one.client_id,
+        one.body,
+        one.event,
+        row.created_at,
+        one.attachments,
+        fresh,
+    )
+
+
+def _attach(cur: cursor, drafts: Sequence[Draft], answers: Sequence[Message | NotTaken]) -> None:
+    rows = [
+        (file, one.session, answer)
+        for one, answer in zip(drafts, answers, strict=True)
+        if isinstance(answer, Message) and answer.fresh
+        for file in one.attachments
+    ]
+    if rows:
+        CHAT.run(
+            cur,
+            "attach",
+            ids=[file.id for file, _, _ in rows],
+            tenants=[answer.tenant for _, _, answer in rows],
+            sessions=[session for _, session, _ in rows],
+            seqs=[answer.seq for _, _, answer in rows],
+            names=[file.name for file, _, _ in rows],
+            types=[file.type for file, _, _ in rows],
+            sizes=[file.size for file, _, _ in rows],
+        )
+
+
+def _of_row(tenant: str, room: str, row: Any) -> Message:
+    return Message(
+        tenant,
+        room,
+        row.seq,
+        row.id,
+        row.sender_type,
+        row.sender_id,
+        row.sender_name,
+        row.client_id or row.id,
+        row.body,
+        row.event,
+        row.created_at,
+        tuple(Attachment(**file) for file in row.attachments or ()),
+        fresh=False,
+    )
+
+
+# --- how it is told
+
+
+def iso(at: datetime | None) -> str | None:
+    """`2026-01-31T09:30:00.000Z`."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z" if at else None
+
+
+def payload_of(message: Message, with_client_id: bool = False) -> dict[str, Any]:
+    """A row as REST and `chat.message.new` show it. The `client_id` is for its own sender only."""
+    payload: dict[str, Any] = {
+        "session_id": message.room,
+        "id": message.id,
+        "seq": message.seq,
+        "body": message.body,
+        "sender_type": message.sender_type,
+        "sender_id": message.sender_id,
+        "sender_name": message.sender_name,
+        "created_at": iso(message.created_at),
+        "attachments": [{**file._asdict(), "url": f"/api/v1/files/{file.id}"} for file in message.attachments],
+    }
+    if message.event:
+        payload["event"] = message.event
+    if with_client_id and message.client_id != message.id:
+        payload["client_id"] = message.client_id
+    return payload
+
+
+def news_of(message: Message) -> News:
+    """A row as it is told; sidecars take the `client_id` out for all but its sender. A happening: see `happened`."""
+    return News(message.room, NEW, payload_of(message, with_client_id=True), "room", message.seq)
+
+
+def happened(cur: cursor, message: Message) -> list[News]:
+    """All that is to be told of a row: of a happening, the row and what the contract calls it, with the session for
+    agents. Ask in the transaction that made it, or later."""
+    told = [news_of(message)]
+    event = message.event or {}
+    if event.get("type") not in EVENTS:
+        return told
+    about = {"session_id": message.room, **{name: value for name, value in event.items() if name != "type"}}
+    kind = f"chat.session.{event['type']}"
+    session = session_payload(CHAT.one(cur, "session", tenant=message.tenant, room=message.room))
+    about["customer_name"] = session["customer"]["name"]
+    told.append(News(message.room, kind, about, "customer", message.seq))
+    told.append(News(message.room, kind, {**about, "session": session}, "agents", message.seq))
+    if event["type"] in ("assigned", "transferred"):
+        joined = {"session_id": message.room, "agent_id": event["agent_id"], "name": event["name"]}
+        told.append(News(message.room, "chat.agent.joined", joined, "room", message.seq))
+    return told
+
+
+EVENTS = ("started", "assigned", "transferred", "released", "ended")
+
+
+def session_view(cur: cursor, tenant: str, room: str) -> dict[str, Any] | None:
+    """The session as agents see it."""
+    row = CHAT.one(cur, "session", tenant=tenant, room=room)
+    return session_payload(row) if row else None
+
+
+def session_payload(row: Any) -> dict[str, Any]:
+    """A row with the columns of block `session`, as agents see it."""
+    last = {
+        "seq": row.last_message_seq,
+        "body": row.last_message_body,
+        "sender_type": row.last_message_sender,
+        "created_at": iso(row.last_message_at),
+    }
+    return {
+        "session_id": row.room,
+        "status": row.status,
+        "position": row.position,
+        "customer": {
+            "id": row.customer,
+            "name": row.customer_name,
+            "email": row.customer_email,
+            "proved": row.customer_proved,
+        },
+        "agent": {"agent_id": row.agent, "name": row.agent_name} if row.agent else None,
+        "created_at": iso(row.created_at),
+        "started_at": iso(row.started_at),
+        "ended_at": iso(row.ended_at),
+        "ended_by": row.ended_by,
+        "last_seq": row.last_seq,
+        "agent_read": row.agent_read,
+        "customer_read": row.customer_read,
+        "customer_got": row.customer_got,
+        "unread": row.unread,
+        "answered": row.answered,
+        "rating": row.rating,
+        "rating_comment": row.rating_comment,
+        "last_message": last if row.last_message_seq else None,
+    }

@@ -1,0 +1,176 @@
+-- The chat: sessions, their rows in one gapless order (H12 in docs/algorithm.md), marks, and places in line.
+
+-- name: tenants
+-- Those with our own desk.
+SELECT id, name FROM tenants WHERE desk = 'native' ORDER BY id
+
+-- name: now_us
+-- The arrival of a native session: PostgreSQL's clock, read while the tenant is locked, so that it never runs back.
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us
+
+-- name: put_customer
+-- Who proved who they are is another customer than who only said so, however equal the address.
+INSERT INTO customers (tenant, email, name, proved) VALUES (%(tenant)s, %(email)s, %(name)s, %(proved)s)
+    ON CONFLICT (tenant, lower(email), proved) DO UPDATE SET name = EXCLUDED.name
+RETURNING id
+
+-- name: open_session
+INSERT INTO sessions (tenant, room, key_digest, customer)
+VALUES (%(tenant)s, %(room)s, %(digest)s, %(customer)s) RETURNING id
+
+-- name: by_key
+SELECT s.id, s.tenant, s.room, s.status, s.agent, s.last_seq, s.wants_person, c.name AS customer_name
+  FROM sessions s JOIN customers c ON c.id = s.customer WHERE s.key_digest = %(digest)s
+
+-- name: by_room
+SELECT s.id, s.tenant, s.room, s.status, s.agent, s.last_seq, s.wants_person, c.name AS customer_name
+  FROM sessions s JOIN customers c ON c.id = s.customer WHERE s.tenant = %(tenant)s AND s.room = %(room)s
+
+-- name: lock_room
+-- Whoever changes a session's state: after the tenant, its agents and the visit.
+SELECT id, status, agent, answered, ended_by FROM sessions WHERE tenant = %(tenant)s AND room = %(room)s
+   FOR NO KEY UPDATE
+
+-- name: lock_visit
+-- The open visit of a session.
+SELECT id, state, agent, attempt, arrived_us FROM visits WHERE tenant = %(tenant)s AND room = %(room)s AND state <> 'closed'
+   FOR NO KEY UPDATE
+
+-- name: end_session
+UPDATE sessions SET status = 'ended', ended_at = clock_timestamp(), ended_by = %(by)s
+ WHERE id = %(session)s AND status <> 'ended'
+
+-- name: lock_sessions
+-- Before rows are added: in the order of ids, so that two writers take turns. A statement of its own, so that the next
+-- one sees what the other has written.
+SELECT id, tenant, room, status, agent FROM sessions WHERE id = ANY(%(sessions)s::bigint[]) ORDER BY id FOR NO KEY UPDATE
+
+-- name: add
+-- Drop what is known, number the rest without gaps, insert, move last_seq. A send that is stored already answers with
+-- its first row.
+WITH b AS (
+    SELECT DISTINCT ON (session, sender_type, sender_id, client_id) *
+      FROM unnest(%(sessions)s::bigint[], %(ids)s::text[], %(types)s::text[], %(senders)s::text[], %(names)s::text[],
+                  %(client_ids)s::text[], %(bodies)s::text[], %(events)s::text[])
+           WITH ORDINALITY AS t(session, id, sender_type, sender_id, sender_name, client_id, body, event, n)
+     ORDER BY session, sender_type, sender_id, client_id, n),
+f AS (
+    SELECT b.*, row_number() OVER (PARTITION BY b.session ORDER BY n) AS i FROM b
+     WHERE NOT EXISTS (SELECT FROM messages m WHERE m.session = b.session AND m.sender_type = b.sender_type
+                          AND m.sender_id = b.sender_id AND m.client_id = b.client_id)),
+u AS (
+    UPDATE sessions s SET last_seq = s.last_seq + c.k, answered = s.answered OR coalesce(s.agent = ANY(c.writers), false)
+      FROM (SELECT session, count(*) AS k, array_agg(sender_id) FILTER (WHERE sender_type = 'agent') AS writers
+              FROM f GROUP BY 1) c
+     WHERE s.id = c.session RETURNING s.id, s.tenant, s.room, s.last_seq - c.k AS base),
+ins AS (
+    INSERT INTO messages (session, seq, id, tenant, sender_type, sender_id, sender_name, client_id, body, event)
+    SELECT f.session, u.base + f.i, f.id, u.tenant, f.sender_type, f.sender_id, f.sender_name, f.client_id, f.body,
+           f.event::jsonb
+      FROM f JOIN u ON u.id = f.session ORDER BY f.session, f.i
+    RETURNING session, seq, id, sender_type, sender_id, client_id, created_at)
+SELECT session, seq, id, sender_type, sender_id, client_id, created_at, true AS fresh FROM ins
+ UNION ALL
+SELECT m.session, m.seq, m.id, m.sender_type, m.sender_id, m.client_id, m.created_at, false
+  FROM b JOIN messages m ON m.session = b.session AND m.sender_type = b.sender_type AND m.sender_id = b.sender_id
+                        AND m.client_id = b.client_id
+
+-- name: attach
+INSERT INTO attachments (id, tenant, session, seq, name, type, size)
+SELECT * FROM unnest(%(ids)s::text[], %(tenants)s::text[], %(sessions)s::bigint[], %(seqs)s::bigint[],
+                     %(names)s::text[], %(types)s::text[], %(sizes)s::bigint[])
+
+-- name: rows_after
+-- What came after a seq, in order, with the attachments of each.
+SELECT m.seq, m.id, m.sender_type, m.sender_id, m.sender_name, m.client_id, m.body, m.event, m.created_at,
+       (SELECT json_agg(json_build_object('id', a.id, 'name', a.name, 'type', a.type, 'size', a.size) ORDER BY a.id)
+          FROM attachments a WHERE a.session = m.session AND a.seq = m.seq) AS attachments
+  FROM messages m WHERE m.session = %(session)s AND m.seq > %(after)s ORDER BY m.seq LIMIT %(most)s
+
+-- name: rows_of_rooms
+-- The same for several rooms at once: what a feed has missed.
+SELECT s.tenant, s.room, m.seq, m.id, m.sender_type, m.sender_id, m.sender_name, m.client_id, m.body, m.event,
+       m.created_at,
+       (SELECT json_agg(json_build_object('id', a.id, 'name', a.name, 'type', a.type, 'size', a.size) ORDER BY a.id)
+          FROM attachments a WHERE a.session = m.session AND a.seq = m.seq) AS attachments
+  FROM unnest(%(tenants)s::text[], %(rooms)s::text[], %(afters)s::bigint[]) AS w(tenant, room, after)
+  JOIN sessions s ON s.tenant = w.tenant AND s.room = w.room
+  CROSS JOIN LATERAL (SELECT * FROM messages WHERE session = s.id AND seq > w.after ORDER BY seq LIMIT %(most)s) m
+ ORDER BY s.tenant, s.room, m.seq
+
+-- name: heads
+-- How far the rooms are that somebody here hears: all open ones of the tenants with agents here, and those named.
+SELECT tenant, room, last_seq, status = 'ended' AS ended FROM sessions
+ WHERE tenant = ANY(%(tenants)s::text[]) AND status <> 'ended'
+ UNION
+SELECT s.tenant, s.room, s.last_seq, s.status = 'ended'
+  FROM unnest(%(room_tenants)s::text[], %(rooms)s::text[]) AS w(tenant, room)
+  JOIN sessions s ON s.tenant = w.tenant AND s.room = w.room
+
+-- name: session
+-- A session as agents see it. The place of one that is being given to an agent is 1.
+SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, c.name AS customer_name, c.email AS customer_email,
+       c.proved AS customer_proved, s.agent, a.name AS agent_name, s.created_at, s.started_at, s.ended_at, s.ended_by,
+       s.last_seq, s.agent_read, s.agent_got, s.customer_read, s.customer_got, s.answered, s.wants_person, s.rating,
+       s.rating_comment,
+       (SELECT count(*) FROM messages u WHERE u.session = s.id AND u.seq > s.agent_read AND u.sender_type = 'customer')
+           AS unread,
+       CASE WHEN s.status = 'waiting' THEN greatest(1, (
+           SELECT count(*) FROM visits v JOIN visits w ON w.tenant = v.tenant AND w.class = 'native'
+                  AND w.state = 'waiting' AND (-w.priority, w.arrived_us, w.id) <= (-v.priority, v.arrived_us, v.id)
+            WHERE v.tenant = s.tenant AND v.room = s.room AND v.state <> 'closed')) END AS position,
+       l.seq AS last_message_seq, l.body AS last_message_body, l.sender_type AS last_message_sender,
+       l.created_at AS last_message_at
+  FROM sessions s JOIN customers c ON c.id = s.customer
+  LEFT JOIN accounts a ON a.tenant = s.tenant AND a.agent = s.agent
+  LEFT JOIN LATERAL (SELECT seq, body, sender_type, created_at FROM messages m
+                      WHERE m.session = s.id AND m.sender_type <> 'system' ORDER BY m.seq DESC LIMIT 1) l ON true
+ WHERE s.tenant = %(tenant)s AND s.room = %(room)s
+
+-- name: places
+-- The head of a tenant's native line, in order.
+SELECT w.room, row_number() OVER (ORDER BY w.priority DESC, w.arrived_us, w.id) AS position
+  FROM (SELECT room, priority, arrived_us, id FROM visits
+         WHERE tenant = %(tenant)s AND class = 'native' AND state = 'waiting'
+         ORDER BY priority DESC, arrived_us, id LIMIT %(most)s) w
+ ORDER BY position
+
+-- name: pace
+-- How long the line is, and how it moved: served customers that left in the last hour, at most 30 of them, and in how
+-- many seconds.
+SELECT (SELECT count(*) FROM visits WHERE tenant = %(tenant)s AND class = 'native' AND state = 'waiting') AS waiting,
+       count(*) AS left_lately, extract(epoch FROM clock_timestamp() - min(closed_at))::float8 AS in_s
+  FROM (SELECT closed_at FROM visits
+         WHERE tenant = %(tenant)s AND state = 'closed' AND closed_at > clock_timestamp() - interval '1 hour'
+           AND settled_at IS NOT NULL AND class = 'native'
+         ORDER BY closed_at DESC LIMIT 30) gone
+
+-- name: agents_online
+SELECT count(DISTINCT p.agent) AS online FROM presence p JOIN accounts a USING (tenant, agent)
+ WHERE p.tenant = %(tenant)s AND p.until > clock_timestamp() AND a.wish = 'online' AND NOT a.disabled
+
+-- name: mark
+-- What was delivered and read, in one go; a mark only rises, and never beyond the last row. Reading is getting.
+UPDATE sessions s
+   SET customer_got = greatest(s.customer_got, least(s.last_seq, greatest(m.customer_got, m.customer_read))),
+       customer_read = greatest(s.customer_read, least(s.last_seq, m.customer_read)),
+       agent_got = greatest(s.agent_got, least(s.last_seq, greatest(m.agent_got, m.agent_read))),
+       agent_read = greatest(s.agent_read, least(s.last_seq, m.agent_read))
+  FROM unnest(%(sessions)s::bigint[], %(customer_got)s::bigint[], %(customer_read)s::bigint[],
+              %(agent_got)s::bigint[], %(agent_read)s::bigint[])
+       AS m(session, customer_got, customer_read, agent_got, agent_read)
+ WHERE s.id = m.session
+RETURNING s.id, s.tenant, s.room, s.customer_got, s.customer_read, s.agent_got, s.agent_read
+
+-- name: rate
+UPDATE sessions SET rating = %(rating)s, rating_comment = %(comment)s
+ WHERE id = %(session)s RETURNING tenant, room, rating, rating_comment
+
+-- name: identity_secret
+SELECT identity_secret FROM tenants WHERE id = %(tenant)s
+
+-- name: known
+SELECT m.session, m.sender_type, m.sender_id, m.client_id
+  FROM unnest(%(sessions)s::bigint[], %(types)s::text[], %(senders)s::text[], %(client_ids)s::text[])
+       AS w(session, sender_type, sender_id, client_id)
+  JOIN messages m USING (session, sender_type, sender_id, client_id)
