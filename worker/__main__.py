@@ -22,7 +22,7 @@ import settings
 from db import inbox, migrate, postgres, tickets
 from db.ledger import LEDGER
 from worker import health, jobs, sweep
-from worker.desks import Desks
+from worker.desks import NATIVE, Desks, every_kind
 from worker.rules import Rules
 
 log = logging.getLogger("worker")
@@ -43,7 +43,7 @@ def main() -> int:
         config = settings.load()
         logs.setup(config.log_level)
         servers = settings.servers(config)
-        return serve(config, servers, Desks())
+        return serve(config, servers, Desks(every_kind(servers.database_url, servers.redis_url)))
     except (settings.SettingsError, StartError, postgres.LedgerDown) as error:
         print(f"worker: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
     except RedisError as error:
@@ -72,7 +72,10 @@ def _register(config: settings.Settings, database_url: str, desks: Desks) -> int
             if config.qiscus_app_id and config.qiscus_secret_key:
                 values = {"base_url": config.qiscus_url, "secret_key": config.qiscus_secret_key}
                 LEDGER.run(cur, "put_tenant", tenant=config.qiscus_app_id, **values)
-            desks.refresh(LEDGER.all(cur, "tenants"))
+            rows = LEDGER.all(cur, "tenants")
+            if any(row.id == config.qiscus_app_id and row.desk == NATIVE for row in rows):
+                raise StartError(f"QISCUS_APP_ID is {config.qiscus_app_id}, but that tenant has a desk of our own")
+            desks.refresh(rows)
             return LEDGER.one(cur, "next_worker").id
     except psycopg2.Error as error:
         raise StartError(f"PostgreSQL refused: {postgres.why(error)}") from error

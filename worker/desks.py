@@ -6,18 +6,32 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import logs
+from db import inbox
 from worker.callers import TENANT_CALLS
 from worker.desk.base import Desk
+from worker.desk.connections import Connections
+from worker.desk.native import NativeDesk, publisher
 from worker.desk.qiscus import QiscusDesk
 
 log = logging.getLogger("worker.desks")
 
 Make = Callable[[Any], Desk]
 
+NATIVE = "native"
+REDIS_S = 3.0
+REDIS_CONNECTIONS = 4
+
 
 def qiscus(row: Any) -> Desk:
     """From a row of the block `tenants`."""
     return QiscusDesk(row.base_url, row.id, row.secret_key, pool_size=TENANT_CALLS)
+
+
+def every_kind(database_url: str, redis_url: str) -> Make:
+    """Makes the desk that a row names. The native ones share a few connections."""
+    connections = Connections(database_url)
+    tell = publisher(inbox.connect(redis_url, REDIS_S, REDIS_CONNECTIONS))
+    return lambda row: NativeDesk(row.id, connections, tell) if row.desk == NATIVE else qiscus(row)
 
 
 class Desks:

@@ -20,6 +20,7 @@ from db.inbox import Entry, Glance, InboxDown
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.postgres import Ledger, LedgerDown
 from worker import jobs
+from worker.desks import NATIVE
 from worker.jobs import Work
 
 log = logging.getLogger("worker.sweep")
@@ -76,8 +77,9 @@ class Sweeper:
             prunes = [row.id for row in LEDGER.all(cur, "claim_prune")]
             self._learn_agents(cur)
         self._work.desks.refresh(rows)
-        self._publish(rows)
-        self._sort(rows)
+        by_webhook = [row for row in rows if row.desk != NATIVE]
+        self._publish(by_webhook)
+        self._sort(by_webhook)
         self._ask_tickets([row.id for row in rows], due)
         for tenant in sweeps:
             self._sweep(tenant)
@@ -98,7 +100,8 @@ class Sweeper:
         self._agents = agents
 
     def _publish(self, rows: Sequence[Any]) -> None:
-        """Redis may have been emptied, a tenant added: the receivers must know whom to let in."""
+        """Redis may have been emptied, a tenant added: the receivers must know whom to let in. Nobody may post webhooks
+        for our own chat."""
         digests = {row.id: row.webhook_digest for row in rows}
         if self._work.inbox.published() != digests:
             self._work.inbox.publish(digests)

@@ -9,9 +9,13 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from db import inbox
 from tests.deadlines import eventually
+from tests.services.native_world import NativeWorld
 from tests.simulated import simulator
 from worker.desk.base import Assigned, DeskError, RoomRefused, RoomTaken
+from worker.desk.connections import Connections
+from worker.desk.native import NativeDesk, publisher
 from worker.desk.qiscus import QiscusDesk
 
 AGENTS, OFFLINE = 5, 1
@@ -51,17 +55,33 @@ class QiscusWorld:
 
 
 @contextmanager
-def qiscus():
+def qiscus(_):
     with simulator(agents=AGENTS, offline=OFFLINE, page_size=2) as sim:
         yield QiscusWorld(sim)
 
 
-WORLDS = {"qiscus": qiscus}
+@contextmanager
+def native(request):
+    """Our own desk on a real PostgreSQL, telling a real Valkey."""
+    with request.getfixturevalue("_databases").clone() as database_url:
+        redis_url = request.getfixturevalue("_redis_databases").next_url()
+        connections = Connections(database_url)
+        desk = NativeDesk("shop", connections, publisher(inbox.connect(redis_url, 3.0, 2)))
+        world = NativeWorld(database_url, "shop", desk)
+        world.people(AGENTS, OFFLINE)
+        try:
+            yield world
+        finally:
+            connections.close()
+            world.close()
+
+
+WORLDS = {"qiscus": qiscus, "native": native}
 
 
 @pytest.fixture(scope="module", params=WORLDS)
 def _world(request):
-    with WORLDS[request.param]() as world:
+    with WORLDS[request.param](request) as world:
         yield world
 
 

@@ -1,0 +1,113 @@
+"""A tenant of our own chat for tests of the native desk: people, who of them has a page open, sessions that wait."""
+
+import secrets
+from typing import Any
+
+from db import chat, line, people
+from db.postgres import Ledger
+from worker.desk.base import Desk
+
+SIDECAR = "test"
+END = "UPDATE sessions SET status = 'ended', ended_at = clock_timestamp() WHERE tenant = %s AND room = %s"
+
+
+class NativeWorld:
+    """Sessions alone, without visits: what the line makes of them is the worker's business."""
+
+    def __init__(self, database_url: str, tenant: str, desk: Desk) -> None:
+        self.desk = desk
+        self.tenant = tenant
+        self.ledger = Ledger(database_url, "world")
+        self._online: list[str] = []
+        self._offline: list[str] = []
+        self._supervisor = ""
+        self.run("INSERT INTO tenants (id, desk, name, base_url, secret_key) VALUES (%s, 'native', 'Shop', '', '')")
+        with self.ledger.transaction() as cur:
+            cur.execute("INSERT INTO sidecars (id, beat_at) VALUES (%s, clock_timestamp())", (SIDECAR,))
+
+    def close(self) -> None:
+        self.ledger.close()
+
+    def people(self, agents: int, offline: int) -> None:
+        """So many agents, and a supervisor who has a page open too."""
+        self._online = [self.hire(f"agent{n}@shop.example") for n in range(agents)]
+        self._offline = [self.hire(f"away{n}@shop.example") for n in range(offline)]
+        self._supervisor = self.hire("boss@shop.example", "supervisor")
+
+    def hire(self, email: str, role: str = "agent") -> str:
+        with self.ledger.transaction() as cur:
+            return people.add_account(
+                cur, self.tenant, email, email.split("@", maxsplit=1)[0], secrets.token_hex(8), role
+            )
+
+    def reset(self) -> None:
+        for table in ("sessions", "presence", "visits"):
+            self.run(f"DELETE FROM {table} WHERE tenant = %s")
+        for agent in (*self._online, self._supervisor):
+            self.go(agent, True)
+
+    def room(self) -> str:
+        room = chat.new_room()
+        with self.ledger.transaction() as cur:
+            chat.open_session(cur, self.tenant, room, chat.new_key(), "budi@example.com", "Budi")
+        return room
+
+    def arrive(self) -> str:
+        """A session with its place in the line, as a start makes it; no ticket is asked for."""
+        room = chat.new_room()
+        with self.ledger.transaction() as cur:
+            line.lock(cur, self.tenant)
+            visit = line.NewVisit(room, chat.now_us(cur), chat.CLASS, chat.CLASS, base_proved=True)
+            line.open_visits(cur, self.tenant, [visit])
+            chat.open_session(cur, self.tenant, room, chat.new_key(), "budi@example.com", "Budi")
+        return room
+
+    def end(self, room: str) -> None:
+        """As an end by the customer or the agent: the seat is free."""
+        with self.ledger.transaction() as cur:
+            line.lock(cur, self.tenant)
+            cur.execute(
+                "SELECT id FROM visits WHERE tenant = %s AND room = %s AND state <> 'closed'", (self.tenant, room)
+            )
+            line.close(cur, self.tenant, [(row.id, None, "ended by the customer") for row in cur.fetchall()])
+            cur.execute(END, (self.tenant, room))
+
+    def agents(self, online: bool = True) -> list[str]:
+        return sorted(self._online if online else self._offline)
+
+    def supervisor(self) -> str:
+        return self._supervisor
+
+    def go(self, agent: str, online: bool) -> None:
+        """The agent's page is opened or closed."""
+        self.run("DELETE FROM presence WHERE tenant = %s AND agent = %s", agent)
+        if online:
+            self.run(
+                "INSERT INTO presence (tenant, agent, sidecar, until)"
+                f" VALUES (%s, %s, '{SIDECAR}', clock_timestamp() + interval '1 minute')",
+                agent,
+            )
+
+    def resolve(self, room: str) -> None:
+        self.run(
+            "UPDATE sessions SET status = 'ended', ended_at = clock_timestamp() WHERE tenant = %s AND room = %s", room
+        )
+
+    def put(self, room: str, agent: str) -> None:
+        """By a supervisor's hand."""
+        self.run(
+            "UPDATE sessions SET status = 'active', agent = %s WHERE tenant = %s AND room = %s", room, before=(agent,)
+        )
+
+    def wait_until_listed(self, rooms: list[str]) -> None:
+        """This desk is never late."""
+
+    def run(self, sql: str, *values: Any, before: tuple[Any, ...] = ()) -> None:
+        """The tenant is the first value after `before`."""
+        with self.ledger.transaction() as cur:
+            cur.execute(sql, (*before, self.tenant, *values))
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        with self.ledger.transaction() as cur:
+            cur.execute(sql, (self.tenant, *values))
+            return cur.fetchall()

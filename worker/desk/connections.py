@@ -1,0 +1,44 @@
+"""A few connections to PostgreSQL for many desk callers: the native desks of a worker share them."""
+
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from psycopg2.extensions import cursor
+
+from db.postgres import Ledger, LedgerDown
+
+MOST = 8
+WAIT_S = 5.0  # for a free one; with the longest transaction after it still less than CALL_SECONDS
+
+
+class AllBusy(LedgerDown):
+    """No connection got free in time: nothing was sent."""
+
+
+class Connections:
+    """May be shared by all threads. A connection is opened when first needed, and again after it broke."""
+
+    def __init__(self, database_url: str, most: int = MOST, wait_s: float = WAIT_S) -> None:
+        self._wait_s = wait_s
+        self._free: queue.LifoQueue[Ledger] = queue.LifoQueue()
+        for _ in range(most):
+            self._free.put(Ledger(database_url, "native desk"))
+
+    @contextmanager
+    def transaction(self) -> Iterator[cursor]:
+        """As `Ledger.transaction`. Raises `AllBusy`, `LedgerDown`."""
+        try:
+            ledger = self._free.get(timeout=self._wait_s)
+        except queue.Empty:
+            raise AllBusy("all connections are busy") from None
+        try:
+            with ledger.transaction() as cur:
+                yield cur
+        finally:
+            self._free.put(ledger)
+
+    def close(self) -> None:
+        """Those that nobody uses."""
+        while not self._free.empty():
+            self._free.get().close()
