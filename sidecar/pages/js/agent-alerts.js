@@ -1,0 +1,78 @@
+// How an agent who looks elsewhere learns of something: title, sound, desktop notification. Each can be off.
+// Permission is asked when somebody presses the button, never by itself.
+
+const KEPT = "giliran-agent-alerts";
+const TUNES = { message: [[880, 0, 0.09]], assigned: [[660, 0, 0.1], [990, 0.11, 0.16]] };
+const SOUND_EVERY_MS = 1200;
+
+const chosen = { sound: true, notify: "ask", ...recall() };
+let audio = null;
+let soundedAt = 0;
+
+export const sound = () => chosen.sound;
+export const supported = () => "Notification" in window;
+export const notifying = () => chosen.notify === "yes" && supported() && Notification.permission === "granted";
+export const offered = () => chosen.notify === "ask" && supported() && Notification.permission === "default";
+export const blocked = () => supported() && Notification.permission === "denied";
+
+export function setSound(on) { keep({ sound: on }); if (on) play("message"); }
+export function refuseNotify() { keep({ notify: "no" }); }
+
+export async function askNotify() {
+  const answer = await Notification.requestPermission();
+  keep({ notify: answer === "granted" ? "yes" : "no" });
+  return answer;
+}
+
+export function play(tune) {
+  if (!chosen.sound || performance.now() - soundedAt < SOUND_EVERY_MS) return;
+  if (navigator.userActivation && !navigator.userActivation.hasBeenActive) return; // a browser is silent until the first touch
+  soundedAt = performance.now();
+  audio ??= new AudioContext();
+  if (audio.state === "suspended") audio.resume().catch((error) => console.info("no sound", error.name));
+  for (const [pitch, from, length] of TUNES[tune]) note(pitch, audio.currentTime + from, length);
+}
+
+function note(pitch, from, length) {
+  const tone = audio.createOscillator();
+  const volume = audio.createGain();
+  tone.frequency.value = pitch;
+  volume.gain.setValueAtTime(0, from);
+  volume.gain.linearRampToValueAtTime(0.09, from + 0.012);
+  volume.gain.exponentialRampToValueAtTime(0.0001, from + length + 0.18);
+  tone.connect(volume).connect(audio.destination);
+  tone.start(from);
+  tone.stop(from + length + 0.2);
+}
+
+export function notify(title, body, tag, clicked) {
+  if (!notifying() || (!document.hidden && document.hasFocus())) return;
+  try {
+    const shown = new Notification(title, { body, tag, icon: "/static/favicon.svg" });
+    shown.onclick = () => { window.focus(); shown.close(); clicked(); };
+  } catch (error) {
+    console.info("no notification", error.name); // phones want a service worker for it
+  }
+}
+
+export function badge(n, title) {
+  const wanted = n ? `(${n}) ${title}` : title;
+  if (document.title !== wanted) document.title = wanted;
+}
+
+function keep(change) {
+  Object.assign(chosen, change);
+  try {
+    localStorage.setItem(KEPT, JSON.stringify(chosen));
+  } catch (error) {
+    console.info("the choice is not kept", error.name);
+  }
+}
+
+function recall() {
+  try {
+    return JSON.parse(localStorage.getItem(KEPT)) ?? {};
+  } catch {
+    return {};
+  }
+}

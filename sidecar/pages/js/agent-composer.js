@@ -1,0 +1,286 @@
+// What the agent writes: a reply or a private note, with canned replies, emoji and files. Before it the person, after it
+// the outbox (replies), REST (notes, files). Drafts are kept for each conversation and kind.
+
+import { Refused, ask, upload } from "./agent-api.js";
+import { byId, el, icon, setAttr, setText } from "./agent-dom.js";
+import { t } from "./words.js";
+
+const TYPING_EVERY_MS = 2500;
+const TYPING_ENDS_MS = 4000;
+const CANNED_MOST = 8;
+const EMOJI = ["😀", "😄", "😊", "🙂", "😉", "😍", "🤗", "🤔", "😅", "😂", "😢", "😮", "😴", "😎", "🙏", "👍", "👎", "👌", "👏", "🙌", "💪", "🤝", "👋", "✌️",
+  "❤️", "💚", "🎉", "✨", "⭐", "🔥", "✅", "❌", "⚠️", "❓", "💡", "📌", "📎", "📦", "🚚", "💳", "🧾", "📞", "✉️", "⏰"];
+
+export class Composer {
+  /** `deeds`: {canned(), me(), say(frame), noted(id, note), stored(message), refused(error, name)} */
+  constructor(outbox, deeds) {
+    Object.assign(this, { outbox, deeds, session: null, kind: "reply", may: false, typedAt: 0, typingTimer: 0, found: [], chosen: 0 });
+    this.text = byId("text");
+    this.wire();
+  }
+
+  /** Shows the conversation's drafts. `may`: whether replies may be written here. */
+  show(session, may) {
+    const moved = this.session?.session_id !== session.session_id;
+    if (moved) this.stopTyping();
+    if (moved) this.closePickers();
+    const kind = may ? (moved || !this.may ? "reply" : this.kind) : "note";
+    const again = moved || kind !== this.kind;
+    Object.assign(this, { session, may });
+    if (again) this.choose(kind);
+    this.words();
+    if (moved) byId("uploads").replaceChildren();
+  }
+
+  words() {
+    if (!this.session) return;
+    const note = this.kind === "note";
+    byId("kind-reply").hidden = !this.may;
+    for (const id of ["attach", "emoji-button", "canned-button"]) byId(id).hidden = note && id !== "emoji-button";
+    setAttr(this.text, "placeholder", note ? t("notePlaceholder") : t("replyTo", { name: this.session.customer.name.split(" ")[0] }));
+    setAttr(this.text, "aria-label", t(note ? "privateNote" : "reply"));
+    setText(byId("send-hint"), t(note ? "noteHint" : "sendHint"));
+    setText(byId("send-text"), t(note ? "saveNote" : "send"));
+  }
+
+  choose(kind) {
+    this.kind = kind;
+    byId("composer").dataset.kind = kind;
+    for (const each of ["reply", "note"]) {
+      setAttr(byId(`kind-${each}`), "aria-selected", each === kind);
+      byId(`kind-${each}`).tabIndex = each === kind ? 0 : -1;
+    }
+    this.text.value = this.session ? this.outbox.draft(this.session.session_id, kind) : "";
+    this.grow();
+    this.words();
+  }
+
+  focus(kind) {
+    if (kind && (kind === "note" || this.may)) this.choose(kind);
+    this.text.focus();
+  }
+
+  wire() {
+    byId("composer").addEventListener("submit", (event) => { event.preventDefault(); this.submit(); });
+    for (const kind of ["reply", "note"]) byId(`kind-${kind}`).addEventListener("click", () => { this.choose(kind); this.text.focus(); });
+    byId("composer").querySelector("[role=tablist]").addEventListener("keydown", (event) => {
+      if (!["ArrowLeft", "ArrowRight"].includes(event.key) || !this.may) return;
+      this.choose(this.kind === "reply" ? "note" : "reply");
+      byId(`kind-${this.kind}`).focus();
+    });
+    this.text.addEventListener("input", () => this.typed());
+    this.text.addEventListener("keydown", (event) => this.key(event));
+    this.text.addEventListener("paste", (event) => { if (event.clipboardData.files.length) { event.preventDefault(); this.files(event.clipboardData.files); } });
+    byId("attach").addEventListener("click", () => byId("file").click());
+    byId("file").addEventListener("change", () => { this.files(byId("file").files); byId("file").value = ""; });
+    byId("emoji-button").addEventListener("click", () => this.toggleEmoji());
+    byId("canned-button").addEventListener("click", () => (byId("canned").hidden ? this.showCanned("", true) : this.closePickers()));
+    byId("emoji").addEventListener("keydown", (event) => this.emojiKey(event));
+    this.wireDrop();
+  }
+
+  wireDrop() {
+    const zone = byId("room-panel");
+    const files = (event) => this.may && [...event.dataTransfer.types].includes("Files");
+    zone.addEventListener("dragover", (event) => { if (files(event)) { event.preventDefault(); byId("drop").hidden = false; } });
+    zone.addEventListener("dragleave", (event) => { if (!zone.contains(event.relatedTarget)) byId("drop").hidden = true; });
+    zone.addEventListener("drop", (event) => {
+      byId("drop").hidden = true;
+      if (!files(event)) return;
+      event.preventDefault();
+      this.files(event.dataTransfer.files);
+    });
+  }
+
+  // ---- text
+
+  typed() {
+    this.outbox.keepDraft(this.session.session_id, this.kind, this.text.value);
+    this.grow();
+    const slash = this.kind === "reply" && /^\/(\S*)$/.exec(this.text.value);
+    if (slash) this.showCanned(slash[1]);
+    else this.closePickers();
+    if (this.kind === "reply" && this.text.value && !slash) this.tellTyping();
+  }
+
+  grow() {
+    this.text.style.setProperty("height", "auto");
+    this.text.style.setProperty("height", `${Math.min(this.text.scrollHeight + 2, 220)}px`);
+  }
+
+  key(event) {
+    if (!byId("canned").hidden && this.cannedKey(event)) return event.preventDefault();
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    this.submit();
+  }
+
+  submit() {
+    const body = this.text.value.trim();
+    if (!body || !this.session) return;
+    const { session_id: id } = this.session;
+    this.stopTyping();
+    if (this.kind === "note") return this.saveNote(id, body);
+    this.text.value = "";
+    this.outbox.keepDraft(id, "reply", "");
+    this.grow();
+    this.outbox.add(id, body);
+  }
+
+  async saveNote(id, body) {
+    byId("send").disabled = true;
+    try {
+      const told = await ask("POST", `sessions/${id}/notes`, { body });
+      this.outbox.keepDraft(id, "note", "");
+      if (this.session.session_id === id && this.kind === "note") { this.text.value = ""; this.grow(); }
+      this.deeds.noted(id, told.note ?? told);
+    } catch (error) {
+      this.deeds.refused(error);
+    } finally {
+      byId("send").disabled = false;
+    }
+  }
+
+  tellTyping() {
+    clearTimeout(this.typingTimer);
+    this.typingTimer = setTimeout(() => this.stopTyping(), TYPING_ENDS_MS);
+    if (performance.now() - this.typedAt < TYPING_EVERY_MS && this.typedAt) return;
+    this.typedAt = performance.now();
+    this.sayTyping(true);
+  }
+
+  stopTyping() {
+    clearTimeout(this.typingTimer);
+    if (this.typedAt) this.sayTyping(false);
+    this.typedAt = 0;
+  }
+
+  sayTyping(on) {
+    this.deeds.say({ type: "chat.typing", payload: { session_id: this.session.session_id, is_typing: on } });
+  }
+
+  insert(text) {
+    this.text.setRangeText(text, this.text.selectionStart, this.text.selectionEnd, "end");
+    this.typed();
+    this.text.focus();
+  }
+
+  // ---- canned replies, emoji
+
+  showCanned(wanted, asked = false) {
+    const all = this.deeds.canned();
+    const bare = (shortcut) => shortcut.replace(/^\//, "").toLowerCase();
+    const starts = all.filter(({ shortcut }) => bare(shortcut).startsWith(wanted.toLowerCase()));
+    const holds = all.filter((each) => !starts.includes(each) && each.body.toLowerCase().includes(wanted.toLowerCase()));
+    this.found = [...starts, ...holds].slice(0, CANNED_MOST);
+    this.chosen = 0;
+    byId("emoji").hidden = true;
+    if (!this.found.length && !asked) { byId("canned").hidden = true; return; }
+    byId("canned").replaceChildren(...(this.found.length ? this.found.map((each, n) => this.cannedRow(each, n)) : [el("li", { cls: "soft", text: t(all.length ? "noCanned" : "noCannedAtAll") })]));
+    byId("canned").hidden = false;
+    setAttr(byId("canned-button"), "aria-expanded", true);
+    this.markCanned();
+    if (asked) this.text.focus();
+  }
+
+  cannedRow({ shortcut, body }, n) {
+    const row = el("li", { role: "option", id: `canned-${n}` }, el("kbd", { text: `/${shortcut.replace(/^\//, "")}` }), el("span", { text: body }));
+    row.addEventListener("mousedown", (event) => { event.preventDefault(); this.chosen = n; this.takeCanned(); });
+    return row;
+  }
+
+  cannedKey({ key }) {
+    if (key === "Escape") { this.closePickers(); return true; }
+    if (!this.found.length) return false;
+    if (key === "ArrowDown" || key === "ArrowUp") {
+      this.chosen = (this.chosen + (key === "ArrowDown" ? 1 : -1) + this.found.length) % this.found.length;
+      this.markCanned();
+      return true;
+    }
+    if (key !== "Enter" && key !== "Tab") return false;
+    this.takeCanned();
+    return true;
+  }
+
+  markCanned() {
+    [...byId("canned").children].forEach((row, n) => setAttr(row, "aria-selected", n === this.chosen));
+    setAttr(this.text, "aria-activedescendant", this.found.length ? `canned-${this.chosen}` : null);
+    byId("canned").children[this.chosen]?.scrollIntoView({ block: "nearest" });
+  }
+
+  takeCanned() {
+    const { body } = this.found[this.chosen];
+    const facts = { name: this.session.customer.name, agent: this.deeds.me().name };
+    const text = body.replace(/\{(name|agent)\}/g, (_, key) => facts[key]);
+    if (/^\/\S*$/.test(this.text.value)) this.text.value = "";
+    this.closePickers();
+    this.insert(text);
+  }
+
+  toggleEmoji() {
+    const box = byId("emoji");
+    if (!box.children.length)
+      box.replaceChildren(...EMOJI.map((sign, n) => {
+        const button = el("button", { type: "button", text: sign, tabindex: n ? "-1" : "0" });
+        button.addEventListener("click", () => { this.insert(sign); this.closePickers(); });
+        return button;
+      }));
+    const open = box.hidden;
+    this.closePickers();
+    box.hidden = !open;
+    setAttr(byId("emoji-button"), "aria-expanded", open);
+    if (open) box.querySelector("[tabindex='0']").focus();
+  }
+
+  emojiKey(event) {
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 11, ArrowUp: -11 }[event.key];
+    if (event.key === "Escape") { this.closePickers(); this.text.focus(); event.stopPropagation(); }
+    if (!step) return;
+    event.preventDefault();
+    const all = [...byId("emoji").children];
+    const to = all[Math.min(Math.max(all.indexOf(document.activeElement) + step, 0), all.length - 1)];
+    for (const button of all) button.tabIndex = button === to ? 0 : -1;
+    to.focus();
+  }
+
+  /** Answers whether one was open. */
+  closePickers() {
+    const open = !byId("canned").hidden || !byId("emoji").hidden;
+    byId("canned").hidden = byId("emoji").hidden = true;
+    setAttr(byId("canned-button"), "aria-expanded", false);
+    setAttr(byId("emoji-button"), "aria-expanded", false);
+    setAttr(this.text, "aria-activedescendant", null);
+    return open;
+  }
+
+  // ---- files
+
+  files(list) {
+    if (!this.may || !this.session) return;
+    for (const file of list) this.sendFile(this.session.session_id, file);
+  }
+
+  async sendFile(id, file) {
+    const bar = el("progress", { max: "1", value: "0", "aria-label": t("uploadOf", { name: file.name }) });
+    const row = el("li", {}, icon("file"), el("span", { cls: "file-name", text: file.name }), bar);
+    byId("uploads").append(row);
+    try {
+      const told = await upload(`sessions/${id}/attachments`, file, {}, (share) => { bar.value = share; });
+      row.remove();
+      this.deeds.stored({ session_id: id, ...(told.message ?? told) });
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.showRefused(row, id, file, error);
+    }
+  }
+
+  showRefused(row, id, file, error) {
+    const again = el("button", { type: "button", cls: "quiet small", text: t("tryAgain") });
+    const away = el("button", { type: "button", cls: "quiet small icon", "aria-label": t("removeUpload", { name: file.name }) }, icon("close"));
+    again.addEventListener("click", () => { row.remove(); this.sendFile(id, file); });
+    away.addEventListener("click", () => row.remove());
+    row.className = "failed";
+    row.querySelector("progress").replaceWith(...([413, 415].includes(error.status) ? [away] : [again, away]));
+    this.deeds.refused(error, file.name);
+  }
+}

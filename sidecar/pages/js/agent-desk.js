@@ -1,0 +1,226 @@
+// What the agent's page knows: first load plus events. Pure: before it the socket and the REST answers, after it the views.
+// A session's status follows its system rows, which have a seq: a row or an event that is older than the load changes nothing.
+
+const TYPING_MS = 6000;
+const LINE_LIVE = 100; // the server tells the places of so many, see chat.queue.changed
+
+export class Desk {
+  constructor() {
+    this.me = null;
+    this.agents = new Map();
+    this.sessions = new Map();
+    this.rooms = new Map();
+    this.typing = new Map();
+    this.canned = [];
+  }
+
+  // ---- first load
+
+  /** The whole truth of this moment; rooms that were looked at are kept and marked for a fetch of what they miss. */
+  load({ me, agents, sessions, canned }, watched) {
+    this.me = me;
+    this.canned = canned;
+    this.agents = new Map(agents.map((agent) => [agent.agent_id, agent]));
+    const kept = this.sessions;
+    this.sessions = new Map();
+    for (const session of sessions) this.sessions.set(session.session_id, fresh(session));
+    for (const [id, room] of this.rooms) {
+      room.stale = true;
+      if (!this.sessions.has(id) && kept.has(id) && id === watched) this.sessions.set(id, kept.get(id));
+    }
+  }
+
+  /** One session as the server sees it now. An answer that is older than what was heard since is not believed. */
+  put(session) {
+    const known = this.sessions.get(session.session_id);
+    if (known && known.last_seq > session.last_seq) return known;
+    const put = fresh(session, known);
+    this.sessions.set(put.session_id, put);
+    return put;
+  }
+
+  /** Rows of a room, from the server or acknowledged; each once, in order. */
+  rows(id, messages, { complete = false } = {}) {
+    const room = this.room(id);
+    for (const message of messages) insert(room.messages, message);
+    if (complete) Object.assign(room, { loaded: true, stale: false });
+  }
+
+  details(id, { notes, visits }) {
+    const room = this.room(id);
+    if (notes) room.notes = mergeNotes(room.notes, notes);
+    if (visits) room.visits = visits;
+  }
+
+  note(id, note) {
+    const room = this.room(id);
+    room.notes = mergeNotes(room.notes, [note]);
+  }
+
+  room(id) {
+    if (!this.rooms.has(id))
+      this.rooms.set(id, { messages: [], notes: [], visits: [], loaded: false, stale: false });
+    return this.rooms.get(id);
+  }
+
+  // ---- events
+
+  /** Takes one event in. Answers what it was: {kind, session?, message?}; kind "unknown" and "gap" ask for a fetch. */
+  hear(type, payload, now = Date.now()) {
+    const take = HEARD[type];
+    return take ? take.call(this, payload, now) ?? { kind: "changed", id: payload.session_id } : { kind: "nothing" };
+  }
+
+  /** The sender's own message, acknowledged: the rows before it may still be on their way. */
+  acknowledged(message) {
+    const session = this.sessions.get(message.session_id);
+    this.rows(message.session_id, [message]);
+    if (!session || message.seq <= session.last_seq) return;
+    session.ahead.add(message.seq);
+    if (message.sender_type === "agent" && session.agent?.agent_id === message.sender_id) session.answered = true;
+    catchUp(session);
+    remember(session, message);
+  }
+
+  // ---- answers for the views
+
+  mine() { return this.open().filter((session) => this.isMine(session)); }
+  open() { return [...this.sessions.values()].filter((session) => session.status !== "ended"); }
+  isMine(session) { return session.status === "active" && session.agent?.agent_id === this.me.agent_id; }
+  isBoss() { return this.me.role === "supervisor" || this.me.role === "admin"; }
+  mayWrite(session) { return this.isMine(session) || (this.isBoss() && session.status !== "ended"); }
+
+  /** The line as it stands: the places the server told, the rest by arrival. */
+  line() {
+    const place = (session) => session.position ?? Infinity;
+    return this.open().filter((session) => session.status === "waiting")
+      .sort((a, b) => place(a) - place(b) || a.created_at.localeCompare(b.created_at));
+  }
+
+  load_of(agentId) {
+    return this.open().filter((session) => session.status === "active" && session.agent?.agent_id === agentId).length;
+  }
+
+  typer(id, now = Date.now()) {
+    const typing = this.typing.get(id);
+    return typing && typing.until > now ? typing : null;
+  }
+}
+
+const HEARD = {
+  "chat.message.new"(message) {
+    const session = this.sessions.get(message.session_id);
+    if (!session) return { kind: "unknown", id: message.session_id };
+    if (message.seq <= session.last_seq || session.ahead.has(message.seq)) {
+      if (this.rooms.has(message.session_id)) this.rows(message.session_id, [message]);
+      return { kind: "nothing" };
+    }
+    const gap = message.seq !== session.last_seq + 1 && !session.ahead.has(session.last_seq + 1);
+    if (this.rooms.has(message.session_id)) this.rows(message.session_id, [message]);
+    session.ahead.add(message.seq);
+    if (gap) session.last_seq = message.seq; // the caller fetches what lies between
+    catchUp(session);
+    remember(session, message);
+    if (message.event) happened(session, message.event, message.created_at);
+    if (message.sender_type === "customer") session.unread += 1;
+    if (message.sender_type === "agent" && session.agent?.agent_id === message.sender_id) session.answered = true;
+    if (message.sender_type !== "system") this.typing.delete(message.session_id);
+    return { kind: gap ? "gap" : "message", id: message.session_id, session, message };
+  },
+  "chat.message.read"({ session_id: id, up_to_seq: upTo, by }) {
+    const session = this.sessions.get(id);
+    if (!session) return;
+    const mark = by === "agent" ? "agent_read" : "customer_read";
+    session[mark] = Math.max(session[mark] ?? 0, upTo);
+    if (by === "agent") session.unread = unreadAfter(session, this.rooms.get(id));
+  },
+  "chat.message.delivered"({ session_id: id, up_to_seq: upTo, by }) {
+    const session = this.sessions.get(id);
+    if (session && by !== "agent") session.customer_got = Math.max(session.customer_got ?? 0, upTo);
+  },
+  "chat.session.started": tell,
+  "chat.session.assigned": tell,
+  "chat.session.transferred": tell,
+  "chat.session.released": tell,
+  "chat.session.ended": tell,
+  "chat.session.rated"({ session_id: id, rating, comment, rating_comment: said }) {
+    const session = this.sessions.get(id);
+    if (session) Object.assign(session, { rating, rating_comment: said ?? comment ?? "" });
+  },
+  "chat.queue.changed"({ waiting }) {
+    const places = new Map(waiting.map(({ session_id: id, position }) => [id, position]));
+    for (const session of this.sessions.values())
+      if (session.status === "waiting") session.position = places.get(session.session_id) ?? beyond(session, waiting);
+    return { kind: "line" };
+  },
+  "chat.typing"({ session_id: id, is_typing: on, by, name }, now) {
+    if (by === "agent" && !this.sessions.has(id)) return;
+    if (on) this.typing.set(id, { by, name, until: now + TYPING_MS });
+    else this.typing.delete(id);
+  },
+  "chat.presence"({ agent_id: id, name, presence }) {
+    const agent = this.agents.get(id) ?? { agent_id: id, name, email: "", role: "agent", load: 0, limit: null };
+    this.agents.set(id, { ...agent, name: name ?? agent.name, presence });
+    if (id === this.me?.agent_id) this.me = { ...this.me, presence };
+    return { kind: "presence" };
+  },
+  "chat.note.new"(payload) {
+    const note = payload.note ?? payload;
+    if (this.rooms.has(payload.session_id)) this.note(payload.session_id, note);
+    return { kind: "note", id: payload.session_id };
+  },
+};
+
+/** An event that carries the session: new ones are taken in, known ones follow their rows and learn only the rest. */
+function tell(payload) {
+  const known = this.sessions.get(payload.session_id);
+  if (!payload.session) return known ? undefined : { kind: "unknown", id: payload.session_id };
+  if (!known) return { kind: "arrived", id: payload.session_id, session: this.put(payload.session) };
+  if (payload.session.last_seq >= known.last_seq) this.put(payload.session);
+}
+
+/** What a system row says of the session's state. */
+function happened(session, event, at) {
+  const agent = event.agent_id ? { agent_id: event.agent_id, name: event.name ?? event.agent_name ?? "" } : null;
+  if (event.type === "assigned" || event.type === "transferred")
+    Object.assign(session, { status: "active", agent, answered: false, position: null, started_at: session.started_at ?? at });
+  if (event.type === "released") Object.assign(session, { status: "waiting", agent: null, answered: false });
+  if (event.type === "ended")
+    Object.assign(session, { status: "ended", position: null, ended_at: at, ended_by: event.by ?? session.ended_by });
+}
+
+function fresh(session, known) {
+  return { customer_got: 0, customer_read: 0, agent_read: 0, unread: 0, ...session, ahead: known?.ahead ?? new Set() };
+}
+
+function catchUp(session) {
+  while (session.ahead.delete(session.last_seq + 1)) session.last_seq += 1;
+  for (const seq of session.ahead) if (seq <= session.last_seq) session.ahead.delete(seq);
+}
+
+function remember(session, { seq, body, sender_type: sender, created_at: at, attachments }) {
+  if (seq < (session.last_message?.seq ?? 0)) return;
+  session.last_message = { seq, body: body || attachments?.[0]?.name || "", sender_type: sender, created_at: at };
+}
+
+function insert(messages, message) {
+  let at = messages.length;
+  while (at > 0 && messages[at - 1].seq > message.seq) at -= 1;
+  if (at > 0 && messages[at - 1].seq === message.seq) return;
+  messages.splice(at, 0, message);
+}
+
+function mergeNotes(old, added) {
+  const all = new Map([...old, ...added].map((note) => [String(note.id), note]));
+  return [...all.values()].sort((a, b) => a.created_at.localeCompare(b.created_at));
+}
+
+function unreadAfter(session, room) {
+  if (session.agent_read >= session.last_seq) return 0;
+  if (!room?.loaded) return session.agent_read >= (session.last_message?.seq ?? 0) ? 0 : session.unread;
+  return room.messages.filter(({ seq, sender_type: who }) => who === "customer" && seq > session.agent_read).length;
+}
+
+function beyond(session, waiting) {
+  return waiting.length < LINE_LIVE ? null : Math.max(LINE_LIVE + 1, session.position ?? 0);
+}

@@ -1,0 +1,60 @@
+// The right panel: who the customer is, notes of colleagues, earlier visits. Before it the desk's state, after it nothing.
+
+import { serverNow } from "./agent-api.js";
+import { byId, el, keyed, paintAvatar, part, setAttr, setClass, setText, withLinks } from "./agent-dom.js";
+import { short } from "./agent-list.js";
+import { dateTime, span, t } from "./words.js";
+
+export function showDetails(session, room, openVisit) {
+  const { customer } = session;
+  paintAvatar(byId("d-avatar"), customer.name, "large");
+  setText(byId("d-name"), customer.name);
+  setText(byId("d-proof"), t(customer.proved ? "proved" : "notProved"));
+  setClass(byId("d-proof"), customer.proved ? "proof good" : "proof soft");
+  keyed(byId("facts"), facts(session), ([key]) => key, makeFact, () => {});
+  for (const [key, value] of facts(session)) showFact(key, value);
+  showNotes(room.notes);
+  showVisits(room.visits, openVisit);
+}
+
+function facts(session) {
+  const { customer, status, agent, created_at: began, started_at: answered, ended_at: ended, rating, rating_comment: said, session_id: id } = session;
+  const seconds = (Date.parse(answered ?? ended ?? "") || serverNow()) - Date.parse(began);
+  const all = [["f_email", customer.email], ["f_status", t(`st_${status}`)], ["f_agent", agent?.name], ["f_began", dateTime(began)],
+    ["f_waited", span(seconds / 1000)], ["f_ended", ended && dateTime(ended)], ["f_rating", rating && "★".repeat(rating) + "☆".repeat(5 - rating)],
+    ["f_comment", said], ["f_id", id]];
+  return all.filter(([, value]) => value);
+}
+
+const makeFact = ([key]) => el("div", {}, el("dt", {}), el("dd", { "data-fact": key }));
+
+function showFact(key, value) {
+  const told = byId("facts").querySelector(`[data-fact="${key}"]`);
+  setText(told.previousElementSibling, t(key));
+  if (key === "f_rating") setAttr(told, "aria-label", t("rate", { n: [...value].filter((star) => star === "★").length }));
+  if (key !== "f_email") return setText(told, value);
+  if (told.textContent !== value) told.replaceChildren(el("a", { href: `mailto:${encodeURIComponent(value).replace("%40", "@")}`, text: value }));
+}
+
+function showNotes(notes) {
+  setText(byId("notes-count"), notes.length || "");
+  byId("no-notes").hidden = notes.length > 0;
+  keyed(byId("notes"), [...notes].reverse(), (note) => note.id, (note) => el("li", {}, el("p", { cls: "body" }, ...withLinks(note.body)), el("p", { cls: "soft", "data-part": "by" })),
+    (node, note) => setText(part(node, "by"), t("noteBy", { name: note.agent_name, when: short(note.created_at) })));
+}
+
+function showVisits(visits, openVisit) {
+  setText(byId("visits-count"), visits.length || "");
+  byId("no-visits").hidden = visits.length > 0;
+  keyed(byId("visits"), visits, (visit) => visit.session_id, (visit) => {
+    const button = el("button", { type: "button", cls: "visit" }, el("span", { cls: "visit-head" }, el("strong", { "data-part": "when" }), el("span", { cls: "stars", "data-part": "stars" })),
+      el("span", { cls: "soft", "data-part": "last" }), el("small", { cls: "soft", "data-part": "with" }));
+    button.addEventListener("click", () => openVisit(visit));
+    return el("li", {}, button);
+  }, (node, visit) => {
+    setText(part(node, "when"), dateTime(visit.created_at));
+    setText(part(node, "stars"), visit.rating ? "★".repeat(visit.rating) : "");
+    setText(part(node, "last"), visit.last_message?.body ?? "");
+    setText(part(node, "with"), visit.agent ? t("visitWith", { name: visit.agent.name }) : t("visitNobody"));
+  });
+}

@@ -1,0 +1,107 @@
+// Small hands for the DOM of the agent's page: nodes are changed in place, so that focus and scroll stay where they are.
+
+const SVG = "http://www.w3.org/2000/svg";
+const TONES = 6;
+
+export const byId = (id) => document.getElementById(id);
+
+export function el(tag, { cls, text, ...attributes } = {}, ...children) {
+  const node = document.createElement(tag);
+  if (cls) node.className = cls;
+  if (text !== undefined) node.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) node.setAttribute(name, value);
+  node.append(...children.filter(Boolean));
+  return node;
+}
+
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.setAttribute("class", "icon-svg");
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(use);
+  return svg;
+}
+
+export function setText(node, text) {
+  const wanted = String(text ?? "");
+  if (node.textContent !== wanted) node.textContent = wanted;
+}
+
+export function setAttr(node, name, value) {
+  if (value === null || value === undefined) node.removeAttribute(name);
+  else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+}
+
+export function setClass(node, wanted) {
+  if (node.className !== wanted) node.className = wanted;
+}
+
+/** First letters in a colour that a name always has. */
+export function paintAvatar(node, name, extra = "") {
+  const letters = name.trim().split(/\s+/).map((word) => [...word][0] ?? "").join("");
+  const tone = [...name].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 997, 7) % TONES;
+  setText(node, (letters.length > 2 ? letters[0] + letters.at(-1) : letters).toUpperCase() || "?");
+  setClass(node, `avatar tone-${tone} ${extra}`.trim());
+}
+
+/** Makes `parent` show `items`: leavers go first, stayers are changed in place, newcomers are made. */
+export function keyed(parent, items, keyOf, make, update) {
+  const wanted = new Map(items.map((item) => [String(keyOf(item)), item]));
+  for (const node of [...parent.children]) if (!wanted.has(node.dataset.key)) node.remove();
+  const here = new Map([...parent.children].map((node) => [node.dataset.key, node]));
+  let at = parent.firstElementChild;
+  for (const [key, item] of wanted) {
+    const node = here.get(key) ?? Object.assign(make(item));
+    node.dataset.key = key;
+    update(node, item);
+    if (node === at) at = at.nextElementSibling;
+    else parent.insertBefore(node, at);
+  }
+}
+
+export const part = (node, name) => node.querySelector(`[data-part="${name}"]`);
+
+const LINK = /\bhttps?:\/\/[^\s<>"']+[^\s<>"'.,;:!?)\]}]/g;
+
+/** Text with its http(s) addresses made clickable. Everything else stays text. */
+export function withLinks(text) {
+  const parts = [];
+  let from = 0;
+  for (const found of text.matchAll(LINK)) {
+    parts.push(text.slice(from, found.index), el("a", { href: found[0], text: found[0], target: "_blank", rel: "noopener noreferrer" }));
+    from = found.index + found[0].length;
+  }
+  parts.push(text.slice(from));
+  return parts.filter((each) => each !== "");
+}
+
+/** Opens `menu` (a popover) beside its button, and gives it the keys that a menu has. */
+export function wireMenu(button, menu, prepare = () => {}) {
+  button.addEventListener("click", () => (menu.matches(":popover-open") ? menu.hidePopover() : menu.showPopover()));
+  menu.addEventListener("beforetoggle", (event) => { if (event.newState === "open") prepare(); });
+  menu.addEventListener("toggle", (event) => {
+    const open = event.newState === "open";
+    setAttr(button, "aria-expanded", open);
+    if (!open) return;
+    place(menu, button.getBoundingClientRect());
+    menu.querySelector("[role^=menuitem]")?.focus();
+  });
+  menu.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const items = [...menu.querySelectorAll("[role^=menuitem]:not([hidden])")];
+    items.at((items.indexOf(document.activeElement) + step) % items.length)?.focus();
+  });
+  menu.addEventListener("click", (event) => { if (event.target.closest("[role=menuitem]")) menu.hidePopover(); });
+}
+
+function place(menu, near) {
+  const { width, height } = menu.getBoundingClientRect();
+  const left = Math.min(Math.max(8, near.right - width), innerWidth - width - 8);
+  const below = near.bottom + 6 + height < innerHeight;
+  menu.style.setProperty("left", `${Math.max(8, left)}px`);
+  menu.style.setProperty("top", `${below ? near.bottom + 6 : Math.max(8, near.top - height - 6)}px`);
+}

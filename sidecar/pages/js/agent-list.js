@@ -1,0 +1,137 @@
+// The left panel: conversations in three tabs, what the search found, and the keys that move through them.
+// Before it the desk's state, after it nothing; a choice is told to `open(id)`.
+
+import { byId, el, icon, keyed, paintAvatar, part, setAttr, setClass, setText } from "./agent-dom.js";
+import { serverNow } from "./agent-api.js";
+import { clock, dateTime, span, t } from "./words.js";
+
+const DAY_MS = 86_400_000;
+
+/** What a tab shows, in its order. */
+export function shownIn({ tab, show, filter, ended }, desk) {
+  const latest = (a, b) => moment(b).localeCompare(moment(a));
+  const all = {
+    mine: () => desk.mine().sort(latest),
+    queue: () => desk.line(),
+    all: () => (show === "ended" ? ended() : desk.open().sort(latest)),
+  }[tab]();
+  const wanted = filter.trim().toLowerCase();
+  return wanted ? all.filter((session) => matches(session, wanted)) : all;
+}
+
+const moment = (session) => session.last_message?.created_at ?? session.created_at;
+
+const matches = ({ customer, last_message: last }, wanted) =>
+  [customer.name, customer.email, last?.body ?? ""].some((text) => text.toLowerCase().includes(wanted));
+
+export function showList(view, desk, open) {
+  const rows = shownIn(view, desk);
+  showCounts(desk);
+  keyed(byId("rows"), rows, (session) => session.session_id, makeRow, (node, session) => updateRow(node, session, view, desk, open));
+  setAttr(byId("rows"), "aria-activedescendant", view.at && rows.some((each) => each.session_id === view.at) ? `row-${view.at}` : null);
+  showNothing(view, desk, rows.length);
+}
+
+function showCounts(desk) {
+  const mine = desk.mine();
+  const unread = mine.reduce((sum, session) => sum + (session.unread ? 1 : 0), 0);
+  const counts = { mine: mine.length, queue: desk.line().length, all: desk.open().length };
+  for (const [tab, n] of Object.entries(counts)) {
+    const node = document.querySelector(`[data-count="${tab}"]`);
+    setText(node, n || "");
+    setClass(node, `count${tab === "mine" && unread ? " fresh" : ""}`);
+  }
+}
+
+function makeRow({ session_id: id }) {
+  return el("li", { cls: "row", role: "option", id: `row-${id}` },
+    el("span", { cls: "avatar", "data-part": "avatar", "aria-hidden": "true" }),
+    el("div", { cls: "row-text" },
+      el("p", { cls: "row-head" }, el("span", { cls: "name", "data-part": "name" }), el("time", { "data-part": "time" })),
+      el("p", { cls: "row-foot" }, el("span", { cls: "last", "data-part": "last" }), el("span", { "data-part": "mark" }))));
+}
+
+function updateRow(node, session, view, desk, open) {
+  const { session_id: id, customer, status, unread, agent } = session;
+  paintAvatar(part(node, "avatar"), customer.name);
+  setText(part(node, "name"), customer.name);
+  setText(part(node, "time"), status === "waiting" ? waited(session) : short(moment(session)));
+  setText(part(node, "last"), lastLine(session, desk));
+  showMark(part(node, "mark"), session, desk);
+  setClass(node, `row ${status}${unread && desk.isMine(session) ? " unread" : ""}${desk.typer(id)?.by === "customer" ? " typing" : ""}`);
+  setAttr(node, "aria-selected", id === open);
+  setAttr(node, "data-at", id === view.at ? "" : null);
+  setAttr(node, "data-agent", agent?.agent_id);
+}
+
+function showMark(node, session, desk) {
+  if (session.status === "waiting") { setClass(node, "chip warn"); return setText(node, session.position ? t("place", { n: session.position }) : t("st_waiting")); }
+  if (session.unread && desk.isMine(session)) { setClass(node, "badge"); setAttr(node, "aria-label", t("unread", { n: session.unread })); return setText(node, session.unread > 99 ? "99+" : session.unread); }
+  node.removeAttribute("aria-label");
+  if (session.rating) { setClass(node, "stars"); return setText(node, "★".repeat(session.rating)); }
+  setClass(node, "soft who-has");
+  setText(node, session.agent && !desk.isMine(session) ? session.agent.name.split(" ")[0] : "");
+}
+
+function lastLine({ session_id: id, last_message: last, customer }, desk) {
+  if (desk.typer(id)?.by === "customer") return t("isTyping", { name: customer.name.split(" ")[0] });
+  if (!last) return customer.email;
+  const said = last.body.replace(/\s+/g, " ");
+  return last.sender_type === "agent" ? t("youWrote", { text: said }) : said;
+}
+
+const waited = (session) => span((serverNow() - Date.parse(session.created_at)) / 1000);
+
+/** Today the time, before that the date: what a list has room for. */
+export function short(at) {
+  const then = Date.parse(at);
+  if (new Date(then).toDateString() === new Date().toDateString()) return clock(then);
+  const far = Date.now() - then > 300 * DAY_MS;
+  return new Date(then).toLocaleDateString(document.documentElement.lang, { day: "numeric", month: "short", ...(far ? { year: "2-digit" } : {}) });
+}
+
+/** The waiting times go on without the server. */
+export function tickList(desk) {
+  for (const node of byId("rows").children) {
+    const session = desk.sessions.get(node.dataset.key);
+    if (session?.status === "waiting") setText(part(node, "time"), waited(session));
+    if (session && !desk.typer(node.dataset.key)) node.classList.remove("typing");
+  }
+}
+
+function showNothing({ tab, show, filter, busy }, desk, n) {
+  const none = n === 0 && !busy;
+  byId("no-rows").hidden = !none;
+  if (!none) return;
+  const kind = filter.trim() ? "Filter" : { mine: "Mine", queue: "Queue", all: show === "ended" ? "Ended" : "All" }[tab];
+  setText(byId("no-rows-title"), t(`empty${kind}`));
+  setText(byId("no-rows-hint"), t(kind === "Mine" && desk.me.presence === "away" ? "emptyMineAway" : `empty${kind}Hint`));
+}
+
+// ---- search
+
+/** Conversations and messages that the server found. `marked` parts of a snippet are shown as such, never as HTML. */
+export function showFound(found, openAt) {
+  byId("found").hidden = !found;
+  if (!found) return byId("found-rows").replaceChildren();
+  setText(byId("found-title"), found.busy ? t("searching") : found.results.length ? t("foundIn") : t("foundNone"));
+  byId("found-rows").replaceChildren(...found.results.map((hit) => foundRow(hit, openAt)));
+}
+
+function foundRow({ session_id: id, customer, message, snippet }, openAt) {
+  const avatar = el("span", { "aria-hidden": "true" });
+  paintAvatar(avatar, customer.name, "small");
+  const said = el("span", { cls: "last two" }, ...marked(snippet ?? message?.body ?? ""));
+  const button = el("button", { type: "button", cls: "row found-row" }, avatar, el("span", { cls: "row-text" },
+    el("span", { cls: "row-head" }, el("span", { cls: "name", text: customer.name }),
+      el("time", { text: short(message?.created_at ?? ""), title: message ? dateTime(message.created_at) : "" })), said));
+  button.addEventListener("click", () => openAt(id, message?.seq));
+  return el("li", {}, button);
+}
+
+/** The server puts STX and ETX around what matched: characters that no message has. */
+function marked(snippet) {
+  return snippet.split(/\u0002([^\u0003]*)\u0003/).map((text, n) => (n % 2 ? el("mark", { text }) : text)).filter((each) => each !== "");
+}
+
+export const loadingRow = () => el("li", { cls: "soft" }, icon("search"));

@@ -1,0 +1,177 @@
+// The messages of a conversation: rows, private notes and what is not sent yet, in one order, with the days between them.
+// Before it the desk's state and the outbox, after it nothing. Whatever somebody wrote is text here, never HTML.
+
+import { fetchBlob } from "./agent-api.js";
+import { el, icon, keyed, paintAvatar, part, setAttr, setClass, setText, withLinks } from "./agent-dom.js";
+import { bytes, clock, dateTime, day, t } from "./words.js";
+
+const TOGETHER_MS = 5 * 60_000; // messages of one sender within it look like one turn
+const PREVIEW_MOST_BYTES = 12 << 20;
+const pictures = new Map(); // attachment id → promise of an object URL
+
+/** `facts`: {session, me, room, pending, retry(clientId), discard(clientId), enlarge(url, name), refused(error, name)} */
+export function showLog(list, facts) {
+  const items = inOrder(facts);
+  keyed(list, items, (item) => item.key, (item) => MAKE[item.kind](item, facts), (node, item) => UPDATE[item.kind]?.(node, item, facts));
+}
+
+function inOrder({ room, pending = [], me }) {
+  const rows = room.messages.map((message) => ({ kind: message.sender_type === "system" ? "happening" : "message", key: `m${message.seq}`, at: message.created_at, message }));
+  const notes = room.notes.map((note) => ({ kind: "note", key: `n${note.id}`, at: note.created_at, note }));
+  const sent = notes.length ? [...rows, ...notes].sort((a, b) => a.at.localeCompare(b.at) || (a.message?.seq ?? 0) - (b.message?.seq ?? 0)) : rows;
+  const unsent = pending.map((letter) => ({ kind: "letter", key: `p${letter.client_id}`, at: letter.at, letter, message: { sender_type: "agent", sender_id: me.agent_id } }));
+  return withDays(grouped([...sent, ...unsent]));
+}
+
+function grouped(items) {
+  const who = (item) => (item?.kind === "message" || item?.kind === "letter" ? `${item.message.sender_type}:${item.message.sender_id ?? ""}` : null);
+  const together = (a, b) => who(a) !== null && who(a) === who(b) && Math.abs(Date.parse(b.at) - Date.parse(a.at)) < TOGETHER_MS;
+  items.forEach((item, n) => { item.first = !together(items[n - 1], item); item.last = !items[n + 1] || !together(item, items[n + 1]); });
+  return items;
+}
+
+function withDays(items) {
+  const all = [];
+  let before = "";
+  for (const item of items) {
+    const date = new Date(item.at).toDateString();
+    if (date !== before) all.push({ kind: "day", key: `d${date}`, at: item.at });
+    before = date;
+    all.push(item);
+  }
+  return all;
+}
+
+const MAKE = {
+  day: () => el("li", { cls: "day" }, el("span", { "data-part": "text" })),
+  happening: () => el("li", { cls: "happening" }, el("span", { "data-part": "text" }), el("time", { "data-part": "time" })),
+  note: ({ note }) => el("li", { cls: "note" }, el("div", { cls: "note-box" }, el("p", { cls: "note-by" }, icon("lock"), el("span", { "data-part": "by" })),
+    el("p", { cls: "body" }, ...withLinks(note.body)), el("time", { text: clock(note.created_at), title: dateTime(note.created_at) }))),
+  message: (item, facts) => makeMessage(item, facts),
+  letter: (item, facts) => makeLetter(item, facts),
+};
+
+const UPDATE = {
+  day: (node, { at }) => setText(part(node, "text"), day(at)),
+  happening: (node, { message }, { me }) => {
+    setText(part(node, "text"), happening(message, me));
+    setText(part(node, "time"), clock(message.created_at));
+  },
+  note: (node, { note }) => setText(part(node, "by"), t("noteIn", { name: note.agent_name })),
+  message: updateMessage,
+  letter: updateLetter,
+};
+
+/** A system row in the reader's language; one that this page does not know, as the server wrote it. */
+export function happening({ event, body }, me) {
+  if (!event) return body;
+  const name = event.name ?? event.agent_name ?? "";
+  const from = event.from_name ?? event.from?.name ?? "";
+  switch (event.type) {
+    case "started": return t("s_started");
+    case "assigned": return event.agent_id === me.agent_id ? t("s_assignedYou") : t("s_assigned", { name });
+    case "transferred": return from ? t("s_transferred", { from, name }) : t("s_transferredTo", { name });
+    case "released": return name || from ? t("s_releasedFrom", { name: name || from }) : t("s_released");
+    case "ended": return endedBy(event, name);
+    case "wants_person": return t("s_wants_person");
+    default: return body;
+  }
+}
+
+function endedBy({ by = "" }, name) {
+  if (by === "customer") return t("s_ended_customer");
+  return by.startsWith("agent") && name ? t("s_ended_agent", { name }) : t("s_ended");
+}
+
+function makeMessage({ message }, facts) {
+  const bubble = el("div", { cls: "bubble" });
+  if (message.body) bubble.append(el("p", { cls: "body" }, ...withLinks(message.body)));
+  for (const file of message.attachments ?? []) bubble.append(attachment(file, facts));
+  return el("li", { cls: "msg" }, el("span", { "data-part": "avatar", "aria-hidden": "true" }),
+    el("div", { cls: "turn" }, el("p", { cls: "by", "data-part": "by" }), bubble,
+      el("p", { cls: "meta" }, el("time", { "data-part": "time", title: dateTime(message.created_at) }), el("span", { cls: "mark-box", "data-part": "mark" }))));
+}
+
+function updateMessage(node, { message, first, last }, { session, me }) {
+  const { sender_type: type, sender_id: id, sender_name: name } = message;
+  const side = type === "customer" ? "theirs" : type === "bot" ? "bot" : id === me.agent_id ? "mine" : "colleague";
+  setClass(node, `msg ${side}${first ? " first" : ""}${last ? " last" : ""}${node.classList.contains("flash") ? " flash" : ""}`);
+  paintAvatar(part(node, "avatar"), name || session.customer.name, "small");
+  const by = { theirs: name || session.customer.name, bot: name || t("bot"), mine: t("you"), colleague: name }[side];
+  setText(part(node, "by"), by);
+  if (side === "bot" && !part(node, "bot")) part(node, "by").after(el("span", { cls: "chip bot-chip", "data-part": "bot", text: t("botMark") }));
+  setText(part(node, "time"), clock(message.created_at));
+  showMark(part(node, "mark"), type === "agent" ? markOf(message, session) : "");
+}
+
+function markOf({ seq }, { customer_read: readTo, customer_got: gotTo }) {
+  if (seq <= readTo) return "read";
+  return seq <= gotTo ? "delivered" : "sent";
+}
+
+function showMark(node, mark) {
+  if (node.dataset.mark === mark) return;
+  node.dataset.mark = mark;
+  node.replaceChildren(...(mark ? [el("span", { cls: "unseen", text: t(mark) }), ...(mark === "sent" ? [icon("tick")] : [icon("ticks")])] : []));
+  setAttr(node, "title", mark ? t(mark) : null);
+}
+
+function makeLetter({ letter }, facts) {
+  const again = el("button", { type: "button", cls: "quiet small", text: t("tryAgain") });
+  const away = el("button", { type: "button", cls: "quiet small", text: t("discard") });
+  again.addEventListener("click", () => facts.retry(letter.client_id));
+  away.addEventListener("click", () => facts.discard(letter.client_id));
+  return el("li", { cls: "msg mine" }, el("span", { "data-part": "avatar", "aria-hidden": "true" }),
+    el("div", { cls: "turn" }, el("p", { cls: "by", text: t("you") }), el("div", { cls: "bubble" }, el("p", { cls: "body" }, ...withLinks(letter.body))),
+      el("p", { cls: "meta" }, el("span", { "data-part": "state" }), el("span", { cls: "again", "data-part": "again" }, again, away))));
+}
+
+function updateLetter(node, { letter, first, last }, { me }) {
+  setClass(node, `msg mine pending${letter.trouble ? " failed" : ""}${first ? " first" : ""}${last ? " last" : ""}`);
+  paintAvatar(part(node, "avatar"), me.name, "small");
+  setText(part(node, "state"), letter.trouble ? t("notSent") : `${t("sending")}…`);
+  part(node, "again").hidden = !letter.trouble;
+}
+
+// ---- attachments
+
+function attachment(file, facts) {
+  const picture = file.type.startsWith("image/") && file.size <= PREVIEW_MOST_BYTES;
+  return picture ? pictureOf(file, facts) : fileOf(file, facts);
+}
+
+function pictureOf(file, facts) {
+  const image = el("img", { alt: file.name });
+  const button = el("button", { type: "button", cls: "picture", "aria-label": `${t("picture")}: ${file.name}` }, image);
+  const show = pictureUrl(file);
+  show.then((url) => { image.src = url; }).catch((error) => { button.replaceWith(fileOf(file, facts)); console.info("no preview", error.code); });
+  button.addEventListener("click", async () => facts.enlarge(await show, file));
+  return button;
+}
+
+export function pictureUrl(file) {
+  if (!pictures.has(file.id)) pictures.set(file.id, fetchBlob(file.url).then((blob) => URL.createObjectURL(blob)));
+  const url = pictures.get(file.id);
+  url.catch(() => pictures.delete(file.id)); // asked again when it is shown again
+  return url;
+}
+
+function fileOf(file, facts) {
+  const button = el("button", { type: "button", cls: "file", "aria-label": `${t("download")}: ${file.name}` }, icon("file"),
+    el("span", { cls: "file-text" }, el("span", { cls: "file-name", text: file.name }), el("small", { text: bytes(file.size) })), icon("down"));
+  button.addEventListener("click", async () => {
+    try {
+      save(await fetchBlob(file.url), file.name);
+    } catch (error) {
+      facts.refused(error, file.name);
+    }
+  });
+  return button;
+}
+
+export function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  const link = el("a", { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
