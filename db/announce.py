@@ -40,4 +40,5 @@ def packed(news: Sequence[News], origin: str = "") -> str:
 
 def unpacked(text: str | bytes) -> list[News]:
     """The opposite, whoever it comes from."""
-    return [News(**one) for one in json.loads(text[text.index("[" if isinstance(text, str) else b"[") :])]
+    plain = text.decode() if isinstance(text, bytes) else text
+    return [News(**one) for one in json.loads(plain[plain.index("[") :])]

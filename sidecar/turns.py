@@ -1,0 +1,176 @@
+"""Whose turn it is: the transactions under a tenant's row lock that start a session, give it to an agent, and end it.
+
+After the handlers of REST, before the worker, which serves the line that these leave. Lock order: tenants → agents →
+visits → sessions. `change` is the step that all share: the lock, the work, and after the commit the sockets, the caches
+and the ticket.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+from psycopg2.extensions import cursor
+from redis.exceptions import RedisError
+from rq import Queue
+
+import logs
+from db import chat, line, tickets
+from db.announce import News
+from db.chat import CHAT
+from db.inbox import Inbox, InboxDown, Told
+from db.ledger import LEDGER
+from db.line import LINE, NewVisit
+from db.postgres import Ledger
+from sidecar.store import Store
+
+log = logging.getLogger("sidecar.turns")
+
+T = TypeVar("T")
+Tell = Callable[[str, Sequence[News]], None]
+
+
+class TurnRefused(Exception):
+    """`code` as in the contract: not_found, already_taken, at_max_load, session_ended."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass
+class Change:
+    """What a transaction changed, filled by its work: for the caches, the line and the sockets."""
+
+    waiting: dict[str, int] = field(default_factory=dict)  # room → arrived_us: stands in the line (again)
+    held: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    agents: set[str] = field(default_factory=set)  # whose seats may have changed
+    news: list[News] = field(default_factory=list)
+    wake: bool = False  # somebody may be served now
+
+    def is_seen(self) -> bool:
+        return bool(self.waiting or self.held or self.gone or self.agents)
+
+
+class Started(NamedTuple):
+    room: str
+    key: str
+    customer: int
+    position: int
+
+
+class After(NamedTuple):
+    """For the caches: what to tell them, and the revision that the commit made. `told` None: nothing."""
+
+    epoch: str
+    rev: int
+    told: Told | None
+
+
+class Turns:
+    """Of one sidecar. Every method raises `LedgerDown`; chats go on while Redis is away."""
+
+    def __init__(self, store: Store, inbox: Inbox, queue: Queue, tell: Tell) -> None:
+        """`inbox` and `queue` on clients with short timeouts; `tell` as `Feed.tell`."""
+        self._store, self._inbox, self._queue, self._tell = store, inbox, queue, tell
+
+    async def change(self, tenant: str, work: Callable[[cursor, Change], T]) -> T:
+        """`work` in one transaction, with the tenant's row locked. Raises `TurnRefused` where there is no tenant."""
+        result, change, after = await self._store.call(lambda ledger: self._locked(ledger, tenant, work))
+        if change.news:
+            self._tell(tenant, change.news)
+        if after.told or change.wake:
+            await self._store.call(lambda _: self._spread(tenant, change, after))
+        return result
+
+    def _locked(self, ledger: Ledger, tenant: str, work: Callable[[cursor, Change], T]) -> tuple[T, Change, After]:
+        with ledger.transaction() as cur:
+            row = line.lock(cur, tenant)
+            if row is None:
+                raise TurnRefused("not_found", "no such tenant")
+            change = Change()
+            result = work(cur, change)
+            told = self._begun(cur, tenant, row.rev + 1, change) if change.is_seen() else None
+        return result, change, After(row.epoch, row.rev + 1, told)
+
+    def _begun(self, cur: cursor, tenant: str, rev: int, change: Change) -> Told:
+        """The caches are not believed from before the commit until they are told."""
+        LINE.run(cur, "bump", tenant=tenant)
+        seats = line.seats_of(cur, tenant, sorted(change.agents))
+        try:
+            self._inbox.begin(tenant, rev)
+        except InboxDown as error:  # the next change, or the sweep, finds that the caches missed one
+            log.warning(logs.line("caches_not_told", tenant=tenant, why=error))
+        return Told(list(change.waiting.items()), sorted(change.held), sorted(change.gone), seats)
+
+    def _spread(self, tenant: str, change: Change, after: After) -> None:
+        """After the commit. Where it fails, the sweep does the same a moment later."""
+        try:
+            if after.told:
+                self._inbox.done(tenant, after.epoch, "", after.rev, after.told)
+            if change.wake:
+                tickets.ask(self._queue, tenant, due=True)
+        except (InboxDown, RedisError) as error:
+            log.warning(logs.line("caches_not_told", tenant=tenant, why=error))
+
+    # --- customers
+
+    async def start(self, tenant: str, email: str, name: str, message: str | None, proved: bool = False) -> Started:
+        """A session that waits: committed, with its place in the line, when this returns. `proved`: by a userHash."""
+        started: Started = await self.change(
+            tenant, lambda cur, change: _start(cur, change, tenant, (email, name, proved), message)
+        )
+        log.info(logs.line("session_started", tenant=tenant, room=started.room, position=started.position))
+        return started
+
+    async def end(self, tenant: str, room: str, by: str, name: str) -> None:
+        """`by`: `customer`, `agent:<id>` or `system`; `name` is shown. Ending what has ended changes nothing."""
+        if await self.change(tenant, lambda cur, change: end_in(cur, change, tenant, room, by, name)):
+            log.info(logs.line("session_ended", tenant=tenant, room=room, by=by))
+
+
+def _start(cur: cursor, change: Change, tenant: str, who: tuple[str, str, bool], message: str | None) -> Started:
+    email, name, proved = who
+    room, key = chat.new_room(), chat.new_key()
+    arrived_us = chat.now_us(cur)
+    line.open_visits(cur, tenant, [NewVisit(room, arrived_us, chat.CLASS, chat.CLASS, base_proved=True)])
+    session, customer = chat.open_session(cur, tenant, room, key, email, name, proved)
+    event = chat.add_event(cur, tenant, room, {"type": "started", "name": name}, f"{name} started the chat")
+    rows = []
+    if message:
+        rows = chat.add_messages(cur, [chat.draft(session, "customer", message, sender_name=name)])
+    change.waiting[room] = arrived_us
+    change.wake = True
+    change.news += chat.happened(cur, event)
+    change.news += [chat.news_of(row) for row in rows if isinstance(row, chat.Message)]
+    view = chat.session_view(cur, tenant, room)
+    return Started(room, key, customer, view["position"] if view else 1)
+
+
+def end_in(cur: cursor, change: Change, tenant: str, room: str, by: str, name: str) -> bool:
+    """Inside `Turns.change`; whether it was open until now."""
+    visit = CHAT.one(cur, "lock_visit", tenant=tenant, room=room)
+    session = CHAT.one(cur, "lock_room", tenant=tenant, room=room)
+    if session is None:
+        raise TurnRefused("not_found", "no such session")
+    if session.status == "ended":
+        return False
+    if visit is not None:
+        _close(cur, change, tenant, visit, f"ended by {by.partition(':')[0]}")
+    CHAT.run(cur, "end_session", session=session.id, by=by)
+    agent_id = by.partition(":")[2] or None
+    event = {"type": "ended", "by": by.partition(":")[0], "agent_id": agent_id, "name": name}
+    message = chat.add_event(cur, tenant, room, event, f"{name} ended the chat")
+    change.news += chat.happened(cur, message)
+    return True
+
+
+def _close(cur: cursor, change: Change, tenant: str, visit: Any, reason: str) -> None:
+    """The visit ends and its seat is free."""
+    for row in line.close(cur, tenant, [(visit.id, None, reason)]):
+        LEDGER.run(cur, "event", visit=row.id, what="ended", detail=reason)
+        change.gone.add(row.room)
+        change.wake = True
+        if row.last_agent:
+            change.agents.add(row.last_agent)

@@ -1,0 +1,115 @@
+"""Stores messages: whatever came since the last commit goes into one transaction, and is answered after its commit.
+
+Before it: `connection` and the REST handlers, which make a `chat.Draft`. After it: `feed.tell`, which tells the sockets
+here and the other sidecars. Writing the same draft again is harmless, so a batch of unknown outcome is written again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+import psycopg2
+
+import logs
+from db import chat
+from db.announce import News
+from db.chat import Draft, Message, NotTaken
+from db.postgres import LedgerDown, why
+from sidecar.store import Store
+
+log = logging.getLogger("sidecar.writer")
+
+BATCH_MOST = 500
+WAITING_MOST = 20_000  # drafts; beyond it nobody would wait for their answer
+TRIES = 4
+TRY_AGAIN_S = 0.25  # then twice as long, and so on: together under 2 s
+
+Tell = Callable[[str, Sequence[News]], None]
+Answer = Message | NotTaken | LedgerDown
+_Waiting = tuple[Draft, "asyncio.Future[Message | NotTaken]"]
+
+
+class Writer:
+    """One batch at a time, so that what one sender sends stays in order. Belongs to one event loop."""
+
+    def __init__(self, store: Store, tell: Tell) -> None:
+        """`store`: one thread of its own, which no slow question holds up."""
+        self._store, self._tell = store, tell
+        self._waiting: list[_Waiting] = []
+        self._came = asyncio.Event()
+        self._closing = False
+        self._task = asyncio.create_task(self._work())
+
+    async def write(self, draft: Draft) -> Message | NotTaken:
+        """Stored and committed when this returns, and on its way to everybody in the room. Raises `LedgerDown`."""
+        return await self.submit(draft)
+
+    def submit(self, draft: Draft) -> "asyncio.Future[Message | NotTaken]":
+        """The same for who goes on meanwhile: drafts are stored in the order of submitting."""
+        future: asyncio.Future[Message | NotTaken] = asyncio.get_running_loop().create_future()
+        if self._closing or len(self._waiting) >= WAITING_MOST:
+            future.set_exception(LedgerDown("too many messages are waiting, or this process stops"))
+            return future
+        self._waiting.append((draft, future))
+        self._came.set()
+        return future
+
+    async def close(self) -> None:
+        """Store what is there, take nothing more."""
+        self._closing = True
+        self._came.set()
+        await self._task
+
+    async def _work(self) -> None:
+        while True:
+            await self._came.wait()
+            batch, self._waiting = self._waiting[:BATCH_MOST], self._waiting[BATCH_MOST:]
+            if not self._waiting and not self._closing:
+                self._came.clear()
+            if batch:
+                self._answer(batch, await self._stored([draft for draft, _ in batch]))
+            elif self._closing:
+                return
+
+    async def _stored(self, drafts: list[Draft]) -> list[Answer]:
+        try:
+            return list(await self._committed(drafts))
+        except LedgerDown as error:
+            return [error] * len(drafts)
+        except (psycopg2.Error, ValueError) as error:
+            if len(drafts) == 1:
+                return [_refused(drafts[0], error)]
+        return [answer for draft in drafts for answer in await self._stored([draft])]  # one of them is bad: singly
+
+    async def _committed(self, drafts: list[Draft]) -> Sequence[Message | NotTaken]:
+        for again in range(TRIES):
+            try:
+                return await self._store.run(lambda cur: chat.add_messages(cur, drafts))
+            except LedgerDown as error:
+                if again == TRIES - 1:
+                    log.warning(logs.line("messages_not_stored", number=len(drafts), why=error))
+                    raise
+                await asyncio.sleep(TRY_AGAIN_S * 2**again)
+        raise AssertionError
+
+    def _answer(self, batch: list[_Waiting], answers: list[Answer]) -> None:
+        """The rooms hear it first: a sender's acknowledgement has its place among what they hear."""
+        fresh: dict[str, list[News]] = {}
+        stored = [answer for answer in answers if isinstance(answer, Message) and answer.fresh]
+        for message in sorted(stored, key=lambda message: message.seq):
+            fresh.setdefault(message.tenant, []).append(chat.news_of(message))
+        for tenant, news in fresh.items():
+            self._tell(tenant, news)
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, LedgerDown):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+
+def _refused(draft: Draft, error: Exception) -> NotTaken:
+    what = why(error) if isinstance(error, psycopg2.Error) else type(error).__name__
+    log.error(logs.line("message_refused", session=draft.session, sender=draft.sender_type, why=what))
+    return NotTaken("invalid_payload")
