@@ -79,6 +79,9 @@ class Bot:
             self._more[place] = False
             self._start(self._serve(place, seq))
 
+    def is_busy(self) -> bool:
+        return bool(self._tasks)
+
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
