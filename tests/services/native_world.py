@@ -23,7 +23,7 @@ class NativeWorld:
         self._supervisor = ""
         self.run("INSERT INTO tenants (id, desk, name, base_url, secret_key) VALUES (%s, 'native', 'Shop', '', '')")
         with self.ledger.transaction() as cur:
-            cur.execute("INSERT INTO sidecars (id, beat_at) VALUES (%s, clock_timestamp())", (SIDECAR,))
+            cur.execute("INSERT INTO sidecars (id) VALUES (%s) ON CONFLICT DO NOTHING", (SIDECAR,))
 
     def close(self) -> None:
         self.ledger.close()
