@@ -1,0 +1,154 @@
+"""Agents log in: e-mail and password → a token; later a token → who it is. Before `console` and the agents' socket.
+
+Guessing is slow and limited: Argon2id, two hashes at a time in each sidecar, and ten failures in ten minutes for each
+account and each address. The failures are counted in PostgreSQL, so that more sidecars or a restart give no more tries.
+"""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from psycopg2.extensions import cursor
+
+import logs
+from db import people
+from db.people import HASHER, PEOPLE
+from sidecar.store import Store
+
+log = logging.getLogger("sidecar.login")
+
+FAILURES_MOST = 10
+WINDOW_S = 600.0
+TOKEN_LIFE_S = 12 * 3600.0  # from the login; use does not prolong it
+TOKEN_BYTES = 32
+HASHES_AT_ONCE = 2  # 64 MiB and one processor each
+WAITING_MOST = 200  # logins that wait for their hash; the wait is then some 6 s
+
+
+class Agent(NamedTuple):
+    """Whoever is logged in, supervisors too. `tenant` is the only tenant that they see."""
+
+    tenant: str
+    agent_id: str
+    name: str
+    email: str
+    role: str
+
+    @property
+    def is_supervisor(self) -> bool:
+        return self.role in ("supervisor", "admin")
+
+
+class LoginError(Exception):
+    """Base of what a login can end with."""
+
+
+class LoginRefused(LoginError):
+    """Wrong e-mail or password, or the account is disabled: which of them is not told."""
+
+
+class LoginLater(LoginError):
+    """Too many failures of this account or address, or too many logins at once."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"try again in {wait_s:.0f} s")
+        self.wait_s = wait_s
+
+
+class NoTenantNamed(LoginError):
+    """There is not exactly one tenant to take for granted."""
+
+
+class Login:
+    """Of one sidecar. Raises `LedgerDown` besides `LoginError`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "argon2")
+        self._slots = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._waiting = 0
+        self._nobody = self._threads.submit(HASHER.hash, secrets.token_hex(16))  # an unknown e-mail costs the same
+
+    async def login(self, tenant: str | None, email: str, password: str, address: str) -> tuple[str, Agent]:
+        """A token and whose it is."""
+        tenant = tenant or await self._only_tenant()
+        subjects = [_subject("account", tenant, email.strip().lower()), _subject("address", address)]
+        await self._store.run(lambda cur: _refuse_blocked(cur, subjects))
+        row, correct = await self._check(tenant, email.strip(), password, subjects)
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        digest = people.token_digest(token)
+        passed = row is not None and correct and not row.disabled
+        if not await self._store.run(lambda cur: _settle(cur, tenant, row, digest, passed, subjects)):
+            log.warning(logs.line("login_failed", tenant=tenant, agent=row.agent if row else None, address=address))
+            raise LoginRefused
+        log.info(logs.line("logged_in", tenant=tenant, agent=row.agent, address=address))
+        return token, Agent(tenant, row.agent, row.name, row.email, row.role)
+
+    async def who(self, token: str) -> Agent | None:
+        """None where the token is unknown, revoked, too old, or its account disabled."""
+        digest = people.token_digest(token)
+        row = await self._store.run(lambda cur: PEOPLE.one(cur, "who", digest=digest))
+        return Agent(*row) if row else None
+
+    async def logout(self, token: str) -> None:
+        digest = people.token_digest(token)
+        row = await self._store.run(lambda cur: PEOPLE.one(cur, "revoke", digest=digest))
+        if row:
+            log.info(logs.line("logged_out", tenant=row.tenant, agent=row.agent))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _only_tenant(self) -> str:
+        tenants = await self._store.run(people.native_tenants)
+        if len(tenants) != 1:
+            raise NoTenantNamed
+        return tenants[0]
+
+    async def _check(self, tenant: str, email: str, password: str, subjects: list[bytes]) -> tuple[Any, bool]:
+        """The account's row and whether the password is its own. The wait for a processor is bounded."""
+        if self._waiting >= WAITING_MOST:
+            raise LoginLater(2.0)
+        self._waiting += 1
+        try:
+            async with self._slots:
+                row = await self._store.run(lambda cur: _credentials(cur, tenant, email, subjects))
+                password_hash = row.password_hash if row else await asyncio.wrap_future(self._nobody)
+                loop = asyncio.get_running_loop()
+                return row, await loop.run_in_executor(self._threads, people.matches, password_hash, password)
+        finally:
+            self._waiting -= 1
+
+
+def _subject(*parts: str) -> bytes:
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).digest()
+
+
+def _refuse_blocked(cur: cursor, subjects: list[bytes]) -> None:
+    wait_s = people.blocked_s(cur, subjects, FAILURES_MOST, WINDOW_S)
+    if wait_s is not None:
+        raise LoginLater(wait_s)
+
+
+def _credentials(cur: cursor, tenant: str, email: str, subjects: list[bytes]) -> Any:
+    """Looked at again after the wait: what failed meanwhile counts."""
+    _refuse_blocked(cur, subjects)
+    return PEOPLE.one(cur, "credentials", tenant=tenant, email=email)
+
+
+def _settle(cur: cursor, tenant: str, row: Any, digest: bytes, passed: bool, subjects: list[bytes]) -> bool:
+    """The end of a try, with its subjects locked: not even a right password counts once the others have failed."""
+    PEOPLE.all(cur, "lock_tries", subjects=subjects)
+    _refuse_blocked(cur, subjects)
+    if not passed:
+        PEOPLE.run(cur, "fail", subjects=subjects, window_s=WINDOW_S, most=FAILURES_MOST)
+        PEOPLE.run(cur, "forget_tries", window_s=WINDOW_S)
+        return False
+    PEOPLE.run(cur, "forgive", subject=subjects[0])  # the account's; the address may belong to a guesser
+    PEOPLE.run(cur, "come_online", tenant=tenant, agent=row.agent)
+    PEOPLE.run(cur, "forget_tokens", tenant=tenant, agent=row.agent)
+    PEOPLE.run(cur, "put_token", digest=digest, tenant=tenant, agent=row.agent, life_s=TOKEN_LIFE_S)
+    return True
