@@ -1,4 +1,4 @@
-"""The three policies beside the default, each with a worker of its own: a burst, every webhook twice, chats that end."""
+"""The three policies beside the default, each with a worker of its own: a burst, webhooks twice, chats that end."""
 
 import pytest
 
