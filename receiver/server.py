@@ -58,7 +58,9 @@ class Worker(GeventWorker):
             oldest = time.monotonic() - (self.cfg.keepalive if self.alive else 0)
             for client in [client for client, since in self._idle.items() if since <= oldest]:
                 with suppress(OSError):  # it has gone by itself
-                    client.shutdown(socket.SHUT_RD)
+                    # The system's socket, not gevent's: that one raises in the greenlet that reads, where an end of
+                    # the stream is all that was meant.
+                    client._sock.shutdown(socket.SHUT_RD)
             gevent.sleep(LOOK_EVERY_S)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> bool:

@@ -10,7 +10,7 @@ CIRCUIT_FAILURES = 5  # desk failures in a row, with no success between, that op
 PAUSE_MOST_S = 30.0  # of a desk that fails
 PARK_MOST_S = 4.0  # of one pair, while the desk answers others
 PROBE_S = 15.0  # how long the answer to a probe is waited for before the next one; its answer ends the wait
-UPSTREAM_ASK_S = 5.0  # between two candidates asked for, where the last one was full
+UPSTREAM_ASK_S = 1.0  # between two candidates asked for, where the last one was full
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """A stop is a feature: once finishes what is under way, twice leaves at once, and nothing is lost either way."""
 
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from tests.house import House, room_names, street, wait_s
+from tests.house import House, room_names, stack_traces, street, wait_s
 
 LIMIT = 2
 
@@ -77,6 +78,16 @@ def test_a_receiver_that_stops_and_starts_in_a_burst_loses_no_webhook_that_it_to
     sender.join(30)
     assert len(taken) > 30
     tenant.until(lambda: {visit.room for visit in tenant.visits()} >= set(taken), what="all that got a 200 are known")
+
+
+def test_connections_that_are_kept_open_are_ended_by_the_stop_without_a_complaint(home):
+    port = int(home.url.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), 10) as idle:
+        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(4096).startswith(b"HTTP/1.1 200")
+        home.restart_receiver()
+        assert idle.recv(1) == b"", "the end of the stream"
+    assert not stack_traces(home.log("receiver"))
 
 
 def post_all(home: House, app: str, rooms: list[str]) -> list[str]:
