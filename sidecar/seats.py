@@ -6,7 +6,7 @@ visits → sessions.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,6 @@ from db.inbox import Inbox, InboxDown
 from db.ledger import LEDGER
 from db.limits import Limits
 from db.line import Seat
-from db.people import PEOPLE
 from db.postgres import CONSTRAINT_SEAT_LIMIT, Statements
 from sidecar.login import Agent
 from sidecar.turns import Change, TurnRefused, Turns
@@ -28,7 +27,6 @@ from sidecar.turns import Change, TurnRefused, Turns
 log = logging.getLogger("sidecar.seats")
 
 SEATS = Statements("seats")
-LIFE_S = 25.0  # of a presence that is not renewed
 LEASE_S = 30.0  # never seen: `reserved` lasts for this transaction only
 
 
@@ -57,18 +55,15 @@ class Seats:
 
     transfer = assign
 
-    async def release(self, tenant: str, room: str, agent: str, grace_s: float, reassign_s: float) -> bool:
-        """Back to the line if the agent is away for the whole grace at this moment; whether it was done."""
-        times = {"grace_s": grace_s, "reassign_s": reassign_s}
+    async def release(self, tenant: str, room: str, agent: str, still: Callable[[cursor], bool], why: str) -> bool:
+        """Back to the line, at the old place, if `still` holds under the lock; whether it was done."""
 
         def work(cur: cursor, change: Change) -> bool:
-            if not PEOPLE.all(cur, "forsaken", tenant=tenant, room=room, most=1, life_s=LIFE_S, **times):
-                return False
-            return release(cur, change, tenant, room, agent, "away")
+            return still(cur) and release(cur, change, tenant, room, agent, why)
 
         released = await self._turns.change(tenant, work)
         if released:
-            log.info(logs.line("released", tenant=tenant, room=room, agent=agent, why="away"))
+            log.info(logs.line("released", tenant=tenant, room=room, agent=agent, why=why))
         return released
 
     def _limit(self, cur: cursor, tenant: str, agent: str) -> int:

@@ -173,3 +173,9 @@ SELECT s.tenant, s.room, s.agent
    AND (%(room)s::text IS NULL OR s.room = %(room)s::text)
    AND (%(tenant)s::text IS NULL OR s.tenant = %(tenant)s::text)
  ORDER BY s.tenant, v.arrived_us LIMIT %(most)s
+
+-- name: presence
+SELECT CASE WHEN a.disabled OR NOT EXISTS (SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.agent
+                                              AND p.until > clock_timestamp()) THEN 'offline'
+            ELSE a.wish END AS presence
+  FROM accounts a WHERE a.tenant = %(tenant)s AND a.agent = %(agent)s

@@ -1,0 +1,227 @@
+"""Which agents are here: pages connected → PostgreSQL → who may be given chats. After `connection`, before the worker.
+
+The truth is in PostgreSQL: a row for each agent and sidecar, renewed by one batched beat; what Redis loses changes
+nothing. `settle` writes under the tenant's lock what follows from the rows, so that the worker believes it at once. A
+look each second finds what nobody told: a sidecar that died, an account disabled by the admin, a chat whose agent
+stayed away.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from psycopg2.extensions import cursor
+
+import logs
+from db import chat
+from db.announce import News
+from db.ledger import LEDGER
+from db.people import PEOPLE
+from db.postgres import LedgerDown
+from sidecar.login import Agent
+from sidecar.seats import Seats
+from sidecar.store import Store
+from sidecar.turns import Change, TurnRefused, Turns
+
+log = logging.getLogger("sidecar.presence")
+
+BEAT_S = 10.0
+LIFE_S = 25.0  # of a row that is not renewed
+LOOK_S = 1.0
+PRESENCE_GRACE_S = 30.0  # until unanswered chats of an agent who went away stand in the line again
+RELEASES_A_LOOK = 50
+ONLINE, AWAY, OFFLINE = "online", "away", "offline"
+
+Who = tuple[str, str]  # tenant, agent
+
+
+class Presence:
+    """Of one sidecar; belongs to one event loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        turns: Turns,
+        seats: Seats,
+        *,
+        retry_s: float,
+        reassign_s: float = 0.0,
+        grace_s: float = PRESENCE_GRACE_S,
+        beat_s: float = BEAT_S,
+        look_s: float = LOOK_S,
+        life_s: float = LIFE_S,
+        sidecar: str | None = None,
+    ) -> None:
+        """`retry_s`: how long a worker believes a roster (RETRY_SECONDS). `reassign_s`: after how long also answered
+        chats are given back, 0: never. The other times are for tests."""
+        self.sidecar = sidecar or secrets.token_hex(8)
+        self._store, self._turns, self._seats = store, turns, seats
+        self._retry_s, self._reassign_s, self._grace_s = retry_s, reassign_s, grace_s
+        self._beat_s, self._look_s, self._life_s = beat_s, look_s, life_s
+        self._pages: Counter[Who] = Counter()
+        self._written: set[Who] = set()
+        self._turn_of: defaultdict[Who, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Raises `LedgerDown`."""
+        await self._beat()
+        self._tasks = [
+            asyncio.create_task(self._always(self._beat, self._beat_s)),
+            asyncio.create_task(self._always(self._look, self._look_s)),
+        ]
+
+    async def stop(self) -> None:
+        """The pages of this sidecar are gone at once, not when their rows run out."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        tenants = {tenant for tenant, _ in self._written}
+        self._pages.clear()
+        self._written.clear()
+        try:
+            await self._store.run(lambda cur: PEOPLE.run(cur, "leave_all", sidecar=self.sidecar))
+            for tenant in sorted(tenants):
+                await self._settle(tenant)
+        except LedgerDown as error:
+            log.warning(logs.line("presence_not_ended", why=error))
+
+    # --- pages
+
+    async def connected(self, agent: Agent) -> None:
+        """One more page of the agent. They may be given chats when this returns."""
+        self._pages[agent.tenant, agent.agent_id] += 1
+        await self._write((agent.tenant, agent.agent_id))
+
+    async def gone(self, agent: Agent) -> None:
+        """One page less; with the last one the agent is away at once, and the grace begins."""
+        who = agent.tenant, agent.agent_id
+        self._pages[who] -= 1
+        if self._pages[who] <= 0:
+            del self._pages[who]
+        await self._write(who)
+
+    async def wish(self, agent: Agent, wish: str) -> str:
+        """`online` or `away`, as the agent says; the presence that follows."""
+        who = {"tenant": agent.tenant, "agent": agent.agent_id}
+
+        def work(cur: cursor, change: Change) -> str:
+            PEOPLE.run(cur, "wish", wish=wish, **who)
+            self._settle_in(cur, change, agent.tenant)
+            presence: str = PEOPLE.one(cur, "presence", **who).presence
+            known = {news.payload["agent_id"] for news in change.news}
+            if agent.agent_id not in known:
+                change.news.append(_news(agent.agent_id, agent.name, presence))
+            return presence
+
+        return await self._turns.change(agent.tenant, work)
+
+    async def of(self, agent: Agent) -> str:
+        """The agent's presence now."""
+        who = {"tenant": agent.tenant, "agent": agent.agent_id}
+        row = await self._store.run(lambda cur: PEOPLE.one(cur, "presence", **who))
+        return row.presence if row else OFFLINE
+
+    async def _write(self, who: Who) -> None:
+        """What the pages say, into PostgreSQL, unless it is there. Connecting and going of one agent take turns; where
+        it fails, the next beat and look do it."""
+        async with self._turn_of[who]:
+            here = self._pages[who] > 0
+            if here == (who in self._written):
+                return
+            try:
+                await self._turns.change(who[0], lambda cur, change: self._enter(cur, change, who, here))
+            except (LedgerDown, TurnRefused) as error:
+                log.warning(logs.line("presence_not_written", tenant=who[0], agent=who[1], here=here, why=error))
+                return
+            (self._written.add if here else self._written.discard)(who)
+        if not here and who not in self._pages:
+            self._turn_of.pop(who, None)
+
+    def _enter(self, cur: cursor, change: Change, who: Who, here: bool) -> None:
+        tenant, agent = who
+        if here:
+            PEOPLE.run(cur, "beat", sidecar=self.sidecar, life_s=self._life_s)
+            self._renew(cur, [who])
+        else:
+            PEOPLE.run(cur, "leave", tenant=tenant, agent=agent, sidecar=self.sidecar)
+        self._settle_in(cur, change, tenant)
+
+    # --- the beat
+
+    async def _beat(self) -> None:
+        """This sidecar lives, and so do its pages."""
+        await self._store.run(self._beat_in)
+        for who in self._written ^ set(self._pages):  # what could not be written when it happened
+            await self._write(who)
+
+    def _beat_in(self, cur: cursor) -> None:
+        PEOPLE.run(cur, "beat", sidecar=self.sidecar, life_s=self._life_s)
+        PEOPLE.run(cur, "forget_sidecars")
+        self._renew(cur, sorted(self._written))
+
+    def _renew(self, cur: cursor, who: list[Who]) -> None:
+        if who:
+            tenants, agents = [tenant for tenant, _ in who], [agent for _, agent in who]
+            PEOPLE.run(cur, "present", tenants=tenants, agents=agents, sidecar=self.sidecar, life_s=self._life_s)
+
+    # --- the look
+
+    async def _look(self) -> None:
+        rows = await self._store.run(lambda cur: PEOPLE.all(cur, "doubtful"))
+        for row in rows:
+            await self._settle(row.tenant)
+        for row in await self._store.run(self._forsaken):
+            still = functools.partial(self._is_forsaken, row.tenant, row.room)
+            await self._seats.release(row.tenant, row.room, row.agent, still, "away")
+
+    def _is_forsaken(self, tenant: str, room: str, cur: cursor) -> bool:
+        return bool(self._forsaken(cur, tenant, room))
+
+    def _forsaken(self, cur: cursor, tenant: str | None = None, room: str | None = None) -> list[Any]:
+        times = {"grace_s": self._grace_s, "reassign_s": self._reassign_s, "life_s": self._life_s}
+        return PEOPLE.all(cur, "forsaken", tenant=tenant, room=room, most=RELEASES_A_LOOK, **times)
+
+    async def _settle(self, tenant: str) -> None:
+        with contextlib.suppress(TurnRefused):  # the tenant was removed
+            await self._turns.change(tenant, lambda cur, change: self._settle_in(cur, change, tenant))
+
+    def _settle_in(self, cur: cursor, change: Change, tenant: str) -> None:
+        PEOPLE.all(cur, "lock_agents", tenant=tenant)
+        moved = PEOPLE.all(cur, "settle", tenant=tenant)
+        PEOPLE.run(cur, "forget_absent", tenant=tenant)
+        if any(row.moved for row in moved):
+            _put_roster(cur, tenant, self._retry_s)
+            change.agents.update(row.agent for row in moved if row.moved)
+            change.wake = True
+        for row in moved:
+            log.info(logs.line("presence", tenant=tenant, agent=row.agent, is_=row.presence))
+            change.news.append(_news(row.agent, row.name, row.presence))
+
+    async def _always(self, step: Callable[[], Coroutine[Any, Any, None]], every_s: float) -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await step()
+            except LedgerDown as error:
+                log.warning(logs.line("presence_failed", why=error))
+            except Exception:  # the watch must go on; what gets here is a bug
+                log.exception(logs.line("presence_bug"))
+
+
+def _put_roster(cur: cursor, tenant: str, retry_s: float) -> None:
+    """As if the worker had asked the desk just now: what it would be told."""
+    agents = [row.agent for row in PEOPLE.all(cur, "may_serve", tenant=tenant)]
+    roster = {"tenant": tenant, "class": chat.CLASS}
+    LEDGER.run(cur, "put_roster", took_s=0.0, again_s=retry_s, **roster)
+    LEDGER.all(cur, "drop_eligible", agents=agents, **roster)
+    LEDGER.run(cur, "put_eligible", agents=agents, **roster)
+
+
+def _news(agent: str, name: str, presence: str) -> News:
+    return News(None, "chat.presence", {"agent_id": agent, "name": name, "presence": presence}, "agents")
