@@ -1,0 +1,77 @@
+"""The parts of a sidecar without its HTTP, over real servers: people, sessions, picks and presence, moved by hand.
+
+async with Floor(line) as floor:              # `line` as in line_of: its tenant is made a native one
+    ani = await floor.hire("ani")
+    room = await floor.start("Budi")
+    await floor.seats.pick(TENANT, room, ani)
+"""
+
+from typing import Any
+
+import redis
+
+from db import inbox, people, tickets
+from db.announce import News
+from db.inbox import Inbox
+from sidecar.login import Agent, Login
+from sidecar.presence import Presence
+from sidecar.seats import Seats
+from sidecar.store import Store
+from sidecar.turns import Turns
+from tests.services.line_of import Line
+
+PASSWORD = "Test@1234"
+NATIVE = "UPDATE tenants SET desk = 'native', base_url = '', secret_key = '' WHERE id = %s"
+
+
+class Floor:
+    def __init__(self, line: Line, *, default_limit: int = 2, **presence: Any) -> None:
+        self.line, self.tenant = line, line.tenant
+        line.run(NATIVE, line.tenant)
+        self.news: list[News] = []
+        self.store = Store(line.database_url, "test")
+        self._client = redis.Redis.from_url(line.redis_url)
+        box = Inbox(inbox.connect(line.redis_url, 1.0, 8))
+        self.turns = Turns(self.store, box, tickets.queue(self._client), self._tell)
+        self.seats = Seats(self.turns, box, default_limit)
+        self.login = Login(self.store)
+        self._presence = {"retry_s": 30.0, **presence}
+        self.presence = self.sidecar()
+
+    def _tell(self, tenant: str, news: Any) -> None:
+        self.news += news
+
+    def sidecar(self, **times: Any) -> Presence:
+        """One more sidecar's presence, not started."""
+        return Presence(self.store, self.turns, self.seats, **{**self._presence, **times})
+
+    async def __aenter__(self) -> "Floor":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.login.close()
+        self.store.close()
+        self._client.close()
+
+    async def hire(self, name: str, role: str = "agent", tenant: str | None = None) -> Agent:
+        tenant, email = tenant or self.tenant, f"{name}@shop.example"
+        agent = await self.store.run(lambda cur: people.add_account(cur, tenant, email, name, PASSWORD, role))
+        return Agent(tenant, agent, name, email, role)
+
+    async def start(self, name: str = "Budi", message: str | None = None) -> str:
+        """A waiting session's id."""
+        return (await self.turns.start(self.tenant, f"{name.lower()}@mail.example", name, message)).room
+
+    def session(self, room: str) -> Any:
+        return self.line.one("SELECT * FROM sessions WHERE tenant = %s AND room = %s", self.tenant, room)
+
+    def rows(self, room: str) -> list[str]:
+        """What the customer sees, without names: the event types and bodies, in order."""
+        sql = (
+            "SELECT m.event, m.body FROM messages m JOIN sessions s ON s.id = m.session"
+            " WHERE s.tenant = %s AND s.room = %s ORDER BY m.seq"
+        )
+        return [row.event["type"] if row.event else row.body for row in self.line.rows(sql, self.tenant, room)]
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        return [news.payload for news in self.news if news.type == kind]
