@@ -8,7 +8,7 @@ SELECT clock_timestamp() AS at
 SELECT id FROM tenants ORDER BY id
 
 -- name: tenants
-SELECT t.id, t.base_url, t.webhook_digest <> '' AS own_webhook_secret, t.created_at, t.desk_trouble, t.desk_failures,
+SELECT t.id, t.desk, t.name, t.base_url, t.webhook_digest <> '' AS own_webhook_secret, t.created_at, t.desk_trouble, t.desk_failures,
        CASE WHEN t.paused_until > clock_timestamp() THEN t.paused_until END AS paused_until,
        (SELECT count(*) FROM agents a WHERE a.tenant = t.id) AS agents,
        (SELECT count(*) FROM agents a WHERE a.tenant = t.id AND a.available) AS online,
@@ -24,7 +24,28 @@ VALUES (%(tenant)s, %(base_url)s, %(secret_key)s, coalesce(%(digest)s, ''))
    SET base_url = EXCLUDED.base_url, secret_key = EXCLUDED.secret_key,
        webhook_digest = coalesce(%(digest)s, tenants.webhook_digest),
        desk_failures = 0, desk_trouble = NULL, paused_until = '-infinity'
+ WHERE tenants.desk = 'qiscus'
 RETURNING xmax = 0 AS added
+
+-- name: put_native_tenant
+-- No row: a Qiscus app has this id. An unset identity secret (NULL) keeps the one that is there, '' takes it away.
+INSERT INTO tenants (id, desk, name, base_url, secret_key, identity_secret)
+VALUES (%(tenant)s, 'native', %(name)s, '', '', nullif(%(identity_secret)s, ''))
+    ON CONFLICT (id) DO UPDATE
+   SET name = EXCLUDED.name,
+       identity_secret = CASE WHEN %(identity_secret)s::text IS NULL THEN tenants.identity_secret
+                              ELSE EXCLUDED.identity_secret END
+ WHERE tenants.desk = 'native'
+RETURNING xmax = 0 AS added
+
+-- name: native_tenants
+SELECT id FROM tenants WHERE desk = 'native' ORDER BY id
+
+-- name: not_available
+UPDATE agents SET available = false WHERE tenant = %(tenant)s AND id = %(agent)s AND available
+
+-- name: session_tenants
+SELECT tenant FROM sessions WHERE room = %(room)s ORDER BY tenant
 
 -- name: lock_tenant
 -- Decisions of the tenant wait meanwhile; the lock order is tenants -> agents -> visits.
@@ -32,6 +53,9 @@ SELECT id FROM tenants WHERE id = %(tenant)s FOR NO KEY UPDATE
 
 -- name: remove_decisions
 DELETE FROM decisions WHERE round IN (SELECT id FROM rounds WHERE tenant = %(tenant)s)
+
+-- name: remove_sessions
+DELETE FROM sessions WHERE tenant = %(tenant)s
 
 -- name: remove_visits
 DELETE FROM visits WHERE tenant = %(tenant)s
@@ -51,8 +75,10 @@ SELECT count(DISTINCT objid) AS alive FROM pg_locks
 -- name: agents
 SELECT a.tenant, a.id, a.name, a.available AS online, a.open_seats, a.foreign_est, a.desk_count, a.seen_at,
        nullif(a.last_assigned_at, '-infinity') AS last_assigned_at, coalesce(s.reserved, 0) AS reserved,
-       coalesce(s.parked, 0) AS parked, coalesce(s.held, 0) AS held
+       coalesce(s.parked, 0) AS parked, coalesce(s.held, 0) AS held,
+       coalesce(c.email, '') AS email, coalesce(c.role, '') AS role, coalesce(c.disabled, false) AS disabled
   FROM agents a
+  LEFT JOIN accounts c ON c.tenant = a.tenant AND c.agent = a.id
   LEFT JOIN (SELECT agent, count(*) FILTER (WHERE state = 'reserved') AS reserved,
                     count(*) FILTER (WHERE state = 'reserved' AND parked) AS parked,
                     count(*) FILTER (WHERE state = 'held') AS held

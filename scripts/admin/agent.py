@@ -1,9 +1,9 @@
-"""`giliran agent`: who serves, how full they are, and the limit of one of them."""
+"""`giliran agent`: who serves, how full they are, the limit of one of them; the accounts of our own chat."""
 
 import click
 
 from db.admin import ADMIN
-from scripts.admin import crew, in_force, setting
+from scripts.admin import account, crew, in_force, setting
 from scripts.admin.installation import Installation, as_json, one, say, some, tenant_filter, tenant_option
 from scripts.admin.table import clean, counted
 
@@ -18,7 +18,7 @@ def agent() -> None:
 @as_json
 @click.pass_obj
 def list_(installation: Installation, tenant: str | None, as_json: bool) -> None:
-    """Everybody whom the desk ever named, those online first.
+    """Everybody whom the desk ever named, and the accounts of our own chat; those online first.
 
     CHATS are seats that we gave, reserved or held. OTHERS are chats that are not ours, by the desk's count and with
     its lateness taken off. ONLINE and DESK SAYS are as the desk told when the agent was SEEN last: it is asked while
@@ -69,3 +69,7 @@ def limit(
     else:
         data = {"tenant": tenant, "agent": agent_id, "limit": limits.of(agent_id), "by": limits.source(agent_id)}
         say(as_json, data, f"{clean(agent_id)} may have {counted(limits.of(agent_id), 'chat')} (by {data['by']})")
+
+
+for command in (account.add, account.password, account.disable, account.enable):
+    agent.add_command(command)

@@ -32,6 +32,9 @@ class Member:
     reserved: int
     parked: int
     held: int
+    email: str = ""  # this and the next two: of our own chat only
+    role: str = ""
+    disabled: bool = False
 
     @property
     def load(self) -> int:
@@ -62,12 +65,29 @@ def read(installation: Installation, cur: cursor, tenant: str) -> list[Member]:
             reserved=row.reserved,
             parked=row.parked,
             held=row.held,
+            email=row.email,
+            role=row.role,
+            disabled=row.disabled,
         )
         for row in rows
     ]
 
 
-HEAD = ("AGENT", "NAME", "ONLINE", "CHATS", "OTHERS", "LIMIT", "FREE", "DESK SAYS", "SEEN", "LAST ASSIGNED", "NOTE")
+HEAD = (
+    "AGENT",
+    "NAME",
+    "E-MAIL",
+    "ROLE",
+    "ONLINE",
+    "CHATS",
+    "OTHERS",
+    "LIMIT",
+    "FREE",
+    "DESK SAYS",
+    "SEEN",
+    "LAST ASSIGNED",
+    "NOTE",
+)
 
 
 def text(members: Iterable[Member], now: datetime, indent: str = "") -> str:
@@ -78,6 +98,8 @@ def row(member: Member, now: datetime) -> tuple[object, ...]:
     return (
         clean(member.id),
         clean(member.name, 30),
+        clean(member.email, 40),
+        member.role,
         "yes" if member.online else "no",
         member.chats,
         member.others or "-",
@@ -92,6 +114,8 @@ def row(member: Member, now: datetime) -> tuple[object, ...]:
 
 def note(member: Member) -> str:
     notes = []
+    if member.disabled:
+        notes.append("disabled: can't log in")
     if member.chats and not member.online:
         notes.append(click.style("offline, still has rooms", fg="yellow"))
     if member.load > member.limit and member.limit:

@@ -1,8 +1,8 @@
-"""`giliran tenant`: the installations of Qiscus Omnichannel that are served. Secrets come by prompt, file or pipe."""
+"""`giliran tenant`: the Qiscus Omnichannel apps that are served, and our own chats (`native`). Secrets come by prompt,
+file or pipe.
+"""
 
 import re
-import sys
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +10,7 @@ import click
 
 from db import inbox
 from db.admin import ADMIN
+from scripts.admin import native, secret
 from scripts.admin.errors import CantDo, Refused
 from scripts.admin.installation import Installation, as_json, one, say
 from scripts.admin.table import clean, counted, moment, table
@@ -17,7 +18,6 @@ from worker.desk.base import DeskTrouble
 from worker.desk.qiscus import QiscusDesk
 
 APP_ID = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
-SECRET_MOST = 512  # characters
 HOOKS = ("allocate-agent", "mark-as-solved")
 PRIVATE_KEYS = ("epoch", "inbox", "ticket", "rev", "line", "held", "seats")
 REMOVE_MS = 600_000  # a long history is deleted with it
@@ -25,7 +25,7 @@ REMOVE_MS = 600_000  # a long history is deleted with it
 
 @click.group()
 def tenant() -> None:
-    """Tenants: the Qiscus Omnichannel apps that are served."""
+    """Tenants: the Qiscus Omnichannel apps that are served, and our own chats."""
 
 
 @tenant.command("list")
@@ -41,18 +41,23 @@ def list_(installation: Installation, as_json: bool) -> None:
 
 
 def _list_text(rows: list[Any]) -> str:
-    head = ("TENANT", "DESK", "WAITING", "SEATED", "AGENTS", "ONLINE", "SINCE", "TROUBLE")
+    head = ("TENANT", "NAME", "DESK", "WAITING", "SEATED", "AGENTS", "ONLINE", "SINCE", "TROUBLE")
     return table(head, [_list_row(row) for row in rows])
 
 
 def _list_row(row: Any) -> tuple[object, ...]:
     trouble = click.style(clean(row.desk_trouble, 60), fg="red") if row.desk_trouble else ""
-    desk = clean(row.base_url, 50)
-    return clean(row.id), desk, row.waiting, row.seated, row.agents, row.online, moment(row.created_at), trouble
+    desk = "our own chat" if row.desk == native.DESK else clean(row.base_url, 50)
+    name = clean(row.name, 30)
+    return clean(row.id), name, desk, row.waiting, row.seated, row.agents, row.online, moment(row.created_at), trouble
 
 
 @tenant.command()
-@click.argument("app_id")
+@click.argument("app_id", metavar="ID")
+@click.option("--native", "own_chat", is_flag=True, help="Our own chat instead of a Qiscus app; ID is yours to choose.")
+@click.option("--name", metavar="NAME", help="Of our own chat: what customers see (default: ID).")
+@click.option("--identity-secret-file", metavar="FILE", help="Of our own chat: the key of userHash; - as below.")
+@click.option("--no-identity-secret", is_flag=True, help="Of our own chat: userHash is not used any more.")
 @click.option("--url", metavar="URL", help="Where its API is (default: QISCUS_OMNICHANNEL_URL).")
 @click.option("--secret-key-file", metavar="FILE", help="Holds the secret key; - reads it from standard input.")
 @click.option("--webhook-secret-file", metavar="FILE", help="Holds a secret that its webhooks must bring; - as above.")
@@ -63,6 +68,10 @@ def _list_row(row: Any) -> tuple[object, ...]:
 def add(
     installation: Installation,
     app_id: str,
+    own_chat: bool,
+    name: str | None,
+    identity_secret_file: str | None,
+    no_identity_secret: bool,
     url: str | None,
     secret_key_file: str | None,
     webhook_secret_file: str | None,
@@ -70,31 +79,41 @@ def add(
     no_check: bool,
     as_json: bool,
 ) -> None:
-    """Serve one more Qiscus app, or give a known one new credentials.
+    """Serve one more Qiscus app, or give a known one new credentials. With --native: one more chat of our own.
 
     The secret key is asked for unless --secret-key-file names where it is; it is never an argument, where others on
     this machine could read it. A running worker serves the tenant within a second.
     """
+    if not APP_ID.fullmatch(app_id):
+        raise Refused(f"{clean(app_id)!r} is no id: 1 to 64 letters, digits and _ . @ -")
+    of_qiscus = url or secret_key_file or webhook_secret_file or no_webhook_secret or no_check
+    if own_chat:
+        if of_qiscus:
+            raise click.UsageError("with --native go --name, --identity-secret-file and --no-identity-secret only")
+        native.add(installation, app_id, name, identity_secret_file, no_identity_secret, as_json)
+        return
+    if name or identity_secret_file or no_identity_secret:
+        raise click.UsageError("--name, --identity-secret-file and --no-identity-secret go with --native only")
     if webhook_secret_file and no_webhook_secret:
         raise click.UsageError("--webhook-secret-file and --no-webhook-secret exclude one another")
     if [webhook_secret_file, secret_key_file].count("-") > 1:
         raise click.UsageError("standard input can't hold both secrets")
-    if not APP_ID.fullmatch(app_id):
-        raise Refused(f"{clean(app_id)!r} is no app id: 1 to 64 letters, digits and _ . @ -")
     base_url = _base_url(url or installation.settings.qiscus_url)
-    secret_key = _secret("secret key", secret_key_file)
+    secret_key = secret.read("secret key", secret_key_file)
     digest = _digest(webhook_secret_file, no_webhook_secret)
     with installation.reading():
         pass  # servers that are away, or not migrated, are told before Qiscus is asked
     _check(base_url, app_id, secret_key, ask=not no_check)
     values = {"base_url": base_url, "secret_key": secret_key, "digest": digest}
     with installation.writing() as cur:
-        added = ADMIN.one(cur, "put_tenant", tenant=app_id, **values).added
+        row = ADMIN.one(cur, "put_tenant", tenant=app_id, **values)
+    if row is None:
+        raise Refused(f"{app_id} is a chat of our own: `giliran tenant list`")
     paths = [f"/{app_id}/{hook}/webhook" for hook in HOOKS]
     needs_secret = bool(webhook_secret_file)
-    data = {"tenant": app_id, "added": added, "checked": not no_check, "webhooks": paths}
+    data = {"tenant": app_id, "added": row.added, "checked": not no_check, "webhooks": paths}
     own = "\nThis is the settings' own tenant: at its start a worker takes QISCUS_SECRET_KEY of the environment again."
-    text = added_text(app_id, added, not no_check, paths, needs_secret)
+    text = added_text(app_id, row.added, not no_check, paths, needs_secret)
     say(as_json, data, text + (own if app_id == installation.settings.qiscus_app_id else ""))
 
 
@@ -119,33 +138,11 @@ def _base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _secret(name: str, file: str | None) -> str:
-    """One line of visible ASCII; its value is in no message."""
-    if file is None:
-        if not sys.stdin.isatty():
-            raise click.UsageError(f"there is no terminal to ask for the {name}: give --{name.replace(' ', '-')}-file")
-        text = click.prompt(f"{name} (not shown)", hide_input=True, err=True)
-    else:
-        text = _content(name, file)
-    text = text.strip()
-    if not (text and text.isascii() and text.isprintable() and " " not in text and len(text) <= SECRET_MOST):
-        raise Refused(f"the {name} can't be used: one line of visible ASCII without spaces is wanted")
-    return text
-
-
-def _content(name: str, file: str) -> str:
-    try:
-        return sys.stdin.read(SECRET_MOST * 4) if file == "-" else Path(file).read_text("utf-8")
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not a text"
-        raise CantDo(f"the file of the {name} can't be read ({why})") from error
-
-
 def _digest(file: str | None, remove: bool) -> str | None:
     """None keeps what is there, '' asks for none."""
     if file is None:
         return "" if remove else None
-    return inbox.digest(_secret("webhook secret", file))
+    return inbox.digest(secret.read("webhook secret", file))
 
 
 def _check(base_url: str, app_id: str, secret_key: str, ask: bool) -> None:
@@ -182,7 +179,7 @@ def remove(installation: Installation, app_id: str, yes: bool, as_json: bool) ->
     with installation.writing() as cur:
         cur.execute("SET LOCAL statement_timeout = %s", (REMOVE_MS,))
         ADMIN.run(cur, "lock_tenant", tenant=app_id)
-        for block in ("remove_decisions", "remove_visits", "remove_refused", "remove_tenant"):
+        for block in ("remove_decisions", "remove_sessions", "remove_visits", "remove_refused", "remove_tenant"):
             ADMIN.run(cur, block, tenant=app_id)
     installation.redis.delete(*(inbox.key(app_id, name) for name in PRIVATE_KEYS))
     say(as_json, {"tenant": app_id, "removed": True}, f"{app_id} removed")

@@ -1,0 +1,117 @@
+"""Accounts of our own chat, for `agent add`, `password`, `disable` and `enable`: who may log in to the agents' page."""
+
+from typing import Any
+
+import click
+from psycopg2.extensions import cursor
+
+from db import line, people
+from db.admin import ADMIN
+from scripts.admin import native, secret
+from scripts.admin.errors import NotFound, Refused
+from scripts.admin.installation import Installation, as_json, say, tenant_option
+from scripts.admin.table import clean
+
+PASSWORD_FILE = click.option(
+    "--password-file", metavar="FILE", help="Holds the password; - reads it from standard input."
+)
+
+
+@click.command()
+@click.argument("email", metavar="E-MAIL")
+@click.option("--name", required=True, help="As customers see it.")
+@click.option("--role", type=click.Choice(people.ROLES), default="agent", show_default=True)
+@PASSWORD_FILE
+@tenant_option
+@as_json
+@click.pass_obj
+def add(
+    installation: Installation,
+    email: str,
+    name: str,
+    role: str,
+    password_file: str | None,
+    tenant: str | None,
+    as_json: bool,
+) -> None:
+    """Let somebody log in to the agents' page of our own chat.
+
+    Agents are given chats by the worker; supervisors and admins see and may write into everybody's, and get none by
+    themselves. The password is asked for unless --password-file names where it is; it is never an argument.
+    """
+    with installation.reading() as cur:
+        tenant = native.one(cur, tenant)
+    password = secret.password(password_file)
+    with installation.writing() as cur:
+        try:
+            agent = people.add_account(cur, tenant, email, name, password, role)
+        except people.AccountError as error:
+            raise Refused(str(error)) from error
+    data = {"tenant": tenant, "agent": agent, "email": email, "name": name, "role": role}
+    say(as_json, data, f"{clean(email)} added to {tenant} as {role}, id {agent}: logs in on /agent (CHAT_PORT)")
+
+
+@click.command()
+@click.argument("agent", metavar="AGENT")
+@PASSWORD_FILE
+@tenant_option
+@as_json
+@click.pass_obj
+def password(
+    installation: Installation, agent: str, password_file: str | None, tenant: str | None, as_json: bool
+) -> None:
+    """Give an account a new password; who is logged in with the old one is logged out. AGENT: an id or e-mail."""
+    with installation.reading() as cur:
+        tenant = native.one(cur, tenant)
+        account = _known(cur, tenant, agent)
+    new = secret.password(password_file)
+    with installation.writing() as cur:
+        try:
+            people.set_password(cur, tenant, account.agent, new)
+        except people.AccountError as error:
+            raise Refused(str(error)) from error
+    data = {"tenant": tenant, "agent": account.agent, "email": account.email, "password": "changed"}
+    say(as_json, data, f"{clean(account.email)} has a new password")
+
+
+@click.command()
+@click.argument("agent", metavar="AGENT")
+@tenant_option
+@as_json
+@click.pass_obj
+def disable(installation: Installation, agent: str, tenant: str | None, as_json: bool) -> None:
+    """Let an account log in no more: it is logged out everywhere and gets no new chats. AGENT: an id or e-mail.
+
+    Chats that it has not answered go back to the line after the usual grace; a supervisor can transfer the others.
+    """
+    _switch(installation, agent, tenant, disabled=True, as_json=as_json)
+
+
+@click.command()
+@click.argument("agent", metavar="AGENT")
+@tenant_option
+@as_json
+@click.pass_obj
+def enable(installation: Installation, agent: str, tenant: str | None, as_json: bool) -> None:
+    """Let a disabled account log in again. AGENT: an id or e-mail."""
+    _switch(installation, agent, tenant, disabled=False, as_json=as_json)
+
+
+def _switch(installation: Installation, agent: str, tenant: str | None, disabled: bool, as_json: bool) -> None:
+    """Under the tenant's lock, so that no decision that saw the old state comes after it."""
+    with installation.writing() as cur:
+        tenant = native.one(cur, tenant)
+        line.lock(cur, tenant)
+        account = _known(cur, tenant, agent)
+        people.set_disabled(cur, tenant, account.agent, disabled)
+        if disabled:
+            ADMIN.run(cur, "not_available", tenant=tenant, agent=account.agent)
+    data = {"tenant": tenant, "agent": account.agent, "email": account.email, "disabled": disabled}
+    say(as_json, data, f"{clean(account.email)} is {'disabled' if disabled else 'enabled'}")
+
+
+def _known(cur: cursor, tenant: str, who: str) -> Any:
+    found = people.account(cur, tenant, who)
+    if found is None:
+        raise NotFound(f"no account {clean(who)!r} in {tenant}: `giliran agent list` shows who there is")
+    return found

@@ -1,0 +1,102 @@
+"""`giliran faq`: the questions and answers that the bot of our own chat answers from, out of a file."""
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from db import faq as entries
+from scripts.admin import native
+from scripts.admin.errors import CantDo, Refused
+from scripts.admin.installation import Installation, as_json, say, tenant_option
+from scripts.admin.table import clean, counted
+
+ENTRIES_MOST = 10_000
+QUESTION_MOST, ANSWER_MOST = 500, 5000  # characters
+FIELDS = ("question", "answer")
+
+
+@click.group()
+def faq() -> None:
+    """Questions and answers that the bot knows."""
+
+
+@faq.command("import")
+@click.argument("file", metavar="FILE")
+@tenant_option
+@as_json
+@click.pass_obj
+def import_(installation: Installation, file: str, tenant: str | None, as_json: bool) -> None:
+    """Replace all questions and answers by those in FILE; - reads standard input.
+
+    A CSV file with the columns question and answer (a first line with these names may be there), or a JSON list of
+    {"question": …, "answer": …}. Of a question that comes twice the last answer counts. The next customer is answered
+    from it.
+    """
+    found = parsed(_content(file))
+    with installation.writing() as cur:
+        tenant = native.one(cur, tenant)
+        count = entries.replace(cur, tenant, found)
+    data = {"tenant": tenant, "entries": count, "replaced": True}
+    say(as_json, data, f"{tenant} has {counted(count, 'question')} now, instead of all before")
+
+
+def parsed(text: str) -> list[tuple[str, str]]:
+    """(question, answer) of a file's text. Raises `Refused` with the place of what is wrong."""
+    rows = _of_json(text) if text.lstrip().startswith(("[", "{")) else _of_csv(text)
+    if not rows:
+        raise Refused("the file holds no question")
+    if len(rows) > ENTRIES_MOST:
+        raise Refused(f"the file holds {len(rows)} questions: {ENTRIES_MOST} are the most")
+    return [_checked(where, question, answer) for where, question, answer in rows]
+
+
+def _of_json(text: str) -> list[tuple[str, Any, Any]]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise Refused(f"the file is no JSON: {error}") from error
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise Refused('the JSON must be a list of {"question": …, "answer": …}')
+    return [(f"entry {n}", row.get("question"), row.get("answer")) for n, row in enumerate(found, start=1)]
+
+
+def _of_csv(text: str) -> list[tuple[str, Any, Any]]:
+    reader = csv.reader(io.StringIO(text), strict=True)
+    rows = []
+    try:
+        for row in reader:
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) != len(FIELDS):
+                raise Refused(
+                    f"line {reader.line_num} has {counted(len(row), 'column')}: question and answer are wanted"
+                )
+            rows.append((f"line {reader.line_num}", row[0], row[1]))
+    except csv.Error as error:
+        raise Refused(f"line {reader.line_num} is no CSV: {error}") from error
+    names_first = bool(rows) and tuple(cell.strip().lower() for cell in rows[0][1:]) == FIELDS
+    return rows[1:] if names_first else rows
+
+
+def _checked(where: str, question: Any, answer: Any) -> tuple[str, str]:
+    for name, value, most in (("question", question, QUESTION_MOST), ("answer", answer, ANSWER_MOST)):
+        if not isinstance(value, str) or not value.strip():
+            raise Refused(f"{where} has no {name}")
+        if len(value) > most or "\0" in value:
+            raise Refused(f"{where}: the {name} has more than {most} characters, or one that is none")
+    return question.strip(), answer.strip()
+
+
+def _content(file: str) -> str:
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise CantDo(f"{clean(file)} can't be read ({error.strerror})") from error
+    except ValueError as error:
+        raise Refused(f"{clean(file)} is no text in UTF-8") from error

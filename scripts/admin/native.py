@@ -1,0 +1,44 @@
+"""Our own chat as a tenant, for `tenant`, `agent`, `faq` and `transcript`: adding one, and which one is meant."""
+
+import click
+from psycopg2.extensions import cursor
+
+from db.admin import ADMIN
+from scripts.admin import secret
+from scripts.admin.errors import NotFound, Refused
+from scripts.admin.installation import Installation, say
+from scripts.admin.table import clean, listed
+
+DESK = "native"
+NAME_MOST = 100  # characters
+
+
+def add(
+    installation: Installation, tenant: str, name: str | None, identity_file: str | None, no_identity: bool, json: bool
+) -> None:
+    """Add it, or give a known one another name or identity secret."""
+    name = (name or tenant).strip()
+    if not name or len(name) > NAME_MOST or not name.isprintable():
+        raise Refused(f"a name has 1 to {NAME_MOST} printable characters")
+    identity = secret.read("identity secret", identity_file) if identity_file else "" if no_identity else None
+    with installation.writing() as cur:
+        row = ADMIN.one(cur, "put_native_tenant", tenant=tenant, name=name, identity_secret=identity)
+    if row is None:
+        raise Refused(f"{clean(tenant)} is a Qiscus app: our own chat needs an id of its own")
+    page = f"/chat?tenant={tenant}"
+    text = f"{tenant} {'added' if row.added else 'updated'}: customers' page {page}, agents' page /agent (CHAT_PORT)"
+    people = f"\nAgents log in with accounts: giliran agent add E-MAIL --tenant {tenant}" if row.added else ""
+    say(json, {"tenant": tenant, "added": row.added, "name": name, "page": page}, text + people)
+
+
+def one(cur: cursor, wanted: str | None) -> str:
+    """The tenant with our own chat that is meant: the only one, or the one named."""
+    known = [row.id for row in ADMIN.all(cur, "native_tenants")]
+    if wanted is not None and wanted not in known:
+        names = f"known: {listed(known)}" if known else "there is none yet: see `giliran tenant add --help`"
+        raise NotFound(f"no tenant {clean(wanted)!r} with a chat of our own ({names})")
+    if wanted is None and len(known) > 1:
+        raise click.UsageError(f"several tenants have a chat of our own: say --tenant with one of {listed(known)}")
+    if not known:
+        raise NotFound("no tenant with a chat of our own yet: see `giliran tenant add --help`")
+    return wanted or known[0]

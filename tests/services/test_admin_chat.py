@@ -1,0 +1,298 @@
+"""The admin tool for our own chat: its tenants, accounts, questions and answers, transcripts."""
+
+import json
+from contextlib import closing
+
+import psycopg2
+import pytest
+from click.testing import Result
+from psycopg2.extras import NamedTupleCursor
+
+from db import chat, people
+from tests.services.test_admin import SECRET, Ground
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def ground(database_url, redis_url):
+    return Ground(database_url, redis_url)
+
+
+@pytest.fixture
+def shop(ground):
+    ground.ok("tenant", "add", "--native", "shop", "--name", "The Shop")
+    return ground
+
+
+def hire(shop, email="ani@shop.example", *more: str, password: str = PASSWORD) -> Result:
+    return shop.run("agent", "add", email, "--name", "Ani", "--password-file", "-", *more, stdin=f"{password}\n")
+
+
+def account(shop, email="ani@shop.example"):
+    return shop.sql("SELECT * FROM accounts WHERE email = %s", email)[0]
+
+
+def begin(shop, tenant="shop", name="Budi", text="Where is my order?"):
+    """A session with one message; its id."""
+    room = chat.new_room()
+    with (
+        closing(psycopg2.connect(shop.database_url, cursor_factory=NamedTupleCursor)) as conn,
+        conn,
+        conn.cursor() as cur,
+    ):
+        session, _ = chat.open_session(cur, tenant, room, chat.new_key(), "budi@example.com", name)
+        chat.add_messages(cur, [chat.draft(session, "customer", text, sender_name=name)])
+    return room
+
+
+# --- tenants
+
+
+def test_a_chat_of_our_own_is_a_tenant_without_secrets_of_qiscus(ground):
+    shown = ground.ok("tenant", "add", "--native", "shop", "--name", "The Shop")
+    assert "/chat?tenant=shop" in shown and "giliran agent add" in shown
+    (row,) = ground.sql("SELECT desk, name, base_url, secret_key, identity_secret FROM tenants")
+    assert row == ("native", "The Shop", "", "", None)
+    (listed,) = ground.json("tenant", "list")["tenants"]
+    assert (listed["id"], listed["desk"], listed["name"]) == ("shop", "native", "The Shop")
+    assert "our own chat" in ground.ok("tenant", "list")
+
+
+def test_added_again_it_gets_another_name_and_keeps_its_identity_secret(shop, tmp_path):
+    (tmp_path / "key").write_text(SECRET)
+    add = ("tenant", "add", "shop", "--native")
+    assert SECRET not in shop.ok(*add, "--identity-secret-file", str(tmp_path / "key"))
+    kept = lambda: shop.sql("SELECT name, identity_secret FROM tenants")[0]  # noqa: E731
+    assert kept() == ("shop", SECRET)
+    assert "updated" in shop.ok(*add, "--name", "Shop")
+    assert kept() == ("Shop", SECRET)
+    shop.ok(*add, "--no-identity-secret")
+    assert kept().identity_secret is None
+
+
+def test_one_id_is_one_kind_of_tenant(shop):
+    done = shop.run("tenant", "add", "shop", "--no-check", "--secret-key-file", "-", stdin=SECRET)
+    assert done.exit_code == 4 and "chat of our own" in done.stderr
+    shop.ok("tenant", "add", "app", "--no-check", "--secret-key-file", "-", stdin=SECRET)
+    done = shop.run("tenant", "add", "--native", "app")
+    assert done.exit_code == 4 and "is a Qiscus app" in done.stderr
+    assert {row.id: row.desk for row in shop.sql("SELECT id, desk FROM tenants")} == {"shop": "native", "app": "qiscus"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("shop", "--native", "--secret-key-file", "-"),
+        ("shop", "--native", "--no-check"),
+        ("shop", "--name", "x"),
+        ("shop", "--no-identity-secret"),
+    ],
+)
+def test_options_of_the_other_kind_are_refused(ground, words):
+    assert ground.run("tenant", "add", *words, stdin=SECRET).exit_code == 2
+
+
+@pytest.mark.parametrize("words", [("a b",), ("shop", "--name", "x" * 101), ("shop", "--name", "a\x1bb")])
+def test_an_id_or_a_name_that_cannot_be_shown_is_refused(ground, words):
+    assert ground.run("tenant", "add", "--native", *words).exit_code == 4
+    assert ground.sql("SELECT id FROM tenants") == []
+
+
+def test_removing_it_leaves_nothing(shop):
+    hire(shop)
+    begin(shop)
+    shop.sql("INSERT INTO faq (tenant, question, answer) VALUES ('shop', 'q', 'a')")
+    shop.sql(
+        "INSERT INTO notes (tenant, session, agent, agent_name, body) SELECT 'shop', id, 'a', 'A', 'b' FROM sessions"
+    )
+    assert shop.run("tenant", "remove", "shop").exit_code == 4
+    shop.ok("tenant", "remove", "shop", "--yes")
+    for table in ("tenants", "accounts", "sessions", "messages", "customers", "notes", "faq", "agents"):
+        assert shop.sql(f"SELECT count(*)::integer AS n FROM {table}")[0].n == 0, table
+
+
+# --- accounts
+
+
+def test_an_account_is_added_with_a_password_that_is_nowhere_to_be_seen(shop):
+    done = hire(shop)
+    assert done.exit_code == 0 and PASSWORD not in done.output
+    found = account(shop)
+    assert people.matches(found.password_hash, PASSWORD) and PASSWORD not in found.password_hash
+    assert (found.tenant, found.name, found.role) == ("shop", "Ani", "agent")
+    assert found.agent in done.stdout
+    assert json.loads(hire(shop, "boss@shop.example", "--role", "supervisor", "--json").stdout)["role"] == "supervisor"
+
+
+def test_accounts_are_listed_with_their_role_and_limit(shop):
+    hire(shop)
+    hire(shop, "boss@shop.example", "--role", "supervisor")
+    agents = {each["email"]: each for each in shop.json("agent", "list")["agents"]}
+    assert (agents["ani@shop.example"]["role"], agents["ani@shop.example"]["limit"]) == ("agent", 2)
+    shown = shop.ok("agent", "list")
+    assert "ani@shop.example" in shown and "supervisor" in shown
+    assert "argon2" not in shown
+
+
+def test_the_limit_of_an_account_is_set_by_its_id(shop):
+    hire(shop)
+    agent = account(shop).agent
+    shop.ok("agent", "limit", agent, "5")
+    assert shop.redis.get(f"config:max_agent_chat:shop:{agent}") == "5"
+
+
+@pytest.mark.parametrize(
+    ("email", "more", "password", "code"),
+    [
+        ("no address", (), PASSWORD, 4),
+        ("ani@shop.example", (), "short", 4),
+        ("ani@shop.example", ("--role", "king"), PASSWORD, 2),
+        ("ani@shop.example", ("--tenant", "nowhere"), PASSWORD, 3),
+    ],
+)
+def test_an_account_that_cannot_be_is_refused(shop, email, more, password, code):
+    done = hire(shop, email, *more, password=password)
+    assert done.exit_code == code
+    assert shop.sql("SELECT agent FROM accounts") == []
+
+
+def test_an_email_has_one_account_in_a_tenant(shop):
+    assert hire(shop).exit_code == 0
+    done = hire(shop, "ANI@shop.example")
+    assert done.exit_code == 4 and "already" in done.stderr
+
+
+def test_a_password_is_not_asked_for_where_there_is_no_terminal(shop):
+    assert shop.run("agent", "add", "ani@shop.example", "--name", "Ani").exit_code == 2
+
+
+def token(shop, agent):
+    shop.sql(
+        "INSERT INTO tokens (digest, tenant, agent, expires_at) VALUES (%s, 'shop', %s, now() + interval '1 hour')",
+        people.token_digest("t"),
+        agent,
+    )
+
+
+def revoked(shop):
+    return all(row.revoked_at for row in shop.sql("SELECT revoked_at FROM tokens"))
+
+
+def test_a_new_password_logs_the_old_one_out(shop):
+    hire(shop)
+    token(shop, account(shop).agent)
+    shop.ok("agent", "password", "ani@shop.example", "--password-file", "-", stdin="another good one\n")
+    assert people.matches(account(shop).password_hash, "another good one") and revoked(shop)
+
+
+def test_a_disabled_account_is_logged_out_and_gets_no_chats_until_it_is_enabled(shop):
+    hire(shop)
+    agent = account(shop).agent
+    token(shop, agent)
+    shop.sql("UPDATE agents SET available = true")
+    assert shop.json("agent", "disable", "ani@shop.example")["disabled"] is True
+    assert account(shop).disabled and revoked(shop)
+    assert shop.sql("SELECT available FROM agents")[0].available is False
+    assert "can't log in" in shop.ok("agent", "list")
+    shop.ok("agent", "enable", agent)
+    assert not account(shop).disabled
+    assert shop.run("agent", "disable", "nobody@shop.example").exit_code == 3
+
+
+def test_with_several_chats_of_our_own_the_tenant_must_be_named(shop):
+    shop.ok("tenant", "add", "--native", "bank")
+    assert hire(shop).exit_code == 2
+    assert hire(shop, "ani@shop.example", "--tenant", "bank").exit_code == 0
+    assert account(shop).tenant == "bank"
+
+
+def test_an_app_of_qiscus_has_no_accounts_and_no_answers(ground):
+    ground.add_tenant("app")
+    assert hire(ground).exit_code == 3
+    assert ground.run("faq", "import", "-", stdin="q,a\n").exit_code == 3
+
+
+# --- questions and answers
+
+
+def known(shop):
+    return {row.question: row.answer for row in shop.sql("SELECT question, answer FROM faq")}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'question,answer\nOpening hours?,"Nine to five,\nMonday to Friday"\nRefunds?,Yes\n',
+        'Opening hours?,"Nine to five,\nMonday to Friday"\n\nRefunds?,Yes\n',
+        '\ufeffQuestion, Answer\r\nOpening hours?,"Nine to five,\nMonday to Friday"\r\nRefunds?,Yes',
+        json.dumps(
+            [
+                {"question": "Opening hours?", "answer": "Nine to five,\nMonday to Friday"},
+                {"question": "Refunds?", "answer": "Yes"},
+            ]
+        ),
+    ],
+    ids=["csv", "csv without names", "csv of a spreadsheet", "json"],
+)
+def test_questions_and_answers_are_replaced_by_those_of_a_file(shop, tmp_path, text):
+    shop.sql("INSERT INTO faq (tenant, question, answer) VALUES ('shop', 'old', 'gone')")
+    (tmp_path / "faq").write_bytes(text.encode())
+    assert shop.json("faq", "import", str(tmp_path / "faq")) == {"tenant": "shop", "entries": 2, "replaced": True}
+    assert known(shop) == {"Opening hours?": "Nine to five,\nMonday to Friday", "Refunds?": "Yes"}
+
+
+def test_a_pipe_will_do_and_the_last_answer_counts(shop):
+    assert "1 question" in shop.ok("faq", "import", "-", stdin="Q?,first\nQ?,last\n")
+    assert known(shop) == {"Q?": "last"}
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("", "no question"),
+        ("question,answer\n", "no question"),
+        ("a,b\nonly one\n", "line 2"),
+        ("a,\n", "line 1 has no answer"),
+        ('a,"b\n', "no CSV"),
+        ("[1]", "list of"),
+        ('[{"question": "q"}]', "entry 1 has no answer"),
+        ("{", "no JSON"),
+        ("q," + "x" * 5001, "more than 5000"),
+    ],
+)
+def test_a_file_with_a_mistake_changes_nothing_and_the_place_is_named(shop, text, place):
+    shop.sql("INSERT INTO faq (tenant, question, answer) VALUES ('shop', 'old', 'kept')")
+    done = shop.run("faq", "import", "-", stdin=text)
+    assert done.exit_code == 4 and place in done.stderr
+    assert known(shop) == {"old": "kept"}
+
+
+def test_a_file_that_is_not_there_or_no_text_is_one_line(shop, tmp_path):
+    assert shop.run("faq", "import", str(tmp_path / "none")).exit_code == 1
+    (tmp_path / "bin").write_bytes(b"\xff\xfe\x00")
+    assert shop.run("faq", "import", str(tmp_path / "bin")).exit_code == 4
+
+
+# --- transcripts
+
+
+def test_a_transcript_is_text_for_people_and_json_for_programs(shop):
+    room = begin(shop)
+    assert "Budi: Where is my order?" in shop.ok("transcript", room)
+    as_json = json.loads(shop.ok("transcript", room, "--format", "json"))
+    assert as_json == shop.json("transcript", room)
+    assert [message["body"] for message in as_json["messages"]] == ["Where is my order?"]
+
+
+def test_what_a_customer_writes_does_not_command_the_terminal(shop):
+    room = begin(shop, text="a\x1b[2Jb\nc\x9b")
+    shown = shop.ok("transcript", room)
+    assert "\x1b" not in shown and "\x9b" not in shown and "a?[2Jb" in shown
+
+
+def test_a_session_that_is_not_there_is_not_found(shop):
+    shop.ok("tenant", "add", "--native", "bank")
+    room = begin(shop)
+    for words in ((chat.new_room(),), ("\x00",), (room, "--tenant", "bank")):
+        assert shop.run("transcript", *words).exit_code == 3
