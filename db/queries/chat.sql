@@ -150,17 +150,27 @@ SELECT count(DISTINCT p.agent) AS online FROM presence p JOIN accounts a USING (
  WHERE p.tenant = %(tenant)s AND p.until > clock_timestamp() AND a.wish = 'online' AND NOT a.disabled
 
 -- name: mark
--- What was delivered and read, in one go; a mark only rises, and never beyond the last row. Reading is getting.
+-- What was delivered and read, in one go, with the sessions locked; a mark only rises, and never beyond the last row.
+-- Reading is getting. Gives what has risen, and what it was.
+WITH b AS (
+    SELECT s.id, s.customer_got, s.customer_read, s.agent_got, s.agent_read,
+           greatest(s.customer_got, least(s.last_seq, greatest(m.customer_got, m.customer_read))) AS new_customer_got,
+           greatest(s.customer_read, least(s.last_seq, m.customer_read)) AS new_customer_read,
+           greatest(s.agent_got, least(s.last_seq, greatest(m.agent_got, m.agent_read))) AS new_agent_got,
+           greatest(s.agent_read, least(s.last_seq, m.agent_read)) AS new_agent_read
+      FROM unnest(%(sessions)s::bigint[], %(customer_got)s::bigint[], %(customer_read)s::bigint[],
+                  %(agent_got)s::bigint[], %(agent_read)s::bigint[])
+           AS m(session, customer_got, customer_read, agent_got, agent_read)
+      JOIN sessions s ON s.id = m.session)
 UPDATE sessions s
-   SET customer_got = greatest(s.customer_got, least(s.last_seq, greatest(m.customer_got, m.customer_read))),
-       customer_read = greatest(s.customer_read, least(s.last_seq, m.customer_read)),
-       agent_got = greatest(s.agent_got, least(s.last_seq, greatest(m.agent_got, m.agent_read))),
-       agent_read = greatest(s.agent_read, least(s.last_seq, m.agent_read))
-  FROM unnest(%(sessions)s::bigint[], %(customer_got)s::bigint[], %(customer_read)s::bigint[],
-              %(agent_got)s::bigint[], %(agent_read)s::bigint[])
-       AS m(session, customer_got, customer_read, agent_got, agent_read)
- WHERE s.id = m.session
-RETURNING s.id, s.tenant, s.room, s.customer_got, s.customer_read, s.agent_got, s.agent_read
+   SET customer_got = b.new_customer_got, customer_read = b.new_customer_read, agent_got = b.new_agent_got,
+       agent_read = b.new_agent_read
+  FROM b
+ WHERE s.id = b.id AND (b.customer_got, b.customer_read, b.agent_got, b.agent_read)
+                    <> (b.new_customer_got, b.new_customer_read, b.new_agent_got, b.new_agent_read)
+RETURNING s.id, s.tenant, s.room, s.customer_got, s.customer_read, s.agent_got, s.agent_read,
+          b.customer_got AS customer_got_before, b.customer_read AS customer_read_before,
+          b.agent_got AS agent_got_before, b.agent_read AS agent_read_before
 
 -- name: rate
 UPDATE sessions SET rating = %(rating)s, rating_comment = %(comment)s

@@ -1,0 +1,223 @@
+"""From the database and from other processes to the sockets here: `tell`, Redis, and what Redis lost.
+
+Before it: whoever committed something (`writer`, `turns`, workers). After it: `hub`. What happens in this process goes
+to its own sockets at once and to all others through Redis, which may lose it: stored rows are found again by looking
+how far each room is in PostgreSQL, every two seconds and after each (re)subscription.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from psycopg2.extensions import cursor
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+
+import logs
+from db import announce, chat
+from db.announce import News
+from db.chat import CHAT
+from db.postgres import LedgerDown
+from sidecar.hub import Ear, Head, Hub
+from sidecar.store import Store
+
+log = logging.getLogger("sidecar.feed")
+
+LOOK_EVERY_S = 2.0
+GAP_S = 0.03  # a gap mostly closes by itself: two processes publish in another order than they committed
+AGAIN_S = 0.5
+SILENT_S = 5.0  # then Redis is asked whether it is still there; silent twice, it is connected to anew
+PUBLISH_MOST = 50_000  # news in line for a Redis that does not answer; beyond it they are dropped, and found later
+ROWS_MOST = 500
+
+Stirred = Callable[[str], None]
+
+
+class Feed:
+    """Of one sidecar; belongs to one event loop."""
+
+    def __init__(self, hub: Hub, store: Store, redis: Redis, stirred: Stirred = lambda tenant: None) -> None:
+        """`redis`: a client that answers in bytes. `stirred`: told of each tenant whose line has moved."""
+        self._hub, self._store, self._redis, self._stirred = hub, store, redis, stirred
+        self.origin = secrets.token_hex(8)
+        self._own = self.origin.encode()
+        self._sockets: Counter[str] = Counter()
+        self._tenant_of: dict[bytes, str] = {}
+        self._pubsub: PubSub | None = None
+        self._out: list[tuple[str, Sequence[News]]] = []
+        self._something_out, self._gap = asyncio.Event(), asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._compared_at = -LOOK_EVERY_S
+        self.looked_at = time.monotonic()  # when the database was last asked with success
+
+    def start(self) -> None:
+        steps = (self._publish, self._listen, self._look)
+        self._tasks = [asyncio.create_task(self._always(step)) for step in steps]
+
+    async def stop(self) -> None:
+        """What was told is published first, if Redis takes it."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._published(), 2.0)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- what happens here
+
+    def tell(self, tenant: str, news: Sequence[News], but: Ear | None = None) -> None:
+        """After the commit, to everybody: here at once, elsewhere through Redis. `but`: who did it, and needs not hear
+        of it."""
+        if len(self._out) < PUBLISH_MOST:
+            self._out.append((tenant, news))
+            self._something_out.set()
+        self._hear(tenant, news, but)
+
+    def _hear(self, tenant: str, news: Sequence[News], but: Ear | None = None) -> None:
+        self._hub.hear(tenant, news, but)
+        if any(one.type == "line" or one.type.startswith("chat.session.") for one in news):
+            self._stirred(tenant)
+        if self._hub.missing():
+            self._gap.set()
+
+    async def _publish(self) -> None:
+        """All that has gathered, in one round trip."""
+        await self._something_out.wait()
+        batch, self._out = self._out, []
+        self._something_out.clear()
+        pipe = self._redis.pipeline(transaction=False)
+        for tenant, news in batch:
+            pipe.publish(announce.channel(tenant), announce.packed(news, self.origin))
+        try:
+            await pipe.execute()
+        except (RedisError, OSError) as error:
+            log.warning(logs.line("news_lost", number=len(batch), why=type(error).__name__))
+
+    async def _published(self) -> None:
+        while self._out:
+            await asyncio.sleep(0.01)
+
+    # --- what happens elsewhere
+
+    async def open(self, tenant: str) -> None:
+        """A socket of the tenant is here."""
+        self._sockets[tenant] += 1
+        if self._sockets[tenant] == 1:
+            self._tenant_of[announce.channel(tenant).encode()] = tenant
+            await self._subscribe(announce.channel(tenant))
+
+    async def close(self, tenant: str) -> None:
+        self._sockets[tenant] -= 1
+        if self._sockets[tenant] <= 0:
+            del self._sockets[tenant]
+            self._tenant_of.pop(announce.channel(tenant).encode(), None)
+            with contextlib.suppress(RedisError, OSError):
+                if self._pubsub:
+                    await self._pubsub.unsubscribe(announce.channel(tenant))
+
+    async def _subscribe(self, *channels: str) -> None:
+        """Where it fails, the next connection brings it."""
+        with contextlib.suppress(RedisError, OSError):
+            if self._pubsub:
+                await self._pubsub.subscribe(*channels)
+
+    async def _listen(self) -> None:
+        """One connection's life."""
+        self._pubsub = pubsub = self._redis.pubsub()
+        try:
+            await pubsub.subscribe(f"giliran:sidecar:{self.origin}", *(name.decode() for name in self._tenant_of))
+            silent = 0
+            while silent < 2:
+                message = await pubsub.get_message(timeout=SILENT_S)
+                silent = 0 if message else silent + 1
+                if message is None:
+                    await pubsub.ping()
+                elif message["type"] == "subscribe":
+                    self._compared_at = -LOOK_EVERY_S  # what was said before it is looked for
+                    self._gap.set()
+                elif message["type"] == "message":
+                    self._heard(message["channel"], message["data"])
+        except (RedisError, OSError) as error:
+            log.warning(logs.line("feed_interrupted", why=type(error).__name__))
+            await asyncio.sleep(AGAIN_S)
+        finally:
+            self._pubsub = None
+            with contextlib.suppress(RedisError, OSError):
+                await pubsub.aclose()
+
+    def _heard(self, channel: bytes, data: bytes) -> None:
+        tenant = self._tenant_of.get(channel)
+        if tenant is None or data.startswith(self._own):
+            return
+        try:
+            news = announce.unpacked(data)
+        except (ValueError, TypeError):
+            log.warning(logs.line("news_unreadable", tenant=tenant))
+            return
+        self._hear(tenant, news)
+
+    # --- what got lost
+
+    async def _look(self) -> None:
+        """Every two seconds at all, and soon at what is known to be missing."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._gap.wait(), max(0.0, self._compared_at + LOOK_EVERY_S - time.monotonic()))
+        if self._gap.is_set():
+            await asyncio.sleep(GAP_S)
+        self._gap.clear()
+        try:
+            if time.monotonic() - self._compared_at >= LOOK_EVERY_S:
+                await self._compare()
+            while wanted := self._hub.missing():
+                await self._fetch(wanted[:ROWS_MOST])
+            self.looked_at = time.monotonic()
+        except LedgerDown as error:
+            log.warning(logs.line("feed_blind", why=error))
+            await asyncio.sleep(AGAIN_S)
+
+    async def _compare(self) -> None:
+        self._compared_at = time.monotonic()
+        tenants, places = self._hub.heard()
+        if tenants or places:
+            self._hub.compare(await self.heads(tenants, places))
+
+    async def heads(self, tenants: list[str], places: list[tuple[str, str]]) -> list[Head]:
+        """How far the open rooms of these tenants, and these rooms, are. Raises `LedgerDown`."""
+        named = {"room_tenants": [tenant for tenant, _ in places], "rooms": [room for _, room in places]}
+        rows = await self._store.run(lambda cur: CHAT.all(cur, "heads", tenants=tenants, **named))
+        return [Head(*row) for row in rows]
+
+    async def _fetch(self, wanted: list[tuple[str, str, int]]) -> None:
+        found = await self._store.run(lambda cur: _told_of(cur, wanted))
+        before = {(tenant, room): after for tenant, room, after in wanted}
+        for tenant, news in found:
+            self._hear(tenant, news)
+        after = {(tenant, room): seq for tenant, room, seq in self._hub.missing()}
+        stuck = [place for place, seq in before.items() if after.get(place) == seq]
+        if stuck:  # announced, but not (any more) in the database: nothing to wait for
+            self._hub.give_up(stuck)
+            log.error(logs.line("rows_missing", rooms=len(stuck), first=stuck[0][1]))
+
+    async def know(self, tenant: str) -> None:
+        """The open rooms of a tenant whose first agent came. Raises `LedgerDown`."""
+        heads = await self.heads([tenant], self._hub.heard_of(tenant))
+        self._hub.know(tenant, heads)
+        if self._hub.missing():
+            self._gap.set()
+
+    async def _always(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await step()
+            except Exception:
+                log.exception(logs.line("feed_failed"))
+                await asyncio.sleep(AGAIN_S)
+
+
+def _told_of(cur: cursor, wanted: list[tuple[str, str, int]]) -> list[tuple[str, list[News]]]:
+    return [(row.tenant, chat.happened(cur, row)) for row in chat.rows_of_rooms(cur, wanted, ROWS_MOST)]

@@ -1,0 +1,92 @@
+"""How far a room was delivered and read, written in groups. After `connection` and REST, before `feed`.
+
+A mark only rises, so many of them become one, and losing the last ones in a crash costs nobody a message.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from psycopg2.extensions import cursor
+
+import logs
+from db.announce import News
+from db.chat import CHAT
+from db.postgres import LedgerDown
+from sidecar.store import Store
+
+log = logging.getLogger("sidecar.marks")
+
+EVERY_S = 0.1
+KINDS = ("customer_got", "customer_read", "agent_got", "agent_read")
+
+Tell = Callable[[str, Sequence[News]], None]
+
+
+class Marks:
+    """Of one sidecar; belongs to one event loop."""
+
+    def __init__(self, store: Store, tell: Tell) -> None:
+        self._store, self._tell = store, tell
+        self._waiting: dict[int, dict[str, int]] = {}
+        self._came = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._always())
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._write()
+
+    def put(self, session: int, kind: str, up_to_seq: int) -> None:
+        """`kind`: customer_got (delivered to a page of the customer), customer_read, agent_got, agent_read."""
+        marks = self._waiting.setdefault(session, dict.fromkeys(KINDS, 0))
+        marks[kind] = max(marks[kind], up_to_seq)
+        self._came.set()
+
+    async def _always(self) -> None:
+        while True:
+            await self._came.wait()
+            await asyncio.sleep(EVERY_S)
+            self._came.clear()
+            await self._write()
+
+    async def _write(self) -> None:
+        batch, self._waiting = self._waiting, {}
+        if not batch:
+            return
+        try:
+            rows = await self._store.run(lambda cur: _put(cur, batch))
+        except LedgerDown as error:
+            log.warning(logs.line("marks_lost", number=len(batch), why=error))
+            return
+        for row in rows:
+            self._tell(row.tenant, list(_news(row)))
+
+
+def _put(cur: cursor, batch: dict[int, dict[str, int]]) -> list[Any]:
+    """Gives the rows of which something has risen, as they are now, with what they were."""
+    sessions = sorted(batch)
+    CHAT.all(cur, "lock_sessions", sessions=sessions)
+    values = {kind: [batch[session][kind] for session in sessions] for kind in KINDS}
+    return CHAT.all(cur, "mark", sessions=sessions, **values)
+
+
+def _news(row: Any) -> list[News]:
+    """Only what has risen is told; what was read was delivered."""
+    told = []
+    for by in ("customer", "agent"):
+        got, read = getattr(row, f"{by}_got"), getattr(row, f"{by}_read")
+        if read > getattr(row, f"{by}_read_before"):
+            told.append(_mark("chat.message.read", row.room, read, by))
+        elif got > getattr(row, f"{by}_got_before"):
+            told.append(_mark("chat.message.delivered", row.room, got, by))
+    return told
+
+
+def _mark(kind: str, room: str, up_to_seq: int, by: str) -> News:
+    return News(room, kind, {"session_id": room, "up_to_seq": up_to_seq, "by": by}, "room")

@@ -1,0 +1,127 @@
+"""Places in line, live: who waits hears its place and the expected wait whenever the line has moved.
+
+After `feed`, which says which tenant's line moved; before `hub`. Everybody's place changes with each move, so it is
+looked up once for each tenant and 250 ms at most, and told to the first hundred; those behind hear it less often.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from typing import Any, NamedTuple
+
+from psycopg2.extensions import cursor
+
+import logs
+from db.announce import News
+from db.chat import CHAT
+from db.postgres import LedgerDown
+from sidecar.hub import Hub
+from sidecar.store import Store
+
+log = logging.getLogger("sidecar.places")
+
+EVERY_S = 0.25
+LIVE = 100
+BEHIND_EVERY_S = 5.0
+BEHIND_MOST = 10_000
+
+
+class Line(NamedTuple):
+    """The head of a tenant's line, and its pace: `s_each` None where nobody was served lately."""
+
+    places: dict[str, int]
+    waiting: int
+    s_each: float | None
+
+    def payload(self, room: str, position: int) -> dict[str, Any]:
+        """Of `chat.queue.position`."""
+        return {"session_id": room, "position": position, "waiting": self.waiting, "eta_seconds": self.eta_s(position)}
+
+    def eta_s(self, position: int) -> int | None:
+        return None if self.s_each is None else math.ceil(position * self.s_each)
+
+
+def read(cur: cursor, tenant: str, most: int = LIVE) -> Line:
+    pace = CHAT.one(cur, "pace", tenant=tenant)
+    places = {row.room: row.position for row in CHAT.all(cur, "places", tenant=tenant, most=most)}
+    return Line(places, pace.waiting, pace.in_s / pace.left_lately if pace.left_lately else None)
+
+
+class Places:
+    """Of one sidecar; belongs to one event loop."""
+
+    def __init__(self, hub: Hub, store: Store) -> None:
+        self._hub, self._store = hub, store
+        self._moved: set[str] = set()
+        self._something_moved = asyncio.Event()
+        self._told: dict[str, tuple[dict[str, int], int]] = {}  # tenant → what was told last
+        self._all_at: dict[str, float] = {}  # tenant → when those behind are due
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._always())
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def stirred(self, tenant: str) -> None:
+        """The tenant's line has moved."""
+        self._moved.add(tenant)
+        self._something_moved.set()
+
+    async def _always(self) -> None:
+        while True:
+            try:
+                await self._something_moved.wait()
+                await asyncio.sleep(EVERY_S)
+                moved, self._moved = self._moved, set()
+                self._something_moved.clear()
+                for tenant in sorted(moved):
+                    await self._look(tenant)
+            except LedgerDown as error:
+                log.warning(logs.line("places_unknown", why=error))
+            except Exception:
+                log.exception(logs.line("places_failed"))
+
+    async def _look(self, tenant: str) -> None:
+        heard = self._hub.customers(tenant)
+        if not heard and not self._hub.watches(tenant):
+            self._told.pop(tenant, None)
+            return
+        most = self._reach(tenant)
+        line = await self._store.run(lambda cur: read(cur, tenant, most))
+        told, waiting = self._told.get(tenant, ({}, -1))
+        changed = {room: place for room, place in line.places.items() if told.get(room) != place}
+        here = set(heard)
+        positions = line.places if line.waiting != waiting else changed
+        news = [
+            News(room, "chat.queue.position", line.payload(room, place), "customer")
+            for room, place in positions.items()
+            if room in here
+        ]
+        if self._hub.watches(tenant) and (changed or line.waiting != waiting):
+            head = [{"session_id": room, "position": place} for room, place in line.places.items() if place <= LIVE]
+            news.append(News(None, "chat.queue.changed", {"waiting": head, "number": line.waiting}, "agents"))
+        self._hub.hear(tenant, news)
+        self._told[tenant] = ({**(told if most == LIVE else {}), **line.places}, line.waiting)
+        self._forget_served(tenant, line)
+
+    def _reach(self, tenant: str) -> int:
+        """How far to look this time."""
+        now = time.monotonic()
+        if now < self._all_at.setdefault(tenant, now + BEHIND_EVERY_S):
+            return LIVE
+        self._all_at[tenant] = now + BEHIND_EVERY_S
+        return BEHIND_MOST
+
+    def _forget_served(self, tenant: str, line: Line) -> None:
+        """A room that comes back to a place it had is told again. Those behind are looked at once more, later."""
+        places, waiting = self._told[tenant]
+        gone = [room for room, place in places.items() if place <= LIVE and room not in line.places]
+        for room in gone:
+            del places[room]
+        if waiting > LIVE:
+            asyncio.get_running_loop().call_later(BEHIND_EVERY_S, self.stirred, tenant)
