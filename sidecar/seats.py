@@ -59,7 +59,7 @@ class Seats:
         """Back to the line, at the old place, if `still` holds under the lock; whether it was done."""
 
         def work(cur: cursor, change: Change) -> bool:
-            return still(cur) and release(cur, change, tenant, room, agent, why)
+            return release(cur, change, tenant, room, agent, still, why)
 
         released = await self._turns.change(tenant, work)
         if released:
@@ -142,12 +142,14 @@ def give(cur: cursor, change: Change, tenant: str, room: str, to: str, limit: in
     return True
 
 
-def release(cur: cursor, change: Change, tenant: str, room: str, agent: str, why: str) -> bool:
+def release(
+    cur: cursor, change: Change, tenant: str, room: str, agent: str, still: Callable[[cursor], bool], why: str
+) -> bool:
     """Back to the line, at the old place. Nothing where the agent has lost the chat meanwhile."""
     visit, session = _locked(cur, tenant, room)
     if session.status != "active" or session.agent != agent:
         return False
-    if visit is None or visit.state != "held" or visit.agent != agent:
+    if visit is None or visit.state != "held" or visit.agent != agent or not still(cur):
         return False
     LEDGER.run(cur, "release", visit=visit.id)
     LEDGER.run(cur, "event", visit=visit.id, what="released", detail=f"{agent}: {why}")
