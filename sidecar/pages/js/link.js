@@ -26,7 +26,9 @@ const STEADY_AFTER_MS = 5000; // a socket that lives shorter does not start the 
 const POLL_AFTER_FAILURES = 2;
 const POLL_MS = 2000;
 const POLL_HIDDEN_MS = 8000;
+const TICK_MS = 10_000;
 const SLEPT_MS = 90_000; // timers of hidden pages come once a minute; more means that the machine slept
+const QUIET_MS = 20_000; // nothing heard for so long: ask whether anybody is there
 const POLICY_TRIES = 3;
 const FINAL = { 4001: "unauthorized", 4404: "not_found" };
 const COME_BACK_SOON = 1013; // too slow a reader: nothing is wrong with the server
@@ -65,6 +67,8 @@ class Link {
   #refusals = 0;
   #timers = {};
   #polls = false;
+  #heardAt = 0;
+  #askedAt = 0;
   #watches = new AbortController();
 
   constructor(options) {
@@ -112,12 +116,17 @@ class Link {
       if (hello) socket.send(JSON.stringify(hello()));
       if (!ready) this.#live();
     };
-    socket.onmessage = ({ data }) => socket === this.#socket && this.#heard(data);
+    socket.onmessage = ({ data }) => {
+      if (socket !== this.#socket) return;
+      this.#heardAt = Date.now();
+      this.#heard(data);
+    };
     socket.onclose = ({ code }) => this.#gone(socket, code);
   }
 
   #heard(data) {
     const { type, payload } = JSON.parse(data);
+    if (type === "pong") return;
     if (type === this.#options.ready) this.#live();
     if (type === "chat.message.ack") this.#answer(payload.client_id, ({ resolve }) => resolve(payload));
     if (type === "error" && payload.client_id) this.#answer(payload.client_id, ({ reject }) => reject(new Refused(payload)));
@@ -135,6 +144,8 @@ class Link {
   #live() {
     clearTimeout(this.#timers.open);
     this.#stopPolling();
+    this.#heardAt = Date.now();
+    this.#askedAt = 0;
     this.#timers.steady = setTimeout(() => {
       this.#failures = 0;
       this.#refusals = 0;
@@ -208,8 +219,18 @@ class Link {
     this.#timers.tick = setInterval(() => {
       const slept = Date.now() - tick > SLEPT_MS;
       tick = Date.now();
-      if (slept && this.state === "live") this.#restart();
-    }, 10_000);
+      if (this.state !== "live") return;
+      if (slept) this.#restart();
+      else this.#askIfQuiet();
+    }, TICK_MS);
+  }
+
+  /** A network that is gone says nothing: the browser would believe in the socket for many minutes. */
+  #askIfQuiet() {
+    if (Date.now() - this.#heardAt < QUIET_MS) return;
+    if (this.#askedAt > this.#heardAt) return this.#restart();
+    this.#askedAt = Date.now();
+    this.send("ping", {});
   }
 
   #end(reason, code) {

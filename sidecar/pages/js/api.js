@@ -1,0 +1,67 @@
+/* The chat's REST, as the pages ask it: a path under /api/v1 in, JSON out, or NotAnswered with the server's own word.
+ *
+ *   await ask("GET", `public/sessions/${key}?after=0`)
+ *   await ask("POST", "public/sessions", { json: {…} })
+ *   await upload(`public/sessions/${key}/attachments`, file, { clientId, onShare })   // onShare(0…1)
+ */
+
+const BASE = "/api/v1/";
+const ANSWER_WITHIN_MS = 20_000;
+const HOPELESS = new Set([401, 403, 404]);
+
+/** `status` 0: no answer at all. `code` and `message` are the server's; `retryAfter` in seconds. */
+export class NotAnswered extends Error {
+  constructor(status, { code, message } = {}, retryAfter = 0) {
+    super(message ?? code ?? "no answer");
+    this.status = status;
+    this.code = code ?? "unreachable";
+    this.retryAfter = retryAfter;
+    this.final = HOPELESS.has(status);
+  }
+}
+
+export async function ask(method, path, { json, token } = {}) {
+  const headers = { accept: "application/json" };
+  if (json !== undefined) headers["content-type"] = "application/json";
+  if (token) headers.authorization = `Bearer ${token}`;
+  const body = json === undefined ? undefined : JSON.stringify(json);
+  let answer;
+  try {
+    answer = await fetch(BASE + path, { method, headers, body, cache: "no-store", signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+  } catch {
+    throw new NotAnswered(0);
+  }
+  return read(answer.status, answer.headers.get("retry-after"), await answer.text().catch(() => ""));
+}
+
+/** XMLHttpRequest, since fetch does not tell how far an upload is. */
+export function upload(path, file, { clientId, onShare }) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const form = new FormData();
+    form.append("client_id", clientId); // before the file: a repeated upload is one message
+    form.append("file", file, file.name);
+    request.upload.onprogress = ({ loaded, total, lengthComputable }) => lengthComputable && onShare(loaded / total);
+    request.onerror = request.onabort = () => reject(new NotAnswered(0));
+    request.onload = () => {
+      try {
+        resolve(read(request.status, request.getResponseHeader("retry-after"), request.responseText));
+      } catch (error) {
+        reject(error);
+      }
+    };
+    request.open("POST", BASE + path);
+    request.send(form);
+  });
+}
+
+function read(status, retryAfter, text) {
+  let answer = null;
+  try {
+    answer = text ? JSON.parse(text) : null;
+  } catch {
+    throw new NotAnswered(status); // not from our server: a proxy's page
+  }
+  if (status >= 200 && status < 300) return answer;
+  throw new NotAnswered(status, answer?.error, Number(retryAfter) || 0);
+}
