@@ -21,13 +21,10 @@ export class Desk {
     this.me = me;
     this.canned = canned;
     this.agents = new Map(agents.map((agent) => [agent.agent_id, agent]));
-    const kept = this.sessions;
-    this.sessions = new Map();
-    for (const session of sessions) this.sessions.set(session.session_id, fresh(session));
-    for (const [id, room] of this.rooms) {
-      room.stale = true;
-      if (!this.sessions.has(id) && kept.has(id) && id === watched) this.sessions.set(id, kept.get(id));
-    }
+    const kept = this.sessions.get(watched);
+    this.sessions = new Map(sessions.map((session) => [session.session_id, fresh(session)]));
+    if (kept && !this.sessions.has(watched)) this.sessions.set(watched, kept); // it has ended; its details come next
+    for (const room of this.rooms.values()) room.stale = true;
   }
 
   /** One session as the server sees it now. An answer that is older than what was heard since is not believed. */
@@ -82,6 +79,13 @@ export class Desk {
     remember(session, message);
   }
 
+  /** The seq up to which all rows of a room are here. */
+  heldTo(id) {
+    let to = 0;
+    for (const { seq } of this.room(id).messages) if (seq === to + 1) to = seq;
+    return to;
+  }
+
   // ---- answers for the views
 
   mine() { return this.open().filter((session) => this.isMine(session)); }
@@ -97,7 +101,7 @@ export class Desk {
       .sort((a, b) => place(a) - place(b) || a.created_at.localeCompare(b.created_at));
   }
 
-  load_of(agentId) {
+  chatsOf(agentId) {
     return this.open().filter((session) => session.status === "active" && session.agent?.agent_id === agentId).length;
   }
 
@@ -113,7 +117,7 @@ const HEARD = {
     if (!session) return { kind: "unknown", id: message.session_id };
     if (message.seq <= session.last_seq || session.ahead.has(message.seq)) {
       if (this.rooms.has(message.session_id)) this.rows(message.session_id, [message]);
-      return { kind: "nothing" };
+      return { kind: "row", id: message.session_id };
     }
     const gap = message.seq !== session.last_seq + 1 && !session.ahead.has(session.last_seq + 1);
     if (this.rooms.has(message.session_id)) this.rows(message.session_id, [message]);
@@ -181,7 +185,7 @@ function tell(payload) {
 
 /** What a system row says of the session's state. */
 function happened(session, event, at) {
-  const agent = event.agent_id ? { agent_id: event.agent_id, name: event.name ?? event.agent_name ?? "" } : null;
+  const agent = { agent_id: event.agent_id, name: event.name ?? "" };
   if (event.type === "assigned" || event.type === "transferred")
     Object.assign(session, { status: "active", agent, answered: false, position: null, started_at: session.started_at ?? at });
   if (event.type === "released") Object.assign(session, { status: "waiting", agent: null, answered: false });
@@ -199,7 +203,7 @@ function catchUp(session) {
 }
 
 function remember(session, { seq, body, sender_type: sender, created_at: at, attachments }) {
-  if (seq < (session.last_message?.seq ?? 0)) return;
+  if (sender === "system" || seq < (session.last_message?.seq ?? 0)) return;
   session.last_message = { seq, body: body || attachments?.[0]?.name || "", sender_type: sender, created_at: at };
 }
 

@@ -1,7 +1,7 @@
 // The left panel: conversations in three tabs, what the search found, and the keys that move through them.
 // Before it the desk's state, after it nothing; a choice is told to `open(id)`.
 
-import { byId, el, icon, keyed, paintAvatar, part, setAttr, setClass, setText } from "./agent-dom.js";
+import { byId, el, keyed, paintAvatar, part, setAttr, setClass, setText } from "./agent-dom.js";
 import { serverNow } from "./agent-api.js";
 import { clock, dateTime, span, t } from "./words.js";
 
@@ -133,5 +133,3 @@ function foundRow({ session_id: id, customer, message, snippet }, openAt) {
 function marked(snippet) {
   return snippet.split(/\u0002([^\u0003]*)\u0003/).map((text, n) => (n % 2 ? el("mark", { text }) : text)).filter((each) => each !== "");
 }
-
-export const loadingRow = () => el("li", { cls: "soft" }, icon("search"));

@@ -1,17 +1,18 @@
 // Drafts and unsent messages of the agent: before it the composer, after it the socket or REST. Nothing typed is lost.
 // One message of a conversation is on its way at a time, so a retry never overtakes; a repeat has the same client_id.
 
-import { Refused, ask } from "./agent-api.js";
+import { ask } from "./agent-api.js";
+import { Lost } from "./link.js";
 
 const KEPT = "giliran-agent-outbox";
-const ACK_MS = 10000; // without an answer the message is sent again
+const SOON_MS = 300;
 const AGAIN_MS = 2000;
 const TRANSIENT = new Set(["rate_limited", "unavailable", "unreachable", "unauthorized", "expired"]);
 
 export class Outbox {
-  /** `send(frame)` answers whether a socket took it; `changed(id)`: show again; `sent(message)`: it is stored. */
-  constructor({ send, changed, sent }) {
-    Object.assign(this, { send, changed, sent, owner: "", drafts: {}, queues: {}, flying: new Map(), timers: new Map() });
+  /** `link()`: js/link.js's connection, null while nobody is signed in; `changed(id)`: show again; `sent(message)`. */
+  constructor({ link, changed, sent }) {
+    Object.assign(this, { link, changed, sent, owner: "", drafts: {}, queues: {}, flying: new Set(), timers: new Map() });
   }
 
   /** Whose they are. Another agent's drafts are never shown, and wait for their owner. */
@@ -49,69 +50,58 @@ export class Outbox {
 
   discard(id, clientId) { this.drop(id, clientId); this.changed(id); }
 
-  /** The way out is there again (or another one): what was on its way is asked again. */
+  /** The way out is there again, or another one: nobody waits for the end of a pause. */
   again() {
-    this.flying.clear();
+    for (const timer of this.timers.values()) clearTimeout(timer);
     for (const id of Object.keys(this.queues)) this.pump(id);
   }
 
-  pump(id) {
+  async pump(id) {
     const letter = this.pending(id).find((each) => !each.trouble);
-    if (!letter || this.flying.has(id)) return;
-    this.flying.set(id, letter.client_id);
-    const { client_id, body } = letter;
-    if (this.send({ type: "chat.message.send", payload: { session_id: id, client_id, body } })) this.after(id, ACK_MS);
-    else this.post(id, letter);
-  }
-
-  async post(id, { client_id, body }) {
+    if (!letter || this.flying.has(id) || !this.link()) return;
+    this.flying.add(id);
+    let pause = 0;
     try {
-      this.acknowledged({ session_id: id, client_id, ...await ask("POST", `sessions/${id}/messages`, { client_id, body }) });
+      this.stored(id, letter, await this.deliver(id, letter));
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      this.refused({ client_id, code: error.code, message: error.message, wait: error.retryAfter * 1000 });
-    }
-  }
-
-  /** `answer`: an ack, or the stored message itself. */
-  acknowledged(answer) {
-    const told = answer.message ?? answer;
-    const { session_id: id = answer.session_id, client_id: clientId } = told;
-    const letter = this.drop(id, clientId ?? answer.client_id);
-    if (letter) this.sent({ body: letter.body, ...told, session_id: id });
-    this.pump(id);
-    this.changed(id);
-  }
-
-  /** An `error` that names a message of ours. Answers whether it was ours. */
-  refused({ client_id: clientId, code, message, wait = 0 }) {
-    const id = Object.keys(this.queues).find((each) => this.pending(each).some((letter) => letter.client_id === clientId));
-    if (!id) return false;
-    if (TRANSIENT.has(code)) this.after(id, wait || AGAIN_MS);
-    else {
-      this.pending(id).find((letter) => letter.client_id === clientId).trouble = code;
+      pause = this.refused(letter, error);
+    } finally {
       this.flying.delete(id);
-      this.pump(id);
     }
     this.save();
     this.changed(id);
-    return true;
+    if (pause) this.timers.set(id, setTimeout(() => this.pump(id), pause));
+    else this.pump(id);
   }
 
-  after(id, ms) {
-    clearTimeout(this.timers.get(id));
-    this.timers.set(id, setTimeout(() => { this.flying.delete(id); this.pump(id); }, ms));
+  async deliver(id, { client_id, body }) {
+    if (this.link().state === "live") return this.link().request("chat.message.send", { session_id: id, client_id, body });
+    const told = await ask("POST", `sessions/${id}/messages`, { client_id, body });
+    return told.message ?? told;
+  }
+
+  /** `answer`: an ack, or the stored message itself. */
+  stored(id, letter, answer) {
+    this.drop(id, letter.client_id);
+    this.sent({ body: letter.body, ...answer, session_id: id });
+  }
+
+  /** How long to wait before the next try; 0: this one stays unsent until somebody decides. */
+  refused(letter, error) {
+    if (error instanceof Lost) return SOON_MS;
+    if (!error.code) throw error;
+    if (TRANSIENT.has(error.code)) return Math.max(AGAIN_MS, (error.retryAfter ?? 0) * 1000);
+    letter.trouble = error.code;
+    return 0;
   }
 
   drop(id, clientId) {
     const queue = this.pending(id);
     const at = queue.findIndex((letter) => letter.client_id === clientId);
-    if (at < 0) return null;
-    const [letter] = queue.splice(at, 1);
+    if (at < 0) return;
+    queue.splice(at, 1);
     if (!queue.length) delete this.queues[id];
-    if (this.flying.get(id) === clientId) { this.flying.delete(id); clearTimeout(this.timers.get(id)); }
     this.save();
-    return letter;
   }
 
   save() {

@@ -1,0 +1,164 @@
+// What an agent does with a conversation beside writing: pick, take, give to a colleague, end, export. Before it the buttons
+// and keys, after it REST; the change itself comes back as an event. A refusal is told in kind words.
+
+import { ask, fetchBlob } from "./agent-api.js";
+import { byId, el, keyed, paintAvatar, part, setAttr, setClass, setText } from "./agent-dom.js";
+import { save, showLog } from "./agent-log.js";
+import { dateTime, known, t } from "./words.js";
+
+const TOAST_MS = 6000;
+const PRESENCE_ORDER = { online: 0, away: 1, offline: 2 };
+
+export function toast(text, tone = "") {
+  const node = el("p", { cls: `toast ${tone}`, text });
+  byId("toasts").append(node);
+  setTimeout(() => node.remove(), TOAST_MS);
+}
+
+/** A refusal in words for a person. `name`: the file or agent that it is about. */
+export function explain(error, name = "") {
+  if (!error.code) throw error;
+  if (error.code === "unauthorized") return; // the sign-in comes up by itself
+  if (error.code === "at_max_load" && !name) return toast(t("x_at_max_load_me"), "bad");
+  toast(known(`x_${error.code}`) ? t(`x_${error.code}`, { name }) : t("x_failed", { why: error.message || error.code }), "bad");
+}
+
+/** `done()`: where no event tells of it (no socket), the page looks again. */
+export function deedsOf(desk, done) {
+  async function doing(method, path, body, name) {
+    try {
+      const told = await ask(method, path, body);
+      if (told.session) desk.put(told.session);
+      done();
+      return true;
+    } catch (error) {
+      explain(error, name);
+      done(error);
+      return false;
+    }
+  }
+
+  return {
+    pick: (session) => doing("POST", `queue/${session.session_id}/pick`),
+    take: (session) => doing("POST", `sessions/${session.session_id}/${session.status === "waiting" ? "assign" : "transfer"}`, { agent_id: desk.me.agent_id }),
+    give: async (session) => {
+      const agent = await chooseAgent(desk, session);
+      if (!agent) return;
+      const deed = session.status === "waiting" ? "assign" : "transfer";
+      const given = await doing("POST", `sessions/${session.session_id}/${deed}`, { agent_id: agent.agent_id }, agent.name);
+      if (given) toast(t("d_given", { name: session.customer.name, agent: agent.name }));
+    },
+    end: async (session) => {
+      setText(byId("end-title"), t("endTitle", { name: session.customer.name }));
+      if ((await answerOf(byId("end-dialog"))) !== "yes") return;
+      if (await doing("POST", `sessions/${session.session_id}/end`, {})) toast(t("d_ended", { name: session.customer.name }));
+    },
+    presence: (wish) => doing("PUT", "me/presence", { presence: wish }),
+    transcript: async (session, format) => {
+      try {
+        save(await fetchBlob(`sessions/${session.session_id}/transcript?format=${format}`), `${session.session_id}.${format}`);
+      } catch (error) {
+        explain(error);
+      }
+    },
+  };
+}
+
+function answerOf(dialog) {
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((answered) => dialog.addEventListener("close", () => answered(dialog.returnValue), { once: true }));
+}
+
+// ---- people
+
+async function chooseAgent(desk, session) {
+  const others = colleagues(desk).filter((agent) => !agent.disabled && agent.agent_id !== (session.agent?.agent_id ?? ""));
+  setText(byId("give-title"), t(session.status === "waiting" ? "assignTitle" : "giveTitle"));
+  byId("give-none").hidden = others.length > 0;
+  byId("give-people").replaceChildren();
+  keyed(byId("give-people"), others, (agent) => agent.agent_id, makeChoice, (node, agent) => updatePerson(node, agent, desk));
+  const answer = answerOf(byId("give-dialog"));
+  (byId("give-people").querySelector("button") ?? byId("give-dialog").querySelector("button")).focus();
+  const chosen = await answer;
+  return others.find((agent) => agent.agent_id === chosen);
+}
+
+const makeChoice = (agent) => el("li", {}, el("button", { cls: "person-row", value: agent.agent_id }, ...personParts()));
+
+const makePerson = () => el("li", { cls: "person-row" }, ...personParts());
+
+const personParts = () => [
+  el("span", { cls: "avatar-box" }, el("span", { "data-part": "avatar", "aria-hidden": "true" }), el("span", { cls: "presence", "data-part": "dot" })),
+  el("span", { cls: "person-text" }, el("strong", { "data-part": "name" }), el("small", { cls: "soft", "data-part": "sub" })),
+  el("span", { cls: "load", "data-part": "load" }),
+];
+
+function updatePerson(node, agent, desk) {
+  paintAvatar(part(node, "avatar"), agent.name);
+  setText(part(node, "name"), agent.agent_id === desk.me.agent_id ? `${agent.name} (${t("you")})` : agent.name);
+  part(node, "dot").dataset.presence = agent.presence;
+  const role = agent.role === "agent" ? "" : ` · ${t(`role_${agent.role}`)}`;
+  setText(part(node, "sub"), t(`p_${agent.presence}`) + role);
+  const load = desk.chatsOf(agent.agent_id);
+  const full = agent.limit !== null && agent.limit !== undefined && load >= agent.limit;
+  setClass(part(node, "load"), `load${full ? " full" : ""}`);
+  setText(part(node, "load"), (agent.limit ?? null) === null ? t("loadOnly", { n: load }) : t("loadOf", { n: load, limit: agent.limit }));
+  setAttr(part(node, "load"), "title", `${part(node, "load").textContent} ${t("chats")}${full ? ` · ${t("full")}` : ""}`);
+}
+
+export function colleagues(desk) {
+  return [...desk.agents.values()].filter((agent) => !agent.disabled)
+    .sort((a, b) => PRESENCE_ORDER[a.presence] - PRESENCE_ORDER[b.presence] || a.name.localeCompare(b.name));
+}
+
+export function showTeam(desk) {
+  const online = colleagues(desk).filter((agent) => agent.presence === "online").length;
+  setText(byId("team-count"), online || "");
+  setAttr(byId("team-button"), "aria-label", `${t("team")}: ${t("onlineCount", { n: online })}`);
+  if (byId("team-dialog").open) keyed(byId("team-people"), colleagues(desk), (agent) => agent.agent_id, makePerson, (node, agent) => updatePerson(node, agent, desk));
+}
+
+// ---- dialogs that only show
+
+export function openTeam(desk) {
+  byId("team-dialog").showModal();
+  showTeam(desk);
+}
+
+const KEYS = [["J", "K", "key_move"], ["Enter", "key_open"], ["/", "key_search"], ["Esc", "key_back"], ["P", "key_pick"], ["R", "key_reply"], ["N", "key_note"], ["1", "2", "3", "key_tabs"], ["/…", "key_canned"], ["?", "key_help"]];
+
+export function openKeys() {
+  byId("shortcut-list").replaceChildren(...KEYS.map((keys) => el("div", {}, el("dt", { text: t(keys.at(-1)) }), el("dd", {}, ...keys.slice(0, -1).map((text) => el("kbd", { text }))))));
+  byId("keys-dialog").showModal();
+}
+
+/** An earlier visit with its messages, beside the conversation of today. */
+export async function openVisit(visit, desk) {
+  try {
+    const messages = await allMessages(visit.session_id);
+    setText(byId("visit-title"), t("visitOf", { when: dateTime(visit.created_at) }));
+    byId("visit-log").replaceChildren();
+    showLog(byId("visit-log"), { session: visit, room: { messages, notes: [] }, me: desk.me, enlarge, refused: explain });
+    byId("visit-dialog").showModal();
+  } catch (error) {
+    explain(error);
+  }
+}
+
+/** All rows of a session after one, page by page. */
+export async function allMessages(id, from = 0) {
+  const all = [];
+  for (let more = true; more; ) {
+    const told = await ask("GET", `sessions/${id}/messages?after=${all.at(-1)?.seq ?? from}`);
+    all.push(...told.messages);
+    more = Boolean(told.more) && told.messages.length > 0;
+  }
+  return all;
+}
+
+export function enlarge(url, file) {
+  byId("photo").src = url;
+  byId("photo").alt = file.name;
+  byId("photo-dialog").showModal();
+}

@@ -1,0 +1,110 @@
+// The middle panel: the conversation's head, its messages, and the bar that says why one may (not) write.
+// Before it the desk's state, after it nothing; what the person does is told to the deeds.
+
+import { serverNow } from "./agent-api.js";
+import { byId, paintAvatar, setAttr, setText } from "./agent-dom.js";
+import { short } from "./agent-list.js";
+import { showLog } from "./agent-log.js";
+import { span, t } from "./words.js";
+
+const NEAR_PX = 90;
+let below = 0; // messages that came while somebody read further up
+let shownId = "";
+let shownLast = 0;
+
+export function showRoom(session, desk, facts) {
+  byId("no-room").hidden = Boolean(session);
+  byId("room").hidden = !session;
+  if (!session) { shownId = ""; return; }
+  showHead(session, desk);
+  showBar(session, desk);
+  showRows(session, desk, facts);
+  showTyping(session, desk);
+}
+
+function showHead(session, desk) {
+  const { customer, status } = session;
+  const mine = desk.isMine(session);
+  paintAvatar(byId("room-avatar"), customer.name);
+  setText(byId("room-name"), customer.name);
+  showState(session, desk);
+  byId("pick").hidden = status !== "waiting";
+  byId("take").hidden = status !== "active" || mine || !desk.isBoss();
+  byId("give").hidden = status === "ended" || (status === "active" && !mine && !desk.isBoss());
+  setText(byId("give-text"), t(status === "waiting" ? "assign" : "transfer"));
+  byId("end").hidden = !(mine || (desk.isBoss() && status !== "ended"));
+}
+
+export function showState(session, desk) {
+  const { status, position, created_at: since, ended_at: ended, agent } = session;
+  const time = span((serverNow() - Date.parse(since)) / 1000);
+  const words = {
+    waiting: () => (position ? t("waitingPlace", { n: position, time }) : t("waitingSince", { time })),
+    active: () => (desk.isMine(session) ? t("withYou") : t("withAgent", { name: agent?.name ?? "" })),
+    ended: () => t("endedState", { when: short(ended) }),
+  };
+  setText(byId("room-state"), words[status]());
+  byId("room-state").dataset.status = status;
+}
+
+function showBar(session, desk) {
+  const { status, agent } = session;
+  const boss = desk.isBoss();
+  const kind = status === "waiting" ? "waiting" : status === "ended" ? "ended" : desk.isMine(session) ? "" : "watching";
+  byId("bar").hidden = !kind;
+  if (!kind) return;
+  byId("bar").dataset.kind = kind;
+  setAttr(byId("bar-icon"), "href", { waiting: "#i-chat", ended: "#i-check", watching: "#i-eye" }[kind]);
+  const text = { waiting: () => t("waitingBar"), ended: () => t("endedBar", { when: short(session.ended_at) }), watching: () => t(boss ? "watchingBoss" : "watching", { name: agent?.name ?? "" }) };
+  setText(byId("bar-text"), text[kind]());
+}
+
+function showRows(session, desk, facts) {
+  const box = byId("log-box");
+  const id = session.session_id;
+  const moved = id !== shownId;
+  const atEnd = moved || isAtEnd();
+  const room = desk.room(id);
+  byId("loading").hidden = room.loaded || room.messages.length > 0;
+  showLog(byId("log"), { ...facts, session, room, me: desk.me });
+  const last = room.messages.at(-1);
+  if (moved) below = 0;
+  else if (!atEnd && last?.seq > shownLast && last.sender_type === "customer") below += 1;
+  shownId = id;
+  shownLast = last?.seq ?? 0;
+  if (atEnd) box.scrollTop = box.scrollHeight;
+  showBelow();
+}
+
+export function isAtEnd() {
+  const box = byId("log-box");
+  return box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_PX;
+}
+
+export function showBelow() {
+  if (isAtEnd()) below = 0;
+  byId("to-end").hidden = isAtEnd();
+  setText(byId("to-end-text"), below ? t("newMessages", { n: below }) : t("toLatest"));
+}
+
+export function toEnd() {
+  below = 0;
+  byId("log-box").scrollTop = byId("log-box").scrollHeight;
+  showBelow();
+}
+
+/** A message that a search found, in the middle of the panel and lit for a moment. */
+export function flash(seq) {
+  const node = byId("log").querySelector(`[data-key="m${seq}"]`);
+  if (!node) return;
+  node.scrollIntoView({ block: "center" });
+  node.classList.add("flash");
+  node.addEventListener("animationend", () => node.classList.remove("flash"), { once: true });
+}
+
+export function showTyping(session, desk) {
+  const typing = session && desk.typer(session.session_id);
+  const shown = typing && (typing.by === "customer" || typing.name !== desk.me.name);
+  byId("typing").classList.toggle("on", Boolean(shown));
+  setText(byId("typing-text"), shown ? t("isTyping", { name: typing.name || session.customer.name }) : "");
+}

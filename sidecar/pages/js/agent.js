@@ -1,0 +1,582 @@
+// The agent's page begins here: sign-in, first load, the socket's events, and the panels that show what the desk knows.
+// State comes from the first load and the events only; whenever the socket was away, the first load runs again. While the
+// socket stands, no request is made except for what the person does.
+
+import { Refused, ask, keepToken, onExpired, token } from "./agent-api.js";
+import { askNotify, badge, blocked, notify, notifying, offered, play, refuseNotify, setSound, sound } from "./agent-alerts.js";
+import { Composer } from "./agent-composer.js";
+import { allMessages, deedsOf, enlarge, explain, openKeys, openTeam, openVisit, showTeam, toast } from "./agent-deeds.js";
+import { Desk } from "./agent-desk.js";
+import { showDetails } from "./agent-details.js";
+import { byId, paintAvatar, setAttr, setText, wireMenu } from "./agent-dom.js";
+import { showFound, showList, shownIn, tickList } from "./agent-list.js";
+import { Outbox } from "./agent-outbox.js";
+import { flash, isAtEnd, showBelow, showRoom, showState, showTyping, toEnd } from "./agent-room.js";
+import { openLink, socketUrl } from "./link.js";
+import "./words-agent.js";
+import { onLanguage, span, t, translate } from "./words.js";
+
+const SEARCH_MS = 300;
+const SEARCH_FROM = 2; // letters
+const PAGES_MOST = 40;
+const RELOAD_MS = 2000;
+const UNKNOWN_MS = 1500; // a message of a session that nobody told of: look, if it is still unknown then
+const WIDE = matchMedia("(min-width: 1180px)");
+
+const desk = new Desk();
+const view = { tab: "mine", show: "open", filter: "", at: null, busy: true, ended: () => endedOnes() };
+const history = { rows: [], next: null, loaded: false };
+let open = null; // the conversation that is shown
+let link = null;
+let loaded = false;
+let loading = null; // the load that runs; events wait in `early` meanwhile
+let early = [];
+let drawing = 0;
+let found = null;
+let searchTimer = 0;
+
+const outbox = new Outbox({
+  link: () => link,
+  changed: () => draw(),
+  sent: (answer) => {
+    desk.acknowledged({ sender_type: "agent", sender_id: desk.me.agent_id, sender_name: desk.me.name, attachments: [], ...answer });
+    draw();
+  },
+});
+const composer = new Composer(outbox, {
+  canned: () => desk.canned,
+  me: () => desk.me,
+  say: ({ type, payload }) => link?.send(type, payload),
+  noted: (id, note) => { if (note.id !== undefined) desk.note(id, note); toast(t("d_noted")); draw(); },
+  stored: (message) => { if (message.seq) desk.acknowledged(message); draw(); },
+  refused: explain,
+});
+const deeds = deedsOf(desk, (error) => {
+  if (link?.state !== "live" || error?.status === 404 || error?.status === 409) reload();
+  draw();
+});
+
+// ---- first load
+
+async function firstLoad() {
+  const [{ agent }, { agents }, { sessions: line }, active, { canned }] = await Promise.all(
+    [ask("GET", "me"), ask("GET", "agents"), ask("GET", "queue"), everyActive(), ask("GET", "canned")]);
+  const known = agents.find((each) => each.agent_id === agent.agent_id);
+  return { me: { ...known, ...agent }, agents, sessions: [...active, ...line], canned };
+}
+
+async function everyActive() {
+  const all = [];
+  let cursor = null;
+  for (let page = 0; page < PAGES_MOST; page += 1) {
+    const told = await ask("GET", `sessions?status=active${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+    all.push(...told.sessions);
+    cursor = told.next;
+    if (!cursor) break;
+  }
+  return all;
+}
+
+/** The first load, and every later one: one at a time, and what is heard meanwhile is applied after it. */
+function reload() {
+  loading ??= load().finally(() => { loading = null; });
+  return loading;
+}
+
+async function load() {
+  early = [];
+  const before = unreadOfMine();
+  const state = await firstLoad();
+  desk.load(state, open);
+  outbox.open(state.me.agent_id);
+  view.busy = false;
+  const heard = early;
+  early = [];
+  for (const [type, payload] of heard) take(type, payload);
+  if (open) await fetchRoom(open).catch((error) => { if (error.status !== 404) throw error; });
+  if (loaded && link?.state !== "live" && unreadOfMine() > before) play("message");
+  if (!loaded) begun();
+  outbox.again();
+  draw();
+}
+
+function begun() {
+  loaded = true;
+  byId("desk").hidden = false;
+  byId("gate").hidden = true;
+  byId("offer").hidden = !offered();
+  composer.words();
+  if (WIDE.matches) showDetailsPanel(true);
+}
+
+// ---- the socket
+
+function connect() {
+  link?.close();
+  link = openLink({
+    address: () => socketUrl("/ws"),
+    hello: () => ({ type: "auth", payload: { token: token() } }),
+    ready: "auth.ok",
+    poll: async () => {
+      try {
+        await reload();
+      } catch (error) {
+        if (error.status === 401) error.final = true;
+        throw error;
+      }
+    },
+    onFrame: heard,
+    onState: showLink,
+  });
+}
+
+function heard(type, payload) {
+  if (type === "auth.ok") return freshStart();
+  if (loading) early.push([type, payload]);
+  if (loaded) take(type, payload);
+}
+
+/** The socket stands, from here on nothing is missed: now the load, again and again until it succeeds. */
+async function freshStart() {
+  await loading?.catch(() => {}); // one from before the socket may have missed something
+  try {
+    await reload();
+  } catch (error) {
+    if (error.status === 401) return;
+    if (!(error instanceof Refused)) throw error;
+    setTimeout(() => { if (link?.state === "live") freshStart(); }, error.retryAfter * 1000 || RELOAD_MS);
+  }
+}
+
+function take(type, payload) {
+  const what = desk.hear(type, payload);
+  if (what.kind === "nothing") return;
+  if (what.kind === "gap" && desk.rooms.has(what.id)) fetchRoom(what.id).then(draw, explain);
+  if (what.kind === "unknown") setTimeout(() => learn(what.id), UNKNOWN_MS);
+  if (what.message) alertOf(what.session, what.message);
+  if (what.id === open) seen();
+  draw();
+}
+
+async function learn(id) {
+  if (desk.sessions.has(id)) return;
+  try {
+    desk.put((await ask("GET", `sessions/${id}`)).session);
+    draw();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+  }
+}
+
+const SHOWN_AS = { closed: "reconnecting" };
+
+function showLink(state, facts) {
+  const word = state === "closed" && facts.code !== 4001 && facts.reason !== "left" ? "closed" : SHOWN_AS[state] ?? state;
+  byId("live").dataset.state = word;
+  setText(byId("live-text"), t(word === "closed" ? "polling" : word));
+  setAttr(byId("live"), "title", t(`${word}Hint`) === `${word}Hint` ? null : t(`${word}Hint`));
+  if (state === "closed" && (facts.code === 4001 || facts.code === 401)) signedOut();
+  else if (word === "closed") setTimeout(() => { if (link?.state === "closed" && token()) connect(); }, 15_000);
+}
+
+// ---- alerts
+
+function alertOf(session, message) {
+  const mine = desk.isMine(session);
+  const { event, sender_type: sender } = message;
+  if (event && (event.type === "assigned" || event.type === "transferred") && event.agent_id === desk.me.agent_id) {
+    say(t("n_assigned", { name: session.customer.name }));
+    if (event.by !== desk.me.agent_id) tell("assigned", t("n_assigned", { name: session.customer.name }), session.last_message?.body ?? "", session);
+  }
+  if (sender !== "customer" || !mine) return;
+  const text = message.body || message.attachments?.[0]?.name || "";
+  if (session.session_id === open) say(t("said_message", { name: session.customer.name, text }));
+  if (session.session_id !== open || document.hidden || !document.hasFocus()) tell("message", t("n_message", { name: session.customer.name }), text, session);
+}
+
+function tell(tune, title, text, session) {
+  play(tune);
+  notify(title, text.slice(0, 160), session.session_id, () => openRoom(session.session_id));
+}
+
+const say = (text) => setText(byId("said"), text);
+const unreadOfMine = () => (desk.me ? desk.mine().reduce((sum, session) => sum + session.unread, 0) : 0);
+
+/** Read: shown, at the end, by its own agent, who looks at the page. */
+function seen() {
+  const session = desk.sessions.get(open);
+  if (!session?.unread || !desk.isMine(session) || document.hidden || !document.hasFocus() || !isAtEnd()) return;
+  if (!desk.room(open).loaded || desk.heldTo(open) < session.last_seq || innerScreen() === "list") return;
+  const payload = { session_id: open, up_to_seq: session.last_seq };
+  if (!link?.send("chat.message.read", payload)) ask("POST", `sessions/${open}/read`, { up_to_seq: session.last_seq }).catch(quietly);
+  desk.hear("chat.message.read", { ...payload, by: "agent" });
+}
+
+const quietly = (error) => { if (!(error instanceof Refused)) throw error; };
+
+// ---- conversations
+
+async function openRoom(id, { seq, focus = true } = {}) {
+  const session = desk.sessions.get(id);
+  open = id;
+  view.at = id;
+  screen("room");
+  draw(true);
+  try {
+    const room = desk.room(id);
+    if (!session || !room.loaded || room.stale) await fetchRoom(id);
+  } catch (error) {
+    explain(error);
+    if (!desk.sessions.has(id)) closeRoom();
+  }
+  if (open !== id) return;
+  draw(true);
+  if (seq) flash(seq);
+  if (focus) (matchMedia("(pointer: fine)").matches && !composer.text.closest("[hidden]") ? composer.text : byId("room-name")).focus();
+}
+
+async function fetchRoom(id) {
+  const [told, messages] = await Promise.all([ask("GET", `sessions/${id}`), allMessages(id, desk.heldTo(id))]);
+  const { notes, visits, ...session } = told.session ? { ...told, ...told.session } : told;
+  delete session.session;
+  desk.put(session);
+  desk.rows(id, messages, { complete: true });
+  desk.details(id, { notes, visits });
+}
+
+function closeRoom() {
+  open = null;
+  screen("list");
+  byId("rows").focus();
+  draw();
+}
+
+const innerScreen = () => (getComputedStyle(byId("back")).display === "none" ? "all" : byId("desk").dataset.screen);
+
+function screen(wanted) {
+  byId("desk").dataset.screen = wanted;
+}
+
+function showDetailsPanel(on) {
+  byId("details").hidden = !on;
+  setAttr(byId("details-button"), "aria-expanded", on);
+  byId("desk").classList.toggle("with-details", on);
+}
+
+const endedOnes = () => {
+  const here = [...desk.sessions.values()].filter((session) => session.status === "ended");
+  const all = new Map([...history.rows, ...here].map((session) => [session.session_id, session]));
+  return [...all.values()].sort((a, b) => (b.ended_at ?? "").localeCompare(a.ended_at ?? ""));
+};
+
+async function moreHistory() {
+  try {
+    const told = await ask("GET", `sessions?status=ended${history.next ? `&cursor=${encodeURIComponent(history.next)}` : ""}`);
+    history.rows.push(...told.sessions);
+    Object.assign(history, { next: told.next, loaded: true });
+  } catch (error) {
+    explain(error);
+  }
+  draw();
+}
+
+function chooseTab(tab) {
+  view.tab = tab;
+  for (const each of document.querySelectorAll("#tabs [role=tab]")) {
+    const chosen = each.dataset.tab === tab;
+    setAttr(each, "aria-selected", chosen);
+    each.tabIndex = chosen ? 0 : -1;
+  }
+  setAttr(byId("list-box"), "aria-labelledby", `tab-${tab}`);
+  byId("chips").hidden = tab !== "all";
+  draw();
+}
+
+function chooseShow(show) {
+  view.show = show;
+  for (const each of document.querySelectorAll("[data-show]")) setAttr(each, "aria-pressed", each.dataset.show === show);
+  if (show === "ended" && !history.loaded) moreHistory();
+  draw();
+}
+
+// ---- search
+
+function searched() {
+  view.filter = byId("search").value;
+  clearTimeout(searchTimer);
+  found = view.filter.trim().length >= SEARCH_FROM ? { busy: true, results: [] } : null;
+  if (found) searchTimer = setTimeout(() => searchAll(view.filter.trim()), SEARCH_MS);
+  showFound(found, openFound);
+  draw();
+}
+
+async function searchAll(q) {
+  try {
+    const [{ results }, { sessions }] = await Promise.all([ask("GET", `search?q=${encodeURIComponent(q)}`), ask("GET", `sessions?q=${encodeURIComponent(q)}`)]);
+    if (q !== view.filter.trim()) return;
+    const inMessages = new Set(results.map((hit) => hit.session_id));
+    const shown = new Set(shownIn(view, desk).map((session) => session.session_id));
+    const people = sessions.filter(({ session_id: id }) => !inMessages.has(id) && !shown.has(id))
+      .map((session) => ({ session_id: session.session_id, customer: session.customer, message: session.last_message, snippet: session.last_message?.body ?? session.customer.email, person: true }));
+    found = { results: [...results, ...people] };
+  } catch (error) {
+    if (q !== view.filter.trim()) return;
+    found = { results: [] };
+    explain(error);
+  }
+  showFound(found, openFound);
+}
+
+const openFound = (id, seq) => openRoom(id, { seq, focus: false });
+
+// ---- drawing
+
+/** Once a frame, however many events came. */
+function draw(now = false) {
+  if (now) return paint();
+  drawing ||= document.hidden ? setTimeout(paint, 200) : requestAnimationFrame(paint);
+}
+
+function paint() {
+  drawing = 0;
+  if (!loaded) return;
+  const session = desk.sessions.get(open);
+  showMe();
+  showTeam(desk);
+  showList(view, desk, open);
+  byId("more").hidden = !(view.tab === "all" && view.show === "ended" && history.next);
+  showRoom(session, desk, { pending: outbox.pending(open), retry: (clientId) => outbox.retry(open, clientId), discard: (clientId) => outbox.discard(open, clientId), enlarge, refused: explain });
+  badge(unreadOfMine(), t("title"));
+  if (!session) return showDetailsPanelFor(null);
+  composer.show(session, desk.mayWrite(session));
+  showDetailsPanelFor(session);
+  seen();
+}
+
+function showDetailsPanelFor(session) {
+  byId("desk").classList.toggle("no-room", !session);
+  if (session) showDetails(session, desk.room(session.session_id), (visit) => openVisit(visit, desk));
+}
+
+function showMe() {
+  paintAvatar(byId("me-avatar"), desk.me.name);
+  byId("me-button").dataset.presence = desk.me.presence;
+  setText(byId("me-name"), desk.me.name);
+  setText(byId("me-email"), desk.me.email);
+}
+
+setInterval(() => {
+  if (!loaded || document.hidden) return;
+  tickList(desk);
+  const session = desk.sessions.get(open);
+  if (!session) return;
+  showTyping(session, desk);
+  if (session.status === "waiting") showState(session, desk);
+}, 1000);
+
+// ---- sign-in
+
+function signedOut() {
+  if (!byId("gate").hidden) return;
+  link?.close();
+  link = null;
+  keepToken(null);
+  showGate(loaded ? "signInAgain" : "signInHint");
+}
+
+function showGate(why) {
+  byId("gate").hidden = false;
+  byId("desk").inert = true;
+  byId("login-why").dataset.t = why;
+  setText(byId("login-why"), t(why));
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  (byId("email").value ? byId("password") : byId("email")).focus();
+}
+
+async function signIn(event) {
+  event.preventDefault();
+  const [email, password, tenant] = ["email", "password", "tenant"].map((id) => byId(id).value.trim());
+  if (!email || !byId("password").value) return loginError(t("e_fields"), email ? "password" : "email");
+  byId("login-button").disabled = true;
+  setText(byId("login-button"), t("signingIn"));
+  try {
+    const told = await ask("POST", "auth/login", { email, password: password && byId("password").value, ...(tenant ? { tenant_id: tenant } : {}) });
+    enter(told);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    refusedLogin(error);
+  } finally {
+    byId("login-button").disabled = false;
+    setText(byId("login-button"), t("signIn"));
+  }
+}
+
+function enter({ token: fresh, agent }) {
+  if (loaded && desk.me.agent_id !== agent.agent_id) { keepToken(fresh, byId("stay").checked); return location.reload(); }
+  keepToken(fresh, byId("stay").checked);
+  byId("password").value = "";
+  byId("login-error").hidden = true;
+  byId("desk").inert = false;
+  byId("gate").hidden = true;
+  connect();
+}
+
+function refusedLogin({ status, code, message, retryAfter }) {
+  if (status === 400 && message.includes("tenant_id")) {
+    byId("tenant-field").hidden = false;
+    return loginError(t("e_tenant"), "tenant");
+  }
+  if (status === 429) return loginError(t("e_login_many", { wait: span(retryAfter || 60) }), "email");
+  if (status === 401 || status === 403 || status === 404) return loginError(t("e_login"), "password");
+  loginError(code === "unreachable" ? t("x_unreachable") : code === "unavailable" ? t("x_unavailable") : t("x_failed", { why: message }), "password");
+}
+
+function loginError(text, field) {
+  byId("login-error").hidden = false;
+  setText(byId("login-error"), text);
+  byId(field).focus();
+}
+
+async function signOut() {
+  await ask("POST", "auth/logout", {}).catch(quietly);
+  link?.close();
+  keepToken(null);
+  location.reload();
+}
+
+// ---- what the person does
+
+function wireButtons() {
+  const current = (deed) => async ({ currentTarget: button }) => {
+    const session = desk.sessions.get(open);
+    if (!session) return;
+    button.disabled = true;
+    await deed(session);
+    button.disabled = false;
+  };
+  byId("login").addEventListener("submit", signIn);
+  for (const deed of ["pick", "take", "give", "end"]) byId(deed).addEventListener("click", current(deeds[deed]));
+  for (const button of document.querySelectorAll("[data-export]")) button.addEventListener("click", current((session) => deeds.transcript(session, button.dataset.export)));
+  for (const tab of document.querySelectorAll("#tabs [role=tab]")) tab.addEventListener("click", () => chooseTab(tab.dataset.tab));
+  byId("tabs").addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const names = ["mine", "queue", "all"];
+    chooseTab(names[(names.indexOf(view.tab) + step + names.length) % names.length]);
+    byId(`tab-${view.tab}`).focus();
+  });
+  for (const chip of document.querySelectorAll("[data-show]")) chip.addEventListener("click", () => chooseShow(chip.dataset.show));
+  byId("more").addEventListener("click", moreHistory);
+  byId("search").addEventListener("input", searched);
+  byId("rows").addEventListener("click", (event) => { const row = event.target.closest("[data-key]"); if (row) openRoom(row.dataset.key); });
+  byId("back").addEventListener("click", closeRoom);
+  byId("details-button").addEventListener("click", () => { showDetailsPanel(byId("details").hidden); screen(byId("details").hidden ? "room" : "details"); });
+  byId("details-back").addEventListener("click", () => { if (!WIDE.matches) showDetailsPanel(false); screen("room"); });
+  byId("add-note").addEventListener("click", () => { screen("room"); if (!WIDE.matches) showDetailsPanel(false); composer.focus("note"); });
+  byId("to-end").addEventListener("click", () => { toEnd(); seen(); draw(); });
+  byId("log-box").addEventListener("scroll", () => { showBelow(); if (desk.sessions.get(open)?.unread) { seen(); draw(); } }, { passive: true });
+  byId("team-button").addEventListener("click", () => openTeam(desk));
+  byId("photo-dialog").addEventListener("click", () => byId("photo-dialog").close());
+  WIDE.addEventListener("change", () => showDetailsPanel(WIDE.matches));
+}
+
+function wireMyMenu() {
+  wireMenu(byId("me-button"), byId("me-menu"), () => {
+    for (const choice of document.querySelectorAll("[data-wish]")) setAttr(choice, "aria-checked", choice.dataset.wish === desk.me.presence);
+    setAttr(byId("sound-switch"), "aria-checked", sound());
+    setAttr(byId("notify-switch"), "aria-checked", notifying());
+  });
+  wireMenu(byId("more-button"), byId("more-menu"));
+  for (const choice of document.querySelectorAll("[data-wish]")) choice.addEventListener("click", () => { byId("me-menu").hidePopover(); wish(choice.dataset.wish); });
+  byId("sound-switch").addEventListener("click", () => { setSound(!sound()); setAttr(byId("sound-switch"), "aria-checked", sound()); });
+  byId("notify-switch").addEventListener("click", turnNotify);
+  byId("notify-yes").addEventListener("click", turnNotify);
+  byId("notify-no").addEventListener("click", () => { refuseNotify(); byId("offer").hidden = true; });
+  byId("keys-button").addEventListener("click", openKeys);
+  byId("sign-out").addEventListener("click", signOut);
+  byId("copy-id").addEventListener("click", () => navigator.clipboard.writeText(open).then(() => toast(t("copied")), () => toast(open)));
+}
+
+async function wish(presence) {
+  const before = desk.me.presence;
+  desk.me = { ...desk.me, presence };
+  draw();
+  if (!(await deeds.presence(presence))) { desk.me = { ...desk.me, presence: before }; draw(); }
+}
+
+async function turnNotify() {
+  if (notifying()) refuseNotify();
+  else {
+    await askNotify();
+    if (blocked()) toast(t("notifyBlocked"), "bad");
+  }
+  setAttr(byId("notify-switch"), "aria-checked", notifying());
+  byId("offer").hidden = true;
+}
+
+// ---- keys
+
+const typingIn = (node) => node.matches?.("input, textarea, select, [contenteditable]");
+
+const KEYS = {
+  j: () => step(1), k: () => step(-1), ArrowDown: () => step(1), ArrowUp: () => step(-1),
+  Home: () => step(-Infinity), End: () => step(Infinity),
+  Enter: () => { if (view.at) openRoom(view.at); },
+  "/": () => { screen("list"); byId("search").focus(); byId("search").select(); },
+  p: pickNext, r: () => composer.focus("reply"), n: () => composer.focus("note"),
+  1: () => chooseTab("mine"), 2: () => chooseTab("queue"), 3: () => chooseTab("all"), "?": openKeys,
+};
+const IN_LIST_ONLY = new Set(["ArrowDown", "ArrowUp", "Home", "End", "Enter"]);
+
+function wireKeys() {
+  addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !loaded || !byId("gate").hidden) return;
+    if (document.querySelector("dialog[open], :popover-open")) return;
+    if (event.key === "Escape") return escape(event);
+    if (event.target === byId("search") && ["ArrowDown", "Enter"].includes(event.key)) { event.preventDefault(); byId("rows").focus(); return step(0); }
+    if (typingIn(event.target)) return;
+    if (IN_LIST_ONLY.has(event.key) && event.target !== byId("rows") && event.target !== document.body) return;
+    const deed = KEYS[event.key];
+    if (!deed || (["r", "n"].includes(event.key) && !open)) return;
+    event.preventDefault();
+    deed();
+  });
+}
+
+function step(by) {
+  const rows = shownIn(view, desk);
+  if (!rows.length) return;
+  const now = rows.findIndex((session) => session.session_id === view.at);
+  const to = now < 0 ? (by < 0 ? rows.length - 1 : 0) : Math.min(Math.max(now + by, 0), rows.length - 1);
+  view.at = rows[to].session_id;
+  byId("rows").focus({ preventScroll: true });
+  draw(true);
+  byId(`row-${view.at}`)?.scrollIntoView({ block: "nearest" });
+}
+
+function pickNext() {
+  const [first] = desk.line();
+  if (!first) return toast(t("emptyQueue"));
+  deeds.pick(first).then((picked) => { if (picked) openRoom(first.session_id); });
+}
+
+function escape(event) {
+  if (composer.closePickers()) return composer.text.focus();
+  if (event.target === byId("search")) { byId("search").value = ""; searched(); return byId("rows").focus(); }
+  if (typingIn(event.target)) return byId("log-box").focus();
+  if (!byId("details").hidden && !WIDE.matches) return byId("details-back").click();
+  if (open) closeRoom();
+}
+
+// ---- begin
+
+translate(document);
+onLanguage(() => { composer.words(); showLink(link?.state ?? "connecting", {}); showFound(found, openFound); byId("log").replaceChildren(); byId("visit-log").replaceChildren(); draw(); });
+onExpired(signedOut);
+wireButtons();
+wireMyMenu();
+wireKeys();
+addEventListener("focus", () => { if (loaded) { seen(); draw(); } });
+document.addEventListener("visibilitychange", () => { if (loaded && !document.hidden) draw(); });
+if (token()) connect();
+else showGate("signInHint");
