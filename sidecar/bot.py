@@ -27,7 +27,7 @@ from sidecar.store import Store
 log = logging.getLogger("sidecar.bot")
 
 T = TypeVar("T")
-NAME = "Bot"
+NAME = "Assistant"
 ROOMS_MOST = 500  # answered at once; in others it stays silent: a late answer is worse than none
 LOOKS_AT_ONCE = 2  # of the store's threads: the rest are for messages
 TURNS = 8  # of the talk so far, for the model

@@ -9,6 +9,7 @@ import asyncio
 import os
 import re
 import secrets
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,24 +26,30 @@ ID = re.compile(r"[0-9a-f]{32}")
 COMING = "coming"  # the folder of what is still on its way
 ORPHAN_AGE_S = 3600.0  # no upload takes so long from its first byte to its row
 SWEEP_BATCH = 500
+SPARE_BYTES = 512 * 1024 * 1024  # left on the disk for others: the database may live on it
 
 
 class TooLarge(Exception):
     """More bytes than are allowed."""
 
 
+class ShelfFull(Exception):
+    """The disk has too little room left."""
+
+
 class Shelf:
-    def __init__(self, folder: Path, most_bytes: int) -> None:
+    def __init__(self, folder: Path, most_bytes: int, spare_bytes: int = SPARE_BYTES) -> None:
         self.folder = folder
         self.most_bytes = most_bytes
+        self._spare_bytes = spare_bytes
         self._disk = ThreadPoolExecutor(THREADS, "shelf")
 
     def close(self) -> None:
         self._disk.shutdown(cancel_futures=True)
 
     async def take(self, pieces: AsyncIterator[bytes], name: str) -> Attachment:
-        """Everything that comes, on disk for good. Raises `NotAllowed`, `TooLarge`, or what `pieces` raises; then
-        nothing is left of it."""
+        """Everything that comes, on disk for good. Raises `NotAllowed`, `TooLarge`, `ShelfFull`, or what `pieces`
+        raises; then nothing is left of it."""
         own = secrets.token_hex(16)
         coming = self.folder / COMING / own
         try:
@@ -68,7 +75,7 @@ class Shelf:
         kind = kinds.kind_of(head[: kinds.HEAD], name)
         check = TextCheck() if kind.to_check == "text" else None
         size = 0
-        file = await self._on_disk(_create, coming)
+        file = await self._on_disk(self._create, coming)
         try:
             async for piece in _chain(head, rest):
                 size += len(piece)
@@ -78,6 +85,12 @@ class Shelf:
             return await self._on_disk(_finish, file, kind, check), size
         finally:
             await asyncio.shield(self._on_disk(file.close))
+
+    def _create(self, path: Path) -> BinaryIO:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if shutil.disk_usage(path.parent).free < self._spare_bytes + self.most_bytes:
+            raise ShelfFull
+        return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600), "w+b")
 
     def _move(self, coming: Path, path: Path) -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -126,11 +139,6 @@ async def _chain(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes
     yield head
     async for piece in rest:
         yield piece
-
-
-def _create(path: Path) -> BinaryIO:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600), "w+b")
 
 
 def _append(file: BinaryIO, piece: bytes, check: TextCheck | None) -> None:

@@ -1,0 +1,12 @@
+-- Attachments as files: who may see one, and which files on disk have a row (db/files.py).
+
+-- name: for_customer
+-- Only with the key of the very session that it was sent in.
+SELECT a.id, a.name, a.type, a.size FROM attachments a JOIN sessions s ON s.id = a.session
+ WHERE a.id = %(id)s AND s.key_digest = %(digest)s
+
+-- name: for_agent
+SELECT a.id, a.name, a.type, a.size FROM attachments a WHERE a.id = %(id)s AND a.tenant = %(tenant)s
+
+-- name: known
+SELECT id FROM attachments WHERE id = ANY(%(ids)s::text[])
