@@ -247,15 +247,14 @@ class Inbox:
         with self._guarded() as client:
             pipe = client.pipeline(transaction=True)
             pipe.delete(TENANTS)
-            if digests:
-                pipe.hset(TENANTS, mapping={**digests, "*": str(len(digests))})
+            pipe.hset(TENANTS, mapping={**digests, "*": str(len(digests))})
             pipe.execute()
 
-    def published(self) -> dict[str, str]:
+    def published(self) -> dict[str, str] | None:
+        """None: nothing was, or Redis has lost it."""
         with self._guarded() as client:
             known: dict[str, str] = client.hgetall(TENANTS)
-        known.pop("*", None)
-        return known
+        return known if known.pop("*", None) is not None else None
 
     def unsorted(self, most: int) -> list[Entry]:
         with self._guarded() as client:

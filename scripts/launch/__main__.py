@@ -1,4 +1,5 @@
-"""The start of everything, in its order: claim the folder, servers, migrate, simulator, workers, receiver, `ready`.
+"""The start of everything, in its order: claim the folder, servers, migrate, the demo's people, simulator, workers and
+sidecar, receiver, `ready`.
 
 Comes after `scripts/run` made `.venv`; whatever goes wrong in here ends as one sentence and exit code 1.
 """
@@ -26,7 +27,13 @@ CHILD_STARTS = 3
 TENANTS_S = 15
 SIMULATOR_S = 15
 RECEIVER_S = 30
-STOP_S = {"receiver": 15.0, "worker": 30.0, "simulator": 3.0}  # a worker finishes its calls to the desk
+SIDECAR_S = 30
+STOP_S = {
+    "receiver": 15.0,
+    "worker": 30.0,
+    "sidecar": 15.0,
+    "simulator": 3.0,
+}  # a worker finishes its calls to the desk
 
 
 def main() -> int:
@@ -71,13 +78,16 @@ def _start_all(config: Settings, commands: dict[str, list[str]], supervisor: Sup
     if "release" in commands:
         supervisor.run_once(start.program("release", commands["release"]))
     if config.demo:
+        supervisor.run_once(start.program("demo", ["python", "-m", "scripts.launch.demo"]))
         _start_simulator(config, start)
     if not config.redis_url:
         ready.forget_tenants(servers.redis_url)
-    workers = [start.add(name, commands[name]) for name in commands if name not in ("release", "receiver")]
-    tenants = _await_tenants(servers, supervisor, workers)
+    children = {name: start.add(name, commands[name]) for name in commands if name not in ("release", "receiver")}
+    tenants = _await_tenants(servers, supervisor, list(children.values()))
     if "receiver" in commands:
-        _start_receiver(config, start, commands["receiver"], tenants)
+        _start_receiver(config, start, commands["receiver"], tenants is not None)
+    if "sidecar" in children:
+        _await_sidecar(config, supervisor, children["sidecar"])
     supervisor.output.block(ready.block(config, servers, tenants))
 
 
@@ -155,11 +165,14 @@ def _start_simulator(config: Settings, start: _Starter) -> None:
     )
 
 
-def _await_tenants(servers: Servers, supervisor: Supervisor, workers: list[Child]) -> bool:
-    """The receiver opens when it can tell our tenants from strangers. An installation may have no tenant yet."""
+def _await_tenants(servers: Servers, supervisor: Supervisor, workers: list[Child]) -> int | None:
+    """The receiver opens when it can tell our tenants from strangers. How many there are; an installation may have
+    none of Qiscus. None: no worker told."""
 
     def settled() -> bool:
-        return ready.tenants_published(servers.redis_url) or any(child.failures >= CHILD_STARTS for child in workers)
+        return ready.tenants_published(servers.redis_url) is not None or any(
+            child.failures >= CHILD_STARTS for child in workers
+        )
 
     if workers and supervisor.wait_until(settled, TENANTS_S):
         for child in workers:
@@ -168,8 +181,18 @@ def _await_tenants(servers: Servers, supervisor: Supervisor, workers: list[Child
     return ready.tenants_published(servers.redis_url)
 
 
+def _await_sidecar(config: Settings, supervisor: Supervisor, child: Child) -> None:
+    supervisor.wait_for_child(
+        child,
+        lambda: ready.readyz(config.host, config.chat_port) == 200,
+        SIDECAR_S,
+        CHILD_STARTS,
+        lambda: _not_started(child, f"answer 200 on {ready.base_url(config.host, config.chat_port)}/readyz"),
+    )
+
+
 def _start_receiver(config: Settings, start: _Starter, command: list[str], tenants: bool) -> None:
-    """Without any tenant its answer can't be 200 yet; that it answers at all must do."""
+    """Before a worker told of the tenants its answer can't be 200; that it answers at all must do."""
     child = start.add("receiver", command)
     start.supervisor.wait_for_child(
         child,

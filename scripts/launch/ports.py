@@ -14,7 +14,7 @@ TRIES = 20  # ports after the preferred one, before any free one will do
 
 def wanted(settings: Settings) -> dict[str, tuple[str, int]]:
     """The setting's name → where a process will listen because of it."""
-    places = {"PORT": (settings.host, settings.port)}
+    places = {"PORT": (settings.host, settings.port), "CHAT_PORT": (settings.host, settings.chat_port)}
     if settings.demo:
         places["SIM_PORT"] = (LOOPBACK, settings.sim_port)
     if settings.worker_port:

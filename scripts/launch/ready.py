@@ -1,23 +1,29 @@
-"""The last step of a start: is the receiver's door open, and what does a person need to know now? Text is pure."""
+"""The last step of a start: are the doors open, and what does a person need to know now? Text is pure."""
 
 import http.client
 
 import redis
 
 from scripts.launch import outside
+from scripts.launch.demo import ACCOUNTS
 from scripts.launch.ports import LOOPBACK
-from settings import DEMO_APP_ID, DEMO_SECRET_KEY, Servers, Settings
+from settings import DEMO_APP_ID, DEMO_PASSWORD, DEMO_SECRET_KEY, Servers, Settings
 
 ASK_S = 2
 TENANTS_KEY = "giliran:tenants"  # a worker publishes it
 
 
-def tenants_published(redis_url: str) -> bool:
+def tenants_published(redis_url: str) -> int | None:
+    """How many apps of Qiscus are served; None: no worker has told yet."""
     try:
         with redis.Redis.from_url(redis_url, socket_timeout=ASK_S, retry=outside.ONCE) as client:
-            return bool(client.exists(TENANTS_KEY))
+            return _number(client.hget(TENANTS_KEY, "*"))
     except redis.RedisError:
-        return False
+        return None
+
+
+def _number(told: bytes | None) -> int | None:
+    return int(told) if told is not None and told.isdigit() else None
 
 
 def forget_tenants(redis_url: str) -> None:
@@ -43,12 +49,16 @@ def local(host: str) -> str:
     return {"0.0.0.0": LOOPBACK, "": LOOPBACK, "::": "::1"}.get(host, host)
 
 
-def block(settings: Settings, servers: Servers, tenants: bool) -> str:
-    """What is printed when all runs. Its first line starts with `ready`: programs wait for it."""
+def block(settings: Settings, servers: Servers, tenants: int | None) -> str:
+    """What is printed when all runs. Its first line starts with `ready`: programs wait for it. `tenants`: how many
+    apps of Qiscus are served, None where no worker told."""
+    chat = base_url(settings.host, settings.chat_port)
     door = base_url(settings.host, settings.port)
     rows = [
         ("webhooks", f"POST {door}/allocate-agent/webhook"),
         ("", f"POST {door}/mark-as-solved/webhook"),
+        ("chat", f"{chat}/chat for customers, {chat}/agent for agents"),
+        ("", f"{chat}/ has links to all pages"),
         *_demo_rows(settings),
         ("PostgreSQL", _shown(servers.database_url, settings.demo and not settings.database_url)),
         ("Redis", _shown(servers.redis_url, not settings.redis_url)),
@@ -69,15 +79,16 @@ def _demo_rows(settings: Settings) -> list[tuple[str, str]]:
     return [
         ("simulator", f"{base_url(LOOPBACK, settings.sim_port)}/"),
         ("demo", f"app id {DEMO_APP_ID}, secret key {DEMO_SECRET_KEY}"),
+        ("agents", f"{', '.join(account.email for account in ACCOUNTS)}, password {DEMO_PASSWORD}"),
     ]
 
 
-def _notes(settings: Settings, tenants: bool) -> list[tuple[str, str]]:
+def _notes(settings: Settings, tenants: int | None) -> list[tuple[str, str]]:
     notes = []
     if settings.webhook_secret:
         notes.append(("note", "a webhook must bring ?secret= or X-Webhook-Secret (WEBHOOK_SECRET is set)"))
     if not tenants:
-        notes.append(("note", "no tenant yet: add one with ./scripts/giliran tenant add"))
+        notes.append(("note", "no app of Qiscus yet: add one with ./scripts/giliran tenant add"))
     return notes
 
 

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -31,6 +31,7 @@ CHILDREN = {
     "valkey": "valkey-server",
     "simulator": "scripts.simulator",
     "worker": "-m worker",
+    "sidecar": "-m sidecar",
     "receiver": "gunicorn",
 }
 
@@ -40,8 +41,10 @@ class Run:
 
     def __init__(self, data: Path, **env: str) -> None:
         self.data = data / "demo"
-        self.port, self.sim_port = (_number(env.get(name)) or free_port() for name in ("PORT", "SIM_PORT"))
-        own = {"GILIRAN_DATA": str(data), "PORT": str(self.port), "SIM_PORT": str(self.sim_port), "DEMO": "1"}
+        names = ("PORT", "CHAT_PORT", "SIM_PORT")
+        self.port, self.chat_port, self.sim_port = (_number(env.get(name)) or free_port() for name in names)
+        own = {"GILIRAN_DATA": str(data), "DEMO": "1"}
+        own |= dict(zip(names, map(str, (self.port, self.chat_port, self.sim_port)), strict=True))
         cleared = dict.fromkeys(("DATABASE_URL", "REDIS_URL", "WORKER_PORT", "HOST"), "")
         self.lines: list[str] = []
         self.started_at = time.monotonic()
@@ -143,9 +146,9 @@ def _holders(path: Path) -> list[int]:
     return found
 
 
-def _readyz(run: Run) -> bool:
+def _readyz(port: int) -> bool:
     try:
-        return requests.get(f"http://127.0.0.1:{run.port}/readyz", timeout=2).status_code == 200
+        return requests.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200
     except requests.RequestException:
         return False
 
@@ -181,6 +184,29 @@ def test_the_first_start_says_ready_and_where_everything_is(empty: Path) -> None
         with redis.Redis.from_url(re.search(r"redis://\S+", run.text)[0]) as client:
             assert client.exists("giliran:tenants")
         psycopg2.connect(re.search(r"postgresql://\S+", run.text)[0]).close()
+        chat = f"http://127.0.0.1:{run.chat_port}"
+        assert f"{chat}/chat for customers, {chat}/agent for agents" in run.text
+        for page in ("/", "/chat", "/agent", "/readyz"):
+            assert requests.get(f"{chat}{page}", timeout=5).status_code == 200, page
+        assert _login(run, "agent@demo.com").status_code == 200
+
+
+def test_the_demos_people_are_there_once_and_keep_what_was_changed(data: Path) -> None:
+    with _run(data) as run:
+        run.until_ready()
+        for email in ("agent@demo.com", "agent2@demo.com", "supervisor@demo.com"):
+            assert _login(run, email).status_code == 200, email
+        assert _login(run, "agent@demo.com", "wrong").status_code == 401
+        url = json.loads((run.data / "servers.json").read_text())["database_url"]
+        with closing(psycopg2.connect(url)) as conn, conn.cursor() as cur:
+            cur.execute("SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM faq)")
+            people, answers = cur.fetchone()
+    assert people == 3 and answers > 3
+
+
+def _login(run: Run, email: str, password: str = "Test@1234") -> requests.Response:
+    body = {"tenant_id": "demo-tenant", "email": email, "password": password}
+    return requests.post(f"http://127.0.0.1:{run.chat_port}/api/v1/auth/login", json=body, timeout=10)
 
 
 def test_a_second_start_installs_nothing_and_says_how_long_it_took(data: Path) -> None:
@@ -245,7 +271,8 @@ def test_whatever_crashes_is_started_again(data: Path) -> None:
             assert before, name
             os.kill(before, signal.SIGKILL)
             run.until(lambda name=name, before=before: run.child(name) not in (None, before), f"another {name}")
-        run.until(lambda: _readyz(run), "the receiver's readiness")
+        run.until(lambda: _readyz(run.port), "the receiver's readiness")
+        run.until(lambda: _readyz(run.chat_port), "the sidecar's readiness")
 
 
 def test_after_a_killed_launcher_nothing_runs_on_and_the_next_start_works(data: Path) -> None:
@@ -254,7 +281,7 @@ def test_after_a_killed_launcher_nothing_runs_on_and_the_next_start_works(data: 
         before = [pid for name in CHILDREN if (pid := run.child(name))]
         run.process.kill()
         run.process.wait()
-        with _run(data, PORT=str(run.port), SIM_PORT=str(run.sim_port)) as after:
+        with _run(data, PORT=str(run.port), CHAT_PORT=str(run.chat_port), SIM_PORT=str(run.sim_port)) as after:
             after.until_ready()
             assert [pid for pid in before if _command_line(pid)] == []
     assert _left_of(data) == []
@@ -271,7 +298,7 @@ def test_a_second_launcher_on_the_same_folder_is_refused(data: Path) -> None:
         run.until_ready()
 
 
-@pytest.mark.parametrize("name", ["PORT", "SIM_PORT"])
+@pytest.mark.parametrize("name", ["PORT", "CHAT_PORT", "SIM_PORT"])
 def test_a_taken_port_is_refused_before_anything_starts(empty: Path, name: str) -> None:
     port = free_port()
     with socket.create_server(("127.0.0.1", port)), _run(empty, **{name: str(port)}) as run:

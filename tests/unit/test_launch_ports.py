@@ -16,7 +16,7 @@ def _listener(port: int) -> socket.socket:
     return socket.create_server((ports.LOOPBACK, port))
 
 
-@pytest.mark.parametrize("name", ["PORT", "SIM_PORT", "WORKER_PORT"])
+@pytest.mark.parametrize("name", ["PORT", "CHAT_PORT", "SIM_PORT", "WORKER_PORT"])
 def test_a_taken_port_is_named_with_its_setting(name: str) -> None:
     port = free_port()
     with _listener(port), pytest.raises(Refusal, match=f"port {port} is taken.*set {name} to"):
@@ -52,8 +52,8 @@ def test_a_host_that_is_not_here_is_named(host: str) -> None:
 def test_only_a_demo_wants_the_simulators_port() -> None:
     demo = settings.load({"WORKER_PORT": "9003"}, None)
     real = settings.load({"DEMO": "0"}, None)
-    assert set(ports.wanted(demo)) == {"PORT", "SIM_PORT", "WORKER_PORT"}
-    assert set(ports.wanted(real)) == {"PORT"}
+    assert set(ports.wanted(demo)) == {"PORT", "CHAT_PORT", "SIM_PORT", "WORKER_PORT"}
+    assert set(ports.wanted(real)) == {"PORT", "CHAT_PORT"}
 
 
 def test_a_server_keeps_its_port_over_starts(tmp_path: Path) -> None:

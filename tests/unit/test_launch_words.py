@@ -16,7 +16,7 @@ SERVERS = Servers("postgresql://giliran:hush-db@127.0.0.1:5433/giliran", "redis:
 
 
 def test_a_demo_shows_its_pages_servers_and_credentials() -> None:
-    text = ready.block(DEMO, SERVERS, tenants=True)
+    text = ready.block(DEMO, SERVERS, tenants=1)
     assert "\nready http://127.0.0.1:8000 " in text
     for part in (
         "/allocate-agent/webhook",
@@ -24,6 +24,9 @@ def test_a_demo_shows_its_pages_servers_and_credentials() -> None:
         "http://127.0.0.1:8002/",
         "app id demo-qiscus",
         "secret key demo-secret",
+        "http://127.0.0.1:8001/chat",
+        "http://127.0.0.1:8001/agent",
+        "agent@demo.com, agent2@demo.com, supervisor@demo.com, password Test@1234",
         SERVERS.database_url,
     ):
         assert part in text
@@ -31,8 +34,8 @@ def test_a_demo_shows_its_pages_servers_and_credentials() -> None:
 
 def test_a_real_installation_shows_no_secret() -> None:
     outer = replace(REAL, redis_url=SERVERS.redis_url)
-    text = ready.block(outer, SERVERS, tenants=False)
-    assert "hush" not in text
+    text = ready.block(outer, SERVERS, tenants=0)
+    assert "hush" not in text and "Test@1234" not in text
     assert "giliran:***@127.0.0.1:5433" in text
     assert "giliran tenant add" in text
     assert "WEBHOOK_SECRET is set" in text

@@ -1,0 +1,99 @@
+"""The demo's native chat: its tenant, people, questions and canned replies. `python -m scripts.launch.demo`, run by the
+launcher after the migration, in a demo only. What is there already stays as it is.
+"""
+
+import sys
+from contextlib import closing
+from typing import NamedTuple
+
+import psycopg2
+from psycopg2.extensions import cursor
+
+import settings
+from db import console, faq, people, postgres
+from db.admin import ADMIN
+from settings import DEMO_PASSWORD, DEMO_TENANT
+
+NAME = "Demo"
+
+
+class Account(NamedTuple):
+    email: str
+    name: str
+    role: str = "agent"
+
+
+ACCOUNTS = (
+    Account("agent@demo.com", "Ani Wijaya"),
+    Account("agent2@demo.com", "Budi Santoso"),
+    Account("supervisor@demo.com", "Sari Putri", "supervisor"),
+)
+
+QUESTIONS = (
+    ("What are your opening hours?", "Our agents are here every day from 08:00 to 21:00 (Jakarta time)."),
+    (
+        "Where is my order?",
+        "Open My orders and press Track: you see where your parcel is and on which day it arrives. Orders within Java"
+        " take 1 to 3 days, elsewhere 3 to 7 days.",
+    ),
+    (
+        "How do I return something and get a refund?",
+        "You can send everything back within 14 days. Open My orders, press Return and print the label. The money is on"
+        " your account 3 to 5 days after the parcel reached us.",
+    ),
+    ("Which ways to pay do you take?", "Bank transfer, credit card, GoPay, OVO, Dana and cash on delivery."),
+    ("How do I change my password?", "Open Settings, then Security, and press Change password. We send you an e-mail."),
+    ("How much is the delivery?", "Delivery is free from Rp 150.000 on. Below that it is Rp 15.000."),
+    ("Jam berapa layanan buka?", "Agen kami siap membantu setiap hari pukul 08.00 sampai 21.00 WIB."),
+    (
+        "Di mana pesanan saya?",
+        "Buka Pesanan saya lalu tekan Lacak. Pengiriman di Pulau Jawa memakan waktu 1 sampai 3 hari, di luar Jawa 3"
+        " sampai 7 hari.",
+    ),
+    (
+        "Bagaimana cara mengembalikan barang dan meminta uang kembali?",
+        "Barang dapat dikembalikan dalam 14 hari. Buka Pesanan saya, tekan Kembalikan, lalu cetak labelnya. Uang masuk"
+        " ke rekening Anda 3 sampai 5 hari setelah paket kami terima.",
+    ),
+    ("Metode pembayaran apa yang tersedia?", "Transfer bank, kartu kredit, GoPay, OVO, Dana, dan bayar di tempat."),
+)
+
+CANNED = {
+    "hello": "Hello! Thank you for waiting. How can I help you?",
+    "halo": "Halo! Terima kasih sudah menunggu. Ada yang bisa saya bantu?",
+    "moment": "One moment please, I am looking it up for you.",
+    "order": "Could you please tell me your order number?",
+    "thanks": "Thank you for writing to us. Have a nice day!",
+}
+
+
+def main() -> int:
+    try:
+        config = settings.load()
+        if not config.demo:
+            raise settings.SettingsError("this is no demo: DEMO is 0")
+        with closing(postgres.connect(settings.database_url(config), "demo")) as conn, conn, conn.cursor() as cur:
+            seed(cur)
+    except (settings.SettingsError, postgres.LedgerDown, people.AccountError) as error:
+        print(f"demo: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
+    except psycopg2.Error as error:
+        print(f"demo: PostgreSQL refused: {postgres.why(error)}", file=sys.stderr)  # noqa: T201
+    else:
+        return 0
+    return 1
+
+
+def seed(cur: cursor) -> None:
+    if DEMO_TENANT not in {row.id for row in ADMIN.all(cur, "native_tenants")}:
+        ADMIN.one(cur, "put_native_tenant", tenant=DEMO_TENANT, name=NAME, identity_secret=None)
+    for account in ACCOUNTS:
+        if people.account(cur, DEMO_TENANT, account.email) is None:
+            people.add_account(cur, DEMO_TENANT, account.email, account.name, DEMO_PASSWORD, account.role)
+    if not faq.has(cur, DEMO_TENANT):
+        faq.replace(cur, DEMO_TENANT, QUESTIONS)
+    if not console.canned(cur, DEMO_TENANT):
+        console.replace_canned(cur, DEMO_TENANT, CANNED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
