@@ -1,0 +1,359 @@
+"""The agents' REST: login, queue, sessions, search, notes, colleagues. Before it the agent page; after it `login`,
+`seats`, `turns` and the `writer`.
+
+The tenant comes from the token and from nowhere else, and every look at the database is of that tenant: another
+tenant's ids are unknown here.
+"""
+
+import functools
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiohttp import web
+from psycopg2.extensions import cursor
+
+import logs
+from db import chat, console, transcript
+from db.announce import News
+from db.chat import NotTaken, Session
+from db.inbox import Inbox
+from sidecar import frames, refusals, seats
+from sidecar.login import Agent, Login, LoginLater, LoginRefused, NoTenantNamed
+from sidecar.marks import Marks
+from sidecar.presence import AWAY, ONLINE, Presence
+from sidecar.refusals import Refused, answer, answering, checked, json_of, text_of, whole_number
+from sidecar.seats import Seats
+from sidecar.store import Store
+from sidecar.turns import Tell, Turns
+from sidecar.writer import Writer
+
+log = logging.getLogger("sidecar.console")
+
+PAGE = 50  # sessions
+QUEUE_MOST = 200
+ROWS = 500  # messages
+FOUND_MOST = 50
+Q_MOST = 200  # characters looked for
+NOTE_MOST = 5000
+REPLY_MOST, REPLIES_MOST = 4000, 500
+STATUSES: Mapping[str, tuple[str, ...] | None] = {
+    "": None,
+    "all": None,
+    "open": console.OPEN,
+    "waiting": ("waiting",),
+    "active": ("active",),
+    "ended": ("ended",),
+}
+_SHORTCUT = re.compile(r"[^\s/]{1,32}")
+
+Handler = Callable[[Agent, web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the console works with; of one sidecar. `address_of`: the client's, behind trusted proxies too."""
+
+    store: Store
+    login: Login
+    turns: Turns
+    seats: Seats
+    presence: Presence
+    writer: Writer
+    marks: Marks
+    tell: Tell
+    box: Inbox
+    default_limit: int
+    address_of: Callable[[web.Request], str]
+
+
+class Console:
+    def __init__(self, desk: Desk) -> None:
+        self._desk, self._store = desk, desk.store
+
+    def routes(self) -> list[web.RouteDef]:
+        one = "/api/v1/sessions/{room:[0-9A-Za-z_-]{1,64}}"
+        agents: list[tuple[str, str, Handler]] = [
+            ("POST", "/api/v1/auth/logout", self.logout),
+            ("GET", "/api/v1/me", self.me),
+            ("PUT", "/api/v1/me/presence", self.wish),
+            ("GET", "/api/v1/agents", self.agents),
+            ("GET", "/api/v1/queue", self.queue),
+            ("POST", "/api/v1/queue/{room:[0-9A-Za-z_-]{1,64}}/pick", self.pick),
+            ("GET", "/api/v1/sessions", self.sessions),
+            ("GET", one, self.session),
+            ("GET", f"{one}/messages", self.messages),
+            ("POST", f"{one}/messages", self.send),
+            ("POST", f"{one}/assign", self.assign),
+            ("POST", f"{one}/transfer", self.transfer),
+            ("POST", f"{one}/end", self.end),
+            ("GET", f"{one}/notes", self.notes),
+            ("POST", f"{one}/notes", self.note),
+            ("POST", f"{one}/read", self.read),
+            ("GET", f"{one}/transcript", self.transcript),
+            ("GET", "/api/v1/search", self.search),
+            ("GET", "/api/v1/canned", self.canned),
+            ("PUT", "/api/v1/canned", self.put_canned),
+        ]
+        login = web.post("/api/v1/auth/login", answering(self.log_in))
+        return [login, *(web.route(method, path, self._for_agents(handler)) for method, path, handler in agents)]
+
+    def _for_agents(self, handler: Handler) -> refusals.Handler:
+        async def answered(request: web.Request) -> web.StreamResponse:
+            agent = await self._desk.login.who(_token(request))
+            if agent is None:
+                raise Refused("unauthorized", "log in first")
+            return await handler(agent, request)
+
+        return answering(answered)
+
+    # --- who
+
+    async def log_in(self, request: web.Request) -> web.StreamResponse:
+        found = await json_of(request)
+        tenant = text_of(found, "tenant_id", 64) if found.get("tenant_id") is not None else None
+        email, password = text_of(found, "email", 254), found.get("password")
+        if not isinstance(password, str) or not 0 < len(password) <= 1024:
+            raise Refused("invalid_payload", "password: must be a text of 1 to 1024 characters")
+        try:
+            token, agent = await self._desk.login.login(tenant, email, password, self._desk.address_of(request))
+        except LoginRefused:
+            raise Refused("unauthorized", "wrong e-mail or password") from None
+        except LoginLater as later:
+            raise Refused("rate_limited", "too many failed logins: try again later", later.wait_s) from None
+        except NoTenantNamed:
+            raise Refused("invalid_payload", "tenant_id: must be given here") from None
+        return answer({"token": token, "agent": await self._shown(agent)})
+
+    async def logout(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        await self._desk.login.logout(_token(request))
+        return answer({})
+
+    async def me(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        return answer({"agent": await self._shown(agent)})
+
+    async def wish(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        wish = (await json_of(request)).get("presence")
+        if wish not in (ONLINE, AWAY):
+            raise Refused("invalid_payload", f"presence: must be {ONLINE} or {AWAY}")
+        presence = await self._desk.presence.wish(agent, wish)
+        return answer({"agent": {**shown(agent), "presence": presence}})
+
+    async def agents(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        return answer({"agents": await self._store.run(lambda cur: self._agents(cur, agent.tenant))})
+
+    def _agents(self, cur: cursor, tenant: str) -> list[dict[str, Any]]:
+        rows = console.agents(cur, tenant)
+        ids = [row.agent for row in rows]
+        in_force = seats.in_force(cur, self._desk.box, tenant, ids, self._desk.default_limit)
+        named = ("name", "email", "role", "presence", "load", "disabled")
+        return [
+            {"agent_id": row.agent, **{n: getattr(row, n) for n in named}, "limit": in_force.of(row.agent)}
+            for row in rows
+        ]
+
+    async def _shown(self, agent: Agent) -> dict[str, Any]:
+        return {**shown(agent), "presence": await self._desk.presence.of(agent)}
+
+    # --- lists
+
+    async def queue(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        return answer({"sessions": await self._store.run(lambda cur: console.queue(cur, agent.tenant, QUEUE_MOST))})
+
+    async def sessions(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        status = request.query.get("status", "")
+        if status not in STATUSES:
+            raise Refused("invalid_payload", f"status: must be one of {', '.join(filter(None, STATUSES))}")
+        values: dict[str, Any] = {
+            "statuses": STATUSES[status],
+            "agent": agent.agent_id if request.query.get("mine", "") in ("1", "true") else None,
+            "q": frames.clean(request.query.get("q", "")).strip()[:Q_MOST] or None,
+            "before": whole_number(request, "cursor"),
+        }
+        rows = await self._store.run(lambda cur: console.sessions(cur, agent.tenant, PAGE + 1, **values))
+        following = str(rows[PAGE - 1].id) if len(rows) > PAGE else None
+        return answer({"sessions": [chat.session_payload(row) for row in rows[:PAGE]], "next": following})
+
+    async def search(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        q = frames.clean(request.query.get("q", "")).strip()
+        if not 0 < len(q) <= Q_MOST:
+            raise Refused("invalid_payload", f"q: must have 1 to {Q_MOST} characters")
+        return answer({"results": await self._store.run(lambda cur: console.search(cur, agent.tenant, q, FOUND_MOST))})
+
+    # --- one session
+
+    async def session(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        room = request.match_info["room"]
+
+        def look(cur: cursor) -> dict[str, Any] | None:
+            view = chat.session_view(cur, agent.tenant, room)
+            if view is None:
+                return None
+            visits = console.earlier(cur, agent.tenant, view["customer"]["id"], room)
+            return {**view, "notes": console.notes(cur, agent.tenant, room), "visits": visits}
+
+        return answer(_known(await self._store.run(look)))
+
+    async def messages(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        room, after = request.match_info["room"], whole_number(request, "after") or 0
+
+        def look(cur: cursor) -> list[chat.Message]:
+            return chat.rows_after(cur, _session(cur, agent, room), after, ROWS + 1)
+
+        rows = await self._store.run(look)
+        own = agent.agent_id
+        shown_rows = [chat.payload_of(row, with_client_id=row.sender_id == own) for row in rows[:ROWS]]
+        return answer({"messages": shown_rows, "more": len(rows) > ROWS})
+
+    async def send(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        found, room = await json_of(request), request.match_info["room"]
+        body = checked("body", found.get("body"), frames.body)
+        given = found.get("client_id")
+        client_id = None if given is None else checked("client_id", given, frames.client_id)
+        session = await self._store.run(lambda cur: _session(cur, agent, room))
+        draft = chat.draft(
+            session.id,
+            "agent",
+            body,
+            sender_id=agent.agent_id,
+            sender_name=agent.name,
+            client_id=client_id,
+            anywhere=agent.is_supervisor,
+        )
+        stored = await self._desk.writer.write(draft)
+        if isinstance(stored, NotTaken):
+            raise refusals.not_taken(stored)
+        return answer(chat.payload_of(stored, with_client_id=True), 201 if stored.fresh else 200)
+
+    async def read(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        up_to = checked("up_to_seq", (await json_of(request)).get("up_to_seq"), frames.seq)
+        session = await self._own(agent, request.match_info["room"])
+        self._desk.marks.put(session.id, "agent_read", up_to)
+        return answer({"session_id": session.room, "up_to_seq": min(up_to, session.last_seq)})
+
+    async def transcript(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        room = request.match_info["room"]
+        kind = request.query.get("format", "txt")
+        if kind not in transcript.FORMATS:
+            raise Refused("invalid_payload", f"format: must be one of {', '.join(transcript.FORMATS)}")
+        text = await self._store.run(functools.partial(_transcript, tenant=agent.tenant, room=room, kind=kind))
+        return transcript_answer(_known(text), room, kind)
+
+    # --- turns
+
+    async def pick(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        room = request.match_info["room"]
+        await self._desk.seats.pick(agent.tenant, room, agent)
+        return await self._as_it_is(agent, room)
+
+    async def assign(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        room, to = request.match_info["room"], text_of(await json_of(request), "agent_id", 64)
+        await self._desk.seats.assign(agent.tenant, room, to, agent)
+        return await self._as_it_is(agent, room)
+
+    async def transfer(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        room, to = request.match_info["room"], text_of(await json_of(request), "agent_id", 64)
+        await self._desk.seats.transfer(agent.tenant, room, to, agent)
+        return await self._as_it_is(agent, room)
+
+    async def end(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        session = await self._own(agent, request.match_info["room"], or_waiting=True)
+        await self._desk.turns.end(agent.tenant, session.room, f"agent:{agent.agent_id}", agent.name)
+        return await self._as_it_is(agent, session.room)
+
+    async def _as_it_is(self, agent: Agent, room: str) -> web.Response:
+        view = await self._store.run(lambda cur: chat.session_view(cur, agent.tenant, room))
+        return answer({"session": _known(view)})
+
+    async def _own(self, agent: Agent, room: str, or_waiting: bool = False) -> Session:
+        """A session in which the agent may act."""
+        session = await self._store.run(lambda cur: _session(cur, agent, room))
+        allowed = session.agent == agent.agent_id or agent.is_supervisor
+        if not (allowed or (or_waiting and session.status == "waiting")):
+            raise Refused("forbidden", "this chat has another agent")
+        return session
+
+    # --- notes and canned replies
+
+    async def notes(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        room = request.match_info["room"]
+
+        def look(cur: cursor) -> list[dict[str, Any]]:
+            return console.notes(cur, agent.tenant, _session(cur, agent, room).room)
+
+        return answer({"notes": await self._store.run(look)})
+
+    async def note(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        """Told to agents only; it is no row of the chat, so that nothing of the customer's ever reads it."""
+        room, body = request.match_info["room"], text_of(await json_of(request), "body", NOTE_MOST)
+        add = functools.partial(console.add_note, tenant=agent.tenant, room=room, body=body)
+        stored = _known(await self._store.run(lambda cur: add(cur, agent=agent.agent_id, agent_name=agent.name)))
+        self._desk.tell(agent.tenant, [News(room, "chat.note.new", {"session_id": room, "note": stored}, "agents")])
+        return answer({"note": stored}, 201)
+
+    async def canned(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        return answer({"canned": await self._store.run(lambda cur: console.canned(cur, agent.tenant))})
+
+    async def put_canned(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        if not agent.is_supervisor:
+            raise Refused("forbidden", "canned replies are changed by supervisors")
+        replies = _replies(await json_of(request))
+        await self._store.run(lambda cur: console.replace_canned(cur, agent.tenant, replies))
+        log.info(logs.line("canned_replaced", tenant=agent.tenant, agent=agent.agent_id, number=len(replies)))
+        return await self.canned(agent, request)
+
+
+def shown(agent: Agent) -> dict[str, Any]:
+    """An agent as the API names them, without the presence."""
+    return {"agent_id": agent.agent_id, "name": agent.name, "email": agent.email, "role": agent.role}
+
+
+def transcript_answer(body: bytes, room: str, kind: str) -> web.Response:
+    """A download that no browser shows as a page."""
+    headers = {
+        "Content-Disposition": f'attachment; filename="{transcript.file_name(room, kind)}"',
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }
+    kind_of = {"txt": "text/plain", "json": "application/json"}[kind]
+    return web.Response(body=body, headers=headers, content_type=kind_of, charset="utf-8")
+
+
+def _transcript(cur: cursor, tenant: str, room: str, kind: str) -> bytes | None:
+    found = transcript.read(cur, tenant, room)
+    if found is None:
+        return None
+    return transcript.as_text(found).encode() if kind == "txt" else orjson.dumps(found)
+
+
+def _token(request: web.Request) -> str:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token.strip():
+        raise Refused("unauthorized", "log in first")
+    return token.strip()[:200]
+
+
+def _session(cur: cursor, agent: Agent, room: str) -> Session:
+    return _known(chat.by_room(cur, agent.tenant, room))
+
+
+def _known(found: Any) -> Any:
+    if found is None:
+        raise Refused("not_found", "no such session")
+    return found
+
+
+def _replies(found: Mapping[str, Any]) -> dict[str, str]:
+    rows = found.get("canned")
+    if not isinstance(rows, list) or len(rows) > REPLIES_MOST or not all(isinstance(row, dict) for row in rows):
+        raise Refused("invalid_payload", f"canned: must be a list of at most {REPLIES_MOST} objects")
+    replies = {}
+    for row in rows:
+        shortcut, body = text_of(row, "shortcut", 33).removeprefix("/"), text_of(row, "body", REPLY_MOST)
+        if not _SHORTCUT.fullmatch(shortcut):
+            raise Refused("invalid_payload", "shortcut: 1 to 32 characters without spaces and slashes")
+        replies[shortcut] = body
+    return replies
