@@ -50,11 +50,13 @@ RETURNING id, agent, agent_name, body, created_at
 
 -- name: search
 -- Messages by their words, newest first. What was found is between the characters U+0002 and U+0003: they mean nothing
--- in HTML, and none of them comes from a message.
+-- in HTML, and none of them comes from a message. (`<` is away meanwhile: what looks like a tag would be left out.)
 SELECT s.room, c.id AS customer, c.name AS customer_name, c.email AS customer_email, c.proved AS customer_proved,
        f.seq, f.id, f.sender_type, f.sender_name, f.body, f.created_at,
-       ts_headline('simple', translate(f.body, E'\u0002\u0003', ''), websearch_to_tsquery('simple', %(q)s),
-                   E'StartSel="\u0002", StopSel="\u0003", MaxWords=24, MinWords=12, MaxFragments=1') AS snippet
+       translate(ts_headline('simple', translate(f.body, E'<\u0002\u0003', E'\u0004'),
+                             websearch_to_tsquery('simple', %(q)s),
+                             E'StartSel="\u0002", StopSel="\u0003", MaxWords=24, MinWords=12, ShortWord=0, MaxFragments=1'),
+                 E'\u0004', '<') AS snippet
   FROM (SELECT m.* FROM messages m
          WHERE m.tenant = %(tenant)s AND m.sender_type <> 'system'
            AND to_tsvector('simple', m.body) @@ websearch_to_tsquery('simple', %(q)s)

@@ -9,15 +9,20 @@ async with Floor(line) as floor:              # `line` as in line_of: its tenant
 from typing import Any
 
 import redis
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer
 
 from db import inbox, people, tickets
 from db.announce import News
 from db.inbox import Inbox
+from sidecar.console import Console, Desk
 from sidecar.login import Agent, Login
+from sidecar.marks import Marks
 from sidecar.presence import Presence
 from sidecar.seats import Seats
 from sidecar.store import Store
 from sidecar.turns import Turns
+from sidecar.writer import Writer
 from tests.services.line_of import Line
 
 PASSWORD = "Test@1234"
@@ -31,14 +36,15 @@ class Floor:
         self.news: list[News] = []
         self.store = Store(line.database_url, "test")
         self._client = redis.Redis.from_url(line.redis_url)
-        box = Inbox(inbox.connect(line.redis_url, 1.0, 8))
-        self.turns = Turns(self.store, box, tickets.queue(self._client), self._tell)
-        self.seats = Seats(self.turns, box, default_limit)
+        self.box = Inbox(inbox.connect(line.redis_url, 1.0, 8))
+        self.turns = Turns(self.store, self.box, tickets.queue(self._client), self.tell)
+        self.seats = Seats(self.turns, self.box, default_limit)
         self.login = Login(self.store)
         self._presence = {"retry_s": 30.0, **presence}
         self.presence = self.sidecar()
+        self.default_limit = default_limit
 
-    def _tell(self, tenant: str, news: Any) -> None:
+    def tell(self, tenant: str, news: Any) -> None:
         self.news += news
 
     def sidecar(self, **times: Any) -> Presence:
@@ -75,3 +81,72 @@ class Floor:
 
     def told(self, kind: str) -> list[dict[str, Any]]:
         return [news.payload for news in self.news if news.type == kind]
+
+
+class Counter:
+    """The floor behind its REST, with everybody's token.
+
+    async with Counter(floor) as counter:
+        await counter.ask(ani, "POST", f"queue/{room}/pick")     # (200, {…})
+    """
+
+    def __init__(self, floor: Floor) -> None:
+        self.floor = floor
+        self._tokens: dict[str, str] = {}
+
+    async def __aenter__(self) -> "Counter":
+        floor = self.floor
+        self._writer, self._marks = Writer(floor.store, floor.tell), Marks(floor.store, floor.tell)
+        self._marks.start()
+        app = web.Application()
+        app.add_routes(Console(self._desk()).routes())
+        self.client = TestClient(TestServer(app))
+        await self.client.start_server()
+        return self
+
+    def _desk(self) -> Desk:
+        floor = self.floor
+        return Desk(
+            floor.store,
+            floor.login,
+            floor.turns,
+            floor.seats,
+            floor.presence,
+            self._writer,
+            self._marks,
+            floor.tell,
+            floor.box,
+            floor.default_limit,
+            lambda request: request.headers.get("X-Test-Address", "127.0.0.1"),
+        )
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.client.close()
+        await self._marks.stop()
+        await self._writer.close()
+
+    async def token(self, agent: Agent) -> str:
+        if agent.agent_id not in self._tokens:
+            self._tokens[agent.agent_id], _ = await self.floor.login.login(agent.tenant, agent.email, PASSWORD, "own")
+        return self._tokens[agent.agent_id]
+
+    async def fetch(self, agent: Agent | None, method: str, path: str, **more: Any) -> ClientResponse:
+        """Without an agent: without a token."""
+        headers = {"Authorization": f"Bearer {await self.token(agent)}"} if agent else {}
+        return await self.client.request(
+            method, f"/api/v1/{path}", headers={**headers, **more.pop("headers", {})}, **more
+        )
+
+    async def ask(self, agent: Agent | None, method: str, path: str, body: Any = None, **more: Any) -> tuple[int, Any]:
+        """Status and JSON of the answer."""
+        if body is not None:
+            more["json"] = body
+        response = await self.fetch(agent, method, path, **more)
+        return response.status, await response.json()
+
+    async def refusal(
+        self, agent: Agent | None, method: str, path: str, body: Any = None, **more: Any
+    ) -> tuple[int, str]:
+        """Status and code of an answer that says no."""
+        status, found = await self.ask(agent, method, path, body, **more)
+        return status, found["error"]["code"]
