@@ -10,11 +10,11 @@ RUN python -m venv .venv && .venv/bin/pip install --quiet -r requirements.txt
 ENV PATH=/app/.venv/bin:$PATH
 
 COPY . .
-# var/ is the only folder that is written to: the receiver's processes count their answers there.
+# var/ is the only folder that is written to: the receiver's processes count their answers there, the chat keeps files.
 RUN useradd --uid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin giliran \
     && mkdir var \
     && chown giliran var
 USER giliran
 
-EXPOSE 8000 8003
+EXPOSE 8000 8001 8003
 CMD ["gunicorn", "--config", "receiver/gunicorn.conf.py", "receiver.app:create_app()"]
