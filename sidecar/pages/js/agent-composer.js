@@ -3,6 +3,7 @@
 
 import { Refused, ask, upload } from "./agent-api.js";
 import { byId, el, icon, setAttr, setText } from "./agent-dom.js";
+import { newClientId } from "./agent-outbox.js";
 import { t } from "./words.js";
 
 const TYPING_EVERY_MS = 2500;
@@ -260,24 +261,25 @@ export class Composer {
     for (const file of list) this.sendFile(this.session.session_id, file);
   }
 
-  async sendFile(id, file) {
+  /** A repeat has the same client_id: however often it is tried, it is one message. */
+  async sendFile(id, file, clientId = newClientId()) {
     const bar = el("progress", { max: "1", value: "0", "aria-label": t("uploadOf", { name: file.name }) });
     const row = el("li", {}, icon("file"), el("span", { cls: "file-name", text: file.name }), bar);
     byId("uploads").append(row);
     try {
-      const told = await upload(`sessions/${id}/attachments`, file, {}, (share) => { bar.value = share; });
+      const told = await upload(`sessions/${id}/attachments`, file, { client_id: clientId }, (share) => { bar.value = share; });
       row.remove();
       this.deeds.stored({ session_id: id, ...(told.message ?? told) });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      this.showRefused(row, id, file, error);
+      this.showRefused(row, error, file, () => this.sendFile(id, file, clientId));
     }
   }
 
-  showRefused(row, id, file, error) {
+  showRefused(row, error, file, retry) {
     const again = el("button", { type: "button", cls: "quiet small", text: t("tryAgain") });
     const away = el("button", { type: "button", cls: "quiet small icon", "aria-label": t("removeUpload", { name: file.name }) }, icon("close"));
-    again.addEventListener("click", () => { row.remove(); this.sendFile(id, file); });
+    again.addEventListener("click", () => { row.remove(); retry(); });
     away.addEventListener("click", () => row.remove());
     row.className = "failed";
     row.querySelector("progress").replaceWith(...([413, 415].includes(error.status) ? [away] : [again, away]));

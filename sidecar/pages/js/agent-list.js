@@ -48,7 +48,7 @@ function makeRow({ session_id: id }) {
     el("span", { cls: "avatar", "data-part": "avatar", "aria-hidden": "true" }),
     el("div", { cls: "row-text" },
       el("p", { cls: "row-head" }, el("span", { cls: "name", "data-part": "name" }), el("time", { "data-part": "time" })),
-      el("p", { cls: "row-foot" }, el("span", { cls: "last", "data-part": "last" }), el("span", { "data-part": "mark" }))));
+      el("p", { cls: "row-foot" }, el("span", { cls: "said", "data-part": "last" }), el("span", { "data-part": "mark" }))));
 }
 
 function updateRow(node, session, view, desk, open) {
@@ -70,14 +70,18 @@ function showMark(node, session, desk) {
   node.removeAttribute("aria-label");
   if (session.rating) { setClass(node, "stars"); return setText(node, "★".repeat(session.rating)); }
   setClass(node, "soft who-has");
-  setText(node, session.agent && !desk.isMine(session) ? session.agent.name.split(" ")[0] : "");
+  setText(node, session.agent && !desk.isMine(session) ? firstName(session.agent) : "");
 }
 
-function lastLine({ session_id: id, last_message: last, customer }, desk) {
-  if (desk.typer(id)?.by === "customer") return t("isTyping", { name: customer.name.split(" ")[0] });
+const firstName = ({ name }) => name.split(" ")[0];
+
+function lastLine(session, desk) {
+  const { session_id: id, last_message: last, customer, agent } = session;
+  if (desk.typer(id)?.by === "customer") return t("isTyping", { name: firstName(customer) });
   if (!last) return customer.email;
   const said = last.body.replace(/\s+/g, " ");
-  return last.sender_type === "agent" ? t("youWrote", { text: said }) : said;
+  if (last.sender_type !== "agent") return said;
+  return agent && agent.agent_id !== desk.me.agent_id ? t("wrote", { name: firstName(agent), text: said }) : t("youWrote", { text: said });
 }
 
 const waited = (session) => span((serverNow() - Date.parse(session.created_at)) / 1000);
@@ -121,7 +125,7 @@ export function showFound(found, openAt) {
 function foundRow({ session_id: id, customer, message, snippet }, openAt) {
   const avatar = el("span", { "aria-hidden": "true" });
   paintAvatar(avatar, customer.name, "small");
-  const said = el("span", { cls: "last two" }, ...marked(snippet ?? message?.body ?? ""));
+  const said = el("span", { cls: "said two" }, ...marked(snippet ?? message?.body ?? ""));
   const button = el("button", { type: "button", cls: "row found-row" }, avatar, el("span", { cls: "row-text" },
     el("span", { cls: "row-head" }, el("span", { cls: "name", text: customer.name }),
       el("time", { text: short(message?.created_at ?? ""), title: message ? dateTime(message.created_at) : "" })), said));

@@ -9,6 +9,8 @@ const SOON_MS = 300;
 const AGAIN_MS = 2000;
 const TRANSIENT = new Set(["rate_limited", "unavailable", "unreachable", "unauthorized", "expired"]);
 
+export const newClientId = () => `c${crypto.getRandomValues(new Uint32Array(3)).join("-")}`;
+
 export class Outbox {
   /** `link()`: js/link.js's connection, null while nobody is signed in; `changed(id)`: show again; `sent(message)`. */
   constructor({ link, changed, sent }) {
@@ -35,7 +37,7 @@ export class Outbox {
   pending(id) { return this.queues[id] ?? []; }
 
   add(id, body) {
-    const letter = { client_id: `c${crypto.getRandomValues(new Uint32Array(3)).join("-")}`, body, at: new Date().toISOString(), trouble: "" };
+    const letter = { client_id: newClientId(), body, at: new Date().toISOString(), trouble: "" };
     (this.queues[id] ??= []).push(letter);
     this.save();
     this.pump(id);

@@ -11,6 +11,10 @@ const NEAR_PX = 90;
 let below = 0; // messages that came while somebody read further up
 let shownId = "";
 let shownLast = 0;
+let stuck = true; // at the end: it stays there while pictures load and messages come
+
+new ResizeObserver(() => { if (stuck) toEnd(); }).observe(byId("log"));
+byId("log-box").addEventListener("scroll", () => { stuck = isAtEnd(); showBelow(); }, { passive: true });
 
 export function showRoom(session, desk, facts) {
   byId("no-room").hidden = Boolean(session);
@@ -60,10 +64,9 @@ function showBar(session, desk) {
 }
 
 function showRows(session, desk, facts) {
-  const box = byId("log-box");
   const id = session.session_id;
   const moved = id !== shownId;
-  const atEnd = moved || isAtEnd();
+  const atEnd = moved || stuck;
   const room = desk.room(id);
   byId("loading").hidden = room.loaded || room.messages.length > 0;
   showLog(byId("log"), { ...facts, session, room, me: desk.me });
@@ -72,8 +75,8 @@ function showRows(session, desk, facts) {
   else if (!atEnd && last?.seq > shownLast && last.sender_type === "customer") below += 1;
   shownId = id;
   shownLast = last?.seq ?? 0;
-  if (atEnd) box.scrollTop = box.scrollHeight;
-  showBelow();
+  if (atEnd) toEnd();
+  else showBelow();
 }
 
 export function isAtEnd() {
@@ -89,6 +92,7 @@ export function showBelow() {
 
 export function toEnd() {
   below = 0;
+  stuck = true;
   byId("log-box").scrollTop = byId("log-box").scrollHeight;
   showBelow();
 }
@@ -97,6 +101,7 @@ export function toEnd() {
 export function flash(seq) {
   const node = byId("log").querySelector(`[data-key="m${seq}"]`);
   if (!node) return;
+  stuck = false;
   node.scrollIntoView({ block: "center" });
   node.classList.add("flash");
   node.addEventListener("animationend", () => node.classList.remove("flash"), { once: true });

@@ -11,7 +11,7 @@ import { showDetails } from "./agent-details.js";
 import { byId, paintAvatar, setAttr, setText, wireMenu } from "./agent-dom.js";
 import { showFound, showList, shownIn, tickList } from "./agent-list.js";
 import { Outbox } from "./agent-outbox.js";
-import { flash, isAtEnd, showBelow, showRoom, showState, showTyping, toEnd } from "./agent-room.js";
+import { flash, isAtEnd, showRoom, showState, showTyping, toEnd } from "./agent-room.js";
 import { openLink, socketUrl } from "./link.js";
 import "./words-agent.js";
 import { onLanguage, span, t, translate } from "./words.js";
@@ -19,6 +19,7 @@ import { onLanguage, span, t, translate } from "./words.js";
 const SEARCH_MS = 300;
 const SEARCH_FROM = 2; // letters
 const PAGES_MOST = 40;
+const QUEUE_PAGE = 200; // GET queue tells so many at most
 const RELOAD_MS = 2000;
 const UNKNOWN_MS = 1500; // a message of a session that nobody told of: look, if it is still unknown then
 const WIDE = matchMedia("(min-width: 1180px)");
@@ -60,16 +61,17 @@ const deeds = deedsOf(desk, (error) => {
 
 async function firstLoad() {
   const [{ agent }, { agents }, { sessions: line }, active, { canned }] = await Promise.all(
-    [ask("GET", "me"), ask("GET", "agents"), ask("GET", "queue"), everyActive(), ask("GET", "canned")]);
+    [ask("GET", "me"), ask("GET", "agents"), ask("GET", "queue"), every("active"), ask("GET", "canned")]);
   const known = agents.find((each) => each.agent_id === agent.agent_id);
-  return { me: { ...known, ...agent }, agents, sessions: [...active, ...line], canned };
+  const behind = line.length < QUEUE_PAGE ? [] : await every("waiting");
+  return { me: { ...known, ...agent }, agents, sessions: [...behind, ...active, ...line], canned };
 }
 
-async function everyActive() {
+async function every(status) {
   const all = [];
   let cursor = null;
   for (let page = 0; page < PAGES_MOST; page += 1) {
-    const told = await ask("GET", `sessions?status=active${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+    const told = await ask("GET", `sessions?status=${status}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
     all.push(...told.sessions);
     cursor = told.next;
     if (!cursor) break;
@@ -161,7 +163,7 @@ function take(type, payload) {
 async function learn(id) {
   if (desk.sessions.has(id)) return;
   try {
-    desk.put((await ask("GET", `sessions/${id}`)).session);
+    desk.put(await ask("GET", `sessions/${id}`));
     draw();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -232,13 +234,19 @@ async function openRoom(id, { seq, focus = true } = {}) {
   if (open !== id) return;
   draw(true);
   if (seq) flash(seq);
-  if (focus) (matchMedia("(pointer: fine)").matches && !composer.text.closest("[hidden]") ? composer.text : byId("room-name")).focus();
+  if (focus) focusRoom(desk.sessions.get(id));
+}
+
+/** Where one goes on: writing, picking, reading. On a phone no keyboard comes up by itself. */
+function focusRoom(session) {
+  if (session.status === "waiting" && !byId("pick").hidden) return byId("pick").focus();
+  const writes = desk.isMine(session) && matchMedia("(pointer: fine)").matches;
+  (writes ? composer.text : byId("room-name")).focus({ preventScroll: true });
 }
 
 async function fetchRoom(id) {
   const [told, messages] = await Promise.all([ask("GET", `sessions/${id}`), allMessages(id, desk.heldTo(id))]);
-  const { notes, visits, ...session } = told.session ? { ...told, ...told.session } : told;
-  delete session.session;
+  const { notes, visits, ...session } = told;
   desk.put(session);
   desk.rows(id, messages, { complete: true });
   desk.details(id, { notes, visits });
@@ -474,7 +482,7 @@ function wireButtons() {
   byId("details-back").addEventListener("click", () => { if (!WIDE.matches) showDetailsPanel(false); screen("room"); });
   byId("add-note").addEventListener("click", () => { screen("room"); if (!WIDE.matches) showDetailsPanel(false); composer.focus("note"); });
   byId("to-end").addEventListener("click", () => { toEnd(); seen(); draw(); });
-  byId("log-box").addEventListener("scroll", () => { showBelow(); if (desk.sessions.get(open)?.unread) { seen(); draw(); } }, { passive: true });
+  byId("log-box").addEventListener("scroll", () => { if (desk.sessions.get(open)?.unread) { seen(); draw(); } }, { passive: true });
   byId("team-button").addEventListener("click", () => openTeam(desk));
   byId("photo-dialog").addEventListener("click", () => byId("photo-dialog").close());
   WIDE.addEventListener("change", () => showDetailsPanel(WIDE.matches));
