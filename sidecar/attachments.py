@@ -9,8 +9,7 @@ import logging
 import re
 import time
 import urllib.parse
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 from aiohttp import BodyPartReader, ClientPayloadError, MultipartReader, web
@@ -19,8 +18,11 @@ import logs
 from db import chat, files
 from db.chat import Attachment, Draft, Message, NotTaken, Session
 from db.postgres import LedgerDown
+from sidecar.frames import body, clean, client_id
 from sidecar.kinds import TEXT, NotAllowed
 from sidecar.login import Agent
+from sidecar.pace import Paces
+from sidecar.refusals import Refused, answer, answering, checked, not_taken
 from sidecar.shelf import ID, Shelf, ShelfFull, TooLarge
 from sidecar.store import Store
 
@@ -28,16 +30,15 @@ log = logging.getLogger("sidecar.attachments")
 
 PIECE_BYTES = 64 * 1024
 FORM_BYTES = 64 * 1024  # of a form that are not the file: boundaries, headers, caption
-CAPTION_MOST = 4000  # characters
-CLIENT_ID_MOST = 64
 PARTS_MOST = 5
 UPLOADS_AT_ONCE = 64
-SUBJECTS_MOST = 10_000
 MINUTE_S = 60.0
 UPLOAD_S = 60.0  # for any upload, and longer for a large one:
 SLOWEST_BYTES_S = 32 * 1024
 RETRY_S = 5
 POLICY = "default-src 'none'; sandbox"
+
+CHECKS = {"client_id": client_id, "body": body}
 
 Write = Callable[[Draft], Awaitable[Message | NotTaken]]
 Who = Callable[[str], Awaitable[Agent | None]]
@@ -49,61 +50,19 @@ class Form(NamedTuple):
     caption: str
 
 
-class Refused(Exception):
-    """An answer that is none of the wanted ones: status, code and message as in the contract."""
-
-    def __init__(self, status: int, code: str, message: str, retry_s: int | None = None) -> None:
-        super().__init__(message)
-        self.status, self.code, self.retry_s = status, code, retry_s
-
-    def response(self) -> web.Response:
-        headers = {"Retry-After": str(self.retry_s)} if self.retry_s is not None else None
-        body = {"error": {"code": self.code, "message": str(self)}}
-        return web.json_response(body, status=self.status, headers=headers)
-
-
-NO_SESSION = (404, "not_found", "there is no such session")
-ENDED = (409, "session_ended", "this chat has ended")
-NOT_YOURS = (403, "forbidden", "this chat is not yours")
-REFUSALS: Mapping[str, tuple[int, str, str]] = {  # what the writer says
-    "session_ended": ENDED,
-    "not_yours": NOT_YOURS,
-    "not_found": NO_SESSION,
-}
-
-
-class Pace:
-    """So many in a minute for each subject, in this process. Forgets who was longest away."""
-
-    def __init__(self, a_minute: int) -> None:
-        self._most = float(a_minute)
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def wait_s(self, subject: str) -> float:
-        """0: one is taken. Else how long until there is one."""
-        now = time.monotonic()
-        left, at = self._left.pop(subject, (self._most, now))
-        left = min(self._most, left + (now - at) * self._most / MINUTE_S)
-        taken = left >= 1
-        self._left[subject] = (left - taken, now)
-        if len(self._left) > SUBJECTS_MOST:
-            self._left.popitem(last=False)
-        return 0.0 if taken else (1 - left) * MINUTE_S / self._most
-
-
 class Attachments:
     """The three routes. `write`: as `Writer.write`; `who`: as `Login.who`."""
 
     def __init__(self, store: Store, write: Write, who: Who, shelf: Shelf, uploads_a_minute: int) -> None:
         self._store, self._write, self._who, self._shelf = store, write, who, shelf
-        self._pace = Pace(uploads_a_minute)
+        self._paces = Paces(uploads_a_minute / MINUTE_S, uploads_a_minute)
         self._at_once = 0
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.post("/api/v1/public/sessions/{key}/attachments", _answering(self.from_customer)),
-            web.post("/api/v1/sessions/{room}/attachments", _answering(self.from_agent)),
-            web.get("/api/v1/files/{id}", _answering(self.file)),
+            web.post("/api/v1/public/sessions/{key}/attachments", answering(self.from_customer)),
+            web.post("/api/v1/sessions/{room}/attachments", answering(self.from_agent)),
+            web.get("/api/v1/files/{id}", answering(self.file)),
         ]
 
     async def sweep(self) -> None:
@@ -128,7 +87,7 @@ class Attachments:
         key = request.match_info["key"]
         session = await self._store.run(lambda cur: chat.by_key(cur, key))
         if session is None:
-            raise Refused(*NO_SESSION)
+            raise not_taken(NotTaken("not_found"))
         form = await self._received(request, session, session.room)
         draft = chat.draft(
             session.id,
@@ -145,9 +104,9 @@ class Attachments:
         room = request.match_info["room"]
         session = await self._store.run(lambda cur: chat.by_room(cur, agent.tenant, room))
         if session is None:
-            raise Refused(*NO_SESSION)
+            raise not_taken(NotTaken("not_found"))
         if session.status != "ended" and session.agent != agent.agent_id and not agent.is_supervisor:
-            raise Refused(*NOT_YOURS)
+            raise not_taken(NotTaken("not_yours"))
         form = await self._received(request, session, agent.agent_id)
         draft = chat.draft(
             session.id,
@@ -164,16 +123,16 @@ class Attachments:
     async def _received(self, request: web.Request, session: Session, subject: str) -> Form:
         """The form, its file on the shelf; refused as early as can be told."""
         if session.status == "ended":
-            raise Refused(*ENDED)
+            raise not_taken(NotTaken("session_ended"))
         if request.content_type != "multipart/form-data":
-            raise Refused(415, "unsupported_media_type", "send a multipart/form-data form with a part named file")
+            raise Refused("unsupported_media_type", "send a multipart/form-data form with a part named file")
         if (request.content_length or 0) > self._shelf.most_bytes + FORM_BYTES:
             raise self._too_large()
-        wait_s = self._pace.wait_s(f"{session.tenant} {subject}")
+        wait_s = self._paces.take(f"{session.tenant} {subject}", time.monotonic())
         if wait_s:
-            raise Refused(429, "rate_limited", "too many files in a minute", int(wait_s) + 1)
+            raise Refused("rate_limited", "too many files in a minute", wait_s)
         if self._at_once >= UPLOADS_AT_ONCE:
-            raise Refused(503, "unavailable", "too many files are coming in at the moment", RETRY_S)
+            raise Refused("unavailable", "too many files are coming in at the moment", RETRY_S)
         self._at_once += 1
         try:
             return await self._taken(request, session)
@@ -187,23 +146,22 @@ class Attachments:
                 return await self._form(await request.multipart())
         except NotAllowed as error:
             log.info(logs.line("file_refused", tenant=session.tenant, room=session.room, what=error.looks_like))
-            raise Refused(415, "unsupported_media_type", str(error)) from error
+            raise Refused("unsupported_media_type", str(error)) from error
         except TooLarge as error:
             raise self._too_large() from error
         except TimeoutError as error:
-            raise Refused(400, "invalid_payload", "file: it came too slowly") from error
+            raise Refused("invalid_payload", "file: it came too slowly") from error
         except (ConnectionError, ClientPayloadError) as error:
-            raise Refused(400, "invalid_payload", "file: the connection ended before it did") from error
+            raise Refused("invalid_payload", "file: the connection ended before it did") from error
         except (ShelfFull, OSError) as error:
             log.error(logs.line("file_not_stored", room=session.room, why=error or type(error).__name__))
-            raise Refused(503, "unavailable", "the file can't be stored at the moment", RETRY_S) from error
+            raise Refused("unavailable", "the file can't be stored at the moment", RETRY_S) from error
         except (ValueError, AssertionError, RuntimeError) as error:  # what aiohttp says of a broken form
-            raise Refused(400, "invalid_payload", "file: the form is broken or incomplete") from error
+            raise Refused("invalid_payload", "file: the form is broken or incomplete") from error
 
     def _too_large(self) -> Refused:
-        return Refused(
-            413, "payload_too_large", f"a file may have {self._shelf.most_bytes // (1024 * 1024)} MB at most"
-        )
+        most = self._shelf.most_bytes // (1024 * 1024)
+        return Refused("payload_too_large", f"a file may have {most} MB at most")
 
     async def _form(self, reader: MultipartReader) -> Form:
         texts = {"client_id": "", "body": ""}
@@ -212,28 +170,29 @@ class Attachments:
             if part is None:
                 break
             if not isinstance(part, BodyPartReader):
-                raise Refused(400, "invalid_payload", "file: a form in a form")
+                raise Refused("invalid_payload", "file: a form in a form")
             if part.name == "file":
                 stored = await self._shelf.take(_pieces(part), _named(part))
                 return Form(stored, texts["client_id"] or None, texts["body"])
-            if part.name in texts:
-                texts[part.name] = await _text(part)
-        raise Refused(400, "invalid_payload", "file: the form has no part of this name")
+            if part.name in CHECKS and (text := await _text(part)):
+                texts[part.name] = checked(part.name, text, CHECKS[part.name])
+        raise Refused("invalid_payload", "file: the form has no part of this name")
 
     async def _stored(self, session: Session, draft: Draft) -> web.Response:
         """The message of a file that is on the shelf already."""
         [file] = draft.attachments
-        answer = await self._write(draft)  # LedgerDown: its row may have been written, so the sweep decides
-        if isinstance(answer, NotTaken):
+        stored = await self._write(draft)  # LedgerDown: its row may have been written, so the sweep decides
+        if isinstance(stored, NotTaken):
             await self._shelf.remove(file.id)
-            raise Refused(*REFUSALS.get(answer.code, (400, "invalid_payload", "file: the message was refused")))
-        if not answer.fresh:  # sent again after a lost answer: the first file is the one
+            raise not_taken(stored)
+        fresh = stored.fresh
+        if not fresh:  # sent again after a lost answer: the first file is the one
             await self._shelf.remove(file.id)
-            before = answer.seq - 1
-            [answer] = await self._store.run(lambda cur: chat.rows_after(cur, session, before, 1))
+            before = stored.seq - 1
+            [stored] = await self._store.run(lambda cur: chat.rows_after(cur, session, before, 1))
         ids = {"tenant": session.tenant, "room": session.room, "sender": draft.sender_type}
         log.info(logs.line("file_stored", **ids, type=file.type, bytes=file.size))
-        return web.json_response(chat.payload_of(answer, with_client_id=True), status=201)
+        return answer(chat.payload_of(stored, with_client_id=True), 201 if fresh else 200)
 
     # --- out
 
@@ -241,7 +200,7 @@ class Attachments:
         found = await self._seen_by(request)
         path = self._shelf.path(found.id) if found else None
         if found is None or path is None or not await self._shelf.exists(found.id):
-            raise Refused(404, "not_found", "there is no such file")
+            raise Refused("not_found", "there is no such file")
         return web.FileResponse(path, headers=_headers(found))
 
     async def _seen_by(self, request: web.Request) -> Attachment | None:
@@ -258,22 +217,8 @@ class Attachments:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         agent = await self._who(token.strip()) if kind.lower() == "bearer" and token.strip() else None
         if agent is None:
-            raise Refused(401, "unauthorized", "log in first")
+            raise Refused("unauthorized", "log in first")
         return agent
-
-
-def _answering(
-    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except Refused as refused:
-            return refused.response()
-        except LedgerDown:
-            return Refused(503, "unavailable", "the database can't be reached", RETRY_S).response()
-
-    return answer
 
 
 async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
@@ -287,17 +232,11 @@ def _named(part: BodyPartReader) -> str:
 
 
 async def _text(part: BodyPartReader) -> str:
-    """A small text field. `name` is in the message for the sender to see which."""
-    most = CLIENT_ID_MOST if part.name == "client_id" else CAPTION_MOST
+    """A small text field; its beginning where it is too long for any check to pass."""
     found = b""
-    while piece := await part.read_chunk(PIECE_BYTES):
+    while (piece := await part.read_chunk(PIECE_BYTES)) and len(found) <= FORM_BYTES:
         found += piece
-        if len(found) > 4 * most:
-            break
-    text = found.decode("utf-8", "replace").replace("\0", "").strip()
-    if len(text) > most:
-        raise Refused(400, "invalid_payload", f"{part.name}: more than {most} characters")
-    return text
+    return clean(found.decode("utf-8", "replace")).strip()
 
 
 def _headers(file: Attachment) -> dict[str, str]:
