@@ -231,7 +231,8 @@ class Console:
     async def read(self, agent: Agent, request: web.Request) -> web.StreamResponse:
         up_to = checked("up_to_seq", (await json_of(request)).get("up_to_seq"), frames.seq)
         session = await self._own(agent, request.match_info["room"])
-        self._desk.marks.put(session.id, "agent_read", up_to)
+        if session.agent == agent.agent_id:  # what a supervisor has seen, the customer's own agent has not
+            self._desk.marks.put(session.id, "agent_read", up_to)
         return answer({"session_id": session.room, "up_to_seq": min(up_to, session.last_seq)})
 
     async def transcript(self, agent: Agent, request: web.Request) -> web.StreamResponse:
@@ -322,7 +323,7 @@ def transcript_answer(body: bytes, room: str, kind: str) -> web.Response:
     return web.Response(body=body, headers=headers, content_type=kind_of, charset="utf-8")
 
 
-def _transcript(cur: cursor, tenant: str, room: str, kind: str) -> bytes | None:
+def transcript_body(cur: cursor, tenant: str, room: str, kind: str) -> bytes | None:
     found = transcript.read(cur, tenant, room)
     if found is None:
         return None

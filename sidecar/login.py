@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -92,6 +93,13 @@ class Login:
         digest = people.token_digest(token)
         row = await self._store.run(lambda cur: PEOPLE.one(cur, "who", digest=digest))
         return Agent(*row) if row else None
+
+    async def valid(self, tokens: Iterable[str]) -> set[str]:
+        """Those that would still let somebody in."""
+        by_digest = {people.token_digest(token): token for token in tokens}
+        digests = list(by_digest)
+        rows = await self._store.run(lambda cur: PEOPLE.all(cur, "valid", digests=digests))
+        return {by_digest[bytes(row.digest)] for row in rows}
 
     async def logout(self, token: str) -> None:
         digest = people.token_digest(token)

@@ -11,8 +11,8 @@ import contextlib
 import functools
 import logging
 import secrets
-from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
 from psycopg2.extensions import cursor
@@ -63,7 +63,7 @@ class Presence:
         self._store, self._turns, self._seats = store, turns, seats
         self._retry_s, self._reassign_s, self._grace_s = retry_s, reassign_s, grace_s
         self._beat_s, self._look_s, self._life_s = beat_s, look_s, life_s
-        self._pages: Counter[Who] = Counter()
+        self._pages: defaultdict[Who, set[Hashable]] = defaultdict(set)
         self._written: set[Who] = set()
         self._turn_of: defaultdict[Who, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: list[asyncio.Task[None]] = []
@@ -93,16 +93,17 @@ class Presence:
 
     # --- pages
 
-    async def connected(self, agent: Agent) -> None:
+    async def connected(self, agent: Agent, page: Hashable) -> None:
         """One more page of the agent. They may be given chats when this returns."""
-        self._pages[agent.tenant, agent.agent_id] += 1
-        await self._write((agent.tenant, agent.agent_id))
-
-    async def gone(self, agent: Agent) -> None:
-        """One page less; with the last one the agent is away at once, and the grace begins."""
         who = agent.tenant, agent.agent_id
-        self._pages[who] -= 1
-        if self._pages[who] <= 0:
+        self._pages[who].add(page)
+        await self._write(who)
+
+    async def gone(self, agent: Agent, page: Hashable) -> None:
+        """One page less, if it was one; with the last one the agent is away at once, and the grace begins."""
+        who = agent.tenant, agent.agent_id
+        self._pages[who].discard(page)
+        if not self._pages[who]:
             del self._pages[who]
         await self._write(who)
 
@@ -131,7 +132,7 @@ class Presence:
         """What the pages say, into PostgreSQL, unless it is there. Connecting and going of one agent take turns; where
         it fails, the next beat and look do it."""
         async with self._turn_of[who]:
-            here = self._pages[who] > 0
+            here = who in self._pages
             if here == (who in self._written):
                 return
             try:

@@ -327,7 +327,7 @@ def test_colleagues_are_shown_with_presence_load_and_limit(line: Line) -> None:
     async def story(floor: Floor, counter: Counter) -> None:
         ani, boss, room = await floor.hire("ani"), await floor.hire("boss", "supervisor"), await floor.start()
         line.redis.set(f"config:max_agent_chat:{TENANT}:{ani.agent_id}", "7")
-        await floor.presence.connected(ani)
+        await floor.presence.connected(ani, "page")
         await counter.ask(ani, "POST", f"queue/{room}/pick")
         _, found = await counter.ask(boss, "GET", "agents")
         assert found["agents"] == [

@@ -67,7 +67,7 @@ def test_an_agent_with_a_page_is_served_by_the_worker_at_once(line: Line) -> Non
         async with Floor(line) as floor:
             ani, room = await floor.hire("ani"), await floor.start()
             assert line.decide().reserved == []
-            await floor.presence.connected(ani)
+            await floor.presence.connected(ani, "page")
             assert is_available(line, ani)
             assert presences(floor, ani) == ["online"]
             (reserved,) = line.decide().reserved  # no desk was asked: the roster is known
@@ -81,11 +81,12 @@ def test_the_last_page_counts_and_going_is_told_at_once(line: Line) -> None:
     async def story() -> None:
         async with Floor(line) as floor:
             ani = await floor.hire("ani")
-            await floor.presence.connected(ani)
-            await floor.presence.connected(ani)
-            await floor.presence.gone(ani)
+            await floor.presence.connected(ani, "one")
+            await floor.presence.connected(ani, "two")
+            await floor.presence.gone(ani, "one")
+            await floor.presence.gone(ani, "one")  # said twice, or never said to have come
             assert is_available(line, ani)
-            await floor.presence.gone(ani)
+            await floor.presence.gone(ani, "two")
             assert not is_available(line, ani)
             assert presences(floor, ani) == ["online", "offline"]
             assert line.rows("SELECT * FROM presence") == []
@@ -97,10 +98,10 @@ def test_pages_that_come_and_go_faster_than_the_database_end_right(line: Line) -
     async def story() -> None:
         async with Floor(line) as floor:
             ani = await floor.hire("ani")
-            deeds = [deed(ani) for _ in range(15) for deed in (floor.presence.connected, floor.presence.gone)]
-            await asyncio.gather(*deeds, floor.presence.connected(ani))
+            deeds = [deed(ani, n) for n in range(15) for deed in (floor.presence.connected, floor.presence.gone)]
+            await asyncio.gather(*deeds, floor.presence.connected(ani, "page"))
             assert is_available(line, ani)
-            await floor.presence.gone(ani)
+            await floor.presence.gone(ani, "page")
             assert not is_available(line, ani)
 
     asyncio.run(story())
@@ -110,7 +111,7 @@ def test_who_is_away_gets_nothing_from_the_worker_and_may_pick(line: Line) -> No
     async def story() -> None:
         async with Floor(line) as floor:
             ani, room = await floor.hire("ani"), await floor.start()
-            await floor.presence.connected(ani)
+            await floor.presence.connected(ani, "page")
             assert await floor.presence.wish(ani, "away") == "away"
             assert line.decide().reserved == []
             assert await floor.seats.pick(TENANT, room, ani)
@@ -125,11 +126,11 @@ def test_a_wish_without_a_page_counts_when_the_page_comes(line: Line) -> None:
         async with Floor(line) as floor:
             ani = await floor.hire("ani")
             assert await floor.presence.wish(ani, "away") == "offline"
-            await floor.presence.connected(ani)
+            await floor.presence.connected(ani, "page")
             assert not is_available(line, ani)
-            await floor.presence.gone(ani)
+            await floor.presence.gone(ani, "page")
             await floor.login.login(TENANT, ani.email, "Test@1234", "10.0.0.1")
-            await floor.presence.connected(ani)  # the first page after a login is online
+            await floor.presence.connected(ani, "page")  # the first page after a login is online
             assert is_available(line, ani)
 
     asyncio.run(story())
@@ -140,7 +141,7 @@ def test_a_supervisor_is_seen_and_never_given_a_chat(line: Line) -> None:
         async with Floor(line) as floor:
             boss = await floor.hire("boss", "supervisor")
             await floor.start()
-            await floor.presence.connected(boss)
+            await floor.presence.connected(boss, "page")
             assert presences(floor, boss) == ["online"]
             assert line.decide().reserved == []
             assert await floor.presence.wish(boss, "away") == "away"
@@ -153,7 +154,7 @@ def test_an_account_disabled_by_the_admin_is_out_of_the_line_at_the_next_look(li
     async def story() -> None:
         async with Floor(line, **QUICK) as floor, running(floor.presence):
             ani = await floor.hire("ani")
-            await floor.presence.connected(ani)
+            await floor.presence.connected(ani, "page")
             await floor.store.run(lambda cur: people.set_disabled(cur, TENANT, ani.agent_id, True))
             await until(lambda: not is_available(line, ani))
             assert presences(floor, ani) == ["online", "offline"]
@@ -169,8 +170,8 @@ def test_the_agents_of_a_sidecar_that_died_are_offline_when_its_rows_run_out(lin
             other = floor.sidecar()
             await other.start()
             ani, budi = await floor.hire("ani"), await floor.hire("budi")
-            await other.connected(ani)
-            await floor.presence.connected(budi)
+            await other.connected(ani, "page")
+            await floor.presence.connected(budi, "page")
             await crash(other)
             assert is_available(line, ani)
             await until(lambda: not is_available(line, ani))
@@ -185,8 +186,8 @@ def test_an_agent_with_pages_on_two_sidecars_stays_when_one_dies(line: Line) -> 
             other = floor.sidecar()
             await other.start()
             ani = await floor.hire("ani")
-            await other.connected(ani)
-            await floor.presence.connected(ani)
+            await other.connected(ani, "page")
+            await floor.presence.connected(ani, "page")
             await crash(other)
             await until(lambda: len(line.rows("SELECT * FROM presence WHERE until > clock_timestamp()")) == 1)
             await asyncio.sleep(0.2)  # some looks more
@@ -200,7 +201,7 @@ def test_a_sidecar_that_stops_takes_its_pages_out_at_once(line: Line) -> None:
         async with Floor(line, **{**QUICK, "life_s": 60.0}) as floor:
             ani = await floor.hire("ani")
             async with running(floor.presence):
-                await floor.presence.connected(ani)
+                await floor.presence.connected(ani, "page")
             assert not is_available(line, ani)
             assert line.rows("SELECT * FROM sidecars") == []
 
@@ -213,7 +214,7 @@ def test_a_sidecar_that_was_frozen_brings_its_pages_back_by_itself(line: Line) -
             frozen = floor.sidecar()
             await frozen.start()
             ani = await floor.hire("ani")
-            await frozen.connected(ani)
+            await frozen.connected(ani, "page")
             await crash(frozen)
             await until(lambda: not is_available(line, ani))
             await frozen._beat()
@@ -232,9 +233,9 @@ def test_unanswered_chats_of_who_stays_away_return_to_their_old_place(line: Line
             first = await floor.start("C1")
             later = await floor.start("C2")
             arrived_us = line.visit(first).arrived_us
-            await floor.presence.connected(ani)
+            await floor.presence.connected(ani, "page")
             await floor.seats.pick(TENANT, first, ani)
-            await floor.presence.gone(ani)
+            await floor.presence.gone(ani, "page")
             await until(lambda: floor.session(first).status == "waiting")
             visit, session = line.visit(first), floor.session(first)
             assert (visit.state, visit.agent, visit.arrived_us) == ("waiting", None, arrived_us)
@@ -243,7 +244,7 @@ def test_unanswered_chats_of_who_stays_away_return_to_their_old_place(line: Line
             assert floor.rows(first) == ["started", "assigned", "released"]
             assert line.seats() == {}
             assert line.caches()["line"] == [first, later]
-            await floor.presence.connected(budi)
+            await floor.presence.connected(budi, "page")
             reserved = line.decide().reserved
             assert [(r.room, r.agent) for r in reserved] == [(first, budi.agent_id), (later, budi.agent_id)]
 
@@ -255,12 +256,12 @@ def test_who_comes_back_within_the_grace_keeps_their_chats(line: Line) -> None:
         times = {**QUICK, "grace_s": 1.0}
         async with Floor(line, **times) as floor, running(floor.presence):
             ani, room = await floor.hire("ani"), await floor.start()
-            await floor.presence.connected(ani)
+            await floor.presence.connected(ani, "page")
             await floor.seats.pick(TENANT, room, ani)
             for _ in range(3):  # 1.5 s of absences, none of them as long as the grace
-                await floor.presence.gone(ani)
+                await floor.presence.gone(ani, "page")
                 await asyncio.sleep(0.5)
-                await floor.presence.connected(ani)
+                await floor.presence.connected(ani, "page")
             assert floor.rows(room) == ["started", "assigned"]
 
     asyncio.run(story())
@@ -272,13 +273,13 @@ def test_answered_chats_stay_unless_the_setting_says_otherwise(line: Line) -> No
             async with Floor(line, **QUICK, reassign_s=reassign_s) as floor, running(floor.presence):
                 ani = await floor.hire(f"ani{reassign_s}")
                 answered, silent = await floor.start("C1"), await floor.start("C2")
-                await floor.presence.connected(ani)
+                await floor.presence.connected(ani, "page")
                 for room in (answered, silent):
                     await floor.seats.pick(TENANT, room, ani)
                 number = floor.session(answered).id
                 row = chat.draft(number, "agent", "Hi", sender_id=ani.agent_id, sender_name="ani")
                 await floor.store.run(lambda cur, row=row: chat.add_messages(cur, [row]))
-                await floor.presence.gone(ani)
+                await floor.presence.gone(ani, "page")
                 await until(lambda silent=silent: floor.session(silent).status == "waiting")
                 assert floor.session(answered).status == "active"
                 if status == "waiting":
@@ -298,7 +299,7 @@ def test_nobody_loses_a_chat_for_the_time_in_which_no_sidecar_ran(line: Line) ->
         async with Floor(line, **times) as floor:
             ani, room = await floor.hire("ani"), await floor.start()
             await floor.presence.start()
-            await floor.presence.connected(ani)
+            await floor.presence.connected(ani, "page")
             await floor.seats.pick(TENANT, room, ani)
             await crash(floor.presence)
             line.run("UPDATE presence SET until = until - interval '1 hour'")
@@ -311,7 +312,7 @@ def test_nobody_loses_a_chat_for_the_time_in_which_no_sidecar_ran(line: Line) ->
                 line.run("UPDATE visits SET reserved_at = reserved_at - interval '2 hours'")
                 await until(lambda: floor.session(room).status == "waiting")
                 assert time.monotonic() - began >= 0.9
-                await again.connected(ani)
+                await again.connected(ani, "page")
 
     asyncio.run(story())
 
@@ -334,7 +335,7 @@ def test_a_loss_of_redis_changes_nobodys_presence_and_releases_nothing(line: Lin
     async def story() -> None:
         async with Floor(line, **QUICK) as floor, running(floor.presence):
             ani, room = await floor.hire("ani"), await floor.start()
-            await floor.presence.connected(ani)
+            await floor.presence.connected(ani, "page")
             await floor.seats.pick(TENANT, room, ani)
             line.redis.flushdb()
             await asyncio.sleep(3 * QUICK["grace_s"])
@@ -353,9 +354,9 @@ def test_a_chat_that_its_agent_answers_at_the_last_moment_is_not_taken(line: Lin
             ani, room = await floor.hire("ani"), await floor.start()
             await floor.presence.start()
             await crash(floor.presence)
-            await floor.presence.connected(ani)
+            await floor.presence.connected(ani, "page")
             await floor.seats.pick(TENANT, room, ani)
-            await floor.presence.gone(ani)
+            await floor.presence.gone(ani, "page")
             await asyncio.sleep(0.2)
             (seen,) = await floor.store.run(floor.presence._forsaken)
             row = chat.draft(floor.session(room).id, "agent", "Hi", sender_id=ani.agent_id, sender_name="ani")
