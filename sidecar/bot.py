@@ -9,13 +9,14 @@ once has a fixed `client_id`, so that the database keeps it to once, across rest
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from psycopg2.extensions import cursor
 
 import logs
 from db import bot, chat, faq
+from db.announce import News
 from db.bot import Hears, Turn
 from db.chat import Draft, Message, NotTaken
 from db.faq import Entry
@@ -64,13 +65,20 @@ class Bot:
         self._tasks: set[asyncio.Task[None]] = set()
         self._silent: dict[Place | str, float] = {}  # until when, monotonic
 
+    def told(self, tenant: str, news: Sequence[News]) -> None:
+        """What was committed here, of which the customers' messages are heard."""
+        for one in news:
+            row = one.payload
+            if one.room and one.type == chat.NEW and row["sender_type"] == "customer" and row["body"]:
+                self.heard(tenant, one.room, row["body"], row["seq"])
+
     def heard(self, tenant: str, room: str, body: str, seq: int = 0) -> None:
         """A customer's message was committed. `seq` 0: the latest of the room."""
         place = (tenant, room)
         if self._is_silent(tenant):
             return
         if len(self._tasks) >= ROOMS_MOST:
-            log.warning(logs.line("bot_busy", tenant=tenant, room=room))
+            log.debug(logs.line("bot_busy", tenant=tenant, room=room))
         elif answers.wants_person(body):
             self._start(self._hand_over(place, answers.language(body)))
         elif place in self._more:

@@ -123,7 +123,10 @@ SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, c.name AS customer_na
        l.created_at AS last_message_at
   FROM sessions s JOIN customers c ON c.id = s.customer
   LEFT JOIN accounts a ON a.tenant = s.tenant AND a.agent = s.agent
-  LEFT JOIN LATERAL (SELECT seq, body, sender_type, created_at FROM messages m
+  LEFT JOIN LATERAL (SELECT seq, sender_type, created_at,  -- of a file without a caption: its name
+                            coalesce(nullif(body, ''), (SELECT f.name FROM attachments f WHERE f.session = m.session
+                                                           AND f.seq = m.seq ORDER BY f.id LIMIT 1), '') AS body
+                       FROM messages m
                       WHERE m.session = s.id AND m.sender_type <> 'system' ORDER BY m.seq DESC LIMIT 1) l ON true
  WHERE s.tenant = %(tenant)s AND s.room = %(room)s
 

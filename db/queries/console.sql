@@ -26,7 +26,10 @@ SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, c.name AS customer_na
   LEFT JOIN (SELECT room, row_number() OVER (ORDER BY priority DESC, arrived_us, id) AS position
                FROM visits WHERE tenant = %(tenant)s AND class = 'native' AND state = 'waiting') p
          ON p.room = s.room AND s.status = 'waiting'
-  LEFT JOIN LATERAL (SELECT seq, body, sender_type, created_at FROM messages m
+  LEFT JOIN LATERAL (SELECT seq, sender_type, created_at,  -- of a file without a caption: its name
+                            coalesce(nullif(body, ''), (SELECT f.name FROM attachments f WHERE f.session = m.session
+                                                           AND f.seq = m.seq ORDER BY f.id LIMIT 1), '') AS body
+                       FROM messages m
                       WHERE m.session = s.id AND m.sender_type <> 'system' ORDER BY m.seq DESC LIMIT 1) l ON true
  ORDER BY s.id DESC
 

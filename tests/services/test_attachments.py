@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from psycopg2.extensions import cursor
 
-from db import chat, files
+from db import chat, console, files
 from db.postgres import Ledger, LedgerDown
 from sidecar.attachments import Attachments
 from sidecar.login import Agent
@@ -239,6 +239,22 @@ def test_what_could_run_is_refused_and_leaves_nothing(play: Callable[..., None],
         assert "allowed are pictures" in answer["error"]["message"]
         assert w.on_disk() == []
         assert await w.messages() == 0
+
+    play(work)
+
+
+def test_lists_show_the_name_of_a_file_without_a_caption(play: Callable[..., None]) -> None:
+    async def work(w: World) -> None:
+        def shown(cur: cursor) -> list[str]:
+            view = chat.session_view(cur, TENANT, w.rooms[TENANT])
+            assert view is not None
+            [listed] = console.sessions(cur, TENANT, 10)
+            return [view["last_message"]["body"], listed.last_message_body]
+
+        await w.sent(PNG, "foto.png")
+        assert await w.store.run(shown) == ["foto.png"] * 2
+        await w.sent(PNG, "foto.png", body="look")
+        assert await w.store.run(shown) == ["look"] * 2
 
     play(work)
 

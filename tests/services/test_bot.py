@@ -34,7 +34,7 @@ class World:
 
     def __init__(self, store: Store, model: Model | None, server: ModelServer) -> None:
         self.store, self.server = store, server
-        self.writer = Writer(store, lambda tenant, news: None)
+        self.writer = Writer(store, lambda tenant, news: self.bot.told(tenant, news))  # noqa: PLW0108 - it comes later
         self.bot = Bot(store, self.writer.write, model)
 
     async def start(self, tenant: str = TENANT) -> str:
@@ -47,9 +47,7 @@ class World:
         for body in bodies:
             session = await self.store.run(lambda cur: chat.by_room(cur, tenant, room))
             assert session is not None
-            done = await self.writer.write(chat.draft(session.id, "customer", body))
-            assert isinstance(done, Message)
-            self.bot.heard(tenant, room, body, done.seq)
+            assert isinstance(await self.writer.write(chat.draft(session.id, "customer", body)), Message)
 
     async def sql(self, text: str, *values: Any) -> None:
         await self.store.run(lambda cur: cur.execute(text, values))
