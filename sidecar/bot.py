@@ -9,14 +9,13 @@ once has a fixed `client_id`, so that the database keeps it to once, across rest
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple, TypeVar
 
 from psycopg2.extensions import cursor
 
 import logs
 from db import bot, chat, faq
-from db.announce import News
 from db.bot import Hears, Turn
 from db.chat import Draft, Message, NotTaken
 from db.faq import Entry
@@ -65,17 +64,11 @@ class Bot:
         self._tasks: set[asyncio.Task[None]] = set()
         self._silent: dict[Place | str, float] = {}  # until when, monotonic
 
-    def told(self, tenant: str, news: Sequence[News]) -> None:
-        """What was committed here, of which the customers' messages are heard."""
-        for one in news:
-            row = one.payload
-            if one.room and one.type == chat.NEW and row["sender_type"] == "customer" and row["body"]:
-                self.heard(tenant, one.room, row["body"], row["seq"])
-
     def heard(self, tenant: str, room: str, body: str, seq: int = 0) -> None:
-        """A customer's message was committed. `seq` 0: the latest of the room."""
+        """A customer's message was committed; of a file without a caption the body is empty. `seq` 0: the latest of the
+        room. Never raises: the writer calls it."""
         place = (tenant, room)
-        if self._is_silent(tenant):
+        if not body or self._is_silent(tenant):
             return
         if len(self._tasks) >= ROOMS_MOST:
             log.debug(logs.line("bot_busy", tenant=tenant, room=room))

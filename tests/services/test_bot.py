@@ -34,8 +34,9 @@ class World:
 
     def __init__(self, store: Store, model: Model | None, server: ModelServer) -> None:
         self.store, self.server = store, server
-        self.writer = Writer(store, lambda tenant, news: self.bot.told(tenant, news))  # noqa: PLW0108 - it comes later
+        self.writer = Writer(store, lambda tenant, news: None)
         self.bot = Bot(store, self.writer.write, model)
+        self.writer.heard = self.bot.heard
 
     async def start(self, tenant: str = TENANT) -> str:
         """A session that waits."""
