@@ -8,6 +8,7 @@ tenant's ids are unknown here.
 import functools
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from db.inbox import Inbox
 from sidecar import frames, refusals, seats
 from sidecar.login import Agent, Login, LoginLater, LoginRefused, NoTenantNamed
 from sidecar.marks import Marks
+from sidecar.pace import Paces
 from sidecar.presence import AWAY, ONLINE, Presence
 from sidecar.refusals import Refused, answer, answering, checked, json_of, text_of, whole_number
 from sidecar.seats import Seats
@@ -33,6 +35,7 @@ from sidecar.writer import Writer
 
 log = logging.getLogger("sidecar.console")
 
+RATE, BURST = 50.0, 200.0  # requests of one agent, as frames of one socket
 PAGE = 50  # sessions
 QUEUE_MOST = 200
 ROWS = 500  # messages
@@ -73,6 +76,7 @@ class Desk:
 class Console:
     def __init__(self, desk: Desk) -> None:
         self._desk, self._store = desk, desk.store
+        self._paces = Paces(RATE, BURST)
 
     def routes(self) -> list[web.RouteDef]:
         one = "/api/v1/sessions/{room:[0-9A-Za-z_-]{1,64}}"
@@ -106,6 +110,9 @@ class Console:
             agent = await self._desk.login.who(_token(request))
             if agent is None:
                 raise Refused("unauthorized", "log in first")
+            wait_s = self._paces.take(f"{agent.tenant} {agent.agent_id}", time.monotonic())
+            if wait_s:
+                raise Refused("rate_limited", "too many requests", wait_s)
             return await handler(agent, request)
 
         return answering(answered)
@@ -240,7 +247,7 @@ class Console:
         kind = request.query.get("format", "txt")
         if kind not in transcript.FORMATS:
             raise Refused("invalid_payload", f"format: must be one of {', '.join(transcript.FORMATS)}")
-        text = await self._store.run(functools.partial(_transcript, tenant=agent.tenant, room=room, kind=kind))
+        text = await self._store.run(functools.partial(transcript_body, tenant=agent.tenant, room=room, kind=kind))
         return transcript_answer(_known(text), room, kind)
 
     # --- turns

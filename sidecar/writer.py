@@ -25,6 +25,7 @@ TRIES = 4
 TRY_AGAIN_S = 0.25  # then twice as long, and so on: together under 2 s
 
 Tell = Callable[[str, Sequence[News]], None]
+Heard = Callable[[str, str, str, int], None]
 Answer = Message | NotTaken | LedgerDown
 _Waiting = tuple[Draft, "asyncio.Future[Message | NotTaken]"]
 
@@ -35,6 +36,7 @@ class Writer:
     def __init__(self, store: Store, tell: Tell) -> None:
         """`store`: one thread of its own, which no slow question holds up."""
         self._store, self._tell = store, tell
+        self.heard: Heard = lambda tenant, room, body, seq: None  # of each new message of a customer
         self._waiting: list[_Waiting] = []
         self._came = asyncio.Event()
         self._closing = False
@@ -98,6 +100,8 @@ class Writer:
         stored = [answer for answer in answers if isinstance(answer, Message) and answer.fresh]
         for message in sorted(stored, key=lambda message: message.seq):
             fresh.setdefault(message.tenant, []).append(chat.news_of(message))
+            if message.sender_type == "customer":
+                self.heard(message.tenant, message.room, message.body, message.seq)
         for tenant, news in fresh.items():
             self._tell(tenant, news)
         for (_, future), answer in zip(batch, answers, strict=True):

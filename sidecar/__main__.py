@@ -1,0 +1,128 @@
+"""One sidecar process: `python -m sidecar`. Pages, REST and sockets of the chat on CHAT_PORT; any number may run.
+
+SIGTERM: sockets are told to come back elsewhere, what was sent is stored, exit 0.
+"""
+
+import asyncio
+import contextlib
+import logging
+import resource
+import signal
+import sys
+
+import psycopg2
+from aiohttp import web
+
+import logs
+import settings
+from db import migrate, postgres
+from db.postgres import LedgerDown
+from sidecar.app import Config, create_app
+from sidecar.site import Demo
+
+log = logging.getLogger("sidecar")
+
+FILES_WANTED = 65_536  # one for each socket
+STOP_S = 10.0
+BACKLOG = 2048  # a sidecar that went away sends all its sockets at once
+KEEPALIVE_S = 75.0
+
+
+class StartError(Exception):
+    """This sidecar can't start; the text says why and what to do."""
+
+
+def main() -> int:
+    try:
+        config = settings.load()
+        logs.setup(config.log_level)
+        servers = settings.servers(config)
+        _check(servers.database_url)
+        _raise_files()
+        asyncio.run(serve(config, servers))
+    except (settings.SettingsError, StartError, LedgerDown) as error:
+        print(f"sidecar: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
+        return 1
+    return 0
+
+
+def told(config: settings.Settings, servers: settings.Servers) -> Config:
+    ai = (config.ai_base_url, config.ai_api_key, config.ai_model)
+    demo = Demo(settings.DEMO_TENANT, settings.DEMO_PASSWORD, f"http://127.0.0.1:{config.sim_port}")
+    return Config(
+        database_url=servers.database_url,
+        redis_url=servers.redis_url,
+        data=config.data,
+        default_limit=config.max_agent_chat,
+        retry_s=config.retry_seconds,
+        reassign_s=config.reassign_offline_seconds,
+        allowed_origins=config.allowed_origins,
+        trusted_proxies=config.trusted_proxies,
+        sessions_a_minute=config.sessions_per_minute,
+        messages_a_second=config.messages_per_second,
+        uploads_a_minute=config.uploads_per_minute,
+        upload_most_mb=config.upload_max_mb,
+        model=(ai[0], ai[1], ai[2]) if ai[0] and ai[1] and ai[2] else None,
+        demo=demo if config.demo else None,
+    )
+
+
+async def serve(config: settings.Settings, servers: settings.Servers) -> None:
+    """Until a signal says stop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop_or_leave, stop)
+    runner = web.AppRunner(
+        create_app(told(config, servers)),
+        access_log=None,
+        shutdown_timeout=STOP_S,
+        keepalive_timeout=KEEPALIVE_S,
+        handler_cancellation=False,
+    )
+    await runner.setup()
+    try:
+        await _listen(runner, config)
+        log.info(logs.line("sidecar_started", host=config.host, port=config.chat_port))
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+    log.info(logs.line("sidecar_stopped"))
+
+
+async def _listen(runner: web.AppRunner, config: settings.Settings) -> None:
+    try:
+        await web.TCPSite(runner, config.host, config.chat_port, backlog=BACKLOG).start()
+    except OSError as error:
+        where = f"{config.host}:{config.chat_port}"
+        raise StartError(f"can't listen on {where} ({error.strerror}): set CHAT_PORT to a free port") from error
+
+
+def _stop_or_leave(stop: asyncio.Event) -> None:
+    """The second signal is not asked twice."""
+    if stop.is_set():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTERM)
+    stop.set()
+
+
+def _check(database_url: str) -> None:
+    conn = postgres.connect(database_url, "start")
+    try:
+        if not migrate.is_current(conn):
+            raise StartError("the database is not migrated: run `python -m db.migrate` first")
+    except psycopg2.Error as error:
+        raise StartError(f"PostgreSQL refused: {postgres.why(error)}") from error
+    finally:
+        conn.close()
+
+
+def _raise_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""One sidecar, put together: its parts, its routes, its start and its stop. After `__main__`, which has the settings.
+
+Stop: what was sent is stored and acknowledged, the sockets are told to come back elsewhere, then the rest.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+import redis.asyncio
+from aiohttp import web
+
+import logs
+from db import inbox, tickets
+from sidecar import door
+from sidecar.ai import Model
+from sidecar.attachments import Attachments
+from sidecar.bot import Bot
+from sidecar.console import Console, Desk
+from sidecar.door import Door
+from sidecar.feed import Feed
+from sidecar.health import Figures, Health
+from sidecar.hub import Hub
+from sidecar.login import Login
+from sidecar.marks import Marks
+from sidecar.places import Places
+from sidecar.presence import PRESENCE_GRACE_S, Presence
+from sidecar.refusals import Refused, answer
+from sidecar.seats import Seats
+from sidecar.sessions import Front, Sessions
+from sidecar.shelf import Shelf
+from sidecar.site import Demo, Site
+from sidecar.sockets import Parts, Sockets
+from sidecar.store import Store
+from sidecar.turns import Turns
+from sidecar.writer import Writer
+
+log = logging.getLogger("sidecar.app")
+
+REDIS_S = 1.0  # a wait for Redis, at most: chats go on without it
+REDIS_CONNECTIONS = 16
+MB = 1024 * 1024
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+SIDECAR: web.AppKey["Sidecar"] = web.AppKey("sidecar")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a sidecar is told at its start. `model`: (base URL, key, name) of a language model for the bot."""
+
+    database_url: str
+    redis_url: str
+    data: Path
+    default_limit: int
+    retry_s: float
+    reassign_s: float = 0.0
+    grace_s: float = PRESENCE_GRACE_S
+    allowed_origins: Sequence[str] = ()
+    trusted_proxies: Sequence[door.Network] = ()
+    sessions_a_minute: int = 200
+    messages_a_second: int = 20
+    uploads_a_minute: int = 20
+    upload_most_mb: int = 10
+    model: tuple[str, str, str] | None = None
+    demo: Demo | None = None
+
+
+class Sidecar:
+    """The parts, in the order in which they need one another. Made inside a running event loop."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.store = Store(config.database_url)
+        self.commits = Store(config.database_url, "messages", threads=1)
+        self.health = Health(self.store)
+        self.hub = Hub(self.health.delivered)
+        self.redis = redis.asyncio.Redis.from_url(
+            config.redis_url, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S, retry=None
+        )
+        self.places = Places(self.hub, self.store)
+        self.feed = Feed(self.hub, self.store, self.redis, self.places.stirred)
+        self.writer = Writer(self.commits, self.feed.tell)
+        self.marks = Marks(self.store, self.feed.tell)
+        self.door = Door(config.allowed_origins, config.trusted_proxies, config.demo is not None)
+        self._box = inbox.Inbox(inbox.connect(config.redis_url, REDIS_S, REDIS_CONNECTIONS))
+        queue_client = redis.Redis.from_url(
+            config.redis_url, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S, retry=None
+        )
+        self.turns = Turns(self.store, self._box, tickets.queue(queue_client), self.feed.tell)
+        self.seats = Seats(self.turns, self._box, config.default_limit)
+        self.login = Login(self.store)
+        self.presence = Presence(
+            self.store,
+            self.turns,
+            self.seats,
+            retry_s=config.retry_s,
+            reassign_s=config.reassign_s,
+            grace_s=config.grace_s,
+        )
+        self.shelf = Shelf(config.data / "attachments", config.upload_most_mb * MB)
+        self.bot = Bot(self.store, self.writer.write, Model(*config.model) if config.model else None)
+        self.writer.heard = self.bot.heard
+        self.sockets = Sockets(self._parts())
+        self.attachments = Attachments(
+            self.store, self.writer.write, self.login.who, self.shelf, config.uploads_a_minute
+        )
+        self.health.registry.register(Figures(self.sockets.counts, self.feed))
+
+    def _parts(self) -> Parts:
+        return Parts(
+            store=self.store,
+            login=self.login,
+            presence=self.presence,
+            writer=self.writer,
+            marks=self.marks,
+            hub=self.hub,
+            feed=self.feed,
+            door=self.door,
+            customer_rate=float(self.config.messages_a_second),
+        )
+
+    def routes(self) -> list[web.RouteDef]:
+        front = Front(
+            store=self.store,
+            turns=self.turns,
+            writer=self.writer,
+            marks=self.marks,
+            tell=self.feed.tell,
+            heard=self.bot.heard,
+            door=self.door,
+            sessions_a_minute=self.config.sessions_a_minute,
+            messages_a_second=self.config.messages_a_second,
+        )
+        desk = Desk(
+            store=self.store,
+            login=self.login,
+            turns=self.turns,
+            seats=self.seats,
+            presence=self.presence,
+            writer=self.writer,
+            marks=self.marks,
+            tell=self.feed.tell,
+            box=self._box,
+            default_limit=self.config.default_limit,
+            address_of=self.door.address,
+        )
+        site = Site(self.store, self.config.demo)
+        parts = (Sessions(front), Console(desk), self.attachments, self.sockets, self.health, site)
+        return [route for part in parts for route in part.routes()]
+
+    async def start(self) -> None:
+        """Raises `LedgerDown`."""
+        await self.presence.start()
+        self.feed.start()
+        self.places.start()
+        self.marks.start()
+        self.sockets.start()
+        await self.attachments.sweep()
+
+    async def stop(self) -> None:
+        await self.bot.close()
+        await self.writer.close()
+        await self.sockets.stop()
+        await self.marks.stop()
+        await self.places.stop()
+        await self.presence.stop()
+        await self.feed.stop()
+        self.login.close()
+        self.shelf.close()
+        await self.redis.aclose()
+        self.commits.close()
+        self.store.close()
+
+
+def create_app(config: Config) -> web.Application:
+    """To be made inside the event loop that will run it."""
+    sidecar = Sidecar(config)
+    app = web.Application(
+        middlewares=[_said, door.middleware(sidecar.door)], client_max_size=MB, handler_args={"max_line_size": 16_384}
+    )
+    app[SIDECAR] = sidecar
+    app.add_routes(sidecar.routes())
+    app.router.add_route("OPTIONS", "/api/v1/{path:.*}", _preflight)
+    app.on_startup.append(lambda _: sidecar.start())
+    app.on_shutdown.append(lambda _: sidecar.stop())
+    return app
+
+
+async def _preflight(request: web.Request) -> web.StreamResponse:
+    """Answered by the door, for what other origins may ask at all."""
+    raise web.HTTPNotFound
+
+
+@web.middleware
+async def _said(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong is one JSON shape, without a word of what is inside."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return _as_json(error)
+    except ConnectionError:
+        raise
+    except Exception:
+        log.exception(logs.line("request_failed", path=request.match_info.route.resource))
+        return Refused("unavailable", "the request was not served; try again", 2).response()
+
+
+def _as_json(error: web.HTTPException) -> web.StreamResponse:
+    if error.status < 400:
+        return error
+    code = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}.get(error.status, "invalid_request")
+    allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    return answer({"error": {"code": code, "message": error.reason.lower()}}, error.status, allow)

@@ -1,0 +1,121 @@
+"""Who stands at the door: the client's address behind trusted proxies, and whether a web page may talk to us.
+
+Before every handler of REST and every socket. A request without `Origin` is no page's (a program's) and may pass: what
+protects a session is its key, and an agent their token.
+"""
+
+import ipaddress
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+import logs
+from sidecar.refusals import Refused
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+log = logging.getLogger("sidecar.door")
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+PORTS = {"http": 80, "https": 443}
+PUBLIC = ("/api/v1/public/", "/api/v1/files/", "/api/v1/about")  # what the widget asks for from other people's pages
+ALLOWED_HEADERS = "Content-Type, Authorization"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Door:
+    def __init__(self, allowed: Sequence[str], trusted: Sequence[Network], demo: bool) -> None:
+        """`allowed`: origins beside our own. In a demo any page of this machine may talk to us."""
+        self._allowed, self._trusted, self._demo = frozenset(allowed), tuple(trusted), demo
+
+    def address(self, request: web.Request) -> str:
+        """The client's: the last one that no proxy of ours has."""
+        address = request.remote or ""
+        named = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+        while named and self._is_trusted(address):
+            address = named.pop() or address
+        return address
+
+    def lets_in(self, request: web.Request) -> bool:
+        """Whether the page that asks, if it is one, is ours or allowed."""
+        origin = request.headers.get("Origin")
+        if origin is None:
+            return True
+        origin = origin.lower()
+        if origin in self._allowed:
+            return True
+        try:
+            url = urlsplit(origin)
+            place = (url.hostname, url.port or PORTS.get(url.scheme))
+        except ValueError:
+            return False
+        if url.scheme not in PORTS or not url.hostname:
+            return False
+        if self._demo and url.hostname in LOOPBACK_NAMES:
+            return True
+        return place in self._own(request, url.scheme)
+
+    def check(self, request: web.Request) -> None:
+        """Raises `Refused`."""
+        if not self.lets_in(request):
+            origin, address = request.headers.get("Origin"), self.address(request)
+            log.warning(logs.line("refused", code="origin_not_allowed", origin=origin, address=address))
+            raise Refused("origin_not_allowed", "pages of this origin may not use this chat (see ALLOWED_ORIGINS)")
+
+    def _own(self, request: web.Request, scheme: str) -> set[tuple[str | None, int | None]]:
+        """The places that this request knows us by. The scheme is the page's: a proxy may speak TLS for us."""
+        hosts = [request.headers.get("Host", "")]
+        if self._is_trusted(request.remote or ""):
+            hosts += [part.strip() for part in request.headers.get("X-Forwarded-Host", "").split(",") if part.strip()]
+        places = set()
+        for host in hosts:
+            try:
+                url = urlsplit(f"//{host.lower()}")
+                places.add((url.hostname, url.port or PORTS.get(scheme)))
+            except ValueError:
+                continue
+        return places
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(found in network for network in self._trusted)
+
+
+def middleware(door: Door) -> Middleware:
+    """Origins are checked for all of REST; what the widget needs answers other origins that are allowed."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not request.path.startswith("/api/"):
+            return await handler(request)
+        try:
+            door.check(request)
+        except Refused as refused:
+            return refused.response()
+        is_public = request.path.startswith(PUBLIC)
+        if is_public and request.method == "OPTIONS":
+            response: web.StreamResponse = web.Response(status=204)
+        else:
+            response = await handler(request)
+        if is_public and not response.prepared:
+            _open_to(response, request.headers.get("Origin"))
+        return response
+
+    return guard
+
+
+def _open_to(response: web.StreamResponse, origin: str | None) -> None:
+    response.headers["Vary"] = "Origin"
+    if origin is not None:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+        response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+        response.headers["Access-Control-Expose-Headers"] = "Retry-After, Content-Disposition"
+        response.headers["Access-Control-Max-Age"] = "600"

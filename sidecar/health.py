@@ -1,0 +1,67 @@
+"""What ops reads: `/healthz` (this process lives), `/readyz` (it can serve chats), `/metrics` (Prometheus)."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from db.postgres import LedgerDown
+from sidecar.feed import Feed
+from sidecar.refusals import Refused, answer
+from sidecar.store import Store
+
+BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Read at each scrape. `sockets`: of customers and of agents."""
+
+    sockets: Callable[[], tuple[int, int]]
+    feed: Feed
+
+    def collect(self) -> list[Metric]:
+        family = GaugeMetricFamily("giliran_sidecar_connections", "Open sockets, by who is there", labels=["who"])
+        customers, agents = self.sockets()
+        family.add_metric(["customer"], customers)
+        family.add_metric(["agent"], agents)
+        blind = GaugeMetricFamily(
+            "giliran_sidecar_feed_age_s", "Seconds since PostgreSQL last said how far the rooms are"
+        )
+        blind.add_metric([], time.monotonic() - self.feed.looked_at)
+        return [family, blind]
+
+
+class Health:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.registry = CollectorRegistry()
+        self._delivery = Histogram(
+            "giliran_sidecar_delivery_seconds",
+            "From a message's coming to its going out to the others in the room, stored in between",
+            buckets=BUCKETS_S,
+            registry=self.registry,
+        )
+
+    def delivered(self, came: float) -> None:
+        """A message that came over a socket here, at a monotonic time, went out just now."""
+        self._delivery.observe(time.monotonic() - came)
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/healthz", self.healthz), web.get("/readyz", self.readyz), web.get("/metrics", self.metrics)]
+
+    async def healthz(self, request: web.Request) -> web.StreamResponse:
+        return answer({"status": "alive"})
+
+    async def readyz(self, request: web.Request) -> web.StreamResponse:
+        try:
+            await self._store.run(lambda cur: cur.execute("SELECT 1"))
+        except LedgerDown:
+            return Refused("unavailable", "the database can't be reached", 2).response()
+        return answer({"status": "ready"})
+
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,242 @@
+"""The customers' REST: start a session, look at it, write, end, rate, keep a transcript. Before `turns` and `writer`.
+
+What opens a session is its key, and nothing else: it is in the path, unguessable, and only its digest is stored. Also
+the way for pages where no socket works.
+"""
+
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from psycopg2.extensions import cursor
+
+import logs
+from db import chat, people
+from db.announce import News
+from db.chat import CHAT, NotTaken, Session
+from sidecar import frames
+from sidecar.console import transcript_answer, transcript_body
+from sidecar.door import Door
+from sidecar.marks import Marks
+from sidecar.pace import Paces
+from sidecar.refusals import Refused, answer, answering, checked, json_of, not_taken, text_of, whole_number
+from sidecar.sockets import CUSTOMER_BURST, State, state
+from sidecar.store import Store
+from sidecar.turns import Started, Tell, TurnRefused, Turns
+from sidecar.writer import Heard, Writer
+
+log = logging.getLogger("sidecar.sessions")
+
+NAME_MOST, COMMENT_MOST = 100, 2000
+ROWS = 500
+MINUTE_S = 60.0
+
+Handler = Callable[[web.Request, Session], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Front:
+    """What customers' requests work with; of one sidecar. `heard`: of a first message, which no writer writes."""
+
+    store: Store
+    turns: Turns
+    writer: Writer
+    marks: Marks
+    tell: Tell
+    heard: Heard
+    door: Door
+    sessions_a_minute: int
+    messages_a_second: int
+
+
+class Sessions:
+    def __init__(self, front: Front) -> None:
+        self._front, self._store = front, front.store
+        new = front.sessions_a_minute
+        self._new = Paces(new / MINUTE_S, new)
+        self._messages = Paces(front.messages_a_second, front.messages_a_second * CUSTOMER_BURST)
+
+    def routes(self) -> list[web.RouteDef]:
+        one = "/api/v1/public/sessions/{key}"
+        return [
+            web.post("/api/v1/public/sessions", answering(self.start)),
+            web.get(one, self._of_key(self.look)),
+            web.post(f"{one}/messages", self._of_key(self.send)),
+            web.post(f"{one}/read", self._of_key(self.read)),
+            web.post(f"{one}/end", self._of_key(self.end)),
+            web.post(f"{one}/rating", self._of_key(self.rate)),
+            web.get(f"{one}/transcript", self._of_key(self.transcript)),
+        ]
+
+    def _of_key(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def answered(request: web.Request) -> web.StreamResponse:
+            key = request.match_info["key"]
+            session = await self._store.run(lambda cur: chat.by_key(cur, key))
+            if session is None:
+                address = self._front.door.address(request)
+                log.warning(logs.line("refused", code="not_found", what="key", address=address))
+                raise Refused("not_found", "no such session")
+            return await handler(request, session)
+
+        return answering(answered)
+
+    async def start(self, request: web.Request) -> web.StreamResponse:
+        address = self._front.door.address(request)
+        wait_s = self._new.take(address, time.monotonic())
+        if wait_s:
+            log.warning(logs.line("refused", code="rate_limited", what="sessions", address=address))
+            raise Refused("rate_limited", "too many new chats from your network: try again soon", wait_s)
+        found = await json_of(request)
+        name, email = _name(found), _email(found)
+        first = found.get("message")
+        message = None if first is None or first == "" else checked("message", first, frames.body)
+        tenant = await self._store.run(lambda cur: _tenant(cur, found))
+        proved = await self._store.run(lambda cur: _proved(cur, tenant, email, found))
+        try:
+            started = await self._front.turns.start(tenant, email, name, message, proved)
+        except TurnRefused:
+            raise Refused("invalid_payload", "tenant_id: there is no such chat") from None
+        if message:
+            self._front.heard(tenant, started.room, message, 0)
+        return answer(_started(started), 201)
+
+    async def look(self, request: web.Request, session: Session) -> web.StreamResponse:
+        """A page that says what it has, has got it."""
+        after, key = whole_number(request, "after") or 0, request.match_info["key"]
+
+        def read(cur: cursor) -> tuple[State, list[chat.Message]]:
+            found = state(cur, key)
+            assert found is not None
+            start = after if after <= found.view["last_seq"] else 0
+            return found, chat.rows_after(cur, session, start, ROWS + 1)
+
+        found, rows = await self._store.run(read)
+        if 0 < after <= found.view["last_seq"]:
+            self._front.marks.put(session.id, "customer_got", after)
+        return answer(_shown(found, rows), headers={"Cache-Control": "no-store"})
+
+    async def send(self, request: web.Request, session: Session) -> web.StreamResponse:
+        wait_s = self._messages.take(session.room, time.monotonic())
+        if wait_s:
+            raise Refused("rate_limited", "too many messages", wait_s)
+        found = await json_of(request)
+        body = checked("body", found.get("body"), frames.body)
+        given = found.get("client_id")
+        client_id = None if given is None else checked("client_id", given, frames.client_id)
+        draft = chat.draft(session.id, "customer", body, sender_name=session.customer_name, client_id=client_id)
+        stored = await self._front.writer.write(draft)
+        if isinstance(stored, NotTaken):
+            raise not_taken(stored)
+        payload = chat.payload_of(stored, with_client_id=True)
+        return answer({**payload, "message": payload}, 201 if stored.fresh else 200)
+
+    async def read(self, request: web.Request, session: Session) -> web.StreamResponse:
+        up_to = checked("up_to_seq", (await json_of(request)).get("up_to_seq"), frames.seq)
+        self._front.marks.put(session.id, "customer_read", up_to)
+        return answer({})
+
+    async def end(self, request: web.Request, session: Session) -> web.StreamResponse:
+        await self._front.turns.end(session.tenant, session.room, "customer", session.customer_name)
+        return answer({"session_id": session.room, "status": "ended"})
+
+    async def rate(self, request: web.Request, session: Session) -> web.StreamResponse:
+        """Once the chat is over, and as often as they change their mind."""
+        found = await json_of(request)
+        rating = found.get("rating")
+        if isinstance(rating, bool) or not isinstance(rating, int) or not 1 <= rating <= 5:
+            raise Refused("invalid_payload", "rating: must be a whole number from 1 to 5")
+        comment = text_of(found, "comment", COMMENT_MOST) if found.get("comment") else None
+        row = await self._store.run(
+            lambda cur: CHAT.one(cur, "rate", session=session.id, rating=rating, comment=comment)
+        )
+        payload = {"session_id": row.room, "rating": row.rating, "rating_comment": row.rating_comment}
+        self._front.tell(session.tenant, [News(row.room, "chat.session.rated", payload, "agents")])
+        log.info(logs.line("session_rated", tenant=session.tenant, room=session.room, rating=rating))
+        return answer(payload)
+
+    async def transcript(self, request: web.Request, session: Session) -> web.StreamResponse:
+        kind = request.query.get("format", "txt")
+        if kind not in ("txt", "json"):
+            raise Refused("invalid_payload", "format: must be txt or json")
+        body = await self._store.run(lambda cur: transcript_body(cur, session.tenant, session.room, kind))
+        if body is None:
+            raise Refused("not_found", "no such session")
+        return transcript_answer(body, session.room, kind)
+
+
+def _name(found: dict[str, Any]) -> str:
+    name = text_of(found, "name", NAME_MOST)
+    if not name.isprintable():
+        raise Refused("invalid_payload", "name: must be printable, on one line")
+    return name
+
+
+def _email(found: dict[str, Any]) -> str:
+    email = text_of(found, "email", people.EMAIL_MOST)
+    if not people.is_email(email):
+        raise Refused("invalid_payload", "email: must be an e-mail address")
+    return email
+
+
+def _tenant(cur: cursor, found: dict[str, Any]) -> str:
+    """The one that is named, else the only one there is."""
+    named = found.get("tenant_id")
+    known = [row.id for row in chat.tenants(cur)]
+    if named is None or named == "":
+        if len(known) == 1:
+            return str(known[0])
+        raise Refused("invalid_payload", "tenant_id: must be given here")
+    if not isinstance(named, str) or named not in known:
+        raise Refused("invalid_payload", "tenant_id: there is no such chat")
+    return named
+
+
+def _proved(cur: cursor, tenant: str, email: str, found: dict[str, Any]) -> bool:
+    """Whether the site that embeds the widget vouches for the address: HMAC-SHA256 of it with the tenant's secret."""
+    given = found.get("user_hash")
+    if given is None or given == "":
+        return False
+    secret = CHAT.one(cur, "identity_secret", tenant=tenant).identity_secret
+    if secret is None:
+        return False
+    right = hmac.new(secret.encode(), email.encode(), hashlib.sha256).hexdigest()
+    if not isinstance(given, str) or not hmac.compare_digest(right.encode(), given.lower().encode(errors="replace")):
+        raise Refused("forbidden", "user_hash: does not prove this e-mail address")
+    return True
+
+
+def _started(started: Started) -> dict[str, Any]:
+    return {
+        "session_id": started.room,
+        "session_key": started.key,
+        "customer_id": started.customer,
+        "status": "waiting",
+        "position": started.position,
+    }
+
+
+def _shown(found: State, rows: list[chat.Message]) -> dict[str, Any]:
+    view, waiting = found.view, found.view["status"] == "waiting"
+    place = found.place() if waiting else {"position": None, "waiting": found.line.waiting, "eta_seconds": None}
+    return {
+        "session_id": view["session_id"],
+        "status": view["status"],
+        "position": place["position"],
+        "waiting": place["waiting"],
+        "eta_seconds": place["eta_seconds"],
+        "agents_online": found.agents_online,
+        "agent": view["agent"],
+        "customer": {"name": view["customer"]["name"], "email": view["customer"]["email"]},
+        "ended_by": (view["ended_by"] or "").partition(":")[0] or None,
+        "last_seq": view["last_seq"],
+        "agent_read": view["agent_read"],
+        "agent_got": found.agent_got,
+        "rating": view["rating"],
+        "messages": [chat.payload_of(row, with_client_id=row.sender_type == "customer") for row in rows[:ROWS]],
+        "more": len(rows) > ROWS,
+    }

@@ -1,0 +1,104 @@
+"""The pages: files of `pages/` as they are, under a policy that lets nothing else run; and what the first page shows.
+
+`/static/…` serves the folder; a page has a short name. A browser asks again each time whether a file has changed.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from psycopg2.extensions import cursor
+
+from db import chat
+from db.people import PEOPLE
+from sidecar.refusals import answer, answering
+from sidecar.store import Store
+
+FOLDER = Path(__file__).parent / "pages"
+PAGES: Mapping[str, str] = {
+    "/": "index.html",
+    "/chat": "chat.html",
+    "/agent": "agent.html",
+    "/widget-demo.html": "widget-demo.html",
+    "/websocket-test.html": "websocket-test.html",
+    "/chat-widget.js": "chat-widget.js",
+    "/favicon.ico": "favicon.svg",
+}
+POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self' ws: wss:;"
+    " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-cache",
+}
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".woff2": "font/woff2",
+    ".json": "application/json",
+}
+
+
+class Site:
+    def __init__(self, store: Store, demo: "Demo | None") -> None:
+        self._store, self._demo = store, demo
+
+    def routes(self) -> list[web.RouteDef]:
+        pages = [web.get(path, self.page) for path in PAGES]
+        about = web.get("/api/v1/about", answering(self.about))
+        return [*pages, web.get("/static/{path:.+}", self.static), about]
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        response = await _file(FOLDER / PAGES[request.path])
+        if request.path == "/chat-widget.js":
+            response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+            response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
+
+    async def static(self, request: web.Request) -> web.StreamResponse:
+        path = (FOLDER / request.match_info["path"]).resolve()
+        if not path.is_relative_to(FOLDER):
+            raise web.HTTPNotFound
+        return await _file(path)
+
+    async def about(self, request: web.Request) -> web.StreamResponse:
+        """Which tenants there are is told in a demo, or where there is only one."""
+        tenants = await self._store.run(chat.tenants)
+        shown = [{"id": row.id, "name": row.name or row.id} for row in tenants]
+        told = shown if self._demo or len(shown) == 1 else []
+        demo = await self._store.run(self._demo.told) if self._demo else None
+        return answer({"demo": demo, "tenants": told})
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What everybody may know of a demo, its password too: its chats are nobody's."""
+
+    tenant: str
+    password: str
+    simulator_url: str
+
+    def told(self, cur: cursor) -> dict[str, Any]:
+        rows = PEOPLE.all(cur, "accounts", tenant=self.tenant)
+        accounts = [{"email": row.email, "password": self.password, "role": row.role} for row in rows]
+        return {"accounts": accounts, "simulator_url": self.simulator_url}
+
+
+async def _file(path: Path) -> web.FileResponse:
+    if path.suffix not in TYPES or not await asyncio.to_thread(path.is_file):
+        raise web.HTTPNotFound
+    response = web.FileResponse(path, headers=HEADERS)
+    response.content_type = TYPES[path.suffix]
+    if path.suffix != ".png":
+        response.charset = "utf-8"
+    return response
