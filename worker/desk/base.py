@@ -1,7 +1,7 @@
 """The one seam to the outside: the few verbs that a desk has, the values it answers with, the errors it raises.
 
-A desk is where agents sit: Qiscus Omnichannel Chat (`qiscus.py`), later our own chat. It is called by the pool of
-desk callers, never inside a transaction. Every request ends before `CALL_SECONDS`; `unserved` makes many.
+A desk is where agents sit: Qiscus Omnichannel Chat (`qiscus.py`) or our own chat (`native.py`). It is called by the
+pool of desk callers, never inside a transaction. Every request ends before `CALL_SECONDS`; `unserved` makes many.
 
     DeskError                     what went wrong at the desk; `permanent` says whether trying again can help
     ├── RoomRefused   permanent   this room can't be given to this agent: a definite answer about the room
