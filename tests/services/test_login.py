@@ -1,0 +1,401 @@
+"""Logging in: passwords, tokens, failed tries, and what another tenant's token opens (nothing)."""
+
+import asyncio
+import re
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from db import people
+from db.people import AccountError
+from sidecar.console import Console
+from sidecar.login import FAILURES_MOST, LoginError, LoginLater, LoginRefused
+from tests.servers import Databases
+from tests.services.chat_floor import PASSWORD, Counter, Floor
+from tests.services.line_of import TENANT, Line, empty, line_of
+
+HERE = "192.0.2.1"
+OTHER = "warung"
+
+
+@pytest.fixture(scope="module")
+def database(_databases: Databases) -> Iterator[str]:
+    with _databases.clone() as url:
+        yield url
+
+
+@pytest.fixture
+def line(database: str, redis_url: str) -> Iterator[Line]:
+    with line_of(empty(database), redis_url) as made:
+        made.run("DELETE FROM login_tries")
+        yield made
+
+
+def add_other_tenant(line: Line) -> None:
+    line.run("INSERT INTO tenants (id, base_url, secret_key, desk) VALUES (%s, '', '', 'native')", OTHER)
+
+
+async def end_of(login) -> str:
+    """The name of what a login ended with."""
+    try:
+        await login
+    except LoginError as error:
+        return type(error).__name__
+    return "in"
+
+
+# --- accounts
+
+
+def test_a_password_is_kept_as_a_salted_slow_hash_only(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            await floor.hire("ani")
+            await floor.hire("budi")
+            hashes = [row.password_hash for row in line.rows("SELECT password_hash FROM accounts")]
+            assert all(kept.startswith("$argon2id$v=19$m=65536,t=3,p=4$") for kept in hashes)
+            assert len(set(hashes)) == 2
+            assert PASSWORD not in str(line.rows("SELECT * FROM accounts"))
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("email", "name", "password", "role", "says"),
+    [
+        ("nothing", "Ani", PASSWORD, "agent", "no e-mail"),
+        ("a@x.id", "", PASSWORD, "agent", "a name has"),
+        ("a@x.id", "A\nni", PASSWORD, "agent", "a name has"),
+        ("a@x.id", "Ani", "short", "agent", "a password has"),
+        ("a@x.id", "Ani", PASSWORD, "king", "no role"),
+        ("ANI@shop.example", "Ani", PASSWORD, "agent", "an account already"),
+    ],
+)
+def test_an_account_that_makes_no_sense_is_refused(
+    line: Line, email: str, name: str, password: str, role: str, says: str
+) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            await floor.hire("ani")
+            with pytest.raises(AccountError, match=says):
+                await floor.store.run(lambda cur: people.add_account(cur, TENANT, email, name, password, role))
+
+    asyncio.run(story())
+
+
+# --- tokens
+
+
+def test_a_login_gives_a_token_that_says_who_it_is(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            boss = await floor.hire("boss", "supervisor")
+            token, agent = await floor.login.login(TENANT, " BOSS@shop.example ", PASSWORD, HERE)
+            assert agent == boss
+            assert await floor.login.who(token) == boss
+            assert len(token) >= 43
+            assert token not in str(line.rows("SELECT encode(digest, 'escape'), tenant FROM tokens"))
+            assert await floor.login.who(token[:-1]) is None
+
+    asyncio.run(story())
+
+
+def test_the_tenant_may_be_left_out_where_there_is_one_only(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani = await floor.hire("ani")
+            line.run("INSERT INTO tenants (id, base_url, secret_key) VALUES ('qiscus', 'http://x', 'y')")
+            assert (await floor.login.login(None, ani.email, PASSWORD, HERE))[1] == ani
+            add_other_tenant(line)
+            assert await end_of(floor.login.login(None, ani.email, PASSWORD, HERE)) == "NoTenantNamed"
+            assert await end_of(floor.login.login(OTHER, ani.email, PASSWORD, HERE)) == "LoginRefused"
+            assert await end_of(floor.login.login("qiscus", ani.email, PASSWORD, HERE)) == "LoginRefused"
+
+    asyncio.run(story())
+
+
+def test_a_token_ends_by_time_by_logout_and_with_its_account(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani = await floor.hire("ani")
+
+            async def fresh() -> str:
+                return (await floor.login.login(TENANT, ani.email, PASSWORD, HERE))[0]
+
+            left, kept = await fresh(), await fresh()
+            await floor.login.logout(left)
+            assert await floor.login.who(left) is None
+            assert await floor.login.who(kept) == ani
+            assert await floor.login.valid([left, kept, "nonsense"]) == {kept}
+            line.run("UPDATE tokens SET expires_at = clock_timestamp()")
+            assert await floor.login.who(kept) is None
+            last = await fresh()
+            await floor.store.run(lambda cur: people.set_disabled(cur, TENANT, ani.agent_id, True))
+            assert await floor.login.who(last) is None
+            assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "LoginRefused"
+            await floor.store.run(lambda cur: people.set_disabled(cur, TENANT, ani.agent_id, False))
+            assert await floor.login.who(last) is None  # revoked for good
+            assert await floor.login.who(await fresh()) == ani
+
+    asyncio.run(story())
+
+
+def test_a_new_password_ends_the_old_one_and_its_tokens(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani = await floor.hire("ani")
+            token, _ = await floor.login.login(TENANT, ani.email, PASSWORD, HERE)
+            await floor.store.run(lambda cur: people.set_password(cur, TENANT, ani.agent_id, "Another-1234"))
+            assert await floor.login.who(token) is None
+            assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "LoginRefused"
+            assert await end_of(floor.login.login(TENANT, ani.email, "Another-1234", HERE)) == "in"
+
+    asyncio.run(story())
+
+
+# --- guessing
+
+
+def test_ten_failures_of_an_account_block_it_even_for_the_right_password(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani, budi = await floor.hire("ani"), await floor.hire("budi")
+            for n in range(FAILURES_MOST):
+                with pytest.raises(LoginRefused):
+                    await floor.login.login(TENANT, ani.email, "wrong", f"198.51.100.{n}")
+            with pytest.raises(LoginLater) as later:
+                await floor.login.login(TENANT, ani.email.upper(), PASSWORD, "203.0.113.9")
+            assert 580 < later.value.wait_s <= 600
+            assert await end_of(floor.login.login(TENANT, budi.email, PASSWORD, HERE)) == "in"
+            line.run("UPDATE login_tries SET failed = ARRAY(SELECT at - interval '11 minutes' FROM unnest(failed) at)")
+            assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "in"
+
+    asyncio.run(story())
+
+
+def test_ten_failures_of_an_address_block_it_for_every_account(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani = await floor.hire("ani")
+            for n in range(FAILURES_MOST):
+                await end_of(floor.login.login(TENANT, f"nobody{n}@shop.example", "wrong", HERE))
+            assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "LoginLater"
+            assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, "192.0.2.2")) == "in"
+
+    asyncio.run(story())
+
+
+def test_a_right_password_does_not_wash_an_address_clean(line: Line) -> None:
+    """Somebody with an account of their own guesses others': their own logins give them no more tries."""
+
+    async def story() -> None:
+        async with Floor(line) as floor:
+            eve = await floor.hire("eve")
+            for n in range(FAILURES_MOST):
+                await end_of(floor.login.login(TENANT, f"victim{n}@shop.example", "wrong", HERE))
+                if n < FAILURES_MOST - 1:
+                    assert await end_of(floor.login.login(TENANT, eve.email, PASSWORD, HERE)) == "in"
+            assert await end_of(floor.login.login(TENANT, eve.email, PASSWORD, HERE)) == "LoginLater"
+
+    asyncio.run(story())
+
+
+def test_guesses_at_the_same_instant_from_two_sidecars_get_no_more_tries(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor, Floor(line) as other:
+            ani = await floor.hire("ani")
+            logins = [
+                each.login.login(TENANT, ani.email, f"wrong{n}", f"198.51.100.{n}")
+                for n in range(20)
+                for each in (floor, other)
+            ]
+            found = await asyncio.gather(*map(end_of, logins))
+            assert sorted(set(found)) == ["LoginLater", "LoginRefused"]
+            assert found.count("LoginRefused") == FAILURES_MOST
+
+    asyncio.run(story())
+
+
+def test_ten_thousand_logins_end_quickly_and_keep_little(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani = await floor.hire("ani")
+            began = time.monotonic()
+            for _ in range(20):
+                batch = [floor.login.login(TENANT, ani.email, "wrong", HERE) for _ in range(500)]
+                found = await asyncio.gather(*map(end_of, batch))
+                assert set(found) <= {"LoginLater", "LoginRefused"}
+            assert time.monotonic() - began < 60
+            rows = line.rows("SELECT cardinality(failed) AS n FROM login_tries")
+            assert [row.n for row in rows] == [FAILURES_MOST, FAILURES_MOST]
+
+    asyncio.run(story())
+
+
+def test_an_unknown_e_mail_takes_as_long_as_a_wrong_password(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani = await floor.hire("ani")
+
+            async def median_s(email: str) -> float:
+                took = []
+                for n in range(7):
+                    began = time.monotonic()
+                    await end_of(floor.login.login(TENANT, email, "wrong", f"198.51.100.{n}"))
+                    took.append(time.monotonic() - began)
+                return statistics.median(took)
+
+            known_s, unknown_s = await median_s(ani.email), await median_s("nobody@shop.example")
+            assert unknown_s > known_s / 2
+
+    asyncio.run(story())
+
+
+# --- over REST
+
+
+def test_login_over_rest_answers_as_the_contract_says(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor, Counter(floor) as counter:
+            ani = await floor.hire("ani")
+            status, found = await counter.ask(None, "POST", "auth/login", {"email": ani.email, "password": PASSWORD})
+            assert status == 200
+            about = {"agent_id": ani.agent_id, "name": "ani", "email": ani.email, "role": "agent"}
+            assert found["agent"] == {**about, "presence": "offline"}
+            bearer = {"Authorization": f"Bearer {found['token']}"}
+            assert (await counter.ask(None, "GET", "me", headers=bearer))[0] == 200
+            assert (await counter.ask(None, "POST", "auth/logout", headers=bearer))[0] == 200
+            assert await counter.refusal(None, "GET", "me", headers=bearer) == (401, "unauthorized")
+            wrong = {"email": ani.email, "password": "wrong"}
+            for _ in range(FAILURES_MOST):
+                assert await counter.refusal(None, "POST", "auth/login", wrong) == (401, "unauthorized")
+            response = await counter.fetch(None, "POST", "auth/login", json=wrong)
+            assert response.status == 429
+            assert 1 <= int(response.headers["Retry-After"]) <= 600
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"password": PASSWORD}, "email"),
+        ({"email": "a@x.id"}, "password"),
+        ({"email": "a@x.id", "password": 7}, "password"),
+        ({"email": ["a"], "password": PASSWORD}, "email"),
+        ({"email": "a@x.id", "password": PASSWORD, "tenant_id": 3}, "tenant_id"),
+        ({"email": "a@x.id", "password": "x" * 2000}, "password"),
+        ({"email": "a@x.id", "password": PASSWORD}, "tenant_id"),  # there are two tenants
+    ],
+)
+def test_a_login_that_is_none_is_refused_by_the_name_of_its_field(line: Line, body: Any, field: str) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor, Counter(floor) as counter:
+            add_other_tenant(line)
+            status, found = await counter.ask(None, "POST", "auth/login", body)
+            assert (status, found["error"]["code"]) == (400, "invalid_payload")
+            assert found["error"]["message"].startswith(f"{field}:")
+
+    asyncio.run(story())
+
+
+def routes_of(counter: Counter) -> list[tuple[str, str]]:
+    """Every route of the console but the login: (method, path with {room})."""
+    found = []
+    for route in Console(counter._desk()).routes():
+        path = re.sub(r":[^}]*\}(?=[/]|$)|:\[.*?\}\}", "}", route.path).removeprefix("/api/v1/")
+        if path != "auth/login":
+            found.append((route.method, re.sub(r"\{room.*?\}\}?", "{room}", path)))
+    assert len(found) >= 20
+    return found
+
+
+BODIES: dict[str, Any] = {
+    "messages": {"body": "x"},
+    "assign": {"agent_id": "x"},
+    "transfer": {"agent_id": "x"},
+    "notes": {"body": "x"},
+    "read": {"up_to_seq": 1},
+    "presence": {"presence": "online"},
+    "canned": {"canned": []},
+    "end": {},
+    "pick": {},
+}
+
+
+def test_without_a_token_no_route_opens(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor, Counter(floor) as counter:
+            room = await floor.start()
+            for method, path in routes_of(counter):
+                for headers in (
+                    {},
+                    {"Authorization": "Bearer x"},
+                    {"Authorization": "Basic x"},
+                    {"Authorization": "Bearer "},
+                ):
+                    found = await counter.refusal(None, method, path.replace("{room}", room), headers=headers)
+                    assert found == (401, "unauthorized"), (method, path)
+
+    asyncio.run(story())
+
+
+def test_another_tenants_token_opens_nothing_of_ours(line: Line) -> None:
+    """Every route, with the ids that exist here: what names a session is 404, what lists is empty of ours."""
+
+    async def story() -> None:
+        async with Floor(line) as floor, Counter(floor) as counter:
+            add_other_tenant(line)
+            ani, eve = await floor.hire("ani"), await floor.hire("eve", "admin", tenant=OTHER)
+            waiting = await floor.start("Citra", "our-secret-words")
+            active = await floor.start("Dewi", "our-secret-words")
+            await floor.seats.pick(TENANT, active, ani)
+            await counter.ask(ani, "POST", f"sessions/{active}/notes", {"body": "our-secret-words"})
+            line.run("INSERT INTO canned_replies (tenant, shortcut, body) VALUES (%s, 'x', 'our-secret-words')", TENANT)
+            before = (floor.rows(waiting), floor.rows(active), line.seats())
+            for method, path in routes_of(counter):
+                if path == "auth/logout":
+                    continue
+                for room in (waiting, active) if "{room}" in path else ("",):
+                    body = BODIES.get(path.rsplit("/", 1)[-1]) if method != "GET" else None
+                    where = path.replace("{room}", room) + ("?q=secret" if path in ("search", "sessions") else "")
+                    response = await counter.fetch(eve, method, where, **({} if body is None else {"json": body}))
+                    text = await response.text()
+                    assert response.status == (404 if room else 200), (method, path, text)
+                    for ours in ("our-secret-words", waiting, active, ani.agent_id, "Citra", "Dewi"):
+                        assert ours not in text, (method, path)
+            status, found = await counter.ask(eve, "POST", f"sessions/{active}/transfer", {"agent_id": eve.agent_id})
+            assert (status, found["error"]["code"]) == (404, "not_found")
+            assert (floor.rows(waiting), floor.rows(active), line.seats()) == before
+            assert [row.tenant for row in line.rows("SELECT tenant FROM canned_replies")] == [TENANT]
+            assert len(line.rows("SELECT * FROM notes")) == 1
+
+    asyncio.run(story())
+
+
+def test_an_agent_cannot_be_given_a_chat_of_another_tenant(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor, Counter(floor) as counter:
+            add_other_tenant(line)
+            ani, eve = await floor.hire("ani"), await floor.hire("eve", tenant=OTHER)
+            room = await floor.start()
+            answer = await counter.refusal(ani, "POST", f"sessions/{room}/assign", {"agent_id": eve.agent_id})
+            assert answer == (404, "not_found")
+
+    asyncio.run(story())
+
+
+def test_an_agent_who_asks_too_much_is_slowed_down_alone(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor, Counter(floor) as counter:
+            ani, budi = await floor.hire("ani"), await floor.hire("budi")
+            await counter.token(ani)
+            found = [status for batch in range(30) for status, _ in
+                     await asyncio.gather(*(counter.ask(ani, "GET", "canned") for _ in range(20)))]  # fmt: skip
+            assert set(found) == {200, 429}
+            assert (await counter.ask(budi, "GET", "canned"))[0] == 200
+
+    asyncio.run(story())
