@@ -57,6 +57,7 @@ class Attachments:
         self._store, self._write, self._who, self._shelf = store, write, who, shelf
         self._paces = Paces(uploads_a_minute / MINUTE_S, uploads_a_minute)
         self._at_once = 0
+        self._sweeping: asyncio.Task[None] | None = None
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -65,21 +66,27 @@ class Attachments:
             web.get("/api/v1/files/{id}", answering(self.file)),
         ]
 
+    def start(self) -> None:
+        """Nobody waits for the sweep."""
+        self._sweeping = asyncio.create_task(self.sweep())
+
+    async def stop(self) -> None:
+        if self._sweeping:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
+
     async def sweep(self) -> None:
-        """At the start: files that a crash left without a row."""
-        loop = asyncio.get_running_loop()
-
-        def known(ids: list[str]) -> set[str]:
-            work = self._store.run(lambda cur: files.known(cur, ids))
-            return asyncio.run_coroutine_threadsafe(work, loop).result()
-
+        """Files that a crash left without a row."""
         try:
-            gone = await asyncio.to_thread(self._shelf.sweep, known)
+            gone = await self._shelf.sweep(self._known)
         except (LedgerDown, OSError) as error:
             log.warning(logs.line("shelf_not_swept", why=error))
             return
         if gone:
             log.info(logs.line("shelf_swept", files=gone))
+
+    async def _known(self, ids: list[str]) -> set[str]:
+        return await self._store.run(lambda cur: files.known(cur, ids))
 
     # --- in
 

@@ -6,12 +6,13 @@ Its row in PostgreSQL is written after that; what was left without a row by a cr
 """
 
 import asyncio
+import math
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -101,28 +102,28 @@ class Shelf:
     async def _on_disk(self, work: Callable[..., T], *values: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work, *values)
 
-    def sweep(self, known: Callable[[list[str]], Collection[str]]) -> int:
-        """Take old files away that no row speaks of; `known` says which ids have one. Blocks. Gives their number."""
-        old = list(self._older_than(time.time() - ORPHAN_AGE_S))
+    async def sweep(self, known: Callable[[list[str]], Awaitable[Collection[str]]]) -> int:
+        """Take old files away that no row speaks of; `known` says which ids have one. Gives how many they were."""
+        old = await self._on_disk(self._older_than, time.time() - ORPHAN_AGE_S)
         gone = [path for path in old if path.parent.name == COMING]
         kept = [path for path in old if path.parent.name != COMING]
         for at in range(0, len(kept), SWEEP_BATCH):
             batch = kept[at : at + SWEEP_BATCH]
-            rows = known([path.name for path in batch])
+            rows = await known([path.name for path in batch])
             gone += [path for path in batch if path.name not in rows]
         for path in gone:
-            path.unlink(missing_ok=True)
+            await self._on_disk(path.unlink, True)
         return len(gone)
 
-    def _older_than(self, before: float) -> Iterator[Path]:
-        for path in self.folder.glob("*/*"):
-            if ID.fullmatch(path.name):
-                try:
-                    old = path.stat().st_mtime < before
-                except FileNotFoundError:
-                    continue
-                if old:
-                    yield path
+    def _older_than(self, before: float) -> list[Path]:
+        return [path for path in self.folder.glob("*/*") if ID.fullmatch(path.name) and _changed(path) < before]
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another sidecar's sweep, or an upload that ended
+        return math.inf
 
 
 async def _head(pieces: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:
