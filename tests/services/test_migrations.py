@@ -122,15 +122,15 @@ def test_a_migration_runs_once(empty_database_url: str) -> None:
 
 
 def test_what_is_missing_runs_in_the_order_of_names(empty_database_url: str, files: Path) -> None:
-    (files / "0003_c.sql").write_text("ALTER TABLE notes ADD COLUMN third text")
-    (files / "0002_b.sql").write_text("CREATE TABLE notes (id integer)")
-    assert migrate.migrate(empty_database_url)[-2:] == ["0002_b.sql", "0003_c.sql"]
-    (files / "0004_d.sql").write_text("ALTER TABLE notes DROP COLUMN third")
-    assert migrate.migrate(empty_database_url) == ["0004_d.sql"]
+    (files / "0093_c.sql").write_text("ALTER TABLE memos ADD COLUMN third text")
+    (files / "0092_b.sql").write_text("CREATE TABLE memos (id integer)")
+    assert migrate.migrate(empty_database_url)[-2:] == ["0092_b.sql", "0093_c.sql"]
+    (files / "0094_d.sql").write_text("ALTER TABLE memos DROP COLUMN third")
+    assert migrate.migrate(empty_database_url) == ["0094_d.sql"]
 
 
 def test_two_who_migrate_at_once_run_each_file_once(empty_database_url: str, files: Path) -> None:
-    (files / "0002_slow.sql").write_text("SELECT pg_sleep(0.3); CREATE TABLE made_once (id integer)")
+    (files / "0092_slow.sql").write_text("SELECT pg_sleep(0.3); CREATE TABLE made_once (id integer)")
     ran: list[list[str]] = []
     threads = [threading.Thread(target=lambda: ran.append(migrate.migrate(empty_database_url))) for _ in range(3)]
     for thread in threads:
@@ -144,7 +144,7 @@ def test_two_who_migrate_at_once_run_each_file_once(empty_database_url: str, fil
 def test_a_file_that_was_changed_after_it_ran_is_refused_by_name(database_url: str, files: Path) -> None:
     first = sorted(files.glob("*.sql"))[0]
     first.write_text(first.read_text() + "\n-- a late thought\n")
-    (files / "0002_more.sql").write_text("CREATE TABLE more (id integer)")
+    (files / "0092_more.sql").write_text("CREATE TABLE more (id integer)")
     with pytest.raises(MigrationError, match=f"^{first.name} was changed after it had run here; add a new migration"):
         migrate.migrate(database_url)
     assert run(database_url, "SELECT to_regclass('more')") == [(None,)]
@@ -159,19 +159,19 @@ def test_a_database_that_is_newer_than_the_files_is_refused(database_url: str, f
 def test_a_migration_that_fails_leaves_nothing_of_itself_or_of_those_before_it(
     empty_database_url: str, files: Path
 ) -> None:
-    (files / "0002_good.sql").write_text("CREATE TABLE good (id integer)")
-    (files / "0003_bad.sql").write_text("CREATE TABLE half (id integer); ALTER TABLE nowhere ADD COLUMN x text")
+    (files / "0092_good.sql").write_text("CREATE TABLE good (id integer)")
+    (files / "0093_bad.sql").write_text("CREATE TABLE half (id integer); ALTER TABLE nowhere ADD COLUMN x text")
     before = catalog(empty_database_url)
     with pytest.raises(MigrationError, match='the database refused the migration: relation "nowhere" does not exist'):
         migrate.migrate(empty_database_url)
     assert catalog(empty_database_url) == before
-    (files / "0003_bad.sql").write_text("CREATE TABLE half (id integer)")
-    assert migrate.migrate(empty_database_url)[-1] == "0003_bad.sql", "repaired, it runs"
+    (files / "0093_bad.sql").write_text("CREATE TABLE half (id integer)")
+    assert migrate.migrate(empty_database_url)[-1] == "0093_bad.sql", "repaired, it runs"
 
 
 def test_a_migration_that_fails_leaves_a_database_as_it_was(database_url: str, files: Path) -> None:
     run(database_url, "INSERT INTO tenants (id, base_url, secret_key) VALUES ('toko', '', '')")
-    (files / "0002_bad.sql").write_text("DELETE FROM tenants; SELECT 1 / 0")
+    (files / "0092_bad.sql").write_text("DELETE FROM tenants; SELECT 1 / 0")
     before = catalog(database_url)
     with pytest.raises(MigrationError, match="division by zero"):
         migrate.migrate(database_url)
@@ -190,7 +190,7 @@ def test_a_worker_can_tell_whether_the_database_is_current(
     for url, current in ((empty_database_url, False), (database_url, True)):
         with closing(postgres.connect(url, "test")) as connection:
             assert migrate.is_current(connection) is current
-    (files / "0002_new.sql").write_text("SELECT 1")
+    (files / "0092_new.sql").write_text("SELECT 1")
     with closing(postgres.connect(database_url, "test")) as connection:
         assert migrate.is_current(connection) is False
 
@@ -201,6 +201,6 @@ def test_the_command_says_in_one_line_why_it_can_not(
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
     assert migrate.main() == 0
-    (files / "0002_bad.sql").write_text("SELECT 1 / 0")
+    (files / "0092_bad.sql").write_text("SELECT 1 / 0")
     assert migrate.main() == 1
     assert capsys.readouterr().err == "migrate: the database refused the migration: division by zero\n"
