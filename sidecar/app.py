@@ -158,9 +158,10 @@ class Sidecar:
         self.places.start()
         self.marks.start()
         self.sockets.start()
-        await self.attachments.sweep()
+        self.attachments.start()
 
     async def stop(self) -> None:
+        await self.attachments.stop()
         await self.bot.close()
         await self.writer.close()
         await self.sockets.stop()

@@ -163,7 +163,7 @@ class Attachments:
         except (ShelfFull, OSError) as error:
             log.error(logs.line("file_not_stored", room=session.room, why=error or type(error).__name__))
             raise Refused("unavailable", "the file can't be stored at the moment", RETRY_S) from error
-        except (ValueError, AssertionError, RuntimeError) as error:  # what aiohttp says of a broken form
+        except (ValueError, AssertionError) as error:  # what aiohttp says of a broken form
             raise Refused("invalid_payload", "file: the form is broken or incomplete") from error
 
     def _too_large(self) -> Refused:
