@@ -1,5 +1,6 @@
 """`./scripts/run` as a person uses it: the real command, the real Procfile, processes really killed."""
 
+import asyncio
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import aiohttp
 import psycopg2
 import pytest
 import redis
@@ -224,6 +226,59 @@ def test_the_servers_addresses_are_private_and_there_while_it_runs(data: Path) -
         assert json.loads(file.read_text()).keys() == {"database_url", "redis_url"}
         run.stop()
         assert not file.exists()
+
+
+def test_a_customer_of_the_demo_meets_an_agent_and_the_admin_tool_knows_it_all(data: Path) -> None:
+    with _run(data) as run:
+        run.until_ready()
+        told = asyncio.run(_chat(run))
+        room = told["session_id"]
+        assert "Ani Wijaya: Hello Budi" in _giliran(run, "transcript", room)
+        agents = json.loads(_giliran(run, "agent", "list", "--tenant", "demo-tenant", "--json"))["agents"]
+        assert {each["email"]: each["role"] for each in agents} == {
+            "agent@demo.com": "agent",
+            "agent2@demo.com": "agent",
+            "supervisor@demo.com": "supervisor",
+        }
+        assert "least_loaded: 1 of 1 online agents had a free seat" in _giliran(run, "why", room)
+
+
+async def _chat(run: Run) -> dict[str, str]:
+    """One chat from its start to its end: the customer over a socket, the agent too, the worker between them."""
+    site = f"http://127.0.0.1:{run.chat_port}"
+    token = _login(run, "agent@demo.com").json()["token"]
+    async with aiohttp.ClientSession() as http, asyncio.timeout(30), http.ws_connect(f"{site}/ws") as agent:
+        await agent.send_json({"type": "auth", "payload": {"token": token}})
+        await _heard(agent, "auth.ok")
+        body = {"tenant_id": "demo-tenant", "name": "Budi", "email": "budi@example.com", "message": "Good morning"}
+        async with http.post(f"{site}/api/v1/public/sessions", json=body) as answer:
+            assert answer.status == 201
+            begun = await answer.json()
+        async with http.ws_connect(f"{site}/ws/public/{begun['session_key']}") as customer:
+            assert (await _heard(customer, "chat.agent.joined"))["name"] == "Ani Wijaya"
+            said = {"session_id": begun["session_id"], "client_id": "1", "body": "Hello Budi"}
+            await agent.send_json({"type": "chat.message.send", "payload": said})
+            await _heard(agent, "chat.message.ack")
+            while (await _heard(customer, "chat.message.new"))["body"] != "Hello Budi":
+                pass
+            async with http.post(f"{site}/api/v1/public/sessions/{begun['session_key']}/end") as answer:
+                assert answer.status == 200
+            await _heard(agent, "chat.session.ended")
+    return begun
+
+
+async def _heard(socket: aiohttp.ClientWebSocketResponse, kind: str) -> dict[str, str]:
+    """The payload of the next frame of this kind."""
+    while True:
+        frame = await socket.receive_json()
+        if frame["type"] == kind:
+            return frame["payload"]
+
+
+def _giliran(run: Run, *words: str) -> str:
+    env = {**os.environ, "GILIRAN_DATA": str(run.data.parent), "DEMO": "1", "DATABASE_URL": "", "REDIS_URL": ""}
+    tool = str(ROOT / "scripts" / "giliran")
+    return subprocess.run([tool, *words], env=env, capture_output=True, text=True, check=True, timeout=30).stdout
 
 
 # Stops
