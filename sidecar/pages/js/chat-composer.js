@@ -1,0 +1,149 @@
+/* Where the customer writes: text, emojis, files by button, paste and drop. Before talk.js, which sends. */
+
+import { byId, make } from "./dom.js";
+import { bytes } from "./words.js";
+
+const EMOJIS = "😀 😂 😊 😍 😉 😎 🙂 🤔 😅 😢 😭 😡 😱 😴 🤗 🙄 👍 👎 👌 🙏 👏 💪 👋 🤝 ❤️ 🔥 ✨ 🎉 ✅ ❌ ❓ ❗ 📷 📎 📦 🚚 💳 🧾 🕐 📍 📞 💻 📱 🔒 ☕ 🌧️ ☀️ 🌙".split(" ");
+const COLUMNS = 8;
+
+/** `talk()` gives the present one. `said()`: something was sent. `mostBytes()`: of a file. */
+export function composer({ talk, said, mostBytes }) {
+  const form = byId("composer");
+  const text = byId("text");
+
+  const grow = () => {
+    text.style.height = "auto";
+    text.style.height = `${text.scrollHeight}px`;
+  };
+  const send = () => {
+    const body = text.value.trim();
+    if (!body || !talk()) return;
+    talk().say(body);
+    text.value = "";
+    keepDraft(talk().id, "");
+    grow();
+    said();
+  };
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    send();
+    text.focus();
+  });
+  text.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    send();
+  });
+  text.addEventListener("input", () => {
+    grow();
+    keepDraft(talk()?.id, text.value);
+    if (text.value.trim()) talk()?.typed();
+    else talk()?.typingStopped();
+  });
+  text.addEventListener("blur", () => talk()?.typingStopped());
+
+  const sendFiles = (files) => {
+    for (const file of files) talk()?.send(file, { bytes: mostBytes(), text: bytes(mostBytes()) });
+    if (files.length) said();
+  };
+  byId("attach").addEventListener("click", () => byId("files").click());
+  byId("files").addEventListener("change", ({ target }) => {
+    sendFiles([...target.files]);
+    target.value = "";
+  });
+  text.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (!files.length) return;
+    event.preventDefault();
+    sendFiles(files);
+  });
+  dropping(byId("chat-view"), byId("drop"), () => !form.hidden, sendFiles);
+  emojiPicker(byId("emoji-button"), byId("emojis"), (emoji) => {
+    text.setRangeText(emoji, text.selectionStart, text.selectionEnd, "end");
+    text.dispatchEvent(new Event("input"));
+    text.focus();
+  });
+
+  return {
+    open() {
+      text.value = recallDraft(talk().id);
+      grow();
+    },
+    focus: () => text.focus({ preventScroll: true }),
+  };
+}
+
+function dropping(area, sign, allowed, take) {
+  let depth = 0;
+  const carries = (event) => allowed() && event.dataTransfer?.types.includes("Files");
+  area.addEventListener("dragenter", (event) => {
+    if (!carries(event)) return;
+    depth += 1;
+    sign.hidden = false;
+  });
+  area.addEventListener("dragleave", (event) => {
+    if (carries(event) && --depth <= 0) sign.hidden = true;
+  });
+  area.addEventListener("dragover", (event) => carries(event) && event.preventDefault());
+  area.addEventListener("drop", (event) => {
+    if (!carries(event)) return;
+    event.preventDefault();
+    depth = 0;
+    sign.hidden = true;
+    take([...event.dataTransfer.files]);
+  });
+}
+
+function emojiPicker(button, box, chosen) {
+  const close = (toButton) => {
+    box.hidden = true;
+    button.setAttribute("aria-expanded", "false");
+    if (toButton) button.focus();
+  };
+  const open = () => {
+    if (!box.childElementCount) box.append(...EMOJIS.map((emoji, index) => make("button", { type: "button", tabindex: index ? -1 : 0, text: emoji })));
+    box.hidden = false;
+    button.setAttribute("aria-expanded", "true");
+    box.querySelector("[tabindex='0']").focus();
+  };
+  button.addEventListener("click", () => (box.hidden ? open() : close(true)));
+  box.addEventListener("click", ({ target }) => {
+    const emoji = target.closest("button");
+    if (!emoji) return;
+    close(false);
+    chosen(emoji.textContent);
+  });
+  box.addEventListener("keydown", (event) => {
+    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: COLUMNS, ArrowUp: -COLUMNS };
+    if (event.key === "Escape") return event.stopPropagation(), close(true);
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    const all = [...box.children];
+    const at = all.indexOf(document.activeElement);
+    const to = all[Math.min(all.length - 1, Math.max(0, at + steps[event.key]))];
+    all[at]?.setAttribute("tabindex", "-1");
+    to.setAttribute("tabindex", "0");
+    to.focus();
+  });
+  document.addEventListener("pointerdown", ({ target }) => !box.hidden && !box.contains(target) && !button.contains(target) && close(false));
+}
+
+/* What was not sent yet survives a reload of this tab. */
+
+function keepDraft(id, text) {
+  try {
+    if (text) sessionStorage.setItem(`giliran-draft-${id}`, text);
+    else sessionStorage.removeItem(`giliran-draft-${id}`);
+  } catch {
+    /* storage may be forbidden */
+  }
+}
+
+function recallDraft(id) {
+  try {
+    return sessionStorage.getItem(`giliran-draft-${id}`) ?? "";
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,62 @@
+/* After the end: the rating, once. */
+
+import { byId, icon, make } from "./dom.js";
+import { onLanguage, t } from "./words.js";
+
+const STARS = [1, 2, 3, 4, 5];
+
+/** `rate(stars, comment)` sends it; it may throw. Gives `draw(rating)`: what was given, null while nothing was. */
+export function ratingForm({ rate, failed }) {
+  const form = byId("rating");
+  const stars = byId("stars");
+  let chosen = 0;
+
+  const light = (upTo) => {
+    [...stars.children].forEach((label, index) => label.classList.toggle("lit", index < upTo));
+    byId("rate-word").textContent = upTo ? t(`rate_${upTo}`) : "";
+  };
+  const label = (n) => `${t("stars", { n })}: ${t(`rate_${n}`)}`;
+  for (const n of STARS) {
+    const input = make("input", { type: "radio", name: "stars", value: String(n), "aria-label": label(n) });
+    stars.append(make("label", {}, input, icon("star")));
+  }
+  onLanguage(() => {
+    stars.querySelectorAll("input").forEach((input) => input.setAttribute("aria-label", label(Number(input.value))));
+    light(chosen);
+  });
+  stars.addEventListener("change", ({ target }) => {
+    chosen = Number(target.value);
+    light(chosen);
+    byId("rate-more").hidden = false;
+  });
+  stars.addEventListener("pointerover", ({ target }) => light([...stars.children].indexOf(target.closest("label")) + 1 || chosen));
+  stars.addEventListener("pointerleave", () => light(chosen));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("[type=submit]");
+    button.disabled = true;
+    try {
+      await rate(chosen, byId("comment").value.trim());
+    } catch {
+      failed();
+    } finally {
+      button.disabled = false;
+    }
+  });
+
+  return {
+    draw(rating) {
+      form.hidden = rating !== null;
+      byId("rated").hidden = rating === null;
+      const given = byId("stars-given");
+      if (rating !== null && given.childElementCount !== STARS.length) given.append(...STARS.map((n) => make("span", { class: n <= rating ? "lit" : "" }, icon("star"))));
+    },
+    forget() {
+      chosen = 0;
+      form.reset();
+      light(0);
+      byId("rate-more").hidden = true;
+      byId("stars-given").replaceChildren();
+    },
+  };
+}

@@ -1,0 +1,264 @@
+/* One session of a customer, kept up to date: what is known of it, the way to send, and the socket. Draws nothing.
+ *
+ * First load: fetch everything, then a socket with `after`. State comes from rows and events only. Where it lost its
+ * place (a hole that stays open), the same first load runs again, while the socket goes on.
+ */
+
+import { ask, upload } from "./api.js";
+import { Lost, openLink, socketUrl } from "./link.js";
+import { newClientId, openOutbox } from "./outbox.js";
+import { situation, Thread } from "./thread.js";
+
+const HOLE_MS = 1500;
+const TYPING_SHOWN_MS = 6000;
+const TYPING_TOLD_MS = 3000;
+const LOOK_MS = 30_000; // who is online is told by no event: asked while nobody is
+
+export class Talk {
+  thread = new Thread();
+  place = { position: null, waiting: null, eta: null };
+  agentsOnline = null;
+  customer = { name: "", email: "" };
+  marks = { got: 0, read: 0 };
+  rating = null;
+  typing = null; // {name}
+  uploads = [];
+  connection = { state: "connecting" };
+  loaded = false;
+  #timers = {};
+  #read = 0;
+  #toldTyping = 0;
+
+  /** `changed()`: draw again. `lost(reason)`: there is no such session, or no way to it any more. */
+  constructor(key, id, { changed, lost }) {
+    Object.assign(this, { key, id, changed, lost });
+    this.path = `public/sessions/${encodeURIComponent(key)}`;
+    this.outbox = openOutbox({ kept: `giliran-outbox-${id}`, deliver: (letter) => this.#deliver(letter), onChange: changed, onSent: (ack, letter) => this.#sent(ack, letter) });
+  }
+
+  get now() {
+    return situation(this.thread.rows);
+  }
+
+  get pending() {
+    return [...this.outbox.letters.filter((letter) => !this.thread.has(letter.client_id)), ...this.uploads];
+  }
+
+  async open() {
+    await this.load();
+    this.link = openLink({
+      address: () => socketUrl(`/ws/public/${encodeURIComponent(this.key)}?after=${this.thread.last}`),
+      poll: () => this.#poll(),
+      onFrame: (type, payload) => this.heard(type, payload),
+      onState: (state, facts) => this.#connected(state, facts),
+    });
+    this.#timers.look = setInterval(() => this.#look(), LOOK_MS);
+  }
+
+  close() {
+    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+    this.link?.close();
+  }
+
+  /** The first load, and the way back for a page that lost its place. */
+  async load() {
+    const rows = [];
+    let answer;
+    do {
+      answer = await ask("GET", `${this.path}?after=${rows.at(-1)?.seq ?? 0}`);
+      rows.push(...answer.messages);
+    } while (answer.more && answer.messages.length);
+    this.thread = Thread.of(rows, this.thread);
+    this.#take(answer);
+    this.loaded = true;
+  }
+
+  /** One frame of the socket. */
+  heard(type, payload) {
+    const hear = HEARD[type];
+    if (!hear) return;
+    hear(this, payload);
+    this.changed();
+  }
+
+  add(row) {
+    const shown = this.thread.add(row);
+    if (row.client_id) this.outbox.settle(row.client_id);
+    if (shown.some((one) => one.sender_type === "agent")) this.#typed(null);
+    if (shown.some((one) => one.event)) this.place = this.now.status === "waiting" ? this.place : { position: null, waiting: null, eta: null };
+    if (this.thread.hasHole) this.#timers.hole ??= setTimeout(() => this.#mend(), HOLE_MS);
+    return shown;
+  }
+
+  say(body) {
+    this.outbox.add(body);
+    this.typingStopped();
+  }
+
+  async send(file, most) {
+    const letter = { client_id: newClientId(), file, share: 0, preview: file.type.startsWith("image/") ? URL.createObjectURL(file) : null };
+    this.uploads.push(letter);
+    if (file.size > most.bytes) Object.assign(letter, { failed: "too_large", facts: { most: most.text } });
+    else await this.#upload(letter);
+    this.changed();
+  }
+
+  async again(clientId) {
+    const letter = this.uploads.find((one) => one.client_id === clientId);
+    if (!letter) return this.outbox.again(clientId);
+    if (letter.failed === "too_large") return this.drop(clientId);
+    delete letter.failed;
+    this.changed();
+    await this.#upload(letter);
+    this.changed();
+  }
+
+  drop(clientId) {
+    this.outbox.drop(clientId);
+    this.#dropUpload(clientId);
+    this.changed();
+  }
+
+  typed() {
+    const due = Date.now() - this.#toldTyping > TYPING_TOLD_MS;
+    if (due && this.link?.send("chat.typing", { session_id: this.id, is_typing: true })) this.#toldTyping = Date.now();
+  }
+
+  typingStopped() {
+    if (this.#toldTyping) this.link?.send("chat.typing", { session_id: this.id, is_typing: false });
+    this.#toldTyping = 0;
+  }
+
+  /** The customer has seen everything up to here. */
+  seen() {
+    if (this.thread.last > this.#read && this.link?.send("chat.message.read", { session_id: this.id, up_to_seq: this.thread.last })) this.#read = this.thread.last;
+  }
+
+  async end() {
+    await ask("POST", `${this.path}/end`, { json: {} });
+    await this.#catchUp();
+  }
+
+  async rate(rating, comment) {
+    await ask("POST", `${this.path}/rating`, { json: { rating, ...(comment ? { comment } : {}) } });
+    this.rating = rating;
+    this.changed();
+  }
+
+  fileAddress(file) {
+    const url = new URL(file.url, location.href);
+    url.searchParams.set("key", this.key);
+    return url.href;
+  }
+
+  transcript(format) {
+    return `/api/v1/${this.path}/transcript?format=${format}`;
+  }
+
+  async #deliver(letter) {
+    if (this.connection.state === "live") return this.link.request("chat.message.send", { session_id: this.id, client_id: letter.client_id, body: letter.body });
+    if (this.connection.state === "polling") return ask("POST", `${this.path}/messages`, { json: { client_id: letter.client_id, body: letter.body } });
+    throw new Lost("no way");
+  }
+
+  #sent({ id, seq, created_at }, { client_id, body }) {
+    this.add({ session_id: this.id, id, seq, body, created_at, client_id, sender_type: "customer", sender_id: "", sender_name: this.customer.name, attachments: [] });
+    this.changed();
+  }
+
+  async #upload(letter) {
+    const onShare = (share) => {
+      letter.share = share;
+      letter.onShare?.(share);
+    };
+    this.changed();
+    try {
+      const row = await upload(`${this.path}/attachments`, letter.file, { clientId: letter.client_id, onShare });
+      this.#dropUpload(letter.client_id);
+      this.add({ client_id: letter.client_id, ...row });
+    } catch (error) {
+      letter.failed = error.status === 0 ? "lost" : error.code;
+    }
+  }
+
+  #dropUpload(clientId) {
+    for (const { client_id, preview } of this.uploads) if (client_id === clientId && preview) URL.revokeObjectURL(preview);
+    this.uploads = this.uploads.filter((one) => one.client_id !== clientId);
+  }
+
+  #connected(state, facts) {
+    const troubleSince = state === "reconnecting" ? (this.connection.troubleSince ?? Date.now()) : undefined;
+    this.connection = { state, troubleSince, ...facts };
+    if (state === "live" || state === "polling") this.outbox.kick();
+    if (state === "live") this.#look();
+    if (state !== "live") this.#typed(null);
+    if (state === "closed" && facts.reason !== "left") this.lost(facts.reason);
+    this.changed();
+  }
+
+  async #poll() {
+    let answer;
+    do {
+      answer = await ask("GET", `${this.path}?after=${this.thread.last}`);
+      for (const row of answer.messages) this.add(row);
+    } while (answer.more && answer.messages.length);
+    this.#take(answer);
+    this.changed();
+  }
+
+  /** After something that we did ourselves, where no socket will tell. */
+  #catchUp() {
+    return this.connection.state === "live" ? null : this.#poll();
+  }
+
+  async #mend() {
+    this.#timers.hole = undefined;
+    if (!this.thread.hasHole) return;
+    try {
+      await this.load();
+      this.changed();
+    } catch {
+      this.#timers.hole = setTimeout(() => this.#mend(), HOLE_MS); // the server is away: the link says so
+    }
+  }
+
+  async #look() {
+    if (this.now.status !== "waiting" || this.agentsOnline > 0 || this.connection.state !== "live" || document.hidden) return;
+    await this.#poll().catch(() => null); // the link notices by itself
+  }
+
+  #take(answer) {
+    this.id = answer.session_id;
+    this.place = { position: answer.position ?? null, waiting: answer.waiting ?? null, eta: answer.eta_seconds ?? null };
+    this.agentsOnline = answer.agents_online ?? null;
+    this.customer = answer.customer ?? this.customer;
+    this.rating = answer.rating ?? this.rating;
+    this.mark("got", answer.agent_got ?? 0);
+    this.mark("read", answer.agent_read ?? 0);
+    for (const row of answer.messages) if (row.client_id) this.outbox.settle(row.client_id);
+  }
+
+  mark(kind, upTo) {
+    this.marks[kind] = Math.max(this.marks[kind], upTo);
+    this.marks.got = Math.max(this.marks.got, this.marks.read);
+  }
+
+  #typed(name) {
+    clearTimeout(this.#timers.typing);
+    this.typing = name === null ? null : { name };
+    if (this.typing) this.#timers.typing = setTimeout(() => (this.#typed(null), this.changed()), TYPING_SHOWN_MS);
+  }
+
+  writes({ by, is_typing, name }) {
+    if (by !== "customer") this.#typed(is_typing ? (name ?? "") : null);
+  }
+}
+
+const HEARD = {
+  "chat.message.new": (talk, row) => talk.add(row),
+  "chat.queue.position": (talk, { position, waiting, eta_seconds: eta }) => (talk.place = { position, waiting, eta: eta ?? null }),
+  "chat.typing": (talk, payload) => talk.writes(payload),
+  "chat.message.read": (talk, { by, up_to_seq: upTo }) => by !== "customer" && talk.mark("read", upTo),
+  "chat.message.delivered": (talk, { by, up_to_seq: upTo }) => by !== "customer" && talk.mark("got", upTo),
+  "chat.session.assigned": (talk) => (talk.agentsOnline = Math.max(1, talk.agentsOnline ?? 1)),
+};
