@@ -19,7 +19,8 @@ from typing import Any, BinaryIO, TypeVar
 
 from db.chat import Attachment
 from sidecar import kinds
-from sidecar.kinds import Kind, TextCheck
+from sidecar.kinds import Kind, NotAllowed, TextCheck
+from sidecar.pictures import PIXELS_MOST, pixels
 
 T = TypeVar("T")
 THREADS = 2  # of the disk's own, so that a slow disk holds up nothing but uploads
@@ -153,6 +154,8 @@ def _finish(file: BinaryIO, kind: Kind, check: TextCheck | None) -> str:
     if check:
         check.feed(b"", True)
     found = kinds.zipped(file) if kind.to_check == "zip" else kind.type
+    if found.startswith("image/") and not 0 < (pixels(file, found) or 0) <= PIXELS_MOST:
+        raise NotAllowed("a broken picture, or one of more than 100 million pixels")
     file.flush()
     os.fsync(file.fileno())
     return found

@@ -27,7 +27,7 @@ from sidecar.writer import Writer
 
 TENANT, OTHER = "toko", "warung"
 MOST = 256 * 1024
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x07\x00\x00\x00\x05" + bytes(range(256)) * 40
 PUBLIC = "/api/v1/public/sessions"
 
 
@@ -228,6 +228,7 @@ def test_only_who_has_the_chat_sends_into_it(play: Callable[..., None]) -> None:
         (b"#!/bin/sh\nid\n", "a.png"),
         (b"MZ\x90\0" + b"\0" * 60, "photo.jpg"),
         (b"alert(1)", "a.js"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + b"\x00\x00\xff\xff" * 5, "bomb.png"),
         (b"plain at first\n" * 1000 + b"\0\1\2", "a.txt"),
         (b"", "a.txt"),
     ],

@@ -17,7 +17,7 @@ from sidecar.app import Config, create_app
 from tests.model_server import KEY, model_server
 
 TENANT, PASSWORD = "toko", "Test@1234"
-PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 1000
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x07\x00\x00\x00\x05" + b"picture" * 1000
 QUESTION, ANSWER = "What are your opening hours?", "Monday to Friday, 9:00 to 17:00."
 WITHIN_S = 10.0
 
