@@ -1,0 +1,123 @@
+"""100 customers of our own chat at once, 20 agents with limit 2, beside a Qiscus tenant under load: nobody is over the
+limit at any instant, places in line only count down, everybody is served in order."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chathouse import ChatHouse, Shop, chat_house
+from tests.chatpeople import AgentPage, Customer, People
+from tests.house import APP, Tenant
+from tests.servers import free_port
+from tests.simulated import simulator
+
+AGENTS, LIMIT, CUSTOMERS = 20, 2, 100
+ENDS_AT_ONCE = 4
+LOAD = 10  # customers of the Qiscus tenant at a time
+
+
+@pytest.fixture
+def home(_databases, _redis_databases) -> Iterator[ChatHouse]:
+    port, sim_port = free_port(), free_port()
+    with (
+        simulator(f"http://127.0.0.1:{port}", agents=10, prefix=f"/{APP}", port=sim_port) as sim,
+        chat_house(_databases, _redis_databases, workers=2, sidecars=2, port=port, sim_port=sim_port) as made,
+    ):
+        made.house._sim = sim
+        yield made
+
+
+def test_100_customers_are_served_in_order_by_20_agents_and_nobody_is_over(home: ChatHouse) -> None:
+    async def story() -> None:
+        shop = home.new_shop(limit=LIMIT)
+        names = [f"agent{n}" for n in range(AGENTS)]
+        shop.hire(*names)
+        qiscus = home.house.first_tenant()
+        over = asyncio.Event()
+        async with People(home) as people:
+            load = asyncio.create_task(_load(qiscus, over))
+            agents = [await people.agent(shop, name) for name in names]
+            customers = list(await asyncio.gather(*(people.customer(shop, f"Budi {n}") for n in range(CUSTOMERS))))
+            await _serve(shop, agents, customers)
+            over.set()
+            rooms = await load
+            for customer in customers:
+                await customer.until(lambda customer=customer: customer.status == "ended")
+            _judge(shop, customers)
+        await asyncio.to_thread(_judge_qiscus, qiscus, rooms)
+
+    asyncio.run(story())
+
+
+async def _serve(shop: Shop, agents: list[AgentPage], customers: list[Customer]) -> None:
+    """Chats are answered and ended, a few at a time, until nobody is left."""
+    deadline, ended = time.monotonic() + 90, set[str]()
+    watcher = agents[0]
+    while len(ended) < len(customers):
+        given = [(agent, room) for agent in agents for room in sorted(agent.mine - ended)]
+        assert time.monotonic() < deadline, f"{len(ended)} ended, {len(given)} given"
+        for agent, room in given[:ENDS_AT_ONCE]:
+            agent.say("good bye", room)
+            await agent.all_acked()
+            await agent.end(room)
+            ended.add(room)
+        if not given:
+            watcher._moved.clear()
+            await asyncio.wait_for(watcher._moved.wait(), 10)
+    states = shop.home.house.states(shop.id)
+    assert states == {"closed": len(customers)}, states
+
+
+async def _load(qiscus: Tenant, over: asyncio.Event) -> int:
+    """The other desk has as much to do as it can take."""
+    rooms = 0
+    while not over.is_set():
+        if len(await asyncio.to_thread(qiscus.sim.waiting)) < LOAD:
+            await asyncio.to_thread(qiscus.sim.add_customers, LOAD)
+            rooms += LOAD
+        await asyncio.to_thread(qiscus.sim.resolve_all)
+        await asyncio.sleep(0.05)
+    return rooms
+
+
+def _judge_qiscus(qiscus: Tenant, rooms: int) -> None:
+    def over() -> bool:
+        qiscus.sim.resolve_all()
+        return qiscus.all_over(rooms)
+
+    qiscus.until(over, 60, f"all {rooms} rooms of the other tenant are over")
+    qiscus.judge(LIMIT)
+
+
+def _judge(shop: Shop, customers: list[Customer]) -> None:
+    most = shop.most_at_once()
+    assert set(most) == set(shop.ids.values())
+    assert max(most.values()) <= LIMIT, most
+    house = shop.home.house
+    assert house.reserved_order(shop.id) == house.arrival_order(shop.id)
+    waited = 0
+    for customer in customers:
+        places = customer.places
+        assert places == sorted(places, reverse=True), f"{customer} went back: {places}"
+        told = customer.of("chat.queue.position")
+        waited += len({payload["position"] for payload in told}) > 1
+    assert waited >= (CUSTOMERS - AGENTS * LIMIT) // 2, "hardly anybody saw the line move"
+    _judge_jumps(shop, customers)
+
+
+def _judge_jumps(shop: Shop, customers: list[Customer]) -> None:
+    """A place falls by those who left before them, and by nobody else: who arrived as the n-th never stood further back
+    than n, nor was told a place that all who arrived before them could not make."""
+    order = shop.home.house.arrival_order(shop.id)
+    number = {room: n for n, room in enumerate(order, 1)}
+    for customer in customers:
+        assert customer.places[0] <= number[customer.room], (customer, customer.places, number[customer.room])
+        assert all(place >= 1 for place in customer.places)
+    jumps = [
+        before - after
+        for customer in customers
+        for before, after in zip(customer.places[1:], customer.places[2:], strict=False)
+    ]
+    assert max(jumps, default=0) <= AGENTS * LIMIT, f"somebody's place fell by {max(jumps)} at once"
