@@ -27,6 +27,7 @@ from sidecar.login import Login
 from sidecar.marks import Marks
 from sidecar.places import Places
 from sidecar.presence import PRESENCE_GRACE_S, Presence
+from sidecar.reception import Reception
 from sidecar.refusals import Refused, answer
 from sidecar.seats import Seats
 from sidecar.sessions import Front, Sessions
@@ -148,7 +149,8 @@ class Sidecar:
             address_of=self.door.address,
         )
         site = Site(self.store, self.config.demo)
-        parts = (Sessions(front), Console(desk), self.attachments, self.sockets, self.health, site)
+        reception = Reception(self.store, self.config.upload_most_mb)
+        parts = (Sessions(front), reception, Console(desk), self.attachments, self.sockets, self.health, site)
         return [route for part in parts for route in part.routes()]
 
     async def start(self) -> None:
