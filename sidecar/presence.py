@@ -66,6 +66,7 @@ class Presence:
         self._pages: defaultdict[Who, set[Hashable]] = defaultdict(set)
         self._written: set[Who] = set()
         self._turn_of: defaultdict[Who, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._writing: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -80,7 +81,7 @@ class Presence:
         """The pages of this sidecar are gone at once, not when their rows run out."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._writing, return_exceptions=True)
         tenants = {tenant for tenant, _ in self._written}
         self._pages.clear()
         self._written.clear()
@@ -129,8 +130,15 @@ class Presence:
         return row.presence if row else OFFLINE
 
     async def _write(self, who: Who) -> None:
-        """What the pages say, into PostgreSQL, unless it is there. Connecting and going of one agent take turns; where
-        it fails, the next beat and look do it."""
+        """What the pages say, into PostgreSQL. Goes on where the socket's own task is cancelled."""
+        task = asyncio.create_task(self._write_in_turn(who))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        await asyncio.shield(task)
+
+    async def _write_in_turn(self, who: Who) -> None:
+        """Unless it is there. Connecting and going of one agent take turns; where it fails, the next beat and look do
+        it."""
         async with self._turn_of[who]:
             here = who in self._pages
             if here == (who in self._written):
@@ -141,8 +149,6 @@ class Presence:
                 log.warning(logs.line("presence_not_written", tenant=who[0], agent=who[1], here=here, why=error))
                 return
             (self._written.add if here else self._written.discard)(who)
-        if not here and who not in self._pages:
-            self._turn_of.pop(who, None)
 
     def _enter(self, cur: cursor, change: Change, who: Who, here: bool) -> None:
         tenant, agent = who
