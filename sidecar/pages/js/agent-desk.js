@@ -157,8 +157,8 @@ const HEARD = {
       if (session.status === "waiting") session.position = places.get(session.session_id) ?? beyond(session, waiting);
     return { kind: "line" };
   },
-  "chat.typing"({ session_id: id, is_typing: on, by, name }, now) {
-    if (by === "agent" && !this.sessions.has(id)) return;
+  "chat.typing"({ session_id: id, is_typing: on, by, name, agent_id: agentId }, now) {
+    if (agentId && agentId === this.me?.agent_id) return { kind: "nothing" }; // oneself, on another page
     if (on) this.typing.set(id, { by, name, until: now + TYPING_MS });
     else this.typing.delete(id);
   },

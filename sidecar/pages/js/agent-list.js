@@ -25,7 +25,7 @@ const matches = ({ customer, last_message: last }, wanted) =>
   [customer.name, customer.email, last?.body ?? ""].some((text) => text.toLowerCase().includes(wanted));
 
 export function showList(view, desk, open) {
-  const rows = shownIn(view, desk);
+  const rows = shownIn(view, desk).slice(0, view.most);
   showCounts(desk);
   keyed(byId("rows"), rows, (session) => session.session_id, makeRow, (node, session) => updateRow(node, session, view, desk, open));
   setAttr(byId("rows"), "aria-activedescendant", view.at && rows.some((each) => each.session_id === view.at) ? `row-${view.at}` : null);

@@ -5,12 +5,13 @@ import { serverNow } from "./agent-api.js";
 import { byId, paintAvatar, setAttr, setText } from "./agent-dom.js";
 import { short } from "./agent-list.js";
 import { showLog } from "./agent-log.js";
-import { span, t } from "./words.js";
+import { currentLanguage, span, t } from "./words.js";
 
 const NEAR_PX = 90;
 let below = 0; // messages that came while somebody read further up
 let shownId = "";
 let shownLast = 0;
+let drawn = "";
 let stuck = true; // at the end: it stays there while pictures load and messages come
 
 new ResizeObserver(() => { if (stuck) toEnd(); }).observe(byId("log"));
@@ -69,6 +70,9 @@ function showRows(session, desk, facts) {
   const atEnd = moved || stuck;
   const room = desk.room(id);
   byId("loading").hidden = room.loaded || room.messages.length > 0;
+  const look = lookOf(session, room, facts.pending);
+  if (look === drawn && byId("log").hasChildNodes()) return showBelow();
+  drawn = look;
   showLog(byId("log"), { ...facts, session, room, me: desk.me });
   const last = room.messages.at(-1);
   if (moved) below = 0;
@@ -77,6 +81,12 @@ function showRows(session, desk, facts) {
   shownLast = last?.seq ?? 0;
   if (atEnd) toEnd();
   else showBelow();
+}
+
+/** All that the rows depend on: a long conversation is not gone through again because something happened elsewhere. */
+function lookOf({ session_id: id, customer_read: read, customer_got: got }, { messages, notes }, pending) {
+  const unsent = pending.map((letter) => letter.client_id + letter.trouble).join();
+  return [id, messages.length, messages.at(-1)?.seq, notes.length, read, got, unsent, currentLanguage()].join("|");
 }
 
 export function isAtEnd() {
@@ -109,7 +119,6 @@ export function flash(seq) {
 
 export function showTyping(session, desk) {
   const typing = session && desk.typer(session.session_id);
-  const shown = typing && (typing.by === "customer" || typing.name !== desk.me.name);
-  byId("typing").classList.toggle("on", Boolean(shown));
-  setText(byId("typing-text"), shown ? t("isTyping", { name: typing.name || session.customer.name }) : "");
+  byId("typing").classList.toggle("on", Boolean(typing));
+  setText(byId("typing-text"), typing ? t("isTyping", { name: typing.name || session.customer.name }) : "");
 }

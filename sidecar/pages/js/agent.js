@@ -19,13 +19,15 @@ import { onLanguage, span, t, translate } from "./words.js";
 const SEARCH_MS = 300;
 const SEARCH_FROM = 2; // letters
 const PAGES_MOST = 40;
+const ROWS = 150; // that a list shows until somebody asks for more
 const QUEUE_PAGE = 200; // GET queue tells so many at most
 const RELOAD_MS = 2000;
+const GOT_MS = 250;
 const UNKNOWN_MS = 1500; // a message of a session that nobody told of: look, if it is still unknown then
 const WIDE = matchMedia("(min-width: 1180px)");
 
 const desk = new Desk();
-const view = { tab: "mine", show: "open", filter: "", at: null, busy: true, ended: () => endedOnes() };
+const view = { tab: "mine", show: "open", filter: "", at: null, busy: true, most: ROWS, ended: () => endedOnes() };
 const history = { rows: [], next: null, loaded: false };
 let open = null; // the conversation that is shown
 let link = null;
@@ -35,6 +37,8 @@ let early = [];
 let drawing = 0;
 let found = null;
 let searchTimer = 0;
+let gotTimer = 0;
+const told = new Map(); // conversation → the seq up to which its customer was told "delivered"
 
 const outbox = new Outbox({
   link: () => link,
@@ -98,6 +102,7 @@ async function load() {
   if (open) await fetchRoom(open).catch((error) => { if (error.status !== 404) throw error; });
   if (loaded && link?.state !== "live" && unreadOfMine() > before) play("message");
   if (!loaded) begun();
+  got();
   outbox.again();
   draw();
 }
@@ -106,6 +111,7 @@ function begun() {
   loaded = true;
   byId("desk").hidden = false;
   byId("gate").hidden = true;
+  byId("boot").hidden = true;
   byId("offer").hidden = !offered();
   composer.words();
   if (WIDE.matches) showDetailsPanel(true);
@@ -156,8 +162,20 @@ function take(type, payload) {
   if (what.kind === "gap" && desk.rooms.has(what.id)) fetchRoom(what.id).then(draw, explain);
   if (what.kind === "unknown") setTimeout(() => learn(what.id), UNKNOWN_MS);
   if (what.message) alertOf(what.session, what.message);
+  if (what.message?.sender_type === "customer") got();
   if (what.id === open) seen();
   draw();
+}
+
+/** Tells the customers of this agent that their messages have arrived here: one mark for many messages. */
+function got() {
+  gotTimer ||= setTimeout(() => {
+    gotTimer = 0;
+    for (const session of desk.mine()) {
+      if (!session.unread || told.get(session.session_id) === session.last_seq) continue;
+      if (link?.send("chat.message.delivered", { session_id: session.session_id, up_to_seq: session.last_seq })) told.set(session.session_id, session.last_seq);
+    }
+  }, GOT_MS);
 }
 
 async function learn(id) {
@@ -176,6 +194,7 @@ function showLink(state, facts) {
   const word = state === "closed" && facts.code !== 4001 && facts.reason !== "left" ? "closed" : SHOWN_AS[state] ?? state;
   byId("live").dataset.state = word;
   setText(byId("live-text"), t(word === "closed" ? "polling" : word));
+  setText(byId("boot-text"), t(word === "live" ? "loading" : word === "closed" ? "reconnecting" : word));
   setAttr(byId("live"), "title", t(`${word}Hint`) === `${word}Hint` ? null : t(`${word}Hint`));
   if (state === "closed" && (facts.code === 4001 || facts.code === 401)) signedOut();
   else if (word === "closed") setTimeout(() => { if (link?.state === "closed" && token()) connect(); }, 15_000);
@@ -204,14 +223,15 @@ function tell(tune, title, text, session) {
 const say = (text) => setText(byId("said"), text);
 const unreadOfMine = () => (desk.me ? desk.mine().reduce((sum, session) => sum + session.unread, 0) : 0);
 
-/** Read: shown, at the end, by its own agent, who looks at the page. */
+/** Read: shown, at the end, by its own agent, who looks at the page. Answers whether something was read just now. */
 function seen() {
   const session = desk.sessions.get(open);
-  if (!session?.unread || !desk.isMine(session) || document.hidden || !document.hasFocus() || !isAtEnd()) return;
-  if (!desk.room(open).loaded || desk.heldTo(open) < session.last_seq || innerScreen() === "list") return;
+  if (!session?.unread || !desk.isMine(session) || document.hidden || !document.hasFocus() || !isAtEnd()) return false;
+  if (!desk.room(open).loaded || desk.heldTo(open) < session.last_seq || innerScreen() === "list") return false;
   const payload = { session_id: open, up_to_seq: session.last_seq };
   if (!link?.send("chat.message.read", payload)) ask("POST", `sessions/${open}/read`, { up_to_seq: session.last_seq }).catch(quietly);
   desk.hear("chat.message.read", { ...payload, by: "agent" });
+  return true;
 }
 
 const quietly = (error) => { if (!(error instanceof Refused)) throw error; };
@@ -277,10 +297,20 @@ const endedOnes = () => {
   return [...all.values()].sort((a, b) => (b.ended_at ?? "").localeCompare(a.ended_at ?? ""));
 };
 
+const isCut = () => shownIn(view, desk).length > view.most;
+const endedShown = () => view.tab === "all" && view.show === "ended";
+
+function more() {
+  if (isCut()) view.most += ROWS;
+  else if (endedShown()) return moreHistory();
+  draw();
+}
+
 async function moreHistory() {
   try {
     const told = await ask("GET", `sessions?status=ended${history.next ? `&cursor=${encodeURIComponent(history.next)}` : ""}`);
     history.rows.push(...told.sessions);
+    if (history.loaded) view.most += told.sessions.length;
     Object.assign(history, { next: told.next, loaded: true });
   } catch (error) {
     explain(error);
@@ -289,7 +319,7 @@ async function moreHistory() {
 }
 
 function chooseTab(tab) {
-  view.tab = tab;
+  Object.assign(view, { tab, most: ROWS });
   for (const each of document.querySelectorAll("#tabs [role=tab]")) {
     const chosen = each.dataset.tab === tab;
     setAttr(each, "aria-selected", chosen);
@@ -301,7 +331,7 @@ function chooseTab(tab) {
 }
 
 function chooseShow(show) {
-  view.show = show;
+  Object.assign(view, { show, most: ROWS });
   for (const each of document.querySelectorAll("[data-show]")) setAttr(each, "aria-pressed", each.dataset.show === show);
   if (show === "ended" && !history.loaded) moreHistory();
   draw();
@@ -352,13 +382,13 @@ function paint() {
   showMe();
   showTeam(desk);
   showList(view, desk, open);
-  byId("more").hidden = !(view.tab === "all" && view.show === "ended" && history.next);
+  byId("more").hidden = !isCut() && !(endedShown() && history.next);
   showRoom(session, desk, { pending: outbox.pending(open), retry: (clientId) => outbox.retry(open, clientId), discard: (clientId) => outbox.discard(open, clientId), enlarge, refused: explain });
   badge(unreadOfMine(), t("title"));
   if (!session) return showDetailsPanelFor(null);
   composer.show(session, desk.mayWrite(session));
   showDetailsPanelFor(session);
-  seen();
+  if (seen()) draw();
 }
 
 function showDetailsPanelFor(session) {
@@ -393,6 +423,7 @@ function signedOut() {
 }
 
 function showGate(why) {
+  byId("boot").hidden = true;
   byId("gate").hidden = false;
   byId("desk").inert = true;
   byId("login-why").dataset.t = why;
@@ -426,6 +457,7 @@ function enter({ token: fresh, agent }) {
   byId("login-error").hidden = true;
   byId("desk").inert = false;
   byId("gate").hidden = true;
+  byId("boot").hidden = loaded;
   connect();
 }
 
@@ -463,7 +495,8 @@ function wireButtons() {
     button.disabled = false;
   };
   byId("login").addEventListener("submit", signIn);
-  for (const deed of ["pick", "take", "give", "end"]) byId(deed).addEventListener("click", current(deeds[deed]));
+  byId("pick").addEventListener("click", current(pick));
+  for (const deed of ["take", "give", "end"]) byId(deed).addEventListener("click", current(deeds[deed]));
   for (const button of document.querySelectorAll("[data-export]")) button.addEventListener("click", current((session) => deeds.transcript(session, button.dataset.export)));
   for (const tab of document.querySelectorAll("#tabs [role=tab]")) tab.addEventListener("click", () => chooseTab(tab.dataset.tab));
   byId("tabs").addEventListener("keydown", (event) => {
@@ -474,7 +507,7 @@ function wireButtons() {
     byId(`tab-${view.tab}`).focus();
   });
   for (const chip of document.querySelectorAll("[data-show]")) chip.addEventListener("click", () => chooseShow(chip.dataset.show));
-  byId("more").addEventListener("click", moreHistory);
+  byId("more").addEventListener("click", more);
   byId("search").addEventListener("input", searched);
   byId("rows").addEventListener("click", (event) => { const row = event.target.closest("[data-key]"); if (row) openRoom(row.dataset.key); });
   byId("back").addEventListener("click", closeRoom);
@@ -565,7 +598,13 @@ function step(by) {
 function pickNext() {
   const [first] = desk.line();
   if (!first) return toast(t("emptyQueue"));
-  deeds.pick(first).then((picked) => { if (picked) openRoom(first.session_id); });
+  pick(first);
+}
+
+async function pick(session) {
+  if (!(await deeds.pick(session))) return;
+  chooseTab("mine");
+  openRoom(session.session_id);
 }
 
 function escape(event) {
@@ -586,5 +625,6 @@ wireMyMenu();
 wireKeys();
 addEventListener("focus", () => { if (loaded) { seen(); draw(); } });
 document.addEventListener("visibilitychange", () => { if (loaded && !document.hidden) draw(); });
+byId("boot").hidden = false;
 if (token()) connect();
 else showGate("signInHint");

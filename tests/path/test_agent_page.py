@@ -1,0 +1,689 @@
+"""The agent's page in a real Chromium, with a real sidecar; customers come by REST, as their own pages would."""
+
+import os
+import re
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    FilePayload,
+    Locator,
+    Page,
+    WebSocketRoute,
+    expect,
+    sync_playwright,
+)
+
+from tests.chat_house import PASSWORD, ChatHouse, chat_house
+from tests.deadlines import eventually
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGS = ["--no-sandbox", "--disable-background-networking"]
+VIOLATIONS = "window.violations = []; addEventListener('securitypolicyviolation', e => violations.push(e.blockedURI))"
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6260010000"
+    "00ffff03000006000557bfabd40000000049454e44ae426082"
+    + "1f15c4890000000d49444154789c626001000000ffff03000006000557bfabd40000000049454e44ae426082"
+)
+
+
+class Customer:
+    """One session, by its key."""
+
+    def __init__(self, home: ChatHouse, name: str, message: str, email: str = "") -> None:
+        self._home = home
+        self.name = name
+        email = email or f"{name.lower().replace(' ', '.')}@example.com"
+        told = home.post("public/sessions", tenant_id=home.tenant, name=name, email=email, message=message)
+        self.id, self.key = told["session_id"], told["session_key"]
+
+    def says(self, body: str) -> None:
+        self._home.post(f"public/sessions/{self.key}/messages", body=body, client_id=secrets.token_hex(8))
+
+    def sees(self) -> dict[str, Any]:
+        return self._home.get(f"public/sessions/{self.key}")
+
+    def bodies(self) -> list[str]:
+        return [row["body"] for row in self.sees()["messages"] if row["sender_type"] != "system"]
+
+    def sends_file(self, name: str, content: bytes, kind: str) -> None:
+        path = f"{self._home.url}/api/v1/public/sessions/{self.key}/attachments"
+        requests.post(path, files={"file": (name, content, kind)}, timeout=10).raise_for_status()
+
+    def ends(self) -> None:
+        self._home.post(f"public/sessions/{self.key}/end")
+
+
+class Desk:
+    """One signed-in page."""
+
+    def __init__(self, page: Page, wrong: list[str]) -> None:
+        self.page, self.wrong = page, wrong
+
+    def sign_in(self, email: str, password: str = PASSWORD) -> "Desk":
+        self.page.locator("#email").fill(email)
+        self.page.locator("#password").fill(password)
+        self.page.locator("#login-button").click()
+        return self
+
+    def row(self, customer: Customer) -> Locator:
+        return self.page.locator(f"#row-{customer.id}")
+
+    def tab(self, name: str) -> None:
+        self.page.locator(f"#tab-{name}").click()
+
+    def open(self, customer: Customer, tab: str = "mine") -> None:
+        self.tab(tab)
+        self.row(customer).click()
+        expect(self.page.locator("#room-name")).to_have_text(customer.name)
+
+    def pick(self, customer: Customer) -> None:
+        self.open(customer, "queue")
+        self.page.get_by_role("button", name="Pick", exact=True).click()
+        expect(self.page.locator("#room-state")).to_have_text("With you")
+
+    def write(self, text: str) -> None:
+        self.page.get_by_label("Reply", exact=True).last.fill(text)
+        self.page.keyboard.press("Enter")
+
+    def bubbles(self) -> Locator:
+        return self.page.locator("#log .msg .body")
+
+    def expect_live(self, within_s: float = 20) -> None:
+        expect(self.page.locator("#live")).to_have_attribute("data-state", "live", timeout=within_s * 1000)
+
+
+def _is_wrong(said: ConsoleMessage) -> bool:
+    return said.type == "error" and not any(word in said.text for word in ("net::", "status of", "WebSocket"))
+
+
+@pytest.fixture(scope="module")
+def home(_databases, _redis_databases) -> Iterator[ChatHouse]:
+    with chat_house(_databases, _redis_databases, SESSIONS_PER_MINUTE="10000", MESSAGES_PER_SECOND="1000") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def shop(home: ChatHouse) -> ChatHouse:
+    """Nobody waits, everybody has a free hand."""
+    home.empty()
+    return home
+
+
+@pytest.fixture
+def desk(browser: Browser, shop: ChatHouse) -> Iterator[Callable[..., Desk]]:
+    """`desk("agent@demo.com")`: a page with somebody signed in. No worker runs, so nothing comes by itself. An
+    exception, a broken policy or an error on the console fails the test; what the browser says of the network doesn't
+    count."""
+    contexts, desks = [], []
+
+    def opened(email: str | None, **options: Any) -> Desk:
+        context = browser.new_context(**{"locale": "en-GB", "viewport": DESK, **options})
+        context.add_init_script(VIOLATIONS)
+        contexts.append(context)
+        page = context.new_page()
+        wrong: list[str] = []
+        page.on("console", lambda said: wrong.append(said.text) if _is_wrong(said) else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        made = Desk(page, wrong)
+        desks.append(made)
+        page.goto(f"{shop.url}/agent")
+        if email:
+            made.sign_in(email).expect_live()
+        return made
+
+    yield opened
+    seen = [(each.wrong, each.page.evaluate("window.violations ?? []")) for each in desks if not each.page.is_closed()]
+    for context in contexts:
+        context.close()
+    assert all(each == ([], []) for each in seen), seen
+
+
+# --- signing in
+
+
+def test_a_wrong_password_is_told_and_the_right_one_opens_the_desk(desk):
+    page = desk(None).page
+    made = Desk(page, [])
+    made.sign_in("agent@demo.com", "wrong")
+    expect(page.locator("#login-error")).to_have_text("E-mail or password is not right.")
+    made.sign_in("agent@demo.com")
+    made.expect_live()
+    expect(page.get_by_role("heading", name="Giliran")).to_be_visible()
+    assert page.evaluate("localStorage.getItem('giliran-agent')") is None
+    page.reload()
+    made.expect_live()
+
+
+def test_signing_out_ends_the_token(desk, shop):
+    made = desk("agent@demo.com")
+    token = made.page.evaluate("sessionStorage.getItem('giliran-agent')")
+    made.page.locator("#me-button").click()
+    made.page.get_by_role("menuitem", name="Sign out").click()
+    expect(made.page.get_by_role("button", name="Sign in")).to_be_visible()
+    answer = requests.get(f"{shop.url}/api/v1/me", headers={"Authorization": f"Bearer {token}"}, timeout=5)
+    assert answer.status_code == 401
+
+
+def test_a_sign_in_that_ended_comes_back_without_losing_the_draft(desk, shop):
+    made = desk("agent@demo.com")
+    maya = Customer(shop, "Maya Putri", "Hello")
+    made.pick(maya)
+    made.page.locator("#text").fill("A long answer that nobody wants to type twice")
+    shop.revoke_all()
+    expect(made.page.locator("#login-why")).to_contain_text("drafts are kept", timeout=15_000)
+    made.sign_in("agent@demo.com")
+    made.expect_live()
+    expect(made.page.locator("#text")).to_have_value("A long answer that nobody wants to type twice")
+    made.page.locator("#text").press("Enter")
+    eventually(lambda: "A long answer that nobody wants to type twice" in maya.bodies(), 5, "the answer")
+
+
+# --- serving
+
+
+def test_a_waiting_customer_is_picked_and_answered(desk, shop):
+    made = desk("agent@demo.com")
+    maya = Customer(shop, "Maya Putri", "My parcel is late")
+    made.tab("queue")
+    expect(made.row(maya)).to_contain_text("#1")
+    made.pick(maya)
+    made.write("I am looking")
+    expect(made.bubbles()).to_have_text(["My parcel is late", "I am looking"])
+    expect(made.page.locator("#log .mark-box[data-mark=sent]")).to_have_count(1)
+    assert maya.sees()["agent"]["name"] == "Ani Lestari"
+    maya.says("Thank you")
+    expect(made.bubbles()).to_have_text(["My parcel is late", "I am looking", "Thank you"])
+    eventually(lambda: maya.sees()["agent_read"] == maya.sees()["last_seq"], 5, "the mark that the agent has read")
+
+
+def test_places_in_line_move_up_live(desk, shop):
+    made = desk("agent@demo.com")
+    people_ = [Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W", "Dewi A")]
+    made.tab("queue")
+    expect(made.page.locator("#rows .chip")).to_have_text(["#1", "#2", "#3"])
+    people_[0].ends()
+    expect(made.page.locator("#rows .chip")).to_have_text(["#1", "#2"])
+    expect(made.page.locator("#rows .name")).to_have_text(["Joko W", "Dewi A"])
+
+
+def test_of_two_who_pick_one_customer_the_slower_is_told_kindly(desk, shop):
+    ani, budi = desk("agent@demo.com"), desk("agent2@demo.com")
+    maya = Customer(shop, "Maya Putri", "Hi")
+    for each in (ani, budi):
+        each.open(maya, "queue")
+    shop.pick("agent2@demo.com", maya.id)
+    expect(ani.page.locator("#room-state")).to_have_text("With Budi Santoso")
+    expect(ani.page.locator("#pick")).to_be_hidden()
+    ani.page.evaluate("document.querySelector('#pick').hidden = false")  # the press that was on its way
+    ani.page.locator("#pick").click()
+    expect(ani.page.locator(".toast")).to_contain_text("A colleague was faster")
+    expect(budi.page.locator("#room-state")).to_have_text("With you")
+
+
+def test_nobody_picks_over_their_limit(desk, shop):
+    made = desk("agent@demo.com")
+    for name in ("Maya Putri", "Joko W"):
+        made.pick(Customer(shop, name, "Hi"))
+    third = Customer(shop, "Dewi A", "Hi")
+    made.open(third, "queue")
+    made.page.locator("#pick").click()
+    expect(made.page.locator(".toast")).to_contain_text("as many conversations as your limit allows")
+    expect(made.page.locator("#room-state")).to_contain_text("Number 1 in line")
+
+
+def test_a_conversation_moves_to_a_colleague_and_both_pages_know(desk, shop):
+    ani, budi = desk("agent@demo.com"), desk("agent2@demo.com")
+    maya = Customer(shop, "Maya Putri", "Hi")
+    ani.pick(maya)
+    ani.page.get_by_role("button", name="Transfer").click()
+    choice = ani.page.locator("#give-people").get_by_role("button", name=re.compile("Budi Santoso"))
+    expect(choice).to_contain_text("0 of 2")
+    choice.click()
+    expect(ani.page.locator("#room-state")).to_have_text("With Budi Santoso")
+    expect(ani.page.locator("#bar-text")).to_contain_text("reading along")
+    expect(ani.page.locator("#kind-reply")).to_be_hidden()
+    budi.open(maya)
+    budi.write("Budi here")
+    expect(ani.bubbles()).to_have_text(["Hi", "Budi here"])
+    expect(ani.page.locator("#log .happening").last).to_contain_text("Transferred from Ani Lestari to Budi Santoso")
+
+
+def test_a_supervisor_may_write_into_a_conversation_of_a_colleague(desk, shop):
+    ani, boss = desk("agent@demo.com"), desk("supervisor@demo.com")
+    maya = Customer(shop, "Maya Putri", "Hi")
+    ani.pick(maya)
+    boss.open(maya, "all")
+    expect(boss.page.locator("#bar-text")).to_contain_text("shown to the customer")
+    boss.write("This is the supervisor")
+    expect(ani.bubbles()).to_have_text(["Hi", "This is the supervisor"])
+
+
+def test_the_end_asks_first_and_is_shown_with_the_rating(desk, shop):
+    made = desk("agent@demo.com")
+    maya = Customer(shop, "Maya Putri", "Hi")
+    made.pick(maya)
+    made.page.get_by_role("button", name="End", exact=True).click()
+    made.page.get_by_role("button", name="Cancel").click()
+    assert maya.sees()["status"] == "active"
+    made.page.get_by_role("button", name="End", exact=True).click()
+    made.page.get_by_role("button", name="End conversation").click()
+    expect(made.page.locator("#bar-text")).to_contain_text("has ended")
+    expect(made.page.locator("#rows .row")).to_have_count(0)
+    shop.post(f"public/sessions/{maya.key}/rating", rating=5, comment="Quick")
+    expect(made.page.locator("[data-fact=f_rating]")).to_have_text("★★★★★")
+
+
+def test_the_worker_gives_conversations_to_whoever_is_online(desk, shop):
+    made = desk("agent@demo.com")
+    with shop.worker():
+        customers = [Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W", "Dewi A")]
+        expect(made.page.locator("#rows .row")).to_have_count(2)
+        made.tab("queue")
+        expect(made.page.locator("#rows .name")).to_have_text(["Dewi A"])
+        customers[0].ends()
+        expect(made.page.locator("#rows .row")).to_have_count(0)
+        made.tab("mine")
+        expect(made.page.locator("#rows .row")).to_have_count(2)
+
+
+# --- messages
+
+
+def test_html_is_text_and_links_open_elsewhere(desk, shop):
+    made = desk("agent@demo.com")
+    body = "<script>alert(1)</script> https://example.com/a?b=1."
+    maya = Customer(shop, "<img src=x onerror=alert(1)>", body, "maya@example.com")
+    made.pick(maya)
+    expect(made.bubbles()).to_have_text([body])
+    link = made.page.locator("#log a")
+    expect(link).to_have_attribute("href", "https://example.com/a?b=1")
+    expect(link).to_have_attribute("rel", "noopener noreferrer")
+    assert made.page.locator("#log img, #log script, #rows img").count() == 0
+
+
+def test_notes_are_shown_to_colleagues_and_never_reach_the_customer(desk, shop):
+    ani, budi = desk("agent@demo.com"), desk("agent2@demo.com")
+    maya = Customer(shop, "Maya Putri", "Hi")
+    ani.pick(maya)
+    budi.open(maya, "all")
+    ani.page.get_by_role("tab", name="Private note").click()
+    ani.page.locator("#text").fill("Third complaint this month")
+    ani.page.get_by_role("button", name="Save note").click()
+    expect(ani.page.locator("#log .note")).to_contain_text("Third complaint this month")
+    expect(budi.page.locator("#log .note")).to_contain_text("Third complaint this month")
+    expect(budi.page.locator("#notes li")).to_contain_text("Third complaint this month")
+    assert "Third complaint" not in str(maya.sees())
+
+
+def test_canned_replies_come_by_their_shortcut(desk, shop):
+    shop.canned({"hello": "Hello {name}, this is {agent}.", "bye": "Good bye"})
+    made = desk("agent@demo.com")
+    maya = Customer(shop, "Maya Putri", "Hi")
+    made.pick(maya)
+    made.page.locator("#text").press_sequentially("/he")
+    expect(made.page.get_by_role("option", name="hello")).to_be_visible()
+    made.page.keyboard.press("Enter")
+    expect(made.page.locator("#text")).to_have_value("Hello Maya Putri, this is Ani Lestari.")
+
+
+def _file(name: str, kind: str, content: bytes) -> FilePayload:
+    return {"name": name, "mimeType": kind, "buffer": content}
+
+
+def test_files_go_both_ways(desk, shop):
+    made = desk("agent@demo.com")
+    maya = Customer(shop, "Maya Putri", "Hi")
+    made.pick(maya)
+    maya.sends_file("photo.png", PIXEL, "image/png")
+    expect(made.page.locator("#log .picture img")).to_have_attribute("src", re.compile("^blob:"))
+    made.page.locator("#file").set_input_files(
+        {"name": "terms.txt", "mimeType": "text/plain", "buffer": b"All is well"}
+    )
+    expect(made.page.locator("#log .file")).to_contain_text("terms.txt")
+    assert maya.sees()["messages"][-1]["attachments"][0]["name"] == "terms.txt"
+    with made.page.expect_download() as download:
+        made.page.locator("#log .file").click()
+    assert Path(download.value.path()).read_bytes() == b"All is well"
+    made.page.locator("#file").set_input_files(_file("x.html", "text/html", b"<html><script>alert(1)</script>"))
+    expect(made.page.locator(".toast")).to_contain_text("x.html is a kind of file that cannot be sent here")
+
+
+def test_a_transcript_is_saved_as_text_and_as_json(desk, shop):
+    made = desk("agent@demo.com")
+    maya = Customer(shop, "Maya Putri", "My parcel is late")
+    made.pick(maya)
+    for name in ("Transcript as text", "Transcript as JSON"):
+        made.page.locator("#more-button").click()
+        with made.page.expect_download() as download:
+            made.page.get_by_role("menuitem", name=name).click()
+        assert b"My parcel is late" in Path(download.value.path()).read_bytes()
+
+
+def test_search_finds_messages_of_ended_conversations_and_shows_them(desk, shop):
+    maya = Customer(shop, "Maya Putri", "The courier broke my vase")
+    maya.ends()
+    made = desk("agent@demo.com")
+    made.page.keyboard.press("/")
+    made.page.keyboard.type("vase")
+    hit = made.page.locator("#found-rows button")
+    expect(hit.locator("mark")).to_have_text("vase")
+    hit.click()
+    expect(made.page.locator("#log .msg.flash")).to_contain_text("The courier broke my vase")
+    expect(made.page.locator("#bar-text")).to_contain_text("has ended")
+
+
+def test_earlier_visits_are_beside_the_conversation_with_their_messages(desk, shop):
+    first = Customer(shop, "Maya Putri", "Where is my order")
+    first.ends()
+    second = Customer(shop, "Maya Putri", "It is me again")
+    made = desk("agent@demo.com")
+    made.pick(second)
+    made.page.locator("#visits button").click()
+    expect(made.page.locator("#visit-log .msg")).to_contain_text("Where is my order")
+    made.page.keyboard.press("Escape")
+    expect(made.page.locator("#visit-dialog")).to_be_hidden()
+
+
+def test_drafts_are_kept_for_each_conversation_and_over_a_reload(desk, shop):
+    made = desk("agent@demo.com")
+    maya, joko = (Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W"))
+    for each in (maya, joko):
+        made.pick(each)
+    made.open(maya)
+    made.page.locator("#text").fill("for Maya")
+    made.open(joko)
+    expect(made.page.locator("#text")).to_have_value("")
+    made.page.reload()
+    made.expect_live()
+    made.open(maya)
+    expect(made.page.locator("#text")).to_have_value("for Maya")
+
+
+def test_the_title_and_the_row_count_what_is_unread(desk, shop):
+    made = desk("agent@demo.com")
+    maya, joko = (Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W"))
+    for each in (maya, joko):
+        made.pick(each)
+    for text in ("one", "two"):
+        maya.says(text)
+    expect(made.row(maya).locator(".badge")).to_have_text("2")
+    expect(made.page).to_have_title("(2) Agent · Giliran")
+    made.open(maya)
+    expect(made.page).to_have_title("Agent · Giliran")
+    expect(made.row(maya).locator(".badge")).to_have_count(0)
+
+
+def test_a_customer_learns_that_their_message_has_arrived_before_it_is_read(desk, shop):
+    made = desk("agent@demo.com")
+    maya, joko = (Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W"))
+    for each in (maya, joko):
+        made.pick(each)
+    maya.says("Are you there?")
+    eventually(lambda: maya.sees()["agent_got"] == maya.sees()["last_seq"], 5, "the mark that it was delivered")
+    assert maya.sees()["agent_read"] < maya.sees()["last_seq"]
+
+
+TOLD = """() => { window.told = []; document.hasFocus = () => false;
+    window.Notification = class { constructor(title, { body }) { told.push(title + ': ' + body); }
+        static permission = 'granted'; static requestPermission() { return Promise.resolve('granted'); } } }"""
+
+
+def test_notifications_are_shown_to_whoever_asked_for_them_and_looks_elsewhere(desk, shop):
+    made = desk("agent@demo.com")
+    maya = Customer(shop, "Maya Putri", "Hi")
+    made.pick(maya)
+    made.page.evaluate(TOLD)
+    maya.says("not yet")
+    expect(made.bubbles()).to_have_count(2)
+    assert made.page.evaluate("told") == []
+    made.page.locator("#me-button").click()
+    made.page.get_by_role("menuitemcheckbox", name="Desktop notifications").click()
+    maya.says("now")
+    expect(made.bubbles()).to_have_count(3)
+    assert made.page.evaluate("told") == ["Maya Putri: now"]
+    expect(made.page).to_have_title("(2) Agent · Giliran")
+
+
+# --- the connection
+
+
+def test_no_request_is_made_while_messages_flow(desk, shop):
+    made = desk("agent@demo.com")
+    maya = Customer(shop, "Maya Putri", "Hi")
+    made.pick(maya)
+    expect(made.bubbles()).to_have_count(1)
+    asked: list[str] = []
+    made.page.on("request", lambda request: asked.append(request.url))
+    others = [Customer(shop, f"Guest {n}", "Hello") for n in range(3)]
+    for n in range(30):
+        maya.says(f"message {n}")
+    others[0].ends()
+    made.write("I read all of it")
+    expect(made.bubbles()).to_have_count(32)
+    made.tab("queue")
+    expect(made.page.locator("#rows .row")).to_have_count(2)
+    assert asked == []
+
+
+def test_what_was_said_while_the_socket_was_away_is_there_once_and_in_order(desk, shop):
+    made = desk(None)
+    sockets: list[WebSocketRoute] = []
+    shut = threading.Event()
+
+    def route(socket: WebSocketRoute) -> None:
+        if shut.is_set():
+            socket.close(code=1011)
+            return
+        sockets.append(socket)
+        socket.connect_to_server()
+
+    made.page.route_web_socket(re.compile("/ws$"), route)
+    made.page.reload()
+    made.sign_in("agent@demo.com").expect_live()
+    maya = Customer(shop, "Maya Putri", "Hi")
+    made.pick(maya)
+    shut.set()
+    sockets[-1].close(code=1011)
+    expect(made.page.locator("#live")).not_to_have_attribute("data-state", "live")
+    said = [f"message {n}" for n in range(30)]
+    for text in said:
+        maya.says(text)
+    shut.clear()
+    made.expect_live()
+    expect(made.bubbles()).to_have_text(["Hi", *said])
+
+
+def test_where_sockets_are_blocked_it_goes_on_by_polling(desk, shop):
+    made = desk(None)
+    made.page.route_web_socket(re.compile("/ws$"), lambda socket: socket.close(code=1011))
+    made.page.reload()
+    maya = Customer(shop, "Maya Putri", "Hi")
+    made.sign_in("agent@demo.com")
+    expect(made.page.locator("#live")).to_have_text("Offline · polling", timeout=15_000)
+    made.pick(maya)
+    made.write("By another way")
+    expect(made.bubbles()).to_have_text(["Hi", "By another way"])
+    assert maya.bodies() == ["Hi", "By another way"]
+    maya.says("Got it")
+    expect(made.bubbles()).to_have_text(["Hi", "By another way", "Got it"], timeout=10_000)
+
+
+def test_what_was_written_while_the_server_was_away_is_sent_once_and_in_order(desk, shop):
+    made = desk("agent@demo.com")
+    maya = Customer(shop, "Maya Putri", "Hi")
+    made.pick(maya)
+    shop.kill_sidecar()
+    expect(made.page.locator("#live")).to_have_text("Reconnecting…")
+    said = [f"answer {n}" for n in range(5)]
+    for text in said:
+        made.write(text)
+    expect(made.page.locator("#log .msg.pending")).to_have_count(5)
+    shop.start_sidecar()
+    made.expect_live(30)
+    expect(made.page.locator("#log .msg.pending")).to_have_count(0)
+    expect(made.bubbles()).to_have_text(["Hi", *said])
+    assert maya.bodies() == ["Hi", *said]
+
+
+SHOWN = """() => [...document.querySelectorAll('#rows .row, #log > li, #room-state')]
+    .map(node => node.innerText.replace(/\\d+ (s|min)/, ''))"""
+
+
+def test_events_lead_to_what_a_fresh_load_shows(desk, shop):
+    ani, budi = desk("agent@demo.com"), desk("agent2@demo.com")
+    maya, joko, dewi = (Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W", "Dewi A"))
+    ani.pick(maya)
+    budi.pick(joko)
+    ani.write("Hello Maya")
+    maya.says("one")
+    budi.write("Hello Joko")
+    budi.page.get_by_role("button", name="Transfer").click()
+    budi.page.locator("#give-people").get_by_role("button", name=re.compile("Ani")).click()
+    expect(budi.page.locator("#room-state")).to_have_text("With Ani Lestari")
+    dewi.ends()
+    joko.says("two")
+    for each in (ani, budi):
+        each.open(joko, "all")
+        expect(each.bubbles()).to_have_text(["Hi", "Hello Joko", "two"])
+        expect(each.page.locator("#rows .row")).to_have_count(2)
+        expect(each.page.locator("#rows .badge")).to_have_count(0)
+        before = each.page.evaluate(SHOWN)
+        each.page.reload()
+        each.expect_live()
+        each.open(joko, "all")
+        expect(each.bubbles()).to_have_count(3)
+        assert each.page.evaluate(SHOWN) == before
+
+
+# --- people and devices
+
+
+def test_a_day_at_the_desk_with_two_agents_and_three_customers(desk, shop, tmp_path):
+    """Leaves pictures to look at, in GILIRAN_PICTURES or pytest's temporary folder: both themes, languages, sizes."""
+    folder = Path(os.environ.get("GILIRAN_PICTURES", tmp_path))
+    shop.canned({"greet": "Hello {name}, how can I help?"})
+    earlier = Customer(shop, "Maya Putri", "Can I return a lamp?")
+    shop.pick("agent2@demo.com", earlier.id)
+    earlier.ends()
+    shop.post(f"public/sessions/{earlier.key}/rating", rating=5, comment="Quick and kind")
+    ani = desk("agent@demo.com")
+    budi = desk("agent2@demo.com", viewport=PHONE, color_scheme="dark", locale="id-ID", is_mobile=True, has_touch=True)
+    maya = Customer(shop, "Maya Putri", "Good morning, my parcel has not arrived")
+    joko = Customer(shop, "Joko Widodo", "Apakah toko buka hari Minggu?")
+    dewi = Customer(shop, "Dewi Anggraini", "My payment was charged twice, see https://shop.example/order/20931")
+    ani.pick(maya)
+    ani.write("Good morning Maya, which order is it?")
+    maya.says("INV-20931")
+    maya.sends_file("parcel.png", PIXEL, "image/png")
+    ani.page.get_by_role("tab", name="Private note").click()
+    ani.page.locator("#text").fill("The courier says: at the hub since yesterday")
+    ani.page.get_by_role("button", name="Save note").click()
+    expect(ani.page.locator("#log .note")).to_have_count(1)
+    ani.page.get_by_role("tab", name="Reply").click()
+    ani.write("It is at the hub in Bandung and comes tomorrow.")
+    expect(ani.page.locator("#log .picture img")).to_be_visible()
+    ani.page.screenshot(path=folder / "agent.png")
+    ani.page.emulate_media(color_scheme="dark")
+    ani.page.screenshot(path=folder / "agent-dark.png")
+    budi.page.locator("#tab-queue").tap()
+    expect(budi.page.locator("#rows .name")).to_have_text(["Joko Widodo", "Dewi Anggraini"])
+    budi.page.screenshot(path=folder / "agent-phone-queue-dark-id.png")
+    budi.row(joko).tap()
+    budi.page.locator("#pick").tap()
+    expect(budi.page.locator("#room-state")).to_have_text("Dengan Anda")
+    budi.page.locator("#text").fill("Buka, pukul 10 sampai 16.")
+    budi.page.locator("#send").tap()
+    eventually(lambda: "Buka, pukul 10 sampai 16." in joko.bodies(), 5, "the answer")
+    budi.page.screenshot(path=folder / "agent-phone-dark-id.png")
+    ani.open(dewi, "queue")
+    ani.page.screenshot(path=folder / "agent-queue-dark.png")
+    maya.ends()
+    ani.tab("mine")
+    expect(ani.page.locator("#rows .row")).to_have_count(0)
+    assert all(path.stat().st_size > 10_000 for path in folder.glob("agent*.png"))
+
+
+def test_the_keyboard_alone_is_enough(desk, shop):
+    made = desk("agent@demo.com")
+    first, second = Customer(shop, "Maya Putri", "Hi"), Customer(shop, "Joko W", "Hi")
+    keys = made.page.keyboard
+    keys.press("2")
+    expect(made.page.locator("#rows .row")).to_have_count(2)
+    keys.press("j")
+    keys.press("j")
+    keys.press("k")
+    keys.press("Enter")
+    expect(made.page.locator("#room-name")).to_have_text("Maya Putri")
+    expect(made.page.locator("#pick")).to_be_focused()
+    keys.press("Enter")
+    expect(made.page.locator("#room-state")).to_have_text("With you")
+    expect(made.page.locator("#text")).to_be_focused()
+    keys.press("Escape")
+    keys.press("r")
+    keys.type("typed without a mouse")
+    keys.press("Enter")
+    eventually(lambda: "typed without a mouse" in first.bodies(), 5, "the message")
+    keys.press("Escape")
+    keys.press("Escape")
+    expect(made.page.locator("#no-room")).to_be_visible()
+    keys.press("p")
+    expect(made.page.locator("#room-name")).to_have_text("Joko W")
+    assert second.sees()["status"] == "active"
+
+
+def test_colleagues_presence_and_load_are_live(desk, shop):
+    ani, budi = desk("agent@demo.com"), desk("agent2@demo.com")
+    ani.page.locator("#team-button").click()
+    line = ani.page.locator("#team-people li", has_text="Budi Santoso")
+    expect(line).to_contain_text("Online")
+    budi.page.locator("#me-button").click()
+    budi.page.get_by_role("menuitemradio", name="Away").click()
+    expect(line).to_contain_text("Away")
+    budi.pick(Customer(shop, "Maya Putri", "Hi"))
+    expect(line).to_contain_text("1 of 2")
+    budi.page.close()
+    expect(line).to_contain_text("Offline")
+
+
+def test_the_page_speaks_indonesian_and_has_all_words_in_both(desk):
+    made = desk("agent@demo.com")
+    made.page.locator("#me-button").click()
+    made.page.locator("#me-menu").get_by_role("button", name="Bahasa Indonesia").click()
+    expect(made.page.locator("#tab-queue")).to_contain_text("Antrean")
+    keys = made.page.evaluate("""async () => { const { vocabulary } = await import('/static/js/words.js');
+        const words = vocabulary(); return ['en', 'id'].map(one => Object.keys(words[one]).sort()); }""")
+    assert keys[0] == keys[1] and len(keys[0]) > 100
+
+
+def test_on_a_phone_the_panels_are_screens(desk, shop):
+    made = desk("agent@demo.com", viewport=PHONE, has_touch=True, is_mobile=True)
+    maya = Customer(shop, "Maya Putri", "A rather long message that has to be broken into several lines on a phone")
+    made.tab("queue")
+    made.row(maya).tap()
+    expect(made.page.locator(".list-panel")).to_be_hidden()
+    made.page.locator("#pick").tap()
+    expect(made.page.locator("#room-state")).to_have_text("With you")
+    made.page.locator("#details-button").tap()
+    expect(made.page.locator("#d-name")).to_have_text("Maya Putri")
+    made.page.locator("#details-back").tap()
+    made.page.locator("#back").tap()
+    expect(made.page.locator(".list-panel")).to_be_visible()
+    assert made.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
