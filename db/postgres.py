@@ -5,6 +5,7 @@ A connection opened here can't hold a lock for ever: a process that is stopped i
 """
 
 import re
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,6 +77,8 @@ class Ledger:
             raise LedgerDown(why(error)) from error
 
     def _open(self) -> connection:
+        if self._conn is not None and not self._conn.closed and _is_spoken_to(self._conn):
+            self.close()
         if self._conn is None or self._conn.closed:
             self._conn = connect(self._url, self._name)
         return self._conn
@@ -84,6 +87,14 @@ class Ledger:
         if self._conn is not None and not self._conn.closed:
             self._conn.close()
         self._conn = None
+
+
+def _is_spoken_to(conn: connection) -> bool:
+    """A server says nothing to an idle connection, except that it ends it: a restart, or a transaction that was left
+    alone for too long."""
+    poll = select.poll()  # not select(): a process with thousands of sockets has high numbers
+    poll.register(conn.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class Statements:

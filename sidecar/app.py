@@ -186,15 +186,9 @@ def create_app(config: Config) -> web.Application:
     )
     app[SIDECAR] = sidecar
     app.add_routes(sidecar.routes())
-    app.router.add_route("OPTIONS", "/api/v1/{path:.*}", _preflight)
     app.on_startup.append(lambda _: sidecar.start())
     app.on_shutdown.append(lambda _: sidecar.stop())
     return app
-
-
-async def _preflight(request: web.Request) -> web.StreamResponse:
-    """Answered by the door, for what other origins may ask at all."""
-    raise web.HTTPNotFound
 
 
 @web.middleware

@@ -115,7 +115,7 @@ class Customer:
     async def live(self, at: "At | None" = None, after: int | None = None) -> Page:
         """A page whose history has come."""
         page = await self.page(at, after)
-        last = (await self.look())["last_seq"]
+        last = (await self.look(at=at))["last_seq"]
         if last > (after or 0):
             await page.until_seq(last)
         return page

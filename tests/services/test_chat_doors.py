@@ -1,0 +1,281 @@
+"""Who may do what at the sidecar's doors: origins, proxies, limits, keys, answers, pages and their policy."""
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sidecar.site import FOLDER, PAGES, Demo
+from tests.services.chat_of import TENANT, At, Chat, run_chat
+
+NEW = {"name": "Budi", "email": "budi@example.com"}
+SESSIONS = "/api/v1/public/sessions"
+
+
+def test_a_session_is_started_looked_at_and_ended(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        status, found = await at.post(SESSIONS, {**NEW, "message": "halo"})
+        assert status == 201 and sorted(found) == ["customer_id", "position", "session_id", "session_key", "status"]
+        assert (found["status"], found["position"]) == ("waiting", 1)
+        path = f"{SESSIONS}/{found['session_key']}"
+        status, look = await at.get(path)
+        assert status == 200
+        told = ("session_id", "status", "position", "waiting", "agents_online", "agent", "last_seq", "more")
+        assert [look[name] for name in told] == [found["session_id"], "waiting", 1, 1, 0, None, 2, False]
+        assert look["customer"] == {"name": "Budi", "email": "budi@example.com"}
+        assert [(row["seq"], row["body"]) for row in look["messages"]] == [(1, "Budi started the chat"), (2, "halo")]
+        assert (await at.post(f"{path}/rating", {"rating": 6}))[0] == 400
+        assert (await at.post(f"{path}/rating", {"rating": 5, "comment": "fine"}))[0] == 200
+        assert (await at.post(f"{path}/end", {}))[1]["status"] == "ended"
+        assert (await at.post(f"{path}/end", {}))[0] == 200, "ending what has ended is no error"
+        status, found = await at.post(f"{path}/messages", {"body": "one more thing"})
+        assert (status, found["error"]["code"]) == (409, "session_ended")
+        [visit] = chat.rows("SELECT state, reason FROM visits")
+        assert tuple(visit) == ("closed", "ended by customer")
+        async with at.http.get(f"{at.url}{path}/transcript?format=txt") as answer:
+            assert answer.headers["Content-Disposition"].startswith("attachment")
+            assert "halo" in await answer.text()
+
+    run_chat(database_url, redis_url, story)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "x" * 101}, "name"),
+        ({"name": "a\nb"}, "name"),
+        ({"name": 7}, "name"),
+        ({"email": "nobody"}, "email"),
+        ({"email": None}, "email"),
+        ({"message": ["x"]}, "message"),
+        ({"message": "x" * 10_001}, "message"),
+        ({"tenant_id": "nowhere"}, "tenant_id"),
+        ({"tenant_id": 7}, "tenant_id"),
+    ],
+)
+def test_a_wrong_field_is_named(database_url: str, redis_url: str, change: dict[str, Any], field: str) -> None:
+    async def story(chat: Chat) -> None:
+        status, found = await (await chat.sidecar()).post(SESSIONS, {**NEW, **change})
+        assert (status, found["error"]["code"]) == (400, "invalid_payload")
+        assert found["error"]["message"].startswith(f"{field}:")
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_with_two_tenants_one_has_to_be_named(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        chat.tenant("warung")
+        status, found = await at.post(SESSIONS, NEW)
+        assert status == 400 and found["error"]["message"].startswith("tenant_id:")
+        assert (await at.post(SESSIONS, {**NEW, "tenant_id": "warung"}))[0] == 201
+        assert (await at.get("/api/v1/about"))[1] == {"demo": None, "tenants": []}
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_whatever_is_wrong_with_a_request_the_answer_has_one_shape(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+
+        async def asked(method: str, path: str, **more: Any) -> tuple[int, str]:
+            async with at.http.request(method, at.url + path, **more) as answer:
+                assert answer.content_type == "application/json"
+                found = await answer.json()
+                assert sorted(found["error"]) == ["code", "message"]
+                return answer.status, found["error"]["code"]
+
+        json_type = {"Content-Type": "application/json"}
+        assert await asked("GET", "/nowhere") == (404, "not_found")
+        assert await asked("GET", "/api/v1/nowhere") == (404, "not_found")
+        assert await asked("DELETE", SESSIONS) == (405, "method_not_allowed")
+        assert await asked("POST", SESSIONS, data="x") == (415, "unsupported_media_type")
+        assert await asked("POST", SESSIONS, data="{", headers=json_type) == (400, "invalid_json")
+        assert await asked("POST", SESSIONS, data="[]", headers=json_type) == (400, "invalid_payload")
+        assert await asked("POST", SESSIONS, data="x" * 300_000, headers=json_type) == (413, "payload_too_large")
+        assert await asked("GET", f"{SESSIONS}/nokey") == (404, "not_found")
+        assert await asked("GET", "/static/../app.py") == (404, "not_found")
+        assert await asked("GET", "/static/%2e%2e/app.py") == (404, "not_found")
+        assert await asked("GET", "/api/v1/queue") == (401, "unauthorized")
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_new_sessions_of_one_address_are_limited(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        proxies = (ipaddress.ip_network("127.0.0.0/8"),)
+        at = await chat.sidecar(sessions_a_minute=5, trusted_proxies=proxies)
+
+        async def start(address: str) -> tuple[int, str | None]:
+            headers = {"X-Forwarded-For": address}
+            async with at.http.post(at.url + SESSIONS, json=NEW, headers=headers) as answer:
+                return answer.status, answer.headers.get("Retry-After")
+
+        answers = [await start("203.0.113.7") for _ in range(6)]
+        assert [status for status, _ in answers] == [201] * 5 + [429]
+        assert 1 <= int(answers[-1][1] or 0) <= 12
+        assert (await start("203.0.113.8"))[0] == 201
+        assert (await start("203.0.113.8, 203.0.113.7"))[0] == 429, "the nearest that no proxy of ours has counts"
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_forwarded_addresses_of_strangers_are_not_believed(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar(sessions_a_minute=3)
+        answers = [await at.post(SESSIONS, NEW, None, **{"X-Forwarded-For": f"203.0.113.{n}"}) for n in range(4)]
+        assert [status for status, _ in answers] == [201, 201, 201, 429]
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_messages_over_http_are_limited_too(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar(messages_a_second=2)
+        budi = await at.customer()
+        statuses = [(await budi.post("messages", {"body": "x"}))[0] for _ in range(8)]
+        assert statuses[:6] == [201] * 6 and 429 in statuses
+
+    run_chat(database_url, redis_url, story)
+
+
+ORIGINS = [  # origin, with nothing allowed, with it allowed, in a demo
+    (None, True, True, True),
+    ("self", True, True, True),
+    ("https://shop.example", False, True, False),
+    ("https://SHOP.example", False, True, False),
+    ("https://shop.example.evil.example", False, False, False),
+    ("http://shop.example", False, False, False),
+    ("http://localhost:3000", False, False, True),
+    ("http://127.0.0.1:9", False, False, True),
+    ("null", False, False, False),
+    ("https://", False, False, False),
+    ("http://[::", False, False, False),
+]
+
+
+@pytest.mark.parametrize(("origin", "alone", "allowed", "demo"), ORIGINS)
+def test_pages_of_other_origins_are_let_in_by_name_only(
+    database_url: str, redis_url: str, origin: str | None, alone: bool, allowed: bool, demo: bool
+) -> None:
+    async def story(chat: Chat) -> None:
+        kinds: list[tuple[dict[str, Any], bool]] = [
+            ({}, alone),
+            ({"allowed_origins": ("https://shop.example",)}, allowed),
+            ({"demo": Demo(TENANT, "", "")}, demo),
+        ]
+        for config, wanted in kinds:
+            at = await chat.sidecar(**config)
+            said = {"Origin": at.url if origin == "self" else origin} if origin else {}
+            assert await lets_in(at, said) == wanted, (origin, config)
+
+    run_chat(database_url, redis_url, story)
+
+
+async def lets_in(at: At, said: dict[str, str]) -> bool:
+    """REST and sockets agree."""
+    budi = await at.customer()
+    async with at.http.post(at.url + SESSIONS, json=NEW, headers=said) as answer:
+        found = await answer.json()
+        rest = answer.status == 201
+        assert rest or (answer.status, found["error"]["code"]) == (403, "origin_not_allowed")
+        assert not rest or answer.headers.get("Access-Control-Allow-Origin") == said.get("Origin")
+    for path in (f"/ws/public/{budi.key}", "/ws"):
+        try:
+            async with at.http.ws_connect(at.url + path, headers=said):
+                opened = True
+        except aiohttp.WSServerHandshakeError as error:
+            assert error.status == 403
+            opened = False
+        assert opened == rest
+    return rest
+
+
+def test_a_browser_may_ask_first_for_what_the_widget_needs(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar(allowed_origins=("https://shop.example",))
+        headers = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
+        async with at.http.options(at.url + SESSIONS, headers=headers) as answer:
+            assert answer.status == 204
+            assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+            assert "Content-Type" in answer.headers["Access-Control-Allow-Headers"]
+        async with at.http.options(at.url + "/api/v1/auth/login", headers=headers) as answer:
+            assert answer.status in (404, 405) and "Access-Control-Allow-Origin" not in answer.headers
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_a_user_hash_proves_who_a_customer_is(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        chat.run("UPDATE tenants SET identity_secret = 'sesame'")
+        right = hmac.new(b"sesame", b"budi@example.com", hashlib.sha256).hexdigest()
+        assert (await at.post(SESSIONS, {**NEW, "user_hash": right}))[0] == 201
+        assert (await at.post(SESSIONS, NEW))[0] == 201
+        for wrong in ("0" * 64, "é", 7):
+            status, found = await at.post(SESSIONS, {**NEW, "user_hash": wrong})
+            assert (status, found["error"]["code"]) == (403, "forbidden")
+        proved = chat.rows("SELECT proved, count(*) AS n FROM customers GROUP BY 1 ORDER BY 1")
+        assert [tuple(row) for row in proved] == [(False, 1), (True, 1)]
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_pages_are_served_with_a_policy_that_lets_nothing_else_run(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        for path, name in PAGES.items():
+            if not (FOLDER / name).exists():
+                continue
+            async with at.http.get(at.url + path) as answer:
+                assert answer.status == 200, path
+                policy = answer.headers["Content-Security-Policy"]
+                assert "default-src 'self'" in policy and "unsafe" not in policy and "frame-ancestors" in policy
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        async with at.http.get(at.url + "/static/css/base.css") as answer:
+            assert (answer.status, answer.content_type) == (200, "text/css")
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_the_demo_tells_its_accounts_and_nobody_else_does(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        chat.hire("ani")
+        demo = await chat.sidecar(demo=Demo(TENANT, "open", "http://sim"))
+        about = (await demo.get("/api/v1/about"))[1]
+        account = {"email": "ani@example.com", "password": "open", "role": "agent"}
+        assert about["demo"] == {"accounts": [account], "simulator_url": "http://sim"}
+        assert about["tenants"] == [{"id": TENANT, "name": "Toko"}]
+        assert (await (await chat.sidecar()).get("/api/v1/about"))[1]["demo"] is None
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_metrics_tell_of_sockets_and_of_how_long_messages_took(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        budi = await at.customer()
+        page = await budi.live()
+        await page.wrote("halo")
+        async with at.http.get(at.url + "/metrics") as answer:
+            text = await answer.text()
+        assert 'giliran_sidecar_connections{who="customer"} 1.0' in text
+        assert "giliran_sidecar_delivery_seconds_count 1.0" in text
+        assert (await at.get("/readyz")) == (200, {"status": "ready"})
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_a_hundred_customers_who_come_at_once_have_a_hundred_places(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        here, there = await chat.sidecar(), await chat.sidecar()
+        started = await asyncio.gather(*((here if n % 2 else there).customer(f"C{n}") for n in range(100)))
+        assert sorted(one.started["position"] for one in started) == list(range(1, 101))
+
+    run_chat(database_url, redis_url, story)

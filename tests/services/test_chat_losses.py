@@ -1,0 +1,152 @@
+"""What Redis and PostgreSQL may do to a chat: words lost on the way, a Redis that is gone, a database that stops."""
+
+import asyncio
+import time
+
+from tests.servers import OwnServer
+from tests.services.chat_of import Chat, run_chat, until
+from tests.services.test_chat_sockets import served
+
+
+def test_what_redis_loses_is_found_within_three_seconds(
+    database_url: str, redis_url: str, own_valkey: OwnServer
+) -> None:
+    """Two sidecars that share the database and nothing else: every word between them is lost."""
+
+    async def story(chat: Chat) -> None:
+        here, there = await chat.sidecar(), await chat.sidecar(redis_url=own_valkey.url)
+        budi, page, _, _ = await served(here)
+        far = await budi.live(there)
+        chat.hire("sari", "supervisor")
+        watcher = await (await there.colleague("sari")).page()
+        begun = time.monotonic()
+        for n in range(10):
+            await page.wrote(f"m{n}")
+        await far.until_seq(12)
+        await watcher.until_seq(12, budi.room)
+        assert time.monotonic() - begun < 3.5
+        assert far.seqs() == list(range(1, 13))
+        citra = await here.customer("Citra", "a room nobody there has heard of")
+        await watcher.until_told("chat.session.started", lambda one: one["session_id"] == citra.room)
+        await watcher.until_seq(2, citra.room)
+        await budi.post("end", {}, at=here)
+        await far.until_told("chat.session.ended")
+        await watcher.until_told("chat.session.ended")
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_chats_go_on_without_redis_and_find_together_when_it_is_back(database_url: str, own_valkey: OwnServer) -> None:
+    async def story(chat: Chat) -> None:
+        here, there = await chat.sidecar(), await chat.sidecar()
+        budi, page, _, desk = await served(here)
+        far = await budi.live(there)
+        own_valkey.kill()
+        await page.wrote("is anybody there?")
+        await desk.until_seq(3, budi.room, within_s=3)
+        await far.until_seq(3, within_s=5)
+        citra = await here.customer("Citra", "a new one")
+        await desk.until_told("chat.session.started", lambda one: one["session_id"] == citra.room)
+        assert (await budi.post("messages", {"body": "over HTTP"}))[0] == 201
+        own_valkey.start()
+
+        async def quick() -> bool:
+            begun = time.monotonic()
+            seq = (await page.wrote("back?"))["seq"]
+            await far.until_seq(seq)
+            return time.monotonic() - begun < 0.5
+
+        deadline = time.monotonic() + 20
+        while not await quick():
+            assert time.monotonic() < deadline, "the feed did not come back"
+        assert far.seqs() == list(range(1, max(far.seqs()) + 1))
+
+    run_chat(database_url, own_valkey.url, story)
+
+
+def test_a_frozen_redis_holds_nobody_up(database_url: str, own_valkey: OwnServer) -> None:
+    async def story(chat: Chat) -> None:
+        here = await chat.sidecar()
+        budi, page, _, desk = await served(here)
+        own_valkey.freeze()
+        begun = time.monotonic()
+        for n in range(20):
+            await page.wrote(f"m{n}")
+        await desk.until_seq(22, budi.room)
+        assert time.monotonic() - begun < 1.5
+        own_valkey.thaw()
+
+    run_chat(database_url, own_valkey.url, story)
+
+
+def test_a_flushed_redis_changes_nothing(database_url: str, own_valkey: OwnServer) -> None:
+    async def story(chat: Chat) -> None:
+        here, there = await chat.sidecar(), await chat.sidecar()
+        budi, page, _, _ = await served(here)
+        far = await budi.live(there)
+        await here.inside.redis.flushall()
+        await page.wrote("as before")
+        await far.until_seq(3, within_s=1.5)
+
+    run_chat(database_url, own_valkey.url, story)
+
+
+def test_messages_wait_for_a_database_that_restarts(own_postgres: OwnServer, redis_url: str) -> None:
+    """Nothing is acknowledged that is not stored; who got no acknowledgement sends again and is stored once."""
+
+    async def story(chat: Chat) -> None:
+        here = await chat.sidecar()
+        budi, page, _, desk = await served(here)
+        own_postgres.kill()
+        await page.write("while it is away", "c1")
+        error = await page.until_told("error", lambda one: one.get("client_id") == "c1")
+        assert error["code"] == "unavailable"
+        status, found = await budi.post("messages", {"body": "over HTTP", "client_id": "c2"})
+        assert (status, found["error"]["code"]) == (503, "unavailable")
+        assert (await here.get("/readyz"))[0] == 503
+        assert (await here.get("/healthz"))[0] == 200
+        own_postgres.start()
+        assert (await page.wrote("while it is away", "c1"))["seq"] == 3
+        await desk.until_seq(3, budi.room)
+        assert [body for _, body in chat.stored(budi.room)[2:]] == ["while it is away"]
+
+    run_chat(own_postgres.url, redis_url, story)
+
+
+def test_one_bad_message_does_not_spoil_its_batch(database_url: str, redis_url: str) -> None:
+    """What the database refuses is refused alone, and everybody else's is stored."""
+
+    async def story(chat: Chat) -> None:
+        here = await chat.sidecar()
+        customers = [await here.customer(f"C{n}") for n in range(20)]
+        chat.run("ALTER TABLE messages ADD CONSTRAINT odd CHECK (body <> 'poison')")
+        bodies = ["poison" if n == 7 else f"m{n}" for n in range(20)]
+        answers = await asyncio.gather(
+            *(one.post("messages", {"body": body}) for one, body in zip(customers, bodies, strict=True))
+        )
+        assert [status for status, _ in answers] == [400 if n == 7 else 201 for n in range(20)]
+        assert answers[7][1]["error"]["code"] == "invalid_payload"
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_what_was_sent_before_a_stop_is_stored_and_sockets_are_told_to_come_back(
+    database_url: str, redis_url: str
+) -> None:
+    async def story(chat: Chat) -> None:
+        here, there = await chat.sidecar(messages_a_second=1000), await chat.sidecar()
+        budi, page, _, desk = await served(here)
+        sent = [await page.write(f"m{n}") for n in range(100)]
+        await until(lambda: page.told("chat.message.ack"))
+        await here.stop()
+        assert (await page.closed(), await desk.closed()) == (1001, 1001)
+        acked = {one["client_id"] for one in page.told("chat.message.ack")}
+        back = await budi.live(there, after=max(page.seqs()))
+        shown = {one["client_id"] for one in back.told("chat.message.new")} | acked
+        for n, client_id in enumerate(sent):
+            if client_id not in shown:
+                await back.wrote(f"m{n}", client_id)
+        assert sorted(body for _, body in chat.stored(budi.room)[2:]) == sorted(f"m{n}" for n in range(100))
+        assert acked <= set(sent)
+
+    run_chat(database_url, redis_url, story)
