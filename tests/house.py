@@ -465,7 +465,8 @@ def _shared(events: Sequence[Event]) -> list[str]:
 
 def _pairs_changed(events: Sequence[Event]) -> list[str]:
     """P7: in one stay an assign call names another agent only after a definite answer, or after somebody's hand."""
-    wrong, last = [], {}
+    wrong: list[str] = []
+    last: dict[str, Event] = {}
     for event in events:
         room = event["room"]
         if event["kind"] in ("arrived", "resolved") or (event["kind"] == "removed" and event["by"] != "resolve"):

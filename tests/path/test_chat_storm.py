@@ -12,7 +12,7 @@ from tests.chatpeople import AgentPage, Customer, People
 ROOMS, AGENTS = 50, 5
 PAUSE_S = 0.25  # between two messages of one person in one room
 BUSY_S = 1.5  # before the kill, and after the return
-AWAY_S = 3.0  # how long a page has no network; `scripts/bench chat --away 20` takes longer
+AWAY_S = 3.0  # how long a page has no network; `./scripts/bench away` takes 20 s
 
 
 @pytest.fixture
