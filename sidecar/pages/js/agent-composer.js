@@ -38,7 +38,7 @@ export class Composer {
     const note = this.kind === "note";
     byId("kind-reply").hidden = !this.may;
     for (const id of ["attach", "emoji-button", "canned-button"]) byId(id).hidden = note && id !== "emoji-button";
-    setAttr(this.text, "placeholder", note ? t("notePlaceholder") : t("replyTo", { name: this.session.customer.name.split(" ")[0] }));
+    setAttr(this.text, "placeholder", note ? t("notePlaceholder") : t(innerWidth < 760 ? "replyToShort" : "replyTo", { name: this.session.customer.name.split(" ")[0] }));
     setAttr(this.text, "aria-label", t(note ? "privateNote" : "reply"));
     setText(byId("send-hint"), t(note ? "noteHint" : "sendHint"));
     setText(byId("send-text"), t(note ? "saveNote" : "send"));
@@ -134,7 +134,7 @@ export class Composer {
       const told = await ask("POST", `sessions/${id}/notes`, { body });
       this.outbox.keepDraft(id, "note", "");
       if (this.session.session_id === id && this.kind === "note") { this.text.value = ""; this.grow(); }
-      this.deeds.noted(id, told.note ?? told);
+      this.deeds.noted(id, told.note);
     } catch (error) {
       this.deeds.refused(error);
     } finally {

@@ -33,7 +33,13 @@ function showFact(key, value) {
   setText(told.previousElementSibling, t(key));
   if (key === "f_rating") setAttr(told, "aria-label", t("rate", { n: [...value].filter((star) => star === "★").length }));
   if (key !== "f_email") return setText(told, value);
-  if (told.textContent !== value) told.replaceChildren(el("a", { href: `mailto:${encodeURIComponent(value).replace("%40", "@")}`, text: value }));
+  if (told.textContent !== value) told.replaceChildren(mailLink(value));
+}
+
+/** May be broken before the @, so that a long address stays readable. */
+function mailLink(address) {
+  const at = address.lastIndexOf("@");
+  return el("a", { href: `mailto:${encodeURIComponent(address).replace("%40", "@")}` }, address.slice(0, at), el("wbr"), address.slice(at));
 }
 
 function showNotes(notes) {

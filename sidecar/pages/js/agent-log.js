@@ -88,7 +88,7 @@ function makeMessage({ message }, facts) {
   if (message.body) bubble.append(el("p", { cls: "body" }, ...withLinks(message.body)));
   for (const file of message.attachments ?? []) bubble.append(attachment(file, facts));
   return el("li", { cls: "msg" }, el("span", { "data-part": "avatar", "aria-hidden": "true" }),
-    el("div", { cls: "turn" }, el("p", { cls: "by", "data-part": "by" }), bubble,
+    el("div", { cls: "turn" }, el("p", { cls: "by" }, el("span", { "data-part": "by" }), message.sender_type === "bot" && el("span", { cls: "chip bot-chip", "data-part": "bot" })), bubble,
       el("p", { cls: "meta" }, el("time", { "data-part": "time", title: dateTime(message.created_at) }), el("span", { cls: "mark-box", "data-part": "mark" }))));
 }
 
@@ -99,7 +99,7 @@ function updateMessage(node, { message, first, last }, { session, me }) {
   paintAvatar(part(node, "avatar"), name || session.customer.name, "small");
   const by = { theirs: name || session.customer.name, bot: name || t("bot"), mine: t("you"), colleague: name }[side];
   setText(part(node, "by"), by);
-  if (side === "bot" && !part(node, "bot")) part(node, "by").after(el("span", { cls: "chip bot-chip", "data-part": "bot", text: t("botMark") }));
+  if (side === "bot") setText(part(node, "bot"), t("botMark"));
   setText(part(node, "time"), clock(message.created_at));
   showMark(part(node, "mark"), type === "agent" ? markOf(message, session) : "");
 }

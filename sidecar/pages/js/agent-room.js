@@ -14,7 +14,9 @@ let shownLast = 0;
 let drawn = "";
 let stuck = true; // at the end: it stays there while pictures load and messages come
 
-new ResizeObserver(() => { if (stuck) toEnd(); }).observe(byId("log"));
+const sizes = new ResizeObserver(() => { if (stuck) toEnd(); });
+sizes.observe(byId("log"));
+sizes.observe(byId("log-box")); // the composer grows, somebody types
 byId("log-box").addEventListener("scroll", () => { stuck = isAtEnd(); showBelow(); }, { passive: true });
 
 export function showRoom(session, desk, facts) {

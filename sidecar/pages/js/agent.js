@@ -52,12 +52,12 @@ const composer = new Composer(outbox, {
   canned: () => desk.canned,
   me: () => desk.me,
   say: ({ type, payload }) => link?.send(type, payload),
-  noted: (id, note) => { if (note.id !== undefined) desk.note(id, note); toast(t("d_noted")); draw(); },
+  noted: (id, note) => { desk.note(id, note); draw(); },
   stored: (message) => { if (message.seq) desk.acknowledged(message); draw(); },
   refused: explain,
 });
 const deeds = deedsOf(desk, (error) => {
-  if (link?.state !== "live" || error?.status === 404 || error?.status === 409) reload();
+  if (link?.state !== "live" || error?.status === 404 || error?.status === 409) reload().catch(quietly);
   draw();
 });
 
