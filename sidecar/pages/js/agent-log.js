@@ -3,10 +3,11 @@
 
 import { fetchBlob } from "./agent-api.js";
 import { el, icon, keyed, paintAvatar, part, setAttr, setClass, setText, withLinks } from "./agent-dom.js";
-import { bytes, clock, dateTime, day, t } from "./words.js";
+import { bytes, clock, currentLanguage, dateTime, day, t } from "./words.js";
 
 const TOGETHER_MS = 5 * 60_000; // messages of one sender within it look like one turn
 const PREVIEW_MOST_BYTES = 12 << 20;
+const looks = new WeakMap(); // row → what it showed last
 const pictures = new Map(); // attachment id → promise of an object URL
 
 /** `facts`: {session, me, room, pending, retry(clientId), discard(clientId), enlarge(url, name), refused(error, name)} */
@@ -54,6 +55,8 @@ const MAKE = {
 const UPDATE = {
   day: (node, { at }) => setText(part(node, "text"), day(at)),
   happening: (node, { message }, { me }) => {
+    if (looks.get(node) === currentLanguage()) return;
+    looks.set(node, currentLanguage());
     setText(part(node, "text"), happening(message, me));
     setText(part(node, "time"), clock(message.created_at));
   },
@@ -93,6 +96,10 @@ function makeMessage({ message }, facts) {
 }
 
 function updateMessage(node, { message, first, last }, { session, me }) {
+  const mark = message.sender_type === "agent" ? markOf(message, session) : "";
+  const look = [first, last, mark, currentLanguage()].join();
+  if (looks.get(node) === look) return; // of thousands of rows few change
+  looks.set(node, look);
   const { sender_type: type, sender_id: id, sender_name: name } = message;
   const side = type === "customer" ? "theirs" : type === "bot" ? "bot" : id === me.agent_id ? "mine" : "colleague";
   setClass(node, `msg ${side}${first ? " first" : ""}${last ? " last" : ""}${node.classList.contains("flash") ? " flash" : ""}`);
@@ -101,7 +108,7 @@ function updateMessage(node, { message, first, last }, { session, me }) {
   setText(part(node, "by"), by);
   if (side === "bot") setText(part(node, "bot"), t("botMark"));
   setText(part(node, "time"), clock(message.created_at));
-  showMark(part(node, "mark"), type === "agent" ? markOf(message, session) : "");
+  showMark(part(node, "mark"), mark);
 }
 
 function markOf({ seq }, { customer_read: readTo, customer_got: gotTo }) {
