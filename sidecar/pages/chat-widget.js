@@ -99,11 +99,13 @@
   }
   function reconcile(list, wanted) {
     const present = new Map([...list.children].map((node) => [node.dataset.key, node]));
+    const placed = new Set();
     let at = list.firstElementChild;
     for (const item of wanted) {
+      if (placed.has(item.key)) continue;
+      placed.add(item.key);
       let node = present.get(item.key);
-      present.delete(item.key);
-      if (!node || node.dataset.sign !== item.sign) {
+      if (node?.dataset.sign !== item.sign) {
         const fresh = item.make();
         Object.assign(fresh.dataset, { key: item.key, sign: item.sign });
         if (node && node === at) at = at.nextElementSibling;
@@ -113,7 +115,7 @@
       if (node === at) at = at.nextElementSibling;
       else list.insertBefore(node, at);
     }
-    for (const node of present.values()) node.remove();
+    for (const [key, node] of present) if (!placed.has(key)) node.remove();
   }
 
   /* --- the server */
@@ -578,10 +580,9 @@
   /* --- the look */
 
   const STYLE = `
-:host { all: initial; color-scheme: light dark; --ground: light-dark(#fff, #151c1a); --sunk: light-dark(#f0f3f2, #202a28); --edge: light-dark(#e3e7e5, #2a3532);
+:host { --ground: light-dark(#fff, #151c1a); --sunk: light-dark(#f0f3f2, #202a28); --edge: light-dark(#e3e7e5, #2a3532);
   --strong: light-dark(#869390, #6b7a75); --text: light-dark(#16201d, #e8efec); --soft: light-dark(#56635f, #a0b0ab); --bad: light-dark(#b42318, #ff8f80);
   --bot: light-dark(#eef1fb, #1d2336); --bot-text: light-dark(#3a479e, #b3befa); --ink: light-dark(var(--ink-day), var(--ink-night)); }
-:host([data-theme=light]) { color-scheme: light } :host([data-theme=dark]) { color-scheme: dark }
 * { box-sizing: border-box; margin: 0 } [hidden] { display: none !important }
 .all { font: 400 15px/1.45 ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif; color: var(--text); text-align: start; -webkit-font-smoothing: antialiased }
 button, input, textarea { font: inherit; color: inherit }
@@ -604,7 +605,7 @@ header button { width: 36px; height: 36px; border-radius: 10px; display: grid; p
 header :focus-visible { outline-color: var(--on-accent) }
 header .end { width: auto; padding: 0 10px; font-size: 13px; font-weight: 560; white-space: nowrap }
 .note { padding: 7px 16px; font-size: 13px; background: light-dark(#fdf1dc, #36280f); color: light-dark(#87490a, #f1b659) }
-.scroll { flex: 1; min-height: 0; overflow-y: auto; overscroll-behavior: contain; display: flex; flex-direction: column; scrollbar-width: thin }
+.scroll { flex: 1; min-height: 0; overflow-y: auto; overscroll-behavior: contain; position: relative; display: flex; flex-direction: column; scrollbar-width: thin }
 .line { position: sticky; top: 8px; z-index: 2; margin: 12px 14px 0; padding: 10px 14px; border-radius: 12px; background: color-mix(in srgb, var(--accent) 12%, var(--ground)); font-size: 13px } .line b { display: block; font-size: 14px; font-weight: 650 }
 .log { flex: 1 0 auto; display: flex; flex-direction: column; justify-content: flex-end; padding: 14px }
 .hi { align-self: flex-start; max-width: 84%; padding: 9px 14px; border-radius: 16px 16px 16px 5px; background: var(--sunk); white-space: pre-wrap; overflow-wrap: anywhere }
@@ -627,14 +628,14 @@ progress { position: absolute; left: 0; bottom: 0; width: 100%; height: 3px; app
 textarea:focus-visible, input:focus-visible { outline: 2px solid var(--ink); outline-offset: -1px }
 ::placeholder { color: var(--soft); opacity: 1 }
 .round { width: 38px; height: 38px; border-radius: 50%; display: grid; place-items: center; color: var(--soft); flex: none } .round:hover { background: var(--sunk) } .round.go { background: var(--accent); color: var(--on-accent) } .round svg { width: 20px; height: 20px }
-.emojis { position: absolute; bottom: calc(100% + 4px); inset-inline: 10px; display: grid; grid-template-columns: repeat(8, 1fr); padding: 6px; background: var(--ground); border: 1px solid var(--edge); border-radius: 14px; box-shadow: 0 8px 32px rgb(0 0 0 / 18%) } .emojis button { height: 38px; font-size: 20px; border-radius: 8px } .emojis button:hover { background: var(--sunk) }
+.emojis { position: absolute; bottom: calc(100% + 4px); inset-inline: 10px; display: grid; grid-template-columns: repeat(8, 1fr); padding: 6px; background: var(--ground); border: 1px solid var(--edge); border-radius: 14px; box-shadow: 0 8px 32px rgb(0 0 0 / 18%) } .emojis button { height: 38px; font: 20px "Apple Color Emoji", "Segoe UI Emoji", "Noto Color Emoji", sans-serif; border-radius: 8px } .emojis button:hover { background: var(--sunk) }
 .start { display: grid; gap: 12px; padding: 4px 18px 18px; align-content: start } label { display: grid; gap: 4px; font-size: 13px; font-weight: 560 }
 .start input, .start textarea, .over textarea { width: 100%; min-height: 42px; padding: 9px 12px; border: 1px solid var(--strong); border-radius: 10px; background: var(--ground); font-size: 15px; font-weight: 400; resize: vertical }
 .wrong { color: var(--bad); font-size: 13px; font-weight: 400 } [aria-invalid=true] { border-color: var(--bad) !important }
 .main { min-height: 44px; padding: 0 18px; border-radius: 11px; background: var(--accent); color: var(--on-accent); font-weight: 620 } .main:disabled { opacity: .6 }
 .plain { min-height: 38px; padding: 0 14px; border-radius: 10px; border: 1px solid var(--edge); font-size: 14px; font-weight: 560; text-decoration: none; display: inline-grid; place-items: center } .plain:hover { background: var(--sunk) }
 .over { display: grid; gap: 10px; justify-items: center; padding: 18px; border-top: 1px solid var(--edge); text-align: center } .over b { font-weight: 640 } .over form { display: grid; gap: 10px; justify-items: center; width: 100% }
-.stars { display: flex; border: 0; padding: 0 } .stars legend { width: 100%; color: var(--soft); font-size: 14px; margin-bottom: 4px; text-align: center } .stars label { padding: 4px; cursor: pointer; border-radius: 8px } .stars label:focus-within { outline: 2px solid var(--ink) } .stars input { position: absolute; opacity: 0; width: 1px; height: 1px } .stars svg { width: 30px; height: 30px; color: var(--strong) } .stars .lit svg { fill: #f0a81c; color: light-dark(#c47d08, #f1b659) }
+.stars { display: flex; border: 0; padding: 0 } .stars legend { width: 100%; color: var(--soft); font-size: 14px; margin-bottom: 4px; text-align: center } .stars label { position: relative; padding: 4px; cursor: pointer; border-radius: 8px } .stars label:focus-within { outline: 2px solid var(--ink) } .stars input { position: absolute; opacity: 0; width: 1px; height: 1px } .stars svg { width: 30px; height: 30px; color: var(--strong) } .stars .lit svg { fill: #f0a81c; color: light-dark(#c47d08, #f1b659) }
 .buttons { display: flex; gap: 8px; flex-wrap: wrap; justify-content: center }
 .ask { position: absolute; inset: 0; z-index: 5; display: grid; place-items: center; background: light-dark(rgb(16 24 22 / 42%), rgb(0 0 0 / 60%)); padding: 20px } .ask > div { display: grid; gap: 16px; padding: 20px; border-radius: 16px; background: var(--ground); text-align: center; font-weight: 620 }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap }
@@ -708,8 +709,9 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--ink); out
     #build() {
       const { options } = this;
       this.host = make("div", { id: "callcenter-chat", lang: this.language });
-      this.host.style.cssText = "all: initial; position: fixed; z-index: 2147483000; inset: auto 0 0 auto;";
-      if (options.theme === "light" || options.theme === "dark") this.host.dataset.theme = options.theme;
+      const scheme = { light: "light", dark: "dark" }[options.theme] ?? "light dark";
+      const own = { all: "initial", position: "fixed", "z-index": "2147483000", inset: "auto 0 0 auto", "color-scheme": scheme };
+      for (const [name, value] of Object.entries(own)) this.host.style.setProperty(name, value, "important"); // whatever the page says of its divs
       this.root = this.host.attachShadow({ mode: "open" });
       const sheet = new CSSStyleSheet();
       sheet.replaceSync(STYLE);
@@ -809,7 +811,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--ink); out
       const more = make("div", { hidden: true }, comment, make("button", { type: "submit", class: "main", text: this.t("rateSend") }));
       more.style.cssText = "display: grid; gap: 8px; width: 100%";
       this.rating = make("form", {}, make("fieldset", { class: "stars" }, make("legend", { text: this.t("rate") }), ...labels), more);
-      this.rating.addEventListener("change", ({ target }) => target.name === "stars" && ((chosen = Number(target.value)), light(chosen), (more.hidden = false)));
+      this.rating.addEventListener("change", ({ target }) => target.name === "stars" && ((chosen = Number(target.value)), light(chosen), (more.hidden = false), this.#toBottom()));
       this.rating.addEventListener("submit", (event) => (event.preventDefault(), this.room.rate(chosen, comment.value.trim()).catch(() => null)));
       this.resetRating = () => ((chosen = 0), light(0), this.rating.reset(), (more.hidden = true));
       this.rated = make("p", { role: "status", text: this.t("rated"), hidden: true });
@@ -964,7 +966,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--ink); out
       this.writing.hidden = this.endButton.hidden;
       this.over.hidden = now.status !== "ended";
       this.#drawLine(room, now);
-      this.#drawNote(room);
+      this.#drawNote(now.status === "ended" ? null : room);
       this.typing.textContent = room?.typing && now.status === "active" ? this.t("typing", { name: room.typing }) : "";
       this.offer.hidden = !(now.status === "waiting" && room.rows.some((row) => row.sender_type === "bot") && ![...room.rows, ...room.letters].some((row) => row.body === PERSON));
       if (room) {

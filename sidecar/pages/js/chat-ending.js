@@ -28,6 +28,7 @@ export function ratingForm({ rate, failed }) {
     chosen = Number(target.value);
     light(chosen);
     byId("rate-more").hidden = false;
+    byId("ending").scrollIntoView({ block: "end" });
   });
   stars.addEventListener("pointerover", ({ target }) => light([...stars.children].indexOf(target.closest("label")) + 1 || chosen));
   stars.addEventListener("pointerleave", () => light(chosen));

@@ -22,7 +22,6 @@ let drawing = 0;
 let unseen = 0; // rows below what is looked at
 let missed = 0; // rows since the page was left, for its title
 let lastDrawn = 0;
-let awaySent = false;
 let connectionTimer = 0;
 
 const scroll = byId("scroll");
@@ -47,6 +46,7 @@ async function arrive() {
   else showStart();
   desk = await ask("GET", `public/desk${tenant ? `?tenant_id=${encodeURIComponent(tenant)}` : ""}`).catch(() => null);
   if (desk) start.about(desk);
+  drawHead(talk?.loaded ? talk.now : undefined);
   draw();
 }
 
@@ -64,7 +64,6 @@ function begun({ session_key, session_id, name, email }) {
 async function resume({ session_key, session_id }) {
   talk?.close();
   talk = new Talk(session_key, session_id, { changed: soon, lost });
-  awaySent = false;
   lastDrawn = unseen = missed = 0;
   rating.forget();
   log.replaceChildren();
@@ -121,7 +120,6 @@ function draw() {
   reconcile(log, items(talk.thread.rows, talk.pending, talk.marks, { again: (id) => talk.again(id), drop: (id) => talk.drop(id), fileAddress: (file) => talk.fileAddress(file) }));
   count(atBottom);
   drawTyping(now);
-  byId("composer").hidden = now.status === "ended";
   byId("offers").hidden = !offersPerson(now);
   byId("ending").hidden = now.status !== "ended";
   byId("end").hidden = byId("end-rule").hidden = now.status === "ended";
@@ -151,23 +149,24 @@ function drawLine(now) {
   const waits = now.status === "waiting";
   const { position, waiting, eta } = talk.place;
   const away = waits && talk.agentsOnline === 0;
-  byId("line-card").hidden = !waits;
+  const asks = away && !talk.hasWritten;
+  byId("line-card").hidden = !waits || away;
   byId("away-card").hidden = !away;
+  byId("composer").hidden = now.status === "ended" || asks;
   if (!waits) return;
   const number = byId("place-number");
   number.textContent = position ?? "–";
   number.toggleAttribute("data-long", String(position ?? "").length > 2);
-  byId("place-title").textContent = position === null ? t("inLine") : position === 1 && !away ? t("next") : t("place", { n: position });
-  byId("place-line").textContent = placeLine(position, waiting, eta, away);
-  byId("place-hint").hidden = away;
-  byId("away-ask").hidden = awaySent;
-  byId("away-kept").hidden = !awaySent;
+  byId("place-title").textContent = position === null ? t("inLine") : position === 1 ? t("next") : t("place", { n: position });
+  put(byId("place-line"), placeLine(position, waiting, eta));
+  byId("away-ask").hidden = !asks;
+  byId("away-kept").hidden = asks;
   byId("away-kept-text").textContent = t("awayKeptText", { n: position ?? 1 });
 }
 
-function placeLine(position, waiting, eta, away) {
+function placeLine(position, waiting, eta) {
   const of = waiting > 1 && position ? t("placeOf", { n: waiting }) : "";
-  const hope = away ? "" : eta !== null && eta > 0 ? t("expect", { span: span(eta < 60 ? Math.ceil(eta / 10) * 10 : eta) }) : position === 1 ? t("almost") : t("expectUnknown");
+  const hope = eta !== null && eta > 0 ? t("expect", { span: span(eta < 60 ? Math.ceil(eta / 10) * 10 : eta) }) : position === 1 ? t("almost") : t("expectUnknown");
   return [of, hope].filter(Boolean).join(" · ");
 }
 
@@ -259,7 +258,6 @@ byId("away-form").addEventListener("submit", (event) => {
   if (!text) return byId("away-text").focus();
   talk.say(text);
   byId("away-text").value = "";
-  awaySent = true;
   draw();
   toBottom();
 });

@@ -74,23 +74,25 @@ export function toast(text, kind = "") {
   setTimeout(() => node.remove(), TOAST_MS);
 }
 
-/** Puts `wanted` [{key, sign, make}] into `list`: known keys stay in place (focus, scroll), changed signs are made anew. */
+/** Puts `wanted` [{key, sign, make}] into `list`: known keys stay in place (focus, scroll), changed signs are made anew.
+ *  A key stands for one node: the first that wants it. */
 export function reconcile(list, wanted) {
   const present = new Map([...list.children].map((node) => [node.dataset.key, node]));
+  const placed = new Set();
   let at = list.firstElementChild;
   for (const item of wanted) {
+    if (placed.has(item.key)) continue;
+    placed.add(item.key);
     let node = present.get(item.key);
-    present.delete(item.key);
-    if (!node || node.dataset.sign !== item.sign) {
+    if (node?.dataset.sign !== item.sign) {
       const fresh = item.make();
-      fresh.dataset.key = item.key;
-      fresh.dataset.sign = item.sign;
-      if (node === at) at = at?.nextElementSibling ?? null;
+      Object.assign(fresh.dataset, { key: item.key, sign: item.sign });
+      if (node && node === at) at = at.nextElementSibling;
       node?.remove();
       node = fresh;
     }
     if (node === at) at = at.nextElementSibling;
     else list.insertBefore(node, at);
   }
-  for (const node of present.values()) node.remove();
+  for (const [key, node] of present) if (!placed.has(key)) node.remove();
 }

@@ -41,7 +41,7 @@ export class Talk {
   }
 
   get pending() {
-    return [...this.outbox.letters.filter((letter) => !this.thread.has(letter.client_id)), ...this.uploads];
+    return [...this.outbox.letters, ...this.uploads].filter((letter) => !this.thread.has(letter.client_id));
   }
 
   async open() {
@@ -131,7 +131,15 @@ export class Talk {
 
   /** The customer has seen everything up to here. */
   seen() {
-    if (this.thread.last > this.#read && this.link?.send("chat.message.read", { session_id: this.id, up_to_seq: this.thread.last })) this.#read = this.thread.last;
+    const upTo = this.thread.last;
+    if (upTo <= this.#read || !["live", "polling"].includes(this.connection.state)) return;
+    this.#read = upTo;
+    if (this.link.send("chat.message.read", { session_id: this.id, up_to_seq: upTo })) return;
+    ask("POST", `${this.path}/read`, { json: { up_to_seq: upTo } }).catch(() => (this.#read = 0)); // the next look tells it
+  }
+
+  get hasWritten() {
+    return this.pending.length > 0 || this.thread.rows.some((row) => row.sender_type === "customer");
   }
 
   async end() {
