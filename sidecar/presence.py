@@ -114,7 +114,7 @@ class Presence:
 
         def work(cur: cursor, change: Change) -> str:
             PEOPLE.run(cur, "wish", wish=wish, **who)
-            self._settle_in(cur, change, agent.tenant)
+            self._settle_in(cur, change, agent.tenant, [agent.agent_id])
             presence: str = PEOPLE.one(cur, "presence", **who).presence
             known = {news.payload["agent_id"] for news in change.news}
             if agent.agent_id not in known:
@@ -157,7 +157,7 @@ class Presence:
             self._renew(cur, [who])
         else:
             PEOPLE.run(cur, "leave", tenant=tenant, agent=agent, sidecar=self.sidecar)
-        self._settle_in(cur, change, tenant)
+        self._settle_in(cur, change, tenant, [agent])
 
     # --- the beat
 
@@ -198,16 +198,19 @@ class Presence:
         with contextlib.suppress(TurnRefused):  # the tenant was removed
             await self._turns.change(tenant, lambda cur, change: self._settle_in(cur, change, tenant))
 
-    def _settle_in(self, cur: cursor, change: Change, tenant: str) -> None:
-        PEOPLE.all(cur, "lock_agents", tenant=tenant)
-        moved = PEOPLE.all(cur, "settle", tenant=tenant)
-        PEOPLE.run(cur, "forget_absent", tenant=tenant)
-        if any(row.moved for row in moved):
-            _put_roster(cur, tenant, self._retry_s)
-            change.agents.update(row.agent for row in moved if row.moved)
+    def _settle_in(self, cur: cursor, change: Change, tenant: str, agents: list[str] | None = None) -> None:
+        """What follows from the rows of presence, for these agents or for all."""
+        PEOPLE.all(cur, "lock_agents", tenant=tenant, agents=agents)
+        found = PEOPLE.all(cur, "settle", tenant=tenant, agents=agents)
+        if agents is None:
+            PEOPLE.run(cur, "forget_absent", tenant=tenant)
+        moved = [row for row in found if row.moved]
+        if moved:
+            _put_roster(cur, tenant, [row.agent for row in moved if row.available], self._retry_s)
+            change.agents.update(row.agent for row in moved)
             change.wake = True
-        for row in moved:
-            log.info(logs.line("presence", tenant=tenant, agent=row.agent, is_=row.presence))
+        for row in found:
+            log.info(logs.line("presence", tenant=tenant, agent=row.agent, now=row.presence))
             change.news.append(_news(row.agent, row.name, row.presence))
 
     async def _always(self, step: Callable[[], Coroutine[Any, Any, None]], every_s: float) -> None:
@@ -221,13 +224,13 @@ class Presence:
                 log.exception(logs.line("presence_bug"))
 
 
-def _put_roster(cur: cursor, tenant: str, retry_s: float) -> None:
-    """As if the worker had asked the desk just now: what it would be told."""
-    agents = [row.agent for row in PEOPLE.all(cur, "may_serve", tenant=tenant)]
+def _put_roster(cur: cursor, tenant: str, came: list[str], retry_s: float) -> None:
+    """As if the worker had asked the desk just now. Whoever is available was named when they came, so only those who
+    came now are new; who is not available may be named or not."""
     roster = {"tenant": tenant, "class": chat.CLASS}
     LEDGER.run(cur, "put_roster", took_s=0.0, again_s=retry_s, **roster)
-    LEDGER.all(cur, "drop_eligible", agents=agents, **roster)
-    LEDGER.run(cur, "put_eligible", agents=agents, **roster)
+    if came:
+        LEDGER.run(cur, "put_eligible", agents=came, **roster)
 
 
 def _news(agent: str, name: str, presence: str) -> News:

@@ -128,11 +128,13 @@ SELECT DISTINCT a.tenant
  WHERE n.here <> (a.absent_since IS NULL) OR s.available <> (n.here AND a.wish = 'online' AND a.role = 'agent')
 
 -- name: lock_agents
-SELECT id FROM agents WHERE tenant = %(tenant)s ORDER BY id FOR NO KEY UPDATE
+SELECT id FROM agents WHERE tenant = %(tenant)s AND (%(agents)s::text[] IS NULL OR id = ANY(%(agents)s::text[]))
+ ORDER BY id FOR NO KEY UPDATE
 
 -- name: settle
--- Who is here and who may be given chats, written as it is; gives what changed. `absent_since` is the moment of
--- noticing, under the tenant's lock: later than any decision that took the agent for present.
+-- Who (of these agents; NULL: of all) is here and who may be given chats, written as it is; gives what changed.
+-- `absent_since` is the moment of noticing, under the tenant's lock: later than any decision that took the agent for
+-- present.
 WITH n AS (
     SELECT a.agent, a.name, a.wish, a.role, a.absent_since IS NULL AS was_here, s.available AS was_available, h.here,
            h.here AND a.wish = 'online' AND a.role = 'agent' AS available
@@ -140,22 +142,18 @@ WITH n AS (
      CROSS JOIN LATERAL (SELECT NOT a.disabled AND EXISTS (
                SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.agent
                   AND p.until > clock_timestamp()) AS here) h
-     WHERE a.tenant = %(tenant)s),
+     WHERE a.tenant = %(tenant)s AND (%(agents)s::text[] IS NULL OR a.agent = ANY(%(agents)s::text[]))),
 accounts_set AS (
     UPDATE accounts a SET absent_since = CASE WHEN n.here THEN NULL ELSE clock_timestamp() END
       FROM n WHERE a.tenant = %(tenant)s AND a.agent = n.agent AND n.here <> n.was_here),
 agents_set AS (
     UPDATE agents s SET available = n.available, name = n.name, seen_at = clock_timestamp()
       FROM n WHERE s.tenant = %(tenant)s AND s.id = n.agent AND n.available <> n.was_available)
-SELECT agent, name, CASE WHEN here THEN wish ELSE 'offline' END AS presence, available <> was_available AS moved
+SELECT agent, name, CASE WHEN here THEN wish ELSE 'offline' END AS presence, available, available <> was_available AS moved
   FROM n WHERE here <> was_here OR available <> was_available ORDER BY agent
 
 -- name: forget_absent
 DELETE FROM presence WHERE tenant = %(tenant)s AND until <= clock_timestamp()
-
--- name: may_serve
--- Whom the desk names: the roster of our own chat.
-SELECT agent FROM accounts WHERE tenant = %(tenant)s AND role = 'agent' AND NOT disabled ORDER BY agent
 
 -- name: forsaken
 -- Chats whose agent went away and stayed away for the whole grace, while some sidecar beat through all of it, so that
