@@ -183,13 +183,19 @@ class Feed:
     async def _compare(self) -> None:
         self._compared_at = time.monotonic()
         tenants, places = self._hub.heard()
-        if tenants or places:
-            self._hub.compare(await self.heads(tenants, places))
+        if not tenants and not places:
+            return
+        values = {
+            "known_tenants": " ".join(tenant for tenant, _, _ in places),
+            "rooms": " ".join(room for _, room, _ in places),
+            "afters": " ".join(str(after) for _, _, after in places),
+        }
+        rows = await self._store.run(lambda cur: CHAT.all(cur, "ahead", tenants=tenants, **values))
+        self._hub.compare([Head(*row) for row in rows])
 
-    async def heads(self, tenants: list[str], places: list[tuple[str, str]]) -> list[Head]:
-        """How far the open rooms of these tenants, and these rooms, are. Raises `LedgerDown`."""
-        named = {"room_tenants": [tenant for tenant, _ in places], "rooms": [room for _, room in places]}
-        rows = await self._store.run(lambda cur: CHAT.all(cur, "heads", tenants=tenants, **named))
+    async def heads(self, tenant: str, rooms: list[str]) -> list[Head]:
+        """How far the open rooms of a tenant, and these rooms, are. Raises `LedgerDown`."""
+        rows = await self._store.run(lambda cur: CHAT.all(cur, "heads", tenant=tenant, rooms=rooms))
         return [Head(*row) for row in rows]
 
     async def _fetch(self, wanted: list[tuple[str, str, int]]) -> None:

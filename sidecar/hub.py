@@ -173,19 +173,25 @@ class Hub:
 
     # --- what is missing
 
-    def heard_of(self, tenant: str) -> list[Place]:
+    def heard_of(self, tenant: str) -> list[str]:
         """The rooms of one tenant that are known here."""
         found = self._tenants.get(tenant)
-        return [(tenant, room) for room in found.rooms] if found else []
+        return list(found.rooms) if found else []
 
-    def heard(self) -> tuple[list[str], list[Place]]:
-        """The tenants with agents here, and all rooms that are known: whose heads are to be looked at."""
+    def heard(self) -> tuple[list[str], list[tuple[str, str, int]]]:
+        """The tenants with agents here; and (tenant, room, the last seq that was told) of all rooms that are heard."""
         watched = [tenant for tenant, found in self._tenants.items() if found.agents and found.known]
-        return watched, [(tenant, room) for tenant, found in self._tenants.items() for room in found.rooms]
+        places = [
+            (tenant, name, room.next - 1)
+            for tenant, found in self._tenants.items()
+            for name, room in found.rooms.items()
+            if room.next is not None
+        ]
+        return watched, places
 
     def compare(self, heads: Iterable[Head]) -> None:
-        """With the database, read just now: what got lost on the way here is missing from now on. Ended rooms are
-        forgotten a while later."""
+        """With what the database had just now beyond `heard`: it got lost on the way here, and is missing from now on.
+        Ended rooms are forgotten a while later."""
         for head in heads:
             found = self._tenants.get(head.tenant)
             if found is None:

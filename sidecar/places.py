@@ -8,6 +8,7 @@ import asyncio
 import logging
 import math
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
@@ -24,7 +25,6 @@ log = logging.getLogger("sidecar.places")
 EVERY_S = 0.25
 LIVE = 100
 BEHIND_EVERY_S = 5.0
-BEHIND_MOST = 10_000
 
 
 class Line(NamedTuple):
@@ -42,9 +42,13 @@ class Line(NamedTuple):
         return None if self.s_each is None else math.ceil(position * self.s_each)
 
 
-def read(cur: cursor, tenant: str, most: int = LIVE) -> Line:
+def read(cur: cursor, tenant: str, most: int = LIVE, behind: Sequence[str] = ()) -> Line:
+    """The first ones, and of those behind the ones named."""
     pace = CHAT.one(cur, "pace", tenant=tenant)
-    places = {row.room: row.position for row in CHAT.all(cur, "places", tenant=tenant, most=most)}
+    rows = CHAT.all(cur, "places", tenant=tenant, most=most) if most else []
+    if behind and pace.waiting > most:
+        rows += CHAT.all(cur, "places_behind", tenant=tenant, most=most, rooms=" ".join(behind))
+    places = {row.room: row.position for row in rows}
     return Line(places, pace.waiting, pace.in_s / pace.left_lately if pace.left_lately else None)
 
 
@@ -56,7 +60,7 @@ class Places:
         self._moved: set[str] = set()
         self._something_moved = asyncio.Event()
         self._told: dict[str, tuple[dict[str, int], int]] = {}  # tenant → what was told last
-        self._all_at: dict[str, float] = {}  # tenant → when those behind are due
+        self._behind_at: dict[str, float] = {}  # tenant → when those behind are due
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -87,41 +91,34 @@ class Places:
                 log.exception(logs.line("places_failed"))
 
     async def _look(self, tenant: str) -> None:
-        heard = self._hub.customers(tenant)
-        if not heard and not self._hub.watches(tenant):
+        here, watched = self._hub.customers(tenant), self._hub.watches(tenant)
+        if not here and not watched:
             self._told.pop(tenant, None)
+            self._behind_at.pop(tenant, None)
             return
-        most = self._reach(tenant)
-        line = await self._store.run(lambda cur: read(cur, tenant, most))
+        behind = here if self._is_due_behind(tenant) else []
+        line = await self._store.run(lambda cur: read(cur, tenant, LIVE, behind))
         told, waiting = self._told.get(tenant, ({}, -1))
-        changed = {room: place for room, place in line.places.items() if told.get(room) != place}
-        here = set(heard)
-        positions = line.places if line.waiting != waiting else changed
+        moved = {room: place for room, place in line.places.items() if told.get(room) != place}
+        positions = moved if line.waiting == waiting else line.places
+        hearing = set(here)
         news = [
             News(room, "chat.queue.position", line.payload(room, place), "customer")
             for room, place in positions.items()
-            if room in here
+            if room in hearing
         ]
-        if self._hub.watches(tenant) and (changed or line.waiting != waiting):
+        if watched and (moved or line.waiting != waiting):
             head = [{"session_id": room, "position": place} for room, place in line.places.items() if place <= LIVE]
             news.append(News(None, "chat.queue.changed", {"waiting": head, "number": line.waiting}, "agents"))
         self._hub.hear(tenant, news)
-        self._told[tenant] = ({**(told if most == LIVE else {}), **line.places}, line.waiting)
-        self._forget_served(tenant, line)
-
-    def _reach(self, tenant: str) -> int:
-        """How far to look this time."""
-        now = time.monotonic()
-        if now < self._all_at.setdefault(tenant, now + BEHIND_EVERY_S):
-            return LIVE
-        self._all_at[tenant] = now + BEHIND_EVERY_S
-        return BEHIND_MOST
-
-    def _forget_served(self, tenant: str, line: Line) -> None:
-        """A room that comes back to a place it had is told again. Those behind are looked at once more, later."""
-        places, waiting = self._told[tenant]
-        gone = [room for room, place in places.items() if place <= LIVE and room not in line.places]
-        for room in gone:
-            del places[room]
-        if waiting > LIVE:
+        kept = {room: place for room, place in told.items() if place > LIVE} if not behind else {}
+        self._told[tenant] = ({**kept, **line.places}, line.waiting)
+        if line.waiting > LIVE:
             asyncio.get_running_loop().call_later(BEHIND_EVERY_S, self.stirred, tenant)
+
+    def _is_due_behind(self, tenant: str) -> bool:
+        now = time.monotonic()
+        if now < self._behind_at.setdefault(tenant, now + BEHIND_EVERY_S):
+            return False
+        self._behind_at[tenant] = now + BEHIND_EVERY_S
+        return True

@@ -235,7 +235,7 @@ class Sockets:
         if hub.watch(agent.tenant, connection):
             connection.say("auth.ok", ready)
             return
-        heads = await feed.heads([agent.tenant], hub.heard_of(agent.tenant))
+        heads = await feed.heads(agent.tenant, hub.heard_of(agent.tenant))
         connection.say("auth.ok", ready)
         hub.know(agent.tenant, heads)
         feed.look_soon()

@@ -217,7 +217,7 @@ def test_what_nobody_hears_is_forgotten() -> None:
     hub = Hub()
     desk, ear = agent(hub, heads={"r": 3}), customer(hub, got=3)
     hub.unwatch(TENANT, desk)
-    assert hub.heard() == ([], [(TENANT, "r")])
+    assert hub.heard() == ([], [(TENANT, "r", 3)])
     hub.leave(TENANT, "r", ear)
     assert (hub.tenants(), hub.heard()) == ([], ([], []))
 
