@@ -114,18 +114,8 @@ def draft(
 ) -> Draft:
     """`sender_id`: the agent's id, '' for all others."""
     own = f"m{secrets.token_hex(10)}"
-    return Draft(
-        session,
-        own,
-        sender_type,
-        sender_id,
-        sender_name,
-        client_id or own,
-        body,
-        event,
-        tuple(attachments),
-        anywhere,
-    )
+    send = (sender_type, sender_id, sender_name, client_id or own, body)
+    return Draft(session, own, *send, event, tuple(attachments), anywhere)
 
 
 # --- sessions

@@ -33,8 +33,9 @@ from sidecar.seats import Seats
 from sidecar.sessions import Front, Sessions
 from sidecar.shelf import Shelf
 from sidecar.site import Demo, Site
-from sidecar.sockets import Parts, Sockets
+from sidecar.sockets import Sockets
 from sidecar.store import Store
+from sidecar.talk import Parts
 from sidecar.turns import Turns
 from sidecar.writer import Writer
 

@@ -25,7 +25,8 @@ from sidecar.door import Door
 from sidecar.marks import Marks
 from sidecar.pace import Paces
 from sidecar.refusals import Refused, answer, answering, checked, json_of, not_taken, text_of, whole_number
-from sidecar.sockets import CUSTOMER_BURST, State, state
+from sidecar.sockets import CUSTOMER_BURST
+from sidecar.state import State, state
 from sidecar.store import Store
 from sidecar.turns import Started, Tell, TurnRefused, Turns
 from sidecar.writer import Heard, Writer

@@ -1,0 +1,79 @@
+"""What a customer's page begins with: the session's state, and the rows that it has not seen. Before `sockets` and
+`sessions`, which show it.
+
+The state is of one row of the database, so it knows what all rows up to its `last_seq` mean; what a later row means is
+told with the row. So state and events together are what a fresh look would show.
+"""
+
+from typing import Any, NamedTuple
+
+from psycopg2.extensions import cursor
+
+from db import chat
+from db.announce import News
+from db.chat import CHAT, Message, Session
+from sidecar import places
+
+ROWS = 500
+
+
+class State(NamedTuple):
+    """A session as its customer's page needs it, all read in one transaction. The view is of `view["last_seq"]`."""
+
+    session: Session
+    view: dict[str, Any]
+    agent_got: int
+    agents_online: int
+    line: places.Line
+
+    def place(self) -> dict[str, Any]:
+        return self.line.payload(self.session.room, self.view["position"] or 1)
+
+
+def state(cur: cursor, key: str) -> State | None:
+    session = chat.by_key(cur, key)
+    if session is None:
+        return None
+    row = CHAT.one(cur, "session", tenant=session.tenant, room=session.room)
+    online = CHAT.one(cur, "agents_online", tenant=session.tenant).online
+    return State(session, chat.session_payload(row), row.agent_got, online, places.read(cur, session.tenant, 0))
+
+
+class First(NamedTuple):
+    """What a customer's socket begins with: the state, and rows with the news that the state did not know."""
+
+    state: State
+    after: int
+    page: list[tuple[Message, list[News]]]
+
+
+def first_of(cur: cursor, key: str, after: int) -> First | None:
+    """A place that the room never came to is none: then everything is sent."""
+    found = state(cur, key)
+    if found is None:
+        return None
+    start = after if after <= found.view["last_seq"] else 0
+    return First(found, start, page_of(cur, found, start))
+
+
+def page_of(cur: cursor, found: State, after: int) -> list[tuple[Message, list[News]]]:
+    """The next rows; a happening that the state did not know comes with what it means."""
+    rows = chat.rows_after(cur, found.session, after, ROWS)
+    return [(row, chat.happened(cur, row) if row.seq > found.view["last_seq"] else []) for row in rows]
+
+
+def state_frames(found: State) -> list[tuple[str, dict[str, Any]]]:
+    view, room = found.view, found.session.room
+    told: list[tuple[str, dict[str, Any]]] = []
+    about = {"session_id": room, "customer_name": view["customer"]["name"]}
+    if view["status"] == "waiting":
+        told.append(("chat.queue.position", found.place()))
+    elif view["status"] == "active":
+        told.append(("chat.session.assigned", {**about, **view["agent"]}))
+        told.append(("chat.agent.joined", {"session_id": room, **view["agent"]}))
+    else:
+        told.append(("chat.session.ended", {**about, "by": (view["ended_by"] or "").partition(":")[0]}))
+    for kind, up_to in (("chat.message.read", view["agent_read"]), ("chat.message.delivered", found.agent_got)):
+        if up_to:
+            told.append((kind, {"session_id": room, "up_to_seq": up_to, "by": "agent"}))
+    return told
