@@ -350,7 +350,7 @@ def test_a_chat_that_its_agent_answers_at_the_last_moment_is_not_taken(line: Lin
     """What `forsaken` saw is looked at again under the lock."""
 
     async def story() -> None:
-        async with Floor(line, **{**QUICK, "grace_s": 0.1}) as floor:
+        async with Floor(line, **{**QUICK, "grace_s": 0.1, "life_s": 60.0}) as floor:
             ani, room = await floor.hire("ani"), await floor.start()
             await floor.presence.start()
             await crash(floor.presence)
