@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from db.inbox import key
 from sidecar.site import FOLDER, PAGES, Demo
 from tests.services.chat_of import TENANT, At, Chat, run_chat
 
@@ -277,5 +278,47 @@ def test_a_hundred_customers_who_come_at_once_have_a_hundred_places(database_url
         here, there = await chat.sidecar(), await chat.sidecar()
         started = await asyncio.gather(*((here if n % 2 else there).customer(f"C{n}") for n in range(100)))
         assert sorted(one.started["position"] for one in started) == list(range(1, 101))
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_the_end_of_a_chat_frees_its_seat_and_wakes_the_line(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar(default_limit=1)
+        chat.hire("ani")
+        ani = await at.colleague("ani")
+        first, second = await at.customer("Budi"), await at.customer("Citra")
+        await ani.pick(first)
+        assert (await ani.post(f"queue/{second.room}/pick"))[1]["error"]["code"] == "at_max_load"
+        ticket = key(TENANT, "ticket")
+        await at.inside.redis.delete(ticket)
+        await first.post("end", {})
+        assert await at.inside.redis.get(ticket), "a look at the line was asked for"
+        assert [row.open_seats for row in chat.rows("SELECT open_seats FROM agents")] == [0]
+        await ani.pick(second)
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_delivered_and_read_are_told_to_the_other_side_and_kept(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        chat.hire("ani")
+        ani = await at.colleague("ani")
+        desk = await ani.page()
+        budi = await at.customer("Budi", "halo")
+        page = await budi.live()
+        await ani.pick(budi)
+        await desk.say("chat.message.delivered", session_id=budi.room, up_to_seq=2)
+        assert (await page.until_told("chat.message.delivered"))["up_to_seq"] == 2
+        assert (await ani.post(f"sessions/{budi.room}/read", {"up_to_seq": 2}))[0] == 200
+        told = await page.until_told("chat.message.read")
+        assert told == {"session_id": budi.room, "up_to_seq": 2, "by": "agent"}
+        await page.say("chat.message.read", up_to_seq=99)
+        assert (await desk.until_told("chat.message.read", lambda one: one["by"] == "customer"))["up_to_seq"] == 3
+        look = await budi.look()
+        assert (look["agent_read"], look["agent_got"]) == (2, 2)
+        new = await budi.live()
+        assert new.told("chat.message.read") == [told], "a page that comes later knows it too"
 
     run_chat(database_url, redis_url, story)
