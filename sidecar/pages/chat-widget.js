@@ -397,12 +397,12 @@
       }
       const { socket } = this;
       this.#timers.open = setTimeout(() => this.#drop(), OPEN_MS);
-      socket.onopen = () => socket === this.socket && this.#live();
       socket.onmessage = ({ data }) => socket === this.socket && this.#heard(JSON.parse(data));
       socket.onclose = ({ code }) => socket === this.socket && this.#gone(code);
     }
 
-    #live() {
+    /** The server speaks: only then is it a way (some proxies open a socket and close it). */
+    #arrived() {
       clearTimeout(this.#timers.open);
       clearTimeout(this.#timers.poll);
       this.#timers.poll = null;
@@ -414,6 +414,7 @@
     }
 
     #heard({ type, payload }) {
+      if (this.state !== "live") this.#arrived();
       this.#heardAt = Date.now();
       if (type === "chat.message.new") this.add(payload);
       else if (type === "chat.message.ack" && payload.client_id === this.#asked?.client_id) this.#answer("resolve", payload);

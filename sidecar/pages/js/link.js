@@ -3,7 +3,7 @@
  *   const link = openLink({
  *     address: () => socketUrl(`/ws/public/${key}?after=${thread.last}`),   // asked before each connection
  *     hello: () => ({ type: "auth", payload: { token } }),                  // optional first frame of ours (agents)
- *     ready: "auth.ok",               // optional: the frame that makes it live; without it, the open socket is
+ *     ready: "auth.ok",               // optional: the frame that makes it live; without it, the first one
  *     poll: async () => { … },        // optional: fetches what the socket would have brought; throws when it can't
  *     onFrame: (type, payload) => {}, // each frame, `ready` included, in the order in which they came
  *     onState: (state, facts) => {},  // see below
@@ -112,9 +112,8 @@ class Link {
     this.#socket = socket;
     this.#timers.open = setTimeout(() => this.#drop(socket), OPEN_WITHIN_MS);
     socket.onopen = () => {
-      const { hello, ready } = this.#options;
+      const { hello } = this.#options;
       if (hello) socket.send(JSON.stringify(hello()));
-      if (!ready) this.#live();
     };
     socket.onmessage = ({ data }) => {
       if (socket !== this.#socket) return;
@@ -127,7 +126,7 @@ class Link {
   #heard(data) {
     const { type, payload } = JSON.parse(data);
     if (type === "pong") return;
-    if (type === this.#options.ready) this.#live();
+    if (type === (this.#options.ready ?? type)) this.#arrived();
     if (type === "chat.message.ack") this.#answer(payload.client_id, ({ resolve }) => resolve(payload));
     if (type === "error" && payload.client_id) this.#answer(payload.client_id, ({ reject }) => reject(new Refused(payload)));
     this.#options.onFrame(type, payload);
@@ -141,7 +140,9 @@ class Link {
     give(asked);
   }
 
-  #live() {
+  /** The server speaks: only then is it a way (some proxies open a socket and close it). */
+  #arrived() {
+    if (this.state === "live") return;
     clearTimeout(this.#timers.open);
     this.#stopPolling();
     this.#heardAt = Date.now();

@@ -110,3 +110,5 @@ onLanguage(() => become(state));
 translate(document);
 become("closed");
 fill();
+const { tenants } = await ask("GET", "about").catch(() => ({ tenants: [] }));
+byId("tenant").value = new URLSearchParams(location.search).get("tenant") ?? tenants[0]?.id ?? "";

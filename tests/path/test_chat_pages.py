@@ -1,0 +1,908 @@
+"""The customer's page, the widget and the small pages in a real Chromium, with a real sidecar; the agent comes by REST.
+
+Screenshots go to the test's own folder (`pytest --basetemp=…` keeps them where you want).
+"""
+
+import json
+import re
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, expect, sync_playwright
+
+from tests.chat_house import ChatHouse, chat_house
+from tests.deadlines import eventually
+from tests.servers import free_port
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGS = ["--no-sandbox", "--disable-background-networking"]
+VIOLATIONS = "window.violations = []; addEventListener('securitypolicyviolation', e => violations.push(e.blockedURI))"
+DESK, PHONE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}, {"width": 360, "height": 740}
+KIOSK = "kiosk"  # a tenant with a bot
+HOURS = ("What are your opening hours?", "We are open from 9 to 6.")
+SOCKET = re.compile("/ws/public/")
+PDF = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF"
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6260010000"
+    "00ffff03000006000557bfabd40000000049454e44ae426082"
+)
+# Every text that can be seen, with its own and its nearest solid background: pairs below AA (4.5, large text 3).
+FAINT = """root => {
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+  const rgba = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data; return [r, g, b, a / 255]; };
+  const over = (top, under) => top.slice(0, 3).map((part, i) => part * top[3] + under[i] * (1 - top[3]));
+  const linear = part => (part / 255 <= .04045 ? part / 255 / 12.92 : ((part / 255 + .055) / 1.055) ** 2.4);
+  const light = rgb => rgb.map(linear).reduce((sum, part, i) => sum + part * [.2126, .7152, .0722][i], 0);
+  const ground = node => { const layers = [];
+    for (let at = node; at; at = at.parentElement ?? at.getRootNode().host) {
+      const colour = rgba(getComputedStyle(at).backgroundColor); layers.push(colour); if (colour[3] > .99) break; }
+    return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255]); };
+  const shadows = [...document.querySelectorAll('*')].map(node => node.shadowRoot).filter(Boolean);
+  const places = [document.body, ...shadows];
+  const found = [];
+  for (const place of places) {
+    const walker = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      const node = walker.currentNode.parentElement, text = walker.currentNode.textContent.trim();
+      if (!text || !node || !node.checkVisibility?.({ checkOpacity: true, checkVisibilityCSS: true })) continue;
+      const style = getComputedStyle(node), under = ground(node), ink = over(rgba(style.color), under);
+      if (node.closest('.unseen, .skip, script, style, :disabled')) continue;
+      if (/\\p{Extended_Pictographic}/u.test(text)) continue;
+      const [high, low] = [light(ink), light(under)].sort((a, b) => b - a), ratio = (high + .05) / (low + .05);
+      const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+      if (ratio < (large ? 3 : 4.5)) found.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);
+    }
+  }
+  return found; }"""
+
+
+class Customer:
+    """One page of a customer."""
+
+    def __init__(self, shop: ChatHouse, page: Page) -> None:
+        self.shop, self.page = shop, page
+
+    def starts(self, name: str = "Maya Putri", message: str = "", email: str = "") -> "Customer":
+        self.page.locator("#name").fill(name)
+        self.page.locator("#email").fill(email or f"{secrets.token_hex(4)}@example.com")
+        if message:
+            self.page.locator("#question").fill(message)
+        self.page.locator("#start").click()
+        expect(self.page.locator("#chat-view")).to_be_visible()
+        return self
+
+    @property
+    def kept(self) -> dict[str, str]:
+        return json.loads(self.page.evaluate("localStorage.getItem('giliran-chat-shop')"))
+
+    @property
+    def id(self) -> str:
+        return self.kept["session_id"]
+
+    def stored(self) -> list[dict[str, Any]]:
+        """The rows as a fresh fetch has them, without happenings."""
+        rows = self.shop.get(f"public/sessions/{self.kept['session_key']}")["messages"]
+        return [row for row in rows if row["sender_type"] != "system"]
+
+    def writes(self, text: str) -> None:
+        self.page.locator("#text").fill(text)
+        self.page.locator("#text").press("Enter")
+
+    def bubbles(self) -> Any:
+        return self.page.locator("#log .bubble")
+
+    def expect_state(self, state: str, within_s: float = 20) -> None:
+        expect(self.page.locator("#live")).to_have_attribute("data-state", state, timeout=within_s * 1000)
+
+
+class Agent:
+    """Works by REST, and over a socket where only that will do."""
+
+    def __init__(self, shop: ChatHouse, email: str = "agent@demo.com") -> None:
+        self._shop, self._email = shop, email
+        self.token = shop.token_of(email)
+
+    def does(self, method: str, path: str, **body: Any) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        answer = requests.request(method, f"{self._shop.url}/api/v1/{path}", json=body, headers=headers, timeout=10)
+        assert answer.ok, answer.text
+        return answer.json() if answer.content else {}
+
+    def picks(self, room: str) -> None:
+        self.does("POST", f"queue/{room}/pick")
+
+    def says(self, room: str, body: str) -> None:
+        self.does("POST", f"sessions/{room}/messages", body=body, client_id=secrets.token_hex(8))
+
+    def online(self, browser: Browser) -> Page:
+        """A socket of the agent, in a page of its own; `page.evaluate("tell(type, payload)")` sends."""
+        page = browser.new_context().new_page()
+        page.goto(f"{self._shop.url}/healthz")
+        page.evaluate(
+            """token => new Promise(done => { window.heard = [];
+              const socket = new WebSocket(`ws://${location.host}/ws`);
+              socket.onopen = () => socket.send(JSON.stringify({ type: 'auth', payload: { token } }));
+              window.tell = (type, payload) => socket.send(JSON.stringify({ type, payload }));
+              socket.onmessage = ({ data }) => { const frame = JSON.parse(data); heard.push(frame);
+                if (frame.type === 'auth.ok') done(); }; })""",
+            self.token,
+        )
+        return page
+
+
+class Gate:
+    """Every socket of a page goes through it. Shut: none is opened any more; `drop` ends the present ones."""
+
+    def __init__(self, page: Page) -> None:
+        self.is_shut = False
+        self.swallow: Callable[[str], bool] = lambda text: False  # frames of the server that get lost
+        self._open: list[WebSocketRoute] = []
+        page.route_web_socket(SOCKET, self._route)
+
+    def _route(self, socket: WebSocketRoute) -> None:
+        if self.is_shut:
+            socket.close(code=1011)
+            return
+        self._open.append(socket)
+        server = socket.connect_to_server()
+        server.on_message(lambda text: None if self.swallow(str(text)) else socket.send(text))
+
+    def drop(self) -> None:
+        for socket in self._open:
+            socket.close(code=1011)
+        self._open.clear()
+
+    def shut(self) -> None:
+        self.is_shut = True
+        self.drop()
+
+    def open(self) -> None:
+        self.is_shut = False
+
+
+def _is_wrong(said: ConsoleMessage) -> bool:
+    return said.type == "error" and not any(word in said.text for word in ("net::", "status of", "WebSocket", "CORS"))
+
+
+@pytest.fixture(scope="module")
+def site_port() -> int:
+    """Of somebody's site, which may use the widget."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def home(_databases, _redis_databases, site_port) -> Iterator[ChatHouse]:
+    origin = f"http://127.0.0.1:{site_port}"
+    limits = {"SESSIONS_PER_MINUTE": "10000", "MESSAGES_PER_SECOND": "1000", "UPLOADS_PER_MINUTE": "1000"}
+    with chat_house(_databases, _redis_databases, ALLOWED_ORIGINS=origin, UPLOAD_MAX_MB="1", **limits) as made:
+        sql = "INSERT INTO tenants (id, desk, name, base_url, secret_key) VALUES (%s, 'native', 'Kiosk', '', '')"
+        made.run(sql, KIOSK)
+        made.run("INSERT INTO faq (tenant, question, answer) VALUES (%s, %s, %s)", KIOSK, *HOURS)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def shop(home: ChatHouse) -> ChatHouse:
+    home.empty()
+    return home
+
+
+@pytest.fixture
+def opened(browser: Browser, shop: ChatHouse) -> Iterator[Callable[..., Page]]:
+    """`opened("/chat?tenant=shop")`: a page. An exception, a broken policy or an error on the console fails the test;
+    what the browser says of the network does not count."""
+    contexts, pages, wrong = [], [], []
+
+    def made(path: str, context: Any = None, **options: Any) -> Page:
+        if context is None:
+            context = browser.new_context(**{"locale": "en-GB", "viewport": DESK, **options})
+            context.add_init_script(VIOLATIONS)
+            contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda said: wrong.append(said.text) if _is_wrong(said) else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        pages.append(page)
+        page.goto(path if path.startswith("http") else f"{shop.url}{path}")
+        return page
+
+    yield made
+    violations = [page.evaluate("window.violations ?? []") for page in pages if not page.is_closed()]
+    for context in contexts:
+        context.close()
+    assert wrong == []
+    assert [one for one in violations if one] == []
+
+
+@pytest.fixture
+def customer(opened: Callable[..., Page], shop: ChatHouse) -> Callable[..., Customer]:
+    def made(**options: Any) -> Customer:
+        page = opened("/chat?tenant=shop", **options)
+        expect(page.locator("#start-view")).to_be_visible()
+        return Customer(shop, page)
+
+    return made
+
+
+@pytest.fixture
+def agent(shop: ChatHouse) -> Agent:
+    return Agent(shop)
+
+
+# --- a chat from its start to its rating
+
+
+def test_a_customer_starts_is_answered_ends_and_rates(customer, agent, shop):
+    maya = customer().starts("Maya Putri", "Where is my order?")
+    expect(maya.bubbles()).to_have_text(["Where is my order?"])
+    agent.picks(maya.id)
+    expect(maya.page.locator("#who")).to_have_text("Ani Lestari")
+    expect(maya.page.locator("#log .happening").last).to_contain_text("Ani Lestari joined the chat")
+    agent.says(maya.id, "On its way")
+    maya.writes("Thank you")
+    expect(maya.bubbles()).to_have_text(["Where is my order?", "On its way", "Thank you"])
+    maya.page.locator("#menu-button").click()
+    maya.page.get_by_role("menuitem", name="End the chat").click()
+    maya.page.get_by_role("dialog").get_by_role("button", name="End the chat").click()
+    expect(maya.page.locator("#log .happening").last).to_contain_text("You ended the chat")
+    maya.page.get_by_role("radio", name="4 stars").check(force=True)
+    maya.page.locator("#comment").fill("Quick")
+    maya.page.get_by_role("button", name="Send the rating").click()
+    expect(maya.page.locator("#rated")).to_be_visible()
+    told = agent.does("GET", f"sessions/{maya.id}")
+    told = told.get("session", told)
+    assert (told["status"], told["rating"], told["rating_comment"]) == ("ended", 4, "Quick")
+    maya.page.reload()
+    expect(maya.page.locator("#rated")).to_be_visible()
+
+
+def test_the_place_in_line_counts_down_live(customer, agent, browser):
+    waiting = [customer().starts(f"Customer {n}") for n in range(1, 4)]
+    socket = agent.online(browser)
+    for page in [one.page for one in waiting]:
+        page.reload()  # somebody is online now: the line is shown, not the away form
+    expect(waiting[2].page.locator("#place-number")).to_have_text("3")
+    agent.picks(waiting[0].id)
+    expect(waiting[2].page.locator("#place-number")).to_have_text("2")
+    expect(waiting[1].page.locator("#place-title")).to_have_text("You're next")
+    agent.picks(waiting[1].id)
+    expect(waiting[2].page.locator("#place-title")).to_have_text("You're next")
+    socket.context.close()
+
+
+def test_marks_say_sent_delivered_and_read(customer, agent, browser):
+    maya = customer().starts(message="Hello")
+    mark = maya.page.locator("#log .mark").last
+    expect(mark).to_have_attribute("data-mark", "sent")
+    agent.picks(maya.id)
+    socket = agent.online(browser)
+    socket.evaluate("id => tell('chat.message.delivered', { session_id: id, up_to_seq: 2 })", maya.id)
+    expect(mark).to_have_attribute("data-mark", "delivered")
+    socket.evaluate("id => tell('chat.message.read', { session_id: id, up_to_seq: 2 })", maya.id)
+    expect(mark).to_have_attribute("data-mark", "read")
+    maya.page.reload()
+    expect(mark).to_have_attribute("data-mark", "read")
+    socket.context.close()
+
+
+def test_both_sides_see_that_the_other_writes(customer, agent, browser):
+    maya = customer().starts(message="Hello")
+    agent.picks(maya.id)
+    socket = agent.online(browser)
+    socket.evaluate("id => tell('chat.typing', { session_id: id, is_typing: true })", maya.id)
+    expect(maya.page.locator("#typing")).to_contain_text("Ani Lestari is writing")
+    socket.evaluate("id => tell('chat.typing', { session_id: id, is_typing: false })", maya.id)
+    expect(maya.page.locator("#typing")).to_have_text("")
+    maya.page.locator("#text").press_sequentially("Hm")
+    socket.wait_for_function("heard.some(({ type, payload }) => type === 'chat.typing' && payload.is_typing)")
+    agent.says(maya.id, "Yes?")
+    expect(maya.bubbles().last).to_have_text("Yes?")
+    socket.wait_for_function(
+        "heard.some(({ type, payload }) => type === 'chat.message.read' && payload.by === 'customer')"
+    )
+    socket.context.close()
+
+
+def test_an_away_form_is_offered_when_nobody_is_online(customer):
+    maya = customer()
+    expect(maya.page.locator("#online-chip")).to_contain_text("We're away")
+    maya.starts()
+    expect(maya.page.get_by_role("heading", name="Nobody is online right now")).to_be_visible()
+    expect(maya.page.locator("#composer")).to_be_hidden()
+    maya.page.locator("#away-text").fill("Please call me about order 10234")
+    maya.page.get_by_role("button", name="Leave the message").click()
+    expect(maya.page.locator("#away-kept")).to_contain_text("You keep place 1")
+    expect(maya.bubbles()).to_have_text(["Please call me about order 10234"])
+    eventually(lambda: [row["body"] for row in maya.stored()] == ["Please call me about order 10234"], 5, "the message")
+
+
+def test_a_form_that_is_not_filled_in_says_what_is_missing(customer):
+    page = customer().page
+    page.locator("#start").click()
+    expect(page.locator("#name")).to_be_focused()
+    expect(page.locator("#name-wrong")).to_have_text("Please tell us your name.")
+    expect(page.locator("#email")).to_have_attribute("aria-invalid", "true")
+    page.locator("#name").fill("Maya")
+    expect(page.locator("#name-wrong")).to_be_hidden()
+
+
+def test_a_wrong_address_says_so(opened):
+    page = opened("/chat?tenant=nobody")
+    Customer(None, page)  # type: ignore[arg-type]
+    page.locator("#name").fill("Maya")
+    page.locator("#email").fill("maya@example.com")
+    page.locator("#start").click()
+    expect(page.locator("#start-trouble")).to_have_text("There is no chat at this address. Please check the link.")
+
+
+def test_the_bot_looks_different_and_a_person_can_be_asked_for(opened, shop):
+    maya = Customer(shop, opened(f"/chat?tenant={KIOSK}")).starts(message=HOURS[0])
+    bot = maya.page.locator("#log .message.bot")
+    expect(bot).to_contain_text("automatic answer")
+    expect(bot).to_contain_text(HOURS[1])
+    maya.page.get_by_role("button", name="Talk to a person").click()
+    expect(maya.page.get_by_text("You asked for a person")).to_be_visible()
+    expect(bot.last).to_contain_text("I will be quiet")
+    expect(maya.page.get_by_role("button", name="Talk to a person")).to_be_hidden()
+
+
+def test_a_transcript_can_be_taken_along(customer, agent):
+    maya = customer().starts(message="Hello")
+    maya.page.locator("#menu-button").click()
+    with maya.page.expect_download() as coming:
+        maya.page.get_by_role("menuitem", name="Transcript as text").click()
+    assert "Hello" in coming.value.path().read_text()
+
+
+# --- what is written is text, what is attached is a file
+
+
+def test_markup_is_text_and_only_web_addresses_are_links(customer, agent):
+    maya = customer().starts(message="<img src=x onerror=alert(1)> <b>bold</b>")
+    agent.picks(maya.id)
+    agent.says(maya.id, "See https://example.com/a?b=1&c=2. Not javascript:alert(1) (https://example.com/x).")
+    expect(maya.bubbles().first).to_have_text("<img src=x onerror=alert(1)> <b>bold</b>")
+    links = maya.page.locator("#log .bubble a")
+    expect(links).to_have_count(2)
+    assert links.evaluate_all(
+        "all => all.map(a => [a.getAttribute('href'), a.target, a.rel.includes('noopener')])"
+    ) == [
+        ["https://example.com/a?b=1&c=2", "_blank", True],
+        ["https://example.com/x", "_blank", True],
+    ]
+
+
+def test_files_go_by_button_paste_and_drop_with_a_preview_and_a_download(customer, agent):
+    maya = customer().starts(message="Files")
+    agent.picks(maya.id)
+    maya.page.set_input_files("#files", [{"name": "receipt.pdf", "mimeType": "application/pdf", "buffer": PDF}])
+    card = maya.page.locator("#log .message:not(.waiting) .file")
+    expect(card).to_contain_text("receipt.pdf")
+    with maya.page.expect_download() as coming:
+        card.click()
+    assert coming.value.path().read_bytes() == PDF
+    give = """([kind, bytes]) => { const data = new DataTransfer();
+      data.items.add(new File([new Uint8Array(bytes)], `${kind}.png`, { type: 'image/png' }));
+      const how = { bubbles: true, cancelable: true };
+      const made = kind === 'paste' ? new ClipboardEvent('paste', { clipboardData: data, ...how })
+        : new DragEvent('drop', { dataTransfer: data, ...how });
+      document.querySelector('#text').dispatchEvent(made); }"""
+    for kind in ("paste", "drop"):
+        maya.page.evaluate(give, [kind, list(PIXEL)])
+        picture = maya.page.get_by_role("link", name=f"Open the picture {kind}.png").locator("img")
+        expect(picture).to_be_visible()
+        eventually(lambda shown=picture: shown.evaluate("img => img.naturalWidth") == 1, 5, "the preview")
+    assert [row["attachments"][0]["name"] for row in maya.stored()[1:]] == ["receipt.pdf", "paste.png", "drop.png"]
+
+
+def test_a_file_that_is_refused_says_why_and_can_be_removed(customer):
+    maya = customer().starts(message="Files")
+    script = {"name": "page.html", "mimeType": "text/html", "buffer": b"<!doctype html><script>alert(1)</script>"}
+    maya.page.set_input_files("#files", [script])
+    failed = maya.page.locator("#log .message.failed")
+    expect(failed).to_contain_text("This kind of file is not allowed.")
+    failed.get_by_role("button", name="Remove").click()
+    expect(failed).to_have_count(0)
+    large = {"name": "large.pdf", "mimeType": "application/pdf", "buffer": PDF + b" " * (1024 * 1024)}
+    maya.page.set_input_files("#files", [large])
+    expect(failed).to_contain_text("Larger than 1 MB.")
+    assert len(maya.stored()) == 1
+
+
+def test_emojis_are_picked_by_keyboard(customer):
+    maya = customer().starts(message="Hi")
+    maya.page.locator("#emoji-button").click()
+    maya.page.keyboard.press("ArrowRight")
+    maya.page.keyboard.press("ArrowDown")
+    chosen = maya.page.evaluate("document.activeElement.textContent")
+    maya.page.keyboard.press("Enter")
+    expect(maya.page.locator("#text")).to_have_value(chosen)
+    maya.page.keyboard.press("Enter")
+    expect(maya.page.locator("#log .message.emoji")).to_have_count(1)
+
+
+# --- nothing is lost, doubled or out of order
+
+
+def test_thirty_messages_while_the_socket_is_away_appear_once_and_in_order(customer, agent):
+    maya = customer()
+    gate = Gate(maya.page)
+    maya.page.route("**/public/sessions/*?after=*", lambda route: route.abort() if gate.is_shut else route.continue_())
+    maya.starts(message="Hello")
+    agent.picks(maya.id)
+    maya.expect_state("live")
+    gate.shut()
+    maya.expect_state("reconnecting")
+    expect(maya.page.locator("#banner")).to_contain_text("Connection lost")
+    said = [f"message {n}" for n in range(30)]
+    for text in said:
+        agent.says(maya.id, text)
+    gate.open()
+    maya.expect_state("live", 40)
+    expect(maya.bubbles()).to_have_text(["Hello", *said])
+    expect(maya.page.locator("#banner")).to_be_hidden()
+
+
+def test_where_sockets_are_blocked_the_chat_goes_on_by_polling(customer, agent):
+    maya = customer()
+    Gate(maya.page).shut()
+    maya.starts(message="Hello")
+    maya.expect_state("polling")
+    agent.picks(maya.id)
+    agent.says(maya.id, "I can hear you")
+    expect(maya.bubbles()).to_have_text(["Hello", "I can hear you"], timeout=10_000)
+    maya.writes("So can I")
+    maya.writes("And again")
+    said = ["Hello", "I can hear you", "So can I", "And again"]
+    expect(maya.bubbles()).to_have_text(said)
+    expect(maya.page.locator("#log .message.waiting")).to_have_count(0)
+    assert [row["body"] for row in maya.stored()] == said
+    agent.does("POST", f"sessions/{maya.id}/end")
+    expect(maya.page.locator("#ending")).to_be_visible(timeout=10_000)
+
+
+def test_unsent_messages_survive_a_reload_and_are_stored_once_in_their_order(customer, agent):
+    maya = customer()
+    gate = Gate(maya.page)
+    away = lambda route: route.abort() if gate.is_shut and route.request.method == "POST" else route.continue_()  # noqa: E731
+    maya.page.route("**/public/sessions/*/messages", away)
+    maya.starts(message="Hello")
+    gate.shut()
+    said = [f"line {n}" for n in range(4)]
+    for text in said:
+        maya.writes(text)
+    expect(maya.page.locator("#log .message.waiting")).to_have_count(4)
+    maya.page.reload()
+    expect(maya.page.locator("#log .message.waiting")).to_have_count(4)
+    gate.open()
+    expect(maya.page.locator("#log .message.waiting")).to_have_count(0, timeout=40_000)
+    expect(maya.bubbles()).to_have_text(["Hello", *said])
+    assert [row["body"] for row in maya.stored()] == ["Hello", *said]
+
+
+def test_a_message_whose_ack_got_lost_is_not_doubled(customer):
+    maya = customer()
+    gate = Gate(maya.page)
+    maya.starts(message="Hello")
+    maya.expect_state("live")
+    gate.swallow = lambda text: '"chat.message.ack"' in text
+    maya.writes("Only once")
+    eventually(lambda: len(maya.stored()) == 2, 5, "the row")
+    gate.swallow = lambda text: False
+    gate.drop()
+    expect(maya.page.locator("#log .message.waiting")).to_have_count(0)
+    expect(maya.bubbles()).to_have_text(["Hello", "Only once"])
+    assert [row["body"] for row in maya.stored()] == ["Hello", "Only once"]
+
+
+def test_a_page_that_lost_an_event_starts_over_and_shows_what_a_fresh_one_shows(customer, agent, opened):
+    maya = customer()
+    gate = Gate(maya.page)
+    maya.starts(message="Hello")
+    agent.picks(maya.id)
+    maya.expect_state("live")
+    gate.swallow = lambda text: '"body":"lost"' in text
+    for text in ("one", "lost", "two"):
+        agent.says(maya.id, text)
+    expect(maya.bubbles()).to_have_text(["Hello", "one", "lost", "two"])
+    fresh = opened("/chat?tenant=shop", context=maya.page.context)
+    expect(fresh.locator("#log .bubble")).to_have_count(4)
+    look = "[...document.querySelectorAll('#log > *')].map(node => [node.className, node.innerText])"
+    eventually(lambda: fresh.evaluate(look) == maya.page.evaluate(look), 5, "two equal pages")
+
+
+def test_a_killed_sidecar_comes_back_and_nothing_is_missing(customer, agent, shop):
+    maya = customer().starts(message="Hello")
+    agent.picks(maya.id)
+    maya.expect_state("live")
+    shop.kill_sidecar()
+    maya.expect_state("reconnecting")
+    for n in range(3):
+        maya.writes(f"meanwhile {n}")
+    shop.start_sidecar()
+    maya.expect_state("live", 40)
+    expect(maya.page.locator("#log .message.waiting")).to_have_count(0)
+    agent.says(maya.id, "Back again")
+    expect(maya.bubbles()).to_have_text(["Hello", "meanwhile 0", "meanwhile 1", "meanwhile 2", "Back again"])
+
+
+def test_two_tabs_show_the_same_chat(customer, opened):
+    maya = customer().starts(message="Hello")
+    other = opened("/chat?tenant=shop", context=maya.page.context)
+    expect(other.locator("#log .bubble")).to_have_text(["Hello"])
+    maya.writes("From the first")
+    expect(other.locator("#log .bubble").last).to_have_text("From the first")
+    other.locator("#text").fill("From the second")
+    other.locator("#text").press("Enter")
+    expect(maya.bubbles()).to_have_text(["Hello", "From the first", "From the second"])
+    expect(maya.page.locator("#log .message.mine")).to_have_count(3)
+
+
+def test_a_draft_survives_a_reload_and_is_not_sent(customer):
+    maya = customer().starts(message="Hello")
+    maya.page.locator("#text").fill("Half a sen")
+    maya.page.reload()
+    expect(maya.page.locator("#text")).to_have_value("Half a sen")
+    assert len(maya.stored()) == 1
+
+
+def test_a_session_that_is_gone_leads_back_to_the_start(customer, shop):
+    maya = customer().starts(message="Hello")
+    maya.page.goto("about:blank")
+    shop.empty()
+    maya.page.goto(f"{shop.url}/chat?tenant=shop")
+    expect(maya.page.locator("#start-trouble")).to_have_text("This chat is not there any more.")
+    expect(maya.page.locator("#name")).to_have_value("Maya Putri")
+
+
+# --- for everybody
+
+
+def test_the_page_speaks_indonesian_by_the_browser_and_by_the_switch(customer, agent):
+    page = customer(locale="id-ID").page
+    expect(page.get_by_role("heading", name="Ada yang bisa kami bantu?")).to_be_visible()
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("heading", name="How can we help?")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="How can we help?")).to_be_visible()
+    assert page.locator("html").get_attribute("lang") == "en"
+
+
+def test_both_languages_have_the_same_words(opened):
+    page = opened("/chat?tenant=shop")
+    script = """async () => { const words = await import('/static/js/words.js');
+      for (const file of ['chat', 'site', 'agent']) await import(`/static/js/words-${file}.js`);
+      const { en, id } = words.vocabulary(); return [Object.keys(en).sort(), Object.keys(id).sort()]; }"""
+    english, indonesian = page.evaluate(script)
+    assert english == indonesian and len(english) > 150
+    widget = page.evaluate("async () => (await fetch('/chat-widget.js')).text()")
+    found = widget.split("const WORDS = {")[1].split("const EMOJIS")[0].split("    id: {")
+    keys = [sorted(re.findall(r'(\w+): "', part)) for part in found]
+    assert keys[0] == keys[1] and len(keys[0]) > 50
+
+
+def test_a_marked_text_has_a_word(opened):
+    for path in ("/", "/chat?tenant=shop", "/widget-demo.html", "/websocket-test.html"):
+        page = opened(path)
+        missing = """async () => { const { known } = await import('/static/js/words.js');
+          const marks = ['t', 't-label', 't-title', 't-placeholder'];
+          return marks.flatMap(mark => [...document.querySelectorAll(`[data-${mark}]`)]
+            .map(node => node.getAttribute(`data-${mark}`)).filter(key => !known(key))); }"""
+        assert page.evaluate(missing) == [], path
+
+
+def test_the_theme_follows_the_system_and_the_switch(opened):
+    page = opened("/", color_scheme="dark")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(ground)
+    page.get_by_role("button", name="Light or dark").click()
+    assert page.evaluate(ground) != dark
+    page.reload()
+    assert page.evaluate(ground) != dark
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_enough_contrast_and_a_narrow_phone_needs_no_sideways_scrolling(customer, agent, opened, scheme):
+    look = {"color_scheme": scheme, "viewport": NARROW, "reduced_motion": "reduce"}
+
+    def is_well(page: Page) -> bool:
+        faint, wide = page.evaluate(FAINT), page.evaluate("document.documentElement.scrollWidth")
+        assert (faint, wide) == ([], 360), page.url
+        return True
+
+    maya = customer(**look)
+    assert is_well(maya.page)
+    maya.starts(message="Where is it? https://example.com/" + "long" * 30)
+    expect(maya.bubbles()).to_have_count(1)
+    assert is_well(maya.page)
+    agent.picks(maya.id)
+    agent.says(maya.id, "Hello " + "w" * 200)
+    expect(maya.bubbles()).to_have_count(2)
+    assert is_well(maya.page)
+    agent.does("POST", f"sessions/{maya.id}/end")
+    expect(maya.page.locator("#ending")).to_be_visible()
+    assert is_well(maya.page)
+    kiosk = Customer(maya.shop, opened(f"/chat?tenant={KIOSK}", **look)).starts(message=HOURS[0])
+    expect(kiosk.page.locator("#log .message.bot")).to_be_visible()
+    assert is_well(kiosk.page)
+    for path in ("/", "/widget-demo.html", "/websocket-test.html"):
+        page = opened(path, **look)
+        page.wait_for_load_state("networkidle")
+        assert is_well(page)
+
+
+def test_a_reader_hears_the_chat_and_keys_reach_everything(customer, agent):
+    maya = customer().starts(message="Hello")
+    log = maya.page.get_by_role("log", name="Conversation")
+    expect(log).to_have_attribute("aria-live", "polite")
+    expect(maya.page.get_by_role("textbox", name="Message", exact=True)).to_be_focused()
+    maya.page.locator("#menu-button").focus()
+    maya.page.keyboard.press("Enter")
+    expect(maya.page.get_by_role("menuitem", name="Transcript as text")).to_be_focused()
+    maya.page.keyboard.press("End")
+    expect(maya.page.get_by_role("menuitem", name="End the chat")).to_be_focused()
+    maya.page.keyboard.press("Escape")
+    expect(maya.page.locator("#menu-button")).to_be_focused()
+    nameless = """[...document.querySelectorAll('button, input, textarea, a[href], select')]
+      .filter(node => node.checkVisibility())
+      .filter(node => !(node.innerText || node.getAttribute('aria-label') || node.labels?.length))
+      .map(node => node.outerHTML)"""
+    assert maya.page.evaluate(nameless) == []
+
+
+def test_pictures_of_the_pages_are_kept(customer, agent, opened, tmp_path: Path):
+    for size, viewport in (("desk", DESK), ("phone", PHONE)):
+        for scheme, locale in (("light", "en-GB"), ("dark", "id-ID")):
+            maya = customer(viewport=viewport, color_scheme=scheme, locale=locale)
+            shot = lambda name, at=maya.page, of=f"{size}-{scheme}-{locale[:2]}": at.screenshot(  # noqa: E731
+                path=tmp_path / f"{name}-{of}.png"
+            )
+            shot("1-start")
+            maya.starts(message="Hi, where is my order?")
+            shot("2-waiting")
+            agent.picks(maya.id)
+            agent.says(maya.id, "Let me look: https://example.com/10234")
+            expect(maya.bubbles()).to_have_count(2)
+            shot("3-chat")
+            agent.does("POST", f"sessions/{maya.id}/end")
+            expect(maya.page.locator("#ending")).to_be_visible()
+            shot("4-ended")
+    assert len(list(tmp_path.glob("*.png"))) == 16
+
+
+# --- the widget on somebody's site
+
+HOSTILE = """<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<style>* { color: red !important; font: 30px cursive !important }
+div, section { display: inline !important; background: yellow }
+button { border: 5px dashed blue; transform: rotate(5deg) } p { margin: 50px } html { font-size: 8px }</style>
+<h1>A shop</h1><p id="theirs">Their text</p><button id="buy">Buy</button>
+<script src="CHAT/chat-widget.js"></script>
+<script>window.before = getComputedStyle(document.querySelector('#theirs')).cssText;
+CallCenterChat.init({ apiUrl: 'CHAT', tenantId: 'shop', title: 'Toko Maju', primaryColor: '#7c3aed' });
+CallCenterChat.init({ apiUrl: 'CHAT', tenantId: 'other' });</script>"""
+
+
+def _serving(port: int, html: str) -> ThreadingHTTPServer:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(html.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.fixture(scope="module")
+def site(home: ChatHouse, site_port: int) -> Iterator[str]:
+    """Somebody's page with the widget, on an origin that is allowed."""
+    server = _serving(site_port, HOSTILE.replace("CHAT", home.url))
+    yield f"http://127.0.0.1:{site_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+def _starts(page: Page, message: str = "Hello") -> str:
+    """The session's id."""
+    page.locator(".launcher").click()
+    page.get_by_label("Your name").fill("Maya Putri")
+    page.get_by_label("E-mail").fill(f"{secrets.token_hex(4)}@example.com")
+    page.get_by_label("How can we help?").fill(message)
+    with page.expect_response("**/public/sessions") as coming:
+        page.get_by_role("button", name="Start the chat").click()
+    expect(page.locator(".write")).to_be_visible()
+    return str(coming.value.json()["session_id"])
+
+
+def test_the_widget_chats_on_another_site(opened, site, agent):
+    page = opened(site)
+    room = _starts(page)
+    agent.picks(room)
+    expect(page.get_by_role("heading", name="Ani Lestari")).to_be_visible()
+    agent.says(room, "Good day <b>Maya</b>")
+    page.get_by_label("Message", exact=True).fill("Thank you")
+    page.keyboard.press("Enter")
+    expect(page.locator(".text")).to_have_text(["Hello", "Good day <b>Maya</b>", "Thank you"])
+    page.reload()
+    page.locator(".launcher").click()
+    expect(page.locator(".text")).to_have_text(["Hello", "Good day <b>Maya</b>", "Thank you"])
+    page.get_by_role("button", name="End chat").click()
+    page.get_by_role("alertdialog").get_by_role("button", name="End chat").click()
+    page.get_by_role("radio", name="5 of 5").check(force=True)
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.get_by_text("Thank you!")).to_be_visible()
+
+
+def test_the_widget_and_its_page_leave_each_other_alone(opened, site):
+    page = opened(site)
+    _starts(page)
+    launcher = page.locator(".launcher")
+    assert launcher.evaluate("node => getComputedStyle(node).borderTopStyle") == "none"
+    assert page.locator(".text").first.evaluate("node => getComputedStyle(node).fontSize") == "15px"
+    assert page.locator(".text").first.evaluate("node => getComputedStyle(node).color") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.querySelector('#theirs')).cssText === before")
+    assert page.locator("#callcenter-chat").count() == 1
+    expect(page.get_by_role("heading", name="Toko Maju")).to_be_visible()
+    page.evaluate("CallCenterChat.destroy()")
+    assert page.locator("#callcenter-chat").count() == 0
+
+
+def test_the_launcher_counts_what_was_not_read_and_keys_open_and_close(opened, site, agent):
+    page = opened(site)
+    room = _starts(page)
+    agent.picks(room)
+    page.keyboard.press("Escape")
+    expect(page.locator(".panel")).to_be_hidden()
+    expect(page.locator(".launcher")).to_be_focused()
+    for n in range(2):
+        agent.says(room, f"Are you there? {n}")
+    expect(page.locator(".badge")).to_have_text("2")
+    expect(page.get_by_role("button", name="Open the chat (2 unread)")).to_be_visible()
+    page.reload()
+    expect(page.locator(".badge")).to_have_text("2")
+    page.locator(".launcher").press("Enter")
+    expect(page.locator(".badge")).to_be_hidden()
+    expect(page.get_by_label("Message", exact=True)).to_be_focused()
+
+
+def test_on_a_phone_the_widget_is_the_whole_screen_and_keeps_the_focus(opened, site):
+    page = opened(site, viewport=PHONE)
+    _starts(page)
+    box = page.locator(".panel").bounding_box()
+    assert box == {"x": 0, "y": 0, **PHONE}
+    expect(page.get_by_role("dialog")).to_have_attribute("aria-modal", "true")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == "callcenter-chat"
+    page.get_by_role("button", name="Close the chat").click()
+    assert page.evaluate("document.documentElement.style.overflow") == ""
+
+
+def test_the_widget_polls_where_sockets_are_blocked(opened, site, agent):
+    page = opened(site)
+    Gate(page).shut()
+    room = _starts(page)
+    agent.picks(room)
+    agent.says(room, "By another way")
+    expect(page.locator(".text")).to_have_text(["Hello", "By another way"], timeout=15_000)
+    page.get_by_label("Message", exact=True).fill("It works")
+    page.keyboard.press("Enter")
+    expect(page.locator(".unsent")).to_have_count(0)
+    expect(page.locator(".text")).to_have_text(["Hello", "By another way", "It works"])
+
+
+def test_the_widget_shows_once_what_came_while_it_was_away(opened, site, agent):
+    page = opened(site)
+    gate = Gate(page)
+    room = _starts(page)
+    agent.picks(room)
+    expect(page.get_by_role("heading", name="Ani Lestari")).to_be_visible()
+    gate.shut()
+    for n in range(3):
+        page.get_by_label("Message", exact=True).fill(f"mine {n}")
+        page.keyboard.press("Enter")
+    said = [f"theirs {n}" for n in range(10)]
+    for text in said:
+        agent.says(room, text)
+    gate.open()
+    expect(page.locator(".unsent")).to_have_count(0, timeout=30_000)
+    expect(page.locator(".text")).to_have_count(14, timeout=15_000)
+    shown = page.locator(".text").all_text_contents()
+    assert [text for text in shown if text.startswith("theirs")] == said
+    assert [text for text in shown if text.startswith("mine")] == ["mine 0", "mine 1", "mine 2"]
+
+
+def test_a_site_that_is_not_allowed_is_told_so(opened, shop):
+    port = free_port()
+    server = _serving(port, HOSTILE.replace("CHAT", shop.url))
+    page = opened(f"http://127.0.0.1:{port}/")
+    page.locator(".launcher").click()
+    page.get_by_label("Your name").fill("Maya")
+    page.get_by_label("E-mail").fill("maya@example.com")
+    page.get_by_role("button", name="Start the chat").click()
+    expect(page.locator(".start .wrong").first).to_be_visible()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("colour", ["#facc15", "#ffffff", "#000000", "tomato", "hsl(200 90% 60%)", "no colour"])
+def test_any_colour_is_made_readable(opened, site, colour):
+    for scheme in ("light", "dark"):
+        page = opened(site, color_scheme=scheme)
+        page.evaluate(
+            "colour => { CallCenterChat.destroy(); CallCenterChat.init({ tenantId: 'shop', primaryColor: colour }) }",
+            colour,
+        )
+        _starts(page)
+        faint = [one for one in page.evaluate(FAINT) if not one.startswith(("A shop", "Their text", "Buy"))]
+        assert faint == []
+
+
+# --- the small pages
+
+
+def test_the_first_page_leads_to_all_others_and_names_the_demo(opened):
+    page = opened("/")
+    for name, path in (
+        ("Chat as a customer", "/chat"),
+        ("Work as an agent", "/agent"),
+        ("The widget", "/widget-demo.html"),
+    ):
+        expect(page.get_by_role("link", name=name)).to_have_attribute("href", path)
+    expect(page.locator("#demo")).to_be_hidden()
+    accounts = [{"email": "agent@demo.com", "password": "Test@1234", "role": "agent"}]
+    about = {"demo": {"accounts": accounts, "simulator_url": "http://127.0.0.1:8002/"}, "tenants": []}
+    page.route("**/api/v1/about", lambda route: route.fulfill(json=about))
+    page.reload()
+    expect(page.locator("#accounts")).to_contain_text("agent@demo.com")
+    expect(page.get_by_role("link", name="Desk simulator")).to_have_attribute("href", "http://127.0.0.1:8002/")
+
+
+def test_the_widget_demo_shows_the_snippet_of_the_options_chosen(opened):
+    page = opened("/widget-demo.html")
+    expect(page.locator(".launcher")).to_be_visible()
+    page.locator("input#title").fill('Toko "Maju"')
+    page.locator("#position").select_option("left")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#snippet")).to_contain_text('title: "Toko \\"Maju\\"",')
+    expect(page.get_by_role("heading", name='Toko "Maju"')).to_be_visible()
+    assert page.locator(".launcher").bounding_box()["x"] < 100
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator(".launcher")).to_have_count(0)
+
+
+def test_the_socket_page_shows_raw_frames(opened):
+    page = opened("/websocket-test.html?tenant=shop")
+    expect(page.locator("#tenant")).to_have_value("shop")
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator("#key")).not_to_have_value("")
+    page.get_by_role("button", name="Connect", exact=True).click()
+    expect(page.locator("#frames .in").first).to_contain_text("chat.queue.position")
+    page.locator("#send-button").click()
+    expect(page.locator("#frames")).to_contain_text("chat.message.ack")
+    page.locator("#frame").fill("{")
+    page.locator("#send-button").click()
+    expect(page.locator(".toast")).to_contain_text("This is no JSON")
+    page.get_by_role("button", name="Disconnect").click()
+    expect(page.locator("#live")).to_have_text("Not connected")
