@@ -66,7 +66,11 @@ class Connection:
         self._pace = Pace.full(rate, burst, time.monotonic())
         self._strikes, self._struck_at = 0.0, 0.0
         self._socket = _Socket(
-            heartbeat=HEARTBEAT_S, compress=False, max_msg_size=frames.FRAME_MOST, timeout=CLOSE_S, autoping=True
+            heartbeat=HEARTBEAT_S,
+            compress=False,
+            max_msg_size=frames.FRAME_MOST + 1,  # aiohttp refuses a message of this size, too
+            timeout=CLOSE_S,
+            autoping=True,
         )
         self._transport: asyncio.Transport | None = None
         self._out: list[bytes] = []

@@ -14,6 +14,7 @@ the same client id. What a page may not be told is kept in `wrong`, and fails th
 import asyncio
 import itertools
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -89,7 +90,8 @@ class Page:
                 f"{self}: {what} not within {within_s} s; wrong: {self.wrong[:5]}; last: {self.frames[-5:]}"
             )
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._moved.wait(), min(left, 0.2))
+                async with asyncio.timeout(min(left, 0.2)):  # wait_for may lose a cancellation in Python 3.11
+                    await self._moved.wait()
 
     async def all_acked(self, within_s: float = 30.0) -> None:
         await self.until(lambda: not self.pending, within_s, "every message is acknowledged")
@@ -391,7 +393,7 @@ class People:
 
     async def start(self, shop: Shop, name: str, message: str | None = None, **more: Any) -> Customer:
         """A session, its page not yet connected."""
-        mail = f"{name.lower().replace(' ', '.')}@mail.test"
+        mail = f"{re.sub('[^a-z0-9]+', '.', name.lower())}@mail.test"
         body = {"tenant_id": shop.id, "name": name, "email": mail, **({"message": message} if message else {}), **more}
         status, answer = await self.rest("POST", "/public/sessions", json=body)
         assert status == 201, answer
