@@ -14,7 +14,8 @@ from tests.servers import Databases
 from tests.services.chat_floor import Floor
 from tests.services.line_of import TENANT, Line, empty, line_of
 
-QUICK = {"grace_s": 0.4, "beat_s": 0.1, "look_s": 0.05, "life_s": 1.0}
+QUICK = {"grace_s": 0.4, "beat_s": 0.1, "look_s": 0.05, "life_s": 8.0}
+SHORT_S = 1.0  # the life of the rows of a sidecar that is going to die
 
 
 @pytest.fixture(scope="module")
@@ -156,8 +157,8 @@ def test_an_account_disabled_by_the_admin_is_out_of_the_line_at_the_next_look(li
             ani = await floor.hire("ani")
             await floor.presence.connected(ani, "page")
             await floor.store.run(lambda cur: people.set_disabled(cur, TENANT, ani.agent_id, True))
-            await until(lambda: not is_available(line, ani))
-            assert presences(floor, ani) == ["online", "offline"]
+            await until(lambda: presences(floor, ani) == ["online", "offline"])
+            assert not is_available(line, ani)
             await floor.store.run(lambda cur: people.set_disabled(cur, TENANT, ani.agent_id, False))
             await until(lambda: is_available(line, ani))
 
@@ -167,7 +168,7 @@ def test_an_account_disabled_by_the_admin_is_out_of_the_line_at_the_next_look(li
 def test_the_agents_of_a_sidecar_that_died_are_offline_when_its_rows_run_out(line: Line) -> None:
     async def story() -> None:
         async with Floor(line, **QUICK) as floor, running(floor.presence):
-            other = floor.sidecar()
+            other = floor.sidecar(life_s=SHORT_S)
             await other.start()
             ani, budi = await floor.hire("ani"), await floor.hire("budi")
             await other.connected(ani, "page")
@@ -183,7 +184,7 @@ def test_the_agents_of_a_sidecar_that_died_are_offline_when_its_rows_run_out(lin
 def test_an_agent_with_pages_on_two_sidecars_stays_when_one_dies(line: Line) -> None:
     async def story() -> None:
         async with Floor(line, **QUICK) as floor, running(floor.presence):
-            other = floor.sidecar()
+            other = floor.sidecar(life_s=SHORT_S)
             await other.start()
             ani = await floor.hire("ani")
             await other.connected(ani, "page")
@@ -211,7 +212,7 @@ def test_a_sidecar_that_stops_takes_its_pages_out_at_once(line: Line) -> None:
 def test_a_sidecar_that_was_frozen_brings_its_pages_back_by_itself(line: Line) -> None:
     async def story() -> None:
         async with Floor(line, **QUICK) as floor, running(floor.presence):
-            frozen = floor.sidecar()
+            frozen = floor.sidecar(life_s=SHORT_S)
             await frozen.start()
             ani = await floor.hire("ani")
             await frozen.connected(ani, "page")
@@ -253,14 +254,14 @@ def test_unanswered_chats_of_who_stays_away_return_to_their_old_place(line: Line
 
 def test_who_comes_back_within_the_grace_keeps_their_chats(line: Line) -> None:
     async def story() -> None:
-        times = {**QUICK, "grace_s": 1.0}
+        times = {**QUICK, "grace_s": 3.0}
         async with Floor(line, **times) as floor, running(floor.presence):
             ani, room = await floor.hire("ani"), await floor.start()
             await floor.presence.connected(ani, "page")
             await floor.seats.pick(TENANT, room, ani)
-            for _ in range(3):  # 1.5 s of absences, none of them as long as the grace
+            for _ in range(3):  # 3.6 s of absences, none of them as long as the grace
                 await floor.presence.gone(ani, "page")
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(1.2)
                 await floor.presence.connected(ani, "page")
             assert floor.rows(room) == ["started", "assigned"]
 
