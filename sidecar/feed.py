@@ -166,7 +166,8 @@ class Feed:
     async def _look(self) -> None:
         """Every two seconds at all, and soon at what is known to be missing."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._gap.wait(), max(0.0, self._compared_at + LOOK_EVERY_S - time.monotonic()))
+            async with asyncio.timeout(max(0.0, self._compared_at + LOOK_EVERY_S - time.monotonic())):
+                await self._gap.wait()  # wait_for may lose a cancellation (Python 3.11)
         if self._gap.is_set():
             await asyncio.sleep(GAP_S)
         self._gap.clear()

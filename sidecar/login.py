@@ -125,10 +125,17 @@ class Login:
             async with self._slots:
                 row = await self._store.run(lambda cur: _credentials(cur, tenant, email, subjects))
                 password_hash = row.password_hash if row else await asyncio.wrap_future(self._nobody)
-                loop = asyncio.get_running_loop()
-                return row, await loop.run_in_executor(self._threads, people.matches, password_hash, password)
+                return row, await self._matches(password_hash, password)
         finally:
             self._waiting -= 1
+
+    async def _matches(self, password_hash: str, password: str) -> bool:
+        loop = asyncio.get_running_loop()
+        try:
+            found = loop.run_in_executor(self._threads, people.matches, password_hash, password)
+        except RuntimeError:  # closed: this process stops
+            raise LoginLater(2.0) from None
+        return await found
 
 
 def _subject(*parts: str) -> bytes:

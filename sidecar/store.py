@@ -35,8 +35,11 @@ class Store:
         """`work` on a thread, with the thread's ledger. Not stopped by a cancelled caller."""
         if self._waiting >= WAITING_MOST:
             raise LedgerDown("too much is waiting for the database")
+        try:
+            future = self._threads.submit(self._with_ledger, work)
+        except RuntimeError:  # closed: somebody's request outlived the others
+            raise LedgerDown("this process stops") from None
         self._waiting += 1
-        future = self._threads.submit(self._with_ledger, work)
         try:
             return await asyncio.shield(asyncio.wrap_future(future))
         finally:
