@@ -15,7 +15,7 @@ class News(NamedTuple):
     """One thing that happened.
 
     room     the session it is about, None for the whole tenant
-    type     as in the contract: `chat.message.new`, `chat.session.assigned`, …; or `line` (places have changed)
+    type     as in the contract: `chat.message.new`, `chat.session.assigned`, …
     payload  as in the contract, `session_id` included
     to       `room`: its customer and all agents · `agents`: agents only · `customer`: the room's customer only
     seq      of the stored row that it tells of, None for what is never stored. News of one room and one seq belong
