@@ -60,7 +60,7 @@ def _shown(name: str, text: str, figures: dict[str, Any]) -> str:
     lines = [f"\n{text}"]
     for key, value in figures.items():
         parts = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-        aim = f"   (aim: {AIMS[name]})" if key == "ratio" else ""
+        aim = f"   (aim: {AIMS[name]})" if key in ("ratio", "talk_product") else ""
         lines.append(f"  {key:15} {parts}{aim}")
     return "\n".join(lines) + "\n"
 

@@ -515,11 +515,13 @@ def test_new_sessions_of_one_address_are_limited_and_forwarded_addresses_are_not
         async with a_room(home) as room:
             body = {"tenant_id": room.shop.id, "name": "X", "email": "x@mail.test"}
             headers = {"X-Forwarded-For": "1.2.3.4, 198.51.100.7"}  # the proxy itself wrote the last one only
-            answers = [
-                await room.refused("POST", f"{API}/public/sessions", json=body, headers=headers) for _ in range(260)
-            ]
+            path = f"{API}/public/sessions"
+            answers = []
+            while (429, "rate_limited") not in answers and len(answers) < 2000:
+                posts = (room.refused("POST", path, json=body, headers=headers) for _ in range(50))
+                answers += await asyncio.gather(*posts)
+            assert sum(status == 201 for status, _ in answers) >= 200
             assert {status for status, _ in answers} == {201, 429}
-            assert answers[-1] == (429, "rate_limited")
             spoofed = {"X-Forwarded-For": "5.6.7.8, 198.51.100.7"}
             assert (await room.refused("POST", f"{API}/public/sessions", json=body, headers=spoofed))[0] == 429
             assert "what=sessions" in home.log()
