@@ -570,6 +570,28 @@ def test_a_session_that_is_gone_leads_back_to_the_start(customer, shop):
     expect(maya.page.locator("#name")).to_have_value("Maya Putri")
 
 
+def test_rows_in_any_order_and_twice_are_shown_once_in_theirs(opened):
+    script = """async () => { const { Thread, situation } = await import('/static/js/thread.js');
+      const { wait } = await import('/static/js/link.js');
+      const rows = [...Array(60).keys()].map(n => ({ seq: n + 1 })), wrong = [];
+      for (let round = 0; round < 300; round++) {
+        const dice = [...rows, ...rows].map(row => [Math.random(), row]);
+        const mixed = dice.sort(([a], [b]) => a - b).map(([, row]) => row);
+        const thread = new Thread(), shown = mixed.flatMap(row => thread.add(row));
+        if (JSON.stringify(shown) !== JSON.stringify(rows) || thread.hasHole || thread.last !== 60) wrong.push(round); }
+      const gone = Thread.of([rows[0], rows[2]]);
+      const types = ['started', 'assigned', 'released', 'transferred', 'ended'];
+      const happened = types.map(type => ({ event: { type, name: type } }));
+      const waits = [1, 2, 3, 9].map(tries => [wait(tries, 0), wait(tries, 1)]);
+      return { wrong, hole: [gone.last, gone.hasHole], waits,
+        states: happened.map((_, n) => situation(happened.slice(0, n + 1)).status) }; }"""
+    told = opened("/").evaluate(script)
+    assert told["wrong"] == []
+    assert told["hole"] == [1, True]
+    assert told["waits"] == [[250, 500], [500, 1000], [1000, 2000], [7500, 15000]]
+    assert told["states"] == ["waiting", "active", "waiting", "active", "ended"]
+
+
 # --- for everybody
 
 

@@ -157,17 +157,16 @@ function drawLine(now) {
   const number = byId("place-number");
   number.textContent = position ?? "–";
   number.toggleAttribute("data-long", String(position ?? "").length > 2);
-  byId("place-title").textContent = position === null ? t("inLine") : position === 1 ? t("next") : t("place", { n: position });
-  put(byId("place-line"), placeLine(position, waiting, eta));
+  byId("place-title").textContent = position === null ? t("inLine") : position === 1 ? t("next") : t(waiting > position ? "placeOf" : "place", { n: position, of: waiting });
+  put(byId("place-line"), hope(position, eta));
   byId("away-ask").hidden = !asks;
   byId("away-kept").hidden = asks;
   byId("away-kept-text").textContent = t("awayKeptText", { n: position ?? 1 });
 }
 
-function placeLine(position, waiting, eta) {
-  const of = waiting > 1 && position ? t("placeOf", { n: waiting }) : "";
-  const hope = eta !== null && eta > 0 ? t("expect", { span: span(eta < 60 ? Math.ceil(eta / 10) * 10 : eta) }) : position === 1 ? t("almost") : t("expectUnknown");
-  return [of, hope].filter(Boolean).join(" · ");
+function hope(position, eta) {
+  if (eta !== null && eta > 0) return t("expect", { span: span(eta < 60 ? Math.ceil(eta / 10) * 10 : eta) });
+  return t(position === 1 ? "almost" : "expectUnknown");
 }
 
 function drawTyping(now) {

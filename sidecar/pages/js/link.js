@@ -51,7 +51,7 @@ export function socketUrl(path, base = location.href) {
   return url.href;
 }
 
-/** How long before try number `failures` (1, 2, …). */
+/** How long before try number `failures` (1, 2, …); `random` from 0 to 1. */
 export const wait = (failures, random = Math.random()) => Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (failures - 1)) * (0.5 + random / 2);
 
 export function openLink(options) {
