@@ -28,8 +28,8 @@ class AccountError(ValueError):
     """An account that can't be made so; the text is one line fit to be shown to a person."""
 
 
-def add_account(cur: cursor, tenant: str, email: str, name: str, password: str, role: str = "agent") -> str:
-    """The agent's id. Raises `AccountError`, also where the e-mail has an account already."""
+def add_account(cur: cursor, tenant: str, email: str, name: str, password_hash: str, role: str = "agent") -> str:
+    """The agent's id. `password_hash`: see `hashed`. Raises `AccountError`, also where the e-mail is taken."""
     email, name = email.strip(), name.strip()
     if not is_email(email):
         raise AccountError(f"{email[:60]!r} is no e-mail address")
@@ -37,7 +37,6 @@ def add_account(cur: cursor, tenant: str, email: str, name: str, password: str, 
         raise AccountError(f"a name has 1 to {NAME_MOST} printable characters")
     if role not in ROLES:
         raise AccountError(f"{role[:20]!r} is no role: use one of {', '.join(ROLES)}")
-    password_hash = _hashed(password)
     if account(cur, tenant, email) is not None:
         raise AccountError(f"{email} has an account already")
     agent = f"a{secrets.token_hex(5)}"
@@ -65,9 +64,8 @@ def set_disabled(cur: cursor, tenant: str, agent: str, disabled: bool) -> bool:
     return PEOPLE.one(cur, "set_disabled", tenant=tenant, agent=agent, disabled=disabled) is not None
 
 
-def set_password(cur: cursor, tenant: str, agent: str, password: str) -> bool:
+def set_password(cur: cursor, tenant: str, agent: str, password_hash: str) -> bool:
     """Whether there is such an account; its tokens end."""
-    password_hash = _hashed(password)
     PEOPLE.run(cur, "revoke_all", tenant=tenant, agent=agent)
     return PEOPLE.one(cur, "set_password", tenant=tenant, agent=agent, password_hash=password_hash) is not None
 
@@ -99,7 +97,8 @@ def blocked_s(cur: cursor, subjects: Sequence[bytes], most: int, window_s: float
     return None if row is None else max(0.0, row.wait_s)
 
 
-def _hashed(password: str) -> str:
+def hashed(password: str) -> str:
+    """Slow on purpose, so before a transaction, never inside one. Raises `AccountError`."""
     if not PASSWORD_LEAST <= len(password) <= PASSWORD_MOST:
         raise AccountError(f"a password has {PASSWORD_LEAST} to {PASSWORD_MOST} characters")
     return HASHER.hash(password)

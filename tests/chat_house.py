@@ -22,6 +22,7 @@ from db import console, people
 from db.postgres import Ledger
 from tests.deadlines import eventually
 from tests.house import ROOT, stack_traces
+from tests.passwords import hash_of
 from tests.servers import Databases, RedisDatabases, free_port
 
 PASSWORD = "Test@1234"  # noqa: S105 - of this test's own people
@@ -50,7 +51,7 @@ class ChatHouse:
                 (self.tenant,),
             )
             for email, (name, role) in PEOPLE.items():
-                people.add_account(cur, self.tenant, email, name, PASSWORD, role)
+                people.add_account(cur, self.tenant, email, name, hash_of(PASSWORD), role)
 
     # --- processes
 

@@ -26,6 +26,7 @@ from db.people import PEOPLE
 from db.postgres import Ledger
 from sidecar.login import TOKEN_LIFE_S
 from tests.house import House, house, stack_traces
+from tests.passwords import hash_of
 from tests.servers import Databases, RedisDatabases, free_port
 
 PASSWORD = "Test@1234"
@@ -142,7 +143,7 @@ class Shop:
         for name in names:
             with self.home._ledger.transaction() as cur:
                 email = self.email(name)
-                self.ids[name] = people.add_account(cur, self.id, email, name, PASSWORD, role)
+                self.ids[name] = people.add_account(cur, self.id, email, name, hash_of(PASSWORD), role)
 
     def email(self, name: str) -> str:
         return f"{name}@{self.id}.test"

@@ -41,10 +41,10 @@ def add(
     """
     with installation.reading() as cur:
         tenant = native.one(cur, tenant)
-    password = secret.password(password_file)
+    password_hash = _hashed(secret.password(password_file))
     with installation.writing() as cur:
         try:
-            agent = people.add_account(cur, tenant, email, name, password, role)
+            agent = people.add_account(cur, tenant, email, name, password_hash, role)
         except people.AccountError as error:
             raise Refused(str(error)) from error
     data = {"tenant": tenant, "agent": agent, "email": email, "name": name, "role": role}
@@ -64,12 +64,9 @@ def password(
     with installation.reading() as cur:
         tenant = native.one(cur, tenant)
         account = _known(cur, tenant, agent)
-    new = secret.password(password_file)
+    new = _hashed(secret.password(password_file))
     with installation.writing() as cur:
-        try:
-            people.set_password(cur, tenant, account.agent, new)
-        except people.AccountError as error:
-            raise Refused(str(error)) from error
+        people.set_password(cur, tenant, account.agent, new)
     data = {"tenant": tenant, "agent": account.agent, "email": account.email, "password": "changed"}
     say(as_json, data, f"{clean(account.email)} has a new password")
 
@@ -115,3 +112,10 @@ def _known(cur: cursor, tenant: str, who: str) -> Any:
     if found is None:
         raise NotFound(f"no account {clean(who)!r} in {tenant}: `giliran agent list` shows who there is")
     return found
+
+
+def _hashed(password: str) -> str:
+    try:
+        return people.hashed(password)
+    except people.AccountError as error:
+        raise Refused(str(error)) from error

@@ -72,8 +72,9 @@ def main() -> int:
         config = settings.load()
         if not config.demo:
             raise settings.SettingsError("this is no demo: DEMO is 0")
+        password_hash = people.hashed(DEMO_PASSWORD)
         with closing(postgres.connect(settings.database_url(config), "demo")) as conn, conn, conn.cursor() as cur:
-            seed(cur)
+            seed(cur, password_hash)
     except (settings.SettingsError, postgres.LedgerDown, people.AccountError) as error:
         print(f"demo: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
     except psycopg2.Error as error:
@@ -83,12 +84,12 @@ def main() -> int:
     return 1
 
 
-def seed(cur: cursor) -> None:
+def seed(cur: cursor, password_hash: str) -> None:
     if DEMO_TENANT not in {row.id for row in ADMIN.all(cur, "native_tenants")}:
         ADMIN.one(cur, "put_native_tenant", tenant=DEMO_TENANT, name=NAME, identity_secret=None)
     for account in ACCOUNTS:
         if people.account(cur, DEMO_TENANT, account.email) is None:
-            people.add_account(cur, DEMO_TENANT, account.email, account.name, DEMO_PASSWORD, account.role)
+            people.add_account(cur, DEMO_TENANT, account.email, account.name, password_hash, account.role)
     if not faq.has(cur, DEMO_TENANT):
         faq.replace(cur, DEMO_TENANT, QUESTIONS)
     if not console.canned(cur, DEMO_TENANT):

@@ -23,6 +23,7 @@ from sidecar.seats import Seats
 from sidecar.store import Store
 from sidecar.turns import Turns
 from sidecar.writer import Writer
+from tests.passwords import hash_of
 from tests.services.line_of import Line
 
 PASSWORD = "Test@1234"
@@ -61,7 +62,7 @@ class Floor:
 
     async def hire(self, name: str, role: str = "agent", tenant: str | None = None) -> Agent:
         tenant, email = tenant or self.tenant, f"{name}@shop.example"
-        agent = await self.store.run(lambda cur: people.add_account(cur, tenant, email, name, PASSWORD, role))
+        agent = await self.store.run(lambda cur: people.add_account(cur, tenant, email, name, hash_of(PASSWORD), role))
         return Agent(tenant, agent, name, email, role)
 
     async def start(self, name: str = "Budi", message: str | None = None) -> str:

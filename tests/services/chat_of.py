@@ -27,6 +27,7 @@ from aiohttp import web
 from db import people
 from db.postgres import Ledger
 from sidecar.app import SIDECAR, Config, Sidecar, create_app
+from tests.passwords import hash_of
 from tests.servers import free_port
 
 TENANT = "toko"
@@ -218,7 +219,7 @@ class Chat:
 
     def hire(self, name: str, role: str = "agent", tenant: str = TENANT) -> str:
         with self._ledger.transaction() as cur:
-            return people.add_account(cur, tenant, f"{name}@example.com", name.title(), PASSWORD, role)
+            return people.add_account(cur, tenant, f"{name}@example.com", name.title(), hash_of(PASSWORD), role)
 
     def run(self, sql: str, *values: Any) -> None:
         with self._ledger.transaction() as cur:

@@ -1,10 +1,10 @@
 """A tenant of our own chat for tests of the native desk: people, who of them has a page open, sessions that wait."""
 
-import secrets
 from typing import Any
 
 from db import chat, line, people
 from db.postgres import Ledger
+from tests.passwords import hash_of
 from worker.desk.base import Desk
 
 SIDECAR = "test"
@@ -37,7 +37,7 @@ class NativeWorld:
     def hire(self, email: str, role: str = "agent") -> str:
         with self.ledger.transaction() as cur:
             return people.add_account(
-                cur, self.tenant, email, email.split("@", maxsplit=1)[0], secrets.token_hex(8), role
+                cur, self.tenant, email, email.split("@", maxsplit=1)[0], hash_of("Test@1234"), role
             )
 
     def reset(self) -> None:

@@ -18,6 +18,7 @@ from sidecar.bot import Bot
 from sidecar.store import Store
 from sidecar.writer import Writer
 from tests.model_server import KEY, ModelServer, model_server
+from tests.passwords import hash_of
 
 TENANT = "toko"
 DEADLINE_S = 0.4
@@ -83,7 +84,7 @@ def prepare(cur: cursor) -> None:
     for tenant in (TENANT, "kosong"):
         cur.execute("INSERT INTO tenants (id, base_url, secret_key, desk) VALUES (%s, '', '', 'native')", (tenant,))
     faq.replace(cur, TENANT, FAQ)
-    people.add_account(cur, TENANT, "ani@example.com", "Ani", "Test@1234")
+    people.add_account(cur, TENANT, "ani@example.com", "Ani", hash_of("Test@1234"))
 
 
 @asynccontextmanager

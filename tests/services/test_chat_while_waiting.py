@@ -15,6 +15,7 @@ from db.postgres import Ledger
 from sidecar import answers
 from sidecar.app import Config, create_app
 from tests.model_server import KEY, model_server
+from tests.passwords import hash_of
 
 TENANT, PASSWORD = "toko", "Test@1234"
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x07\x00\x00\x00\x05" + b"picture" * 1000
@@ -66,7 +67,7 @@ def play(database_url: str, redis_url: str, tmp_path: Path) -> Callable[..., Non
     with Ledger(database_url, "test").transaction() as cur:
         cur.execute("INSERT INTO tenants (id, base_url, secret_key, desk) VALUES (%s, '', '', 'native')", (TENANT,))
         faq.replace(cur, TENANT, [(QUESTION, ANSWER)])
-        people.add_account(cur, TENANT, "ani@example.com", "Ani", PASSWORD)
+        people.add_account(cur, TENANT, "ani@example.com", "Ani", hash_of(PASSWORD))
 
     @asynccontextmanager
     async def page(model: tuple[str, str, str] | None) -> AsyncIterator[Page]:

@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestServer
 from db import people
 from sidecar.app import SIDECAR, Config, create_app
 from sidecar.login import Agent
+from tests.passwords import hash_of
 from tests.servers import Databases
 from tests.services.chat_floor import NATIVE, PASSWORD
 from tests.services.line_of import TENANT, Line, empty, line_of
@@ -70,7 +71,7 @@ class House:
 
     async def hire(self, name: str, role: str = "agent", tenant: str = TENANT) -> Agent:
         email = f"{name}@shop.example"
-        work = lambda cur: people.add_account(cur, tenant, email, name, PASSWORD, role)  # noqa: E731
+        work = lambda cur: people.add_account(cur, tenant, email, name, hash_of(PASSWORD), role)  # noqa: E731
         return Agent(tenant, await self.sidecar.store.run(work), name, email, role)
 
     async def ask(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
