@@ -68,6 +68,7 @@ class Presence:
         self._turn_of: defaultdict[Who, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._writing: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self._ends = asyncio.Event()
 
     async def start(self) -> None:
         """Raises `LedgerDown`."""
@@ -79,8 +80,7 @@ class Presence:
 
     async def stop(self) -> None:
         """The pages of this sidecar are gone at once, not when their rows run out."""
-        for task in self._tasks:
-            task.cancel()
+        self._ends.set()  # not cancelled: a beat under way on its thread would write this sidecar in again
         await asyncio.gather(*self._tasks, *self._writing, return_exceptions=True)
         tenants = {tenant for tenant, _ in self._written}
         self._pages.clear()
@@ -214,8 +214,11 @@ class Presence:
             change.news.append(_news(row.agent, row.name, row.presence))
 
     async def _always(self, step: Callable[[], Coroutine[Any, Any, None]], every_s: float) -> None:
-        while True:
-            await asyncio.sleep(every_s)
+        while not self._ends.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(every_s):
+                    await self._ends.wait()
+                    return
             try:
                 await step()
             except LedgerDown as error:

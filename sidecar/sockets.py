@@ -104,8 +104,9 @@ class Sockets:
             return
         parts.hub.enter(session.tenant, session.room, connection)
         await parts.feed.open(session.tenant)
-        talk = CustomerTalk(parts, connection, session)
-        resume = asyncio.create_task(self._resume(connection, key, _after(request)))
+        after = _after(request)
+        talk = CustomerTalk(parts, connection, session, after)
+        resume = asyncio.create_task(self._resume(connection, key, after))
         try:
             await connection.listen(talk.heard)
         finally:

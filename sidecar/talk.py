@@ -104,9 +104,10 @@ class Talk:
 
 
 class CustomerTalk(Talk):
-    def __init__(self, parts: Parts, connection: Connection, session: Session) -> None:
+    def __init__(self, parts: Parts, connection: Connection, session: Session, after: int) -> None:
+        """`after`: what the page has seen before it came."""
         super().__init__(parts, connection)
-        self._session = session
+        self._session, self._after = session, after
 
     async def _send(self, payload: dict[str, Any]) -> None:
         session = self._session
@@ -128,8 +129,9 @@ class CustomerTalk(Talk):
         self._parts.marks.put(self._session.id, f"customer_{kind}", payload["up_to_seq"])
 
     def _is_told(self, message: Message) -> bool:
+        """While the history is being sent, a row of it brings its acknowledgement with it."""
         got = self._connection.got
-        return not message.fresh if got is None else message.seq <= got
+        return message.seq <= (self._after if got is None else got)
 
 
 class AgentTalk(Talk):

@@ -35,6 +35,7 @@ class Senders:
         self._count = count
         self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
+        self._under_way = 0
 
     async def start(self) -> None:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S)
@@ -56,13 +57,18 @@ class Senders:
 
     @property
     def queued(self) -> int:
-        return self._queue.qsize()
+        """Not answered as yet: those that wait and those on their way."""
+        return self._queue.qsize() + self._under_way
 
     async def _work(self) -> None:
         while True:
             delivery = await self._queue.get()
             if delivery.wanted():
-                await self._deliver(delivery)
+                self._under_way += 1
+                try:
+                    await self._deliver(delivery)
+                finally:
+                    self._under_way -= 1
 
     async def _deliver(self, delivery: Delivery) -> None:
         began = time.monotonic()
