@@ -61,6 +61,7 @@ class Connection:
     def __init__(self, rate: float, burst: float) -> None:
         self.agent: str | None = None
         self.got: int | None = None
+        self.history = 0  # the seq up to which the history was sent, while `got` is None
         self.pending: dict[tuple[str, str], float] = {}
         self.came = 0.0  # when the frame in hand came
         self._pace = Pace.full(rate, burst, time.monotonic())

@@ -112,8 +112,10 @@ class Hub:
         found = self._tenant(tenant)
         for head in heads:
             room = found.rooms.setdefault(head.room, _Room())
-            if room.next is None:
-                self._set_next(tenant, head.room, room, head.last_seq + 1)
+            if room.next is None:  # a customer here may have heard less than the database had just now
+                heard = [ear.got for ear in room.ears if ear.got is not None]
+                self._set_next(tenant, head.room, room, min([head.last_seq, *heard]) + 1)
+                self._note_behind(tenant, head.room, room, head.last_seq)
         found.known = True
         for name, room in list(found.rooms.items()):
             if room.next is None:

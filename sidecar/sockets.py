@@ -137,7 +137,7 @@ class Sockets:
         for _ in range(ROUNDS_MOST):
             for row, news in page:
                 self._send(connection, row, news)
-                got = row.seq
+                got = connection.history = row.seq
             await connection.taken()
             is_open = found.view["status"] != "ended"
             if len(page) < ROWS and hub.catch_up(session.tenant, session.room, connection, got, is_open):

@@ -129,9 +129,9 @@ class CustomerTalk(Talk):
         self._parts.marks.put(self._session.id, f"customer_{kind}", payload["up_to_seq"])
 
     def _is_told(self, message: Message) -> bool:
-        """While the history is being sent, a row of it brings its acknowledgement with it."""
-        got = self._connection.got
-        return message.seq <= (self._after if got is None else got)
+        """While the history is being sent, a row that is still to come brings its acknowledgement with it."""
+        got, history = self._connection.got, self._connection.history
+        return message.seq <= (max(self._after, history) if got is None else got)
 
 
 class AgentTalk(Talk):

@@ -195,6 +195,20 @@ def test_what_comes_before_the_open_rooms_are_known_is_kept() -> None:
     assert hub.watch(TENANT, Ear("a2")) is True
 
 
+def test_a_customer_who_came_while_an_agent_was_learning_the_rooms_misses_nothing() -> None:
+    """All come back at once after a restart: the customer has heard up to 15 when the list already says 16."""
+    hub = Hub()
+    desk = Ear("a1")
+    assert hub.watch(TENANT, desk) is False
+    page = customer(hub, got=15)
+    hub.hear(TENANT, [row(16)])
+    hub.know(TENANT, [Head(TENANT, "r", 16, False)])
+    hub.hear(TENANT, [row(17)])
+    fetch(hub, 17)
+    assert page.seqs() == [16, 17]
+    assert desk.seqs()[-1] == 17
+
+
 def test_a_room_whose_first_word_was_lost_is_told_from_its_beginning() -> None:
     hub = Hub()
     desk = agent(hub)
