@@ -19,7 +19,7 @@ from tests.chatpeople import API, AgentPage, Customer, People
 from tests.house import figures
 
 PAUSE_S = 0.1  # between two messages of a bystander
-LOGINS = 10_000
+LOGINS = 2_000  # tests/services/test_login.py has the ten thousand
 NOTICED_S = 5.0  # a message that takes so long would have been noticed; on a machine full of tests
 FRAME_MOST = 64 * 1024
 PNG = bytes.fromhex(
@@ -473,7 +473,7 @@ def test_no_path_leaves_the_folder_of_the_pages(home: ChatHouse, path: str) -> N
 
 
 @pytest.mark.parametrize("how", ["one account", "many accounts from many addresses"])
-def test_ten_thousand_logins_are_refused_and_nobody_else_waits(home: ChatHouse, how: str) -> None:
+def test_a_flood_of_logins_is_refused_and_nobody_else_waits(home: ChatHouse, how: str) -> None:
     async def story() -> None:
         async with a_room(home) as room:
             gate, statuses = asyncio.Semaphore(100 if how == "one account" else 400), dict[int, int]()
@@ -495,7 +495,7 @@ def test_ten_thousand_logins_are_refused_and_nobody_else_waits(home: ChatHouse, 
                 assert statuses[401] <= 12, statuses
             else:
                 tries = [asyncio.ensure_future(guess(n)) for n in range(LOGINS)]
-                await asyncio.sleep(10)
+                await asyncio.sleep(3)
                 for one in tries:
                     one.cancel()
                 await asyncio.gather(*tries, return_exceptions=True)
