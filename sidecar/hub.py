@@ -53,6 +53,7 @@ class _Room:
     held: dict[int, Unit] = field(default_factory=dict)
     ears: set[Ear] = field(default_factory=set)  # the customer's
     ended_for: int = 0  # looks
+    listed: int = 0  # agents have the rows up to this from the list with which they came
 
     def hold(self, seq: int, unit: Unit) -> None:
         if len(self.held) < HELD_MOST:
@@ -114,6 +115,7 @@ class Hub:
             room = found.rooms.setdefault(head.room, _Room())
             if room.next is None:  # a customer here may have heard less than the database had just now
                 heard = [ear.got for ear in room.ears if ear.got is not None]
+                room.listed = head.last_seq
                 self._set_next(tenant, head.room, room, min([head.last_seq, *heard]) + 1)
                 self._note_behind(tenant, head.room, room, head.last_seq)
         found.known = True
@@ -259,7 +261,8 @@ class Hub:
         room.next = seq + 1
         ears = [ear for ear in room.ears if ear.got is not None and ear.got < seq]
         for one in unit:
-            self._say(found, room, one, ears)
+            if seq > room.listed or one.to != "agents":
+                self._say(found, room, one._replace(to="customer") if seq <= room.listed else one, ears)
         for ear in ears:
             ear.got = seq
 

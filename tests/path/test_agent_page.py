@@ -233,8 +233,8 @@ def test_of_two_who_pick_one_customer_the_slower_is_told_kindly(desk, shop):
     shop.pick("agent2@demo.com", maya.id)
     expect(ani.page.locator("#room-state")).to_have_text("With Budi Santoso")
     expect(ani.page.locator("#pick")).to_be_hidden()
-    ani.page.evaluate("document.querySelector('#pick').hidden = false")  # the press that was on its way
-    ani.page.locator("#pick").click()
+    press = "const pick = document.querySelector('#pick'); pick.hidden = false; pick.click()"
+    ani.page.evaluate(f"() => {{ {press} }}")  # the press that was on its way
     expect(ani.page.locator(".toast")).to_contain_text("A colleague was faster")
     expect(budi.page.locator("#room-state")).to_have_text("With you")
 

@@ -329,6 +329,8 @@ def test_places_count_down_live(database_url: str, redis_url: str) -> None:
         customers = [await here.customer(f"C{n}") for n in range(6)]
         pages = [await (await one.page()).until_told("chat.queue.position") and one for one in customers]
         live = [await one.page(here if n % 2 else there) for n, one in enumerate(pages)]
+        for page in live:
+            await page.until_told("chat.queue.position")
         for customer in customers[:5]:
             await ani.pick(customer)
             await asyncio.sleep(0.3)
