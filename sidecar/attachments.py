@@ -18,6 +18,7 @@ import logs
 from db import chat, files
 from db.chat import Attachment, Draft, Message, NotTaken, Session
 from db.postgres import LedgerDown
+from sidecar.ending import ended
 from sidecar.frames import body, clean, client_id
 from sidecar.kinds import TEXT, NotAllowed
 from sidecar.login import Agent
@@ -72,8 +73,7 @@ class Attachments:
 
     async def stop(self) -> None:
         if self._sweeping:
-            self._sweeping.cancel()
-            await asyncio.gather(self._sweeping, return_exceptions=True)
+            await ended(self._sweeping)
 
     async def sweep(self) -> None:
         """Files that a crash left without a row."""

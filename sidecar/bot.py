@@ -22,6 +22,7 @@ from db.faq import Entry
 from db.postgres import LedgerDown
 from sidecar import answers
 from sidecar.ai import Model, ModelFailed, Said
+from sidecar.ending import ended
 from sidecar.store import Store
 
 log = logging.getLogger("sidecar.bot")
@@ -84,9 +85,7 @@ class Bot:
         return bool(self._tasks)
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(*self._tasks)
         if self._model:
             await self._model.close()
 

@@ -24,6 +24,7 @@ from db import announce, chat
 from db.announce import News
 from db.chat import CHAT
 from db.postgres import LedgerDown
+from sidecar.ending import ended
 from sidecar.hub import Ear, Head, Hub
 from sidecar.store import Store
 
@@ -51,7 +52,8 @@ class Feed:
         self._tenant_of: dict[bytes, str] = {}
         self._pubsub: PubSub | None = None
         self._out: list[tuple[str, Sequence[News]]] = []
-        self._something_out, self._gap = asyncio.Event(), asyncio.Event()
+        self._something_out, self._all_out, self._gap = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._all_out.set()
         self._tasks: list[asyncio.Task[None]] = []
         self._compared_at = -LOOK_EVERY_S
         self.looked_at = time.monotonic()  # when the database was last asked with success
@@ -63,10 +65,9 @@ class Feed:
     async def stop(self) -> None:
         """What was told is published first, if Redis takes it."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._published(), 2.0)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            async with asyncio.timeout(2.0):
+                await self._all_out.wait()
+        await ended(*self._tasks)
 
     # --- what happens here
 
@@ -75,6 +76,7 @@ class Feed:
         of it."""
         if len(self._out) < PUBLISH_MOST:
             self._out.append((tenant, news))
+            self._all_out.clear()
             self._something_out.set()
         self._hear(tenant, news, but)
 
@@ -97,10 +99,8 @@ class Feed:
             await pipe.execute()
         except (RedisError, OSError) as error:
             log.warning(logs.line("news_lost", number=len(batch), why=type(error).__name__))
-
-    async def _published(self) -> None:
-        while self._out:
-            await asyncio.sleep(0.01)
+        if not self._out:
+            self._all_out.set()
 
     # --- what happens elsewhere
 

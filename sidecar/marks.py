@@ -14,6 +14,7 @@ import logs
 from db.announce import News
 from db.chat import CHAT
 from db.postgres import LedgerDown
+from sidecar.ending import ended
 from sidecar.store import Store
 
 log = logging.getLogger("sidecar.marks")
@@ -38,8 +39,7 @@ class Marks:
 
     async def stop(self) -> None:
         if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await ended(self._task)
         await self._write()
 
     def put(self, session: int, kind: str, up_to_seq: int) -> None:

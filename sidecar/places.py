@@ -17,6 +17,7 @@ import logs
 from db.announce import News
 from db.chat import CHAT
 from db.postgres import LedgerDown
+from sidecar.ending import ended
 from sidecar.hub import Hub
 from sidecar.store import Store
 
@@ -68,8 +69,7 @@ class Places:
 
     async def stop(self) -> None:
         if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await ended(self._task)
 
     def stirred(self, tenant: str) -> None:
         """The tenant's line has moved."""

@@ -19,6 +19,7 @@ from db.chat import Message
 from db.people import PEOPLE
 from db.postgres import LedgerDown
 from sidecar.connection import AWAY, NO_SESSION, TRY_AGAIN, WHO_ARE_YOU, Connection
+from sidecar.ending import ended
 from sidecar.hub import ACK
 from sidecar.login import Agent
 from sidecar.refusals import Refused
@@ -59,8 +60,7 @@ class Sockets:
         """All are told to come back to somebody else."""
         self._stopping = True
         if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await ended(self._task)
         for connection in list(self._open):
             connection.close(AWAY, "this server stops: come back")
         await asyncio.gather(*(connection.closed() for connection in list(self._open)))
@@ -110,9 +110,8 @@ class Sockets:
         try:
             await connection.listen(talk.heard)
         finally:
-            resume.cancel()
             parts.hub.leave(session.tenant, session.room, connection)
-            await asyncio.gather(resume, return_exceptions=True)
+            await ended(resume)
             await parts.feed.close(session.tenant)
 
     async def _resume(self, connection: Connection, key: str, after: int) -> None:

@@ -3,6 +3,11 @@
 import asyncio
 import time
 
+import redis.asyncio
+
+from sidecar.feed import Feed
+from sidecar.hub import Hub
+from sidecar.store import Store
 from tests.servers import OwnServer
 from tests.services.chat_of import Chat, run_chat, until
 from tests.services.test_chat_sockets import served
@@ -150,3 +155,21 @@ def test_what_was_sent_before_a_stop_is_stored_and_sockets_are_told_to_come_back
         assert acked <= set(sent)
 
     run_chat(database_url, redis_url, story)
+
+
+def test_a_feed_stops_whatever_it_is_doing(database_url: str, redis_url: str) -> None:
+    """On Python 3.11 a cancellation that met a command on its way was lost, and the sidecar never ended."""
+
+    async def story() -> None:
+        store = Store(database_url)
+        for steps in list(range(40)) * 3:
+            async with redis.asyncio.Redis.from_url(redis_url, socket_timeout=1, retry=None) as client:
+                feed = Feed(Hub(), store, client)
+                feed.start()
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                async with asyncio.timeout(10):
+                    await feed.stop()
+        store.close()
+
+    asyncio.run(story())
