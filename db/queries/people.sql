@@ -45,7 +45,10 @@ SELECT extract(epoch FROM max(recent.first + %(window_s)s * interval '1 second' 
 HAVING count(*) > 0
 
 -- name: lock_tries
-SELECT subject FROM login_tries WHERE subject = ANY(%(subjects)s::bytea[]) ORDER BY subject FOR NO KEY UPDATE
+-- Also of subjects that have not failed yet: without a row there would be nothing to wait for.
+INSERT INTO login_tries AS t (subject, failed)
+SELECT s, '{}' FROM unnest(%(subjects)s::bytea[]) s ORDER BY s
+    ON CONFLICT (subject) DO UPDATE SET failed = t.failed
 
 -- name: fail
 -- One more failure of each subject. Older than the window counts for nothing; more than the limit need not be kept.

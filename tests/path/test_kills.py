@@ -12,6 +12,7 @@ import pytest
 from db.inbox import ARRIVED, PUSH, Sender, Webhook, digest, key, push_call
 from scripts.simulator.faults import FAIL_KINDS
 from tests.house import House, Tenant, figures, room_names, street, wait_s
+from worker.callers import TENANT_CALLS
 from worker.decision import LEASE_S
 from worker.desk.base import CALL_SECONDS
 
@@ -133,21 +134,21 @@ def test_a_worker_that_freezes_in_a_burst_and_comes_back_makes_nobody_over(home)
 
 def test_what_a_frozen_worker_still_sends_repeats_only_what_was_decided(home):
     """H5: it had reserved and not yet sent; another finished its pairs meanwhile, and seats moved on."""
-    agents = 20  # 40 pairs: more than it calls for at once, so that some are still to be sent
+    agents = TENANT_CALLS // LIMIT + 5  # more pairs than it calls for at once: some are still to be sent
     tenant = home.new_tenant("zombie", agents=agents)
-    tenant.sim.faults(latency_ms=1000)
+    tenant.sim.faults(latency_ms=2500)  # so that it is frozen before the first answer lets it send the rest
     leased_at = time.monotonic()  # or later
     tenant.sim.add_customers(agents * LIMIT + 10)
     tenant.until(lambda: tenant.states().get("reserved", 0) == agents * LIMIT)
     home.signal_worker(signal.SIGSTOP)
     pairs = {visit.room: int(visit.agent) for visit in tenant.visits() if visit.agent}
-    wait_s(1.2)  # calls that are on the wire reach the desk
-    unsent = set(pairs) - {call["room"] for call in tenant.calls()}
+    wait_s(2.7)  # calls that are on the wire reach the desk
+    late = sorted(set(pairs) - {call["room"] for call in tenant.calls()})
+    assert len(late) > 2
     tenant.sim.faults(latency_ms=0)
     home.start_worker()
     overdue(tenant)
     tenant.until_states(15, held=agents * LIMIT, reserved=0)
-    late = sorted(unsent)
     for room in late[:2]:
         tenant.sim.resolve(room)
     tenant.until_states(closed=2, held=agents * LIMIT, waiting=8, reserved=0)

@@ -232,7 +232,8 @@ def test_a_real_worker_of_rq_serves_the_ticket(work: Work, line: Line, desk: Des
     assert flag(line) is None
 
 
-def test_a_backlog_of_many_batches_is_taken_by_one_job(work: Work, line: Line) -> None:
+def test_a_backlog_of_many_batches_is_taken_by_one_job(work: Work, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "LOOKS_S", 60.0)
     line.arrive_all([f"r{n}" for n in range(1100)])
     line.redis.delete(key(TENANT, "ticket"))
     jobs.drain(TENANT)

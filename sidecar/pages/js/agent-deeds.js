@@ -23,8 +23,9 @@ export function explain(error, name = "") {
   toast(known(`x_${error.code}`) ? t(`x_${error.code}`, { name }) : t("x_failed", { why: error.message || error.code }), "bad");
 }
 
-/** `done()`: where no event tells of it (no socket), the page looks again. */
-export function deedsOf(desk, done) {
+/** `written(id)`: whether all that the agent wrote there is stored. `done()`: where no event tells of it (no socket), the
+    page looks again. */
+export function deedsOf(desk, written, done) {
   async function doing(method, path, body, name) {
     try {
       const told = await ask(method, path, body);
@@ -38,6 +39,13 @@ export function deedsOf(desk, done) {
     }
   }
 
+  /** The conversation goes on without this agent, so what they wrote goes first: later it would be refused. */
+  async function leaving(session, path, body, name) {
+    if (await written(session.session_id)) return doing("POST", `sessions/${session.session_id}/${path}`, body, name);
+    toast(t("x_unsent"), "bad");
+    return false;
+  }
+
   return {
     pick: (session) => doing("POST", `queue/${session.session_id}/pick`),
     take: (session) => doing("POST", `sessions/${session.session_id}/${session.status === "waiting" ? "assign" : "transfer"}`, { agent_id: desk.me.agent_id }),
@@ -45,13 +53,13 @@ export function deedsOf(desk, done) {
       const agent = await chooseAgent(desk, session);
       if (!agent) return;
       const deed = session.status === "waiting" ? "assign" : "transfer";
-      const given = await doing("POST", `sessions/${session.session_id}/${deed}`, { agent_id: agent.agent_id }, agent.name);
+      const given = await leaving(session, deed, { agent_id: agent.agent_id }, agent.name);
       if (given) toast(t("d_given", { name: session.customer.name, agent: agent.name }));
     },
     end: async (session) => {
       setText(byId("end-title"), t("endTitle", { name: session.customer.name }));
       if ((await answerOf(byId("end-dialog"))) !== "yes") return;
-      if (await doing("POST", `sessions/${session.session_id}/end`, {})) toast(t("d_ended", { name: session.customer.name }));
+      if (await leaving(session, "end", {})) toast(t("d_ended", { name: session.customer.name }));
     },
     presence: (wish) => doing("PUT", "me/presence", { presence: wish }),
     transcript: async (session, format) => {

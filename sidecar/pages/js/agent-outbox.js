@@ -7,6 +7,8 @@ import { Lost } from "./link.js";
 const KEPT = "giliran-agent-outbox";
 const SOON_MS = 300;
 const AGAIN_MS = 2000;
+const WRITTEN_MS = 5000;
+const LOOK_MS = 50;
 const TRANSIENT = new Set(["rate_limited", "unavailable", "unreachable", "unauthorized", "expired"]);
 
 export const newClientId = () => `c${crypto.getRandomValues(new Uint32Array(3)).join("-")}`;
@@ -56,6 +58,16 @@ export class Outbox {
   again() {
     for (const timer of this.timers.values()) clearTimeout(timer);
     for (const id of Object.keys(this.queues)) this.pump(id);
+  }
+
+  /** Whether all that can be sent has been stored, within a few seconds. */
+  async written(id) {
+    const deadline = Date.now() + WRITTEN_MS;
+    while (this.pending(id).some((letter) => !letter.trouble)) {
+      if (Date.now() > deadline) return false;
+      await new Promise((looked) => setTimeout(looked, LOOK_MS));
+    }
+    return true;
   }
 
   async pump(id) {

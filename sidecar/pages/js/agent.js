@@ -56,7 +56,7 @@ const composer = new Composer(outbox, {
   stored: (message) => { if (message.seq) desk.acknowledged(message); draw(); },
   refused: explain,
 });
-const deeds = deedsOf(desk, (error) => {
+const deeds = deedsOf(desk, (id) => outbox.written(id), (error) => {
   if (link?.state !== "live" || error?.status === 404 || error?.status === 409) reload().catch(quietly);
   draw();
 });
