@@ -8,6 +8,8 @@ from db import migrate
 from tests import servers
 from tests.servers import Databases, OwnServer, RedisDatabases
 
+LONGEST = ("test_chat_pages.py", "test_run.py", "test_agent_page.py", "test_kills.py", "test_chat_attacks.py")
+
 
 @pytest.fixture(scope="session")
 def _databases() -> Iterator[Databases]:
@@ -54,3 +56,8 @@ def own_postgres() -> Iterator[OwnServer]:
     with servers.running_postgres(fast=False) as own:
         migrate.migrate(own.url)
         yield own
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files are begun first: no worker is left alone with one at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
