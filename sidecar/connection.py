@@ -124,9 +124,9 @@ class Connection:
             self.close(TRY_AGAIN, "you read too slowly: come back and resume")
 
     async def taken(self) -> None:
-        """Until the other side has taken what was pushed: for a history, which may be long."""
+        """Until the system has taken all that was pushed: a history may be longer than what a slow reader may owe."""
         self._flush()
-        while self._transport and self.is_open and self._transport.get_write_buffer_size() > QUEUE_BYTES // 8:
+        while self._transport and self.is_open and self._transport.get_write_buffer_size():
             await asyncio.sleep(ASLEEP_S)
 
     def close(self, code: int, message: str) -> None:

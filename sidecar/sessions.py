@@ -112,7 +112,8 @@ class Sessions:
 
         def read(cur: cursor) -> tuple[State, list[chat.Message]]:
             found = state(cur, key)
-            assert found is not None
+            if found is None:  # forgotten a moment ago
+                raise Refused("not_found", "no such session")
             start = after if after <= found.view["last_seq"] else 0
             return found, chat.rows_after(cur, session, start, ROWS + 1)
 

@@ -390,15 +390,37 @@ async def stuck_socket(at: At, customer: Customer) -> socket.socket:
     return raw
 
 
+def write_history(chat: Chat) -> None:
+    """2,600 rows in each session."""
+    chat.run(
+        "INSERT INTO messages (session, seq, id, tenant, sender_type, body)"
+        " SELECT id, n, 'm' || n, tenant, 'customer', repeat('x', 1000) FROM sessions, generate_series(2, 2600) n"
+    )
+    chat.run("UPDATE sessions SET last_seq = 2600")
+
+
+def test_a_large_history_reaches_a_slow_reader_in_one_piece(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        budi = await at.customer()
+        write_history(chat)
+        raw, got = await stuck_socket(at, budi), b""
+        while b'"seq":2600,' not in got[-2000:]:
+            piece = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(raw, 8192), 10)
+            assert piece, f"closed after {got.count(b'chat.message.new')} rows"
+            got += piece
+            await asyncio.sleep(0.001)
+        assert got.count(b"chat.message.new") == 2600
+        raw.close()
+
+    run_chat(database_url, redis_url, story)
+
+
 def test_a_large_history_reaches_a_new_page_in_order(database_url: str, redis_url: str) -> None:
     async def story(chat: Chat) -> None:
         at = await chat.sidecar()
         budi = await at.customer()
-        chat.run(
-            "INSERT INTO messages (session, seq, id, tenant, sender_type, body)"
-            " SELECT id, n, 'm' || n, tenant, 'customer', repeat('x', 1000) FROM sessions, generate_series(2, 2600) n"
-        )
-        chat.run("UPDATE sessions SET last_seq = 2600")
+        write_history(chat)
         page = await budi.page()
         await page.until_seq(2600)
         assert page.seqs() == list(range(1, 2601))
