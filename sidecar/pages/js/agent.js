@@ -240,6 +240,7 @@ const quietly = (error) => { if (!(error instanceof Refused)) throw error; };
 
 async function openRoom(id, { seq, focus = true } = {}) {
   const session = desk.sessions.get(id);
+  const focused = document.activeElement;
   open = id;
   view.at = id;
   screen("room");
@@ -254,7 +255,8 @@ async function openRoom(id, { seq, focus = true } = {}) {
   if (open !== id) return;
   draw(true);
   if (seq) flash(seq);
-  if (focus) focusRoom(desk.sessions.get(id));
+  const moved = ![focused, document.body].includes(document.activeElement); // somebody writes already
+  if (focus && !moved) focusRoom(desk.sessions.get(id));
 }
 
 /** Where one goes on: writing, picking, reading. On a phone no keyboard comes up by itself. */
