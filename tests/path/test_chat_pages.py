@@ -692,7 +692,7 @@ def test_pictures_of_the_pages_are_kept(customer, agent, opened, tmp_path: Path)
         for scheme, locale in (("light", "en-GB"), ("dark", "id-ID")):
             maya = customer(viewport=viewport, color_scheme=scheme, locale=locale)
             shot = lambda name, at=maya.page, of=f"{size}-{scheme}-{locale[:2]}": at.screenshot(  # noqa: E731
-                path=tmp_path / f"{name}-{of}.png"
+                path=tmp_path / f"{name}-{of}.png", animations="disabled"
             )
             shot("1-start")
             maya.starts(message="Hi, where is my order?")
