@@ -29,6 +29,7 @@ from sidecar.talk import AgentTalk, CustomerTalk, Parts, ack_of
 log = logging.getLogger("sidecar.sockets")
 
 AUTH_S = 5.0
+OPENINGS_AT_ONCE = 200  # customers' sockets that ask the database for their beginning; others stand in line for it
 AGENT_RATE, AGENT_BURST = 50.0, 200.0
 CUSTOMER_BURST = 3.0  # times the rate
 ROUNDS_MOST = 50  # of catching up with a room that goes on meanwhile
@@ -43,6 +44,7 @@ class Sockets:
         self._open: set[Connection] = set()
         self._tokens: dict[Connection, tuple[Agent, str]] = {}
         self._stopping = False
+        self._openings = asyncio.Semaphore(OPENINGS_AT_ONCE)
         self._task: asyncio.Task[None] | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -96,7 +98,8 @@ class Sockets:
 
     async def _customer(self, request: web.Request, connection: Connection) -> None:
         parts, key = self._parts, request.match_info["key"]
-        session = await parts.store.run(lambda cur: chat.by_key(cur, key))
+        async with self._openings:
+            session = await parts.store.run(lambda cur: chat.by_key(cur, key))
         if session is None:
             log.warning(logs.line("refused", code="not_found", what="key", address=parts.door.address(request)))
             connection.refuse("not_found", "no such session")
@@ -117,7 +120,8 @@ class Sockets:
     async def _resume(self, connection: Connection, key: str, after: int) -> None:
         """State, then the rows that were missed, then live. What happens meanwhile is fetched, not kept."""
         try:
-            first = await self._parts.store.run(lambda cur: first_of(cur, key, after))
+            async with self._openings:
+                first = await self._parts.store.run(lambda cur: first_of(cur, key, after))
             if first is None:
                 return
             for kind, payload in state_frames(first.state):

@@ -6,8 +6,10 @@ import socket
 from typing import Any
 
 import aiohttp
+import pytest
 from yarl import URL
 
+from sidecar import sockets, store
 from tests.services.chat_of import At, Chat, Colleague, Customer, Page, run_chat, until
 
 
@@ -426,6 +428,23 @@ def test_a_large_history_reaches_a_new_page_in_order(database_url: str, redis_ur
         assert page.seqs() == list(range(1, 2601))
         look = await budi.look(after=2000)
         assert ([row["seq"] for row in look["messages"]], look["more"]) == (list(range(2001, 2501)), True)
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_a_crowd_that_comes_back_at_once_stands_in_line_and_nobody_is_sent_away(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "WAITING_MOST", 20)
+    monkeypatch.setattr(sockets, "OPENINGS_AT_ONCE", 10)
+
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        budi = await at.customer("Budi", "halo")
+        pages = await asyncio.gather(*(budi.page() for _ in range(150)))
+        for page in pages:
+            await page.until_seq(2)
+        assert [page.socket.close_code for page in pages] == [None] * 150
 
     run_chat(database_url, redis_url, story)
 
