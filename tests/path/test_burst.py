@@ -70,7 +70,7 @@ def test_rooms_are_reserved_in_the_order_of_their_arrival(storm):
 def test_each_seat_that_gets_free_is_called_for(storm):
     ms = storm.tenant.next_calls_ms(LIMIT)
     assert len(ms) >= ROOMS - 2 * AGENTS * LIMIT
-    figures("resolve webhook sent -> next assign call, ms", ms)  # the promise is 100 ms for p99, on a machine of its own
+    figures("resolve webhook sent -> next assign call, ms", ms)  # promised: p99 100 ms, not on a busy machine
 
 
 def test_nothing_was_healed_but_what_the_burst_itself_makes_look_wrong(storm):
