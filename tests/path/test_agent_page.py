@@ -225,6 +225,21 @@ def test_places_in_line_move_up_live(desk, shop):
     expect(made.page.locator("#rows .name")).to_have_text(["Joko W", "Dewi A"])
 
 
+def test_a_pick_whose_answer_is_late_takes_nobody_back(desk, shop):
+    ani = desk("agent@demo.com")
+    maya, joko = (Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W"))
+    held = []
+    ani.page.route("**/queue/*/pick", lambda route: held.append((route, route.fetch())))
+    ani.pick(maya)
+    ani.open(joko, "queue")
+    ((route, answer),) = held
+    with ani.page.expect_response("**/queue/*/pick"):
+        route.fulfill(response=answer)
+    ani.page.evaluate("() => new Promise(done => setTimeout(done, 200))")
+    expect(ani.page.locator("#tab-queue")).to_have_attribute("aria-selected", "true")
+    expect(ani.page.locator("#room-name")).to_have_text("Joko W")
+
+
 def test_of_two_who_pick_one_customer_the_slower_is_told_kindly(desk, shop):
     ani, budi = desk("agent@demo.com"), desk("agent2@demo.com")
     maya = Customer(shop, "Maya Putri", "Hi")

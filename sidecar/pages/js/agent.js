@@ -603,8 +603,10 @@ function pickNext() {
   pick(first);
 }
 
+/** Then it is opened, unless the agent has gone elsewhere while the answer was on its way. */
 async function pick(session) {
-  if (!(await deeds.pick(session))) return;
+  const [tab, at] = [view.tab, open];
+  if (!(await deeds.pick(session)) || view.tab !== tab || open !== at) return;
   chooseTab("mine");
   openRoom(session.session_id);
 }
