@@ -3,6 +3,8 @@
 Screenshots go to the test's own folder (`pytest --basetemp=…` keeps them where you want).
 """
 
+import hashlib
+import hmac
 import json
 import re
 import secrets
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -716,7 +719,8 @@ button { border: 5px dashed blue; transform: rotate(5deg) } p { margin: 50px } h
 <h1>A shop</h1><p id="theirs">Their text</p><button id="buy">Buy</button>
 <script src="CHAT/chat-widget.js"></script>
 <script>window.before = getComputedStyle(document.querySelector('#theirs')).cssText;
-CallCenterChat.init({ apiUrl: 'CHAT', tenantId: 'shop', title: 'Toko Maju', primaryColor: '#7c3aed' });
+const more = JSON.parse(decodeURIComponent(location.search.slice(1)) || '{}');
+CallCenterChat.init({ apiUrl: 'CHAT', tenantId: 'shop', title: 'Toko Maju', primaryColor: '#7c3aed', ...more });
 CallCenterChat.init({ apiUrl: 'CHAT', tenantId: 'other' });</script>"""
 
 
@@ -774,6 +778,25 @@ def test_the_widget_chats_on_another_site(opened, site, agent):
     page.get_by_role("radio", name="5 of 5").check(force=True)
     page.get_by_role("button", name="Send", exact=True).click()
     expect(page.get_by_text("Thank you!")).to_be_visible()
+
+
+def test_a_customer_whom_the_site_vouches_for_types_no_name_and_is_proved(opened, site, shop, agent):
+    shop.run("UPDATE tenants SET identity_secret = 'sesame' WHERE id = %s", shop.tenant)
+    proof = hmac.new(b"sesame", b"budi@example.com", hashlib.sha256).hexdigest()
+    asked = {}
+    for user_hash in (proof, "0" * 64):
+        known = {"name": "Budi", "email": "budi@example.com", "userHash": user_hash}
+        page = opened(f"{site}?{quote(json.dumps(known))}")
+        page.locator(".launcher").click()
+        expect(page.get_by_label("E-mail")).to_have_count(0)
+        page.get_by_label("How can we help?").fill("Hello")
+        with page.expect_response("**/public/sessions") as coming:
+            page.get_by_role("button", name="Start the chat").click()
+        asked[user_hash] = coming.value
+    expect(page.get_by_text("We could not confirm who you are. Please sign in again.")).to_be_visible()
+    assert {user_hash: answer.status for user_hash, answer in asked.items()} == {proof: 201, "0" * 64: 403}
+    room = asked[proof].json()["session_id"]
+    assert agent.does("GET", f"sessions/{room}")["customer"]["proved"] is True
 
 
 def test_the_widget_and_its_page_leave_each_other_alone(opened, site):
