@@ -446,6 +446,26 @@ def test_what_is_wrong_with_a_canned_reply_is_said_at_its_field_and_nothing_is_s
     expect(editor).to_be_hidden()
 
 
+def test_in_a_long_list_of_canned_replies_one_is_found(desk, shop):
+    shop.canned({f"reply{number}": f"Answer {number}" for number in range(30)})
+    made = desk("supervisor@demo.com")
+    editor = _editor(made)
+    expect(editor.get_by_role("group")).to_have_count(30)
+    editor.get_by_label("Find a reply").fill("answer 17")
+    expect(editor.get_by_role("group")).to_have_count(1)
+    made.page.keyboard.press("Enter")
+    _reply(editor, "reply17").get_by_label("Text", exact=True).fill("Found")
+    editor.get_by_label("Find a reply").fill("nowhere")
+    expect(editor.get_by_text("No canned reply matches")).to_be_visible()
+    made.page.keyboard.press("Escape")
+    expect(editor.get_by_role("group")).to_have_count(30)
+    _save(editor)
+    expect(editor).to_be_hidden()
+    editor = _editor(made)
+    expect(editor.get_by_role("group")).to_have_count(30)
+    expect(_reply(editor, "reply17").get_by_label("Text", exact=True)).to_have_value("Found")
+
+
 def test_changed_canned_replies_are_not_dropped_without_asking(desk, shop):
     shop.canned({"hello": "Hello {name}"})
     made = desk("supervisor@demo.com")

@@ -11,6 +11,7 @@ const SHORTCUT_MOST = 32;
 const TEXT_MOST = 4000;
 const REPLIES_MOST = 500;
 const BYTES_MOST = 256 * 1024;
+const FIND_FROM = 8; // replies
 const REFUSALS = { forbidden: "cannedForbidden", payload_too_large: "cannedTooMuch" };
 
 const lengthOf = (text) => [...text].length; // as the server counts
@@ -35,6 +36,7 @@ class Row {
     this.text.value = body;
     this.began = this.values();
     this.away.addEventListener("click", () => removed(this));
+    this.shortcut.addEventListener("change", () => this.words());
     this.back.addEventListener("click", () => { this.remove(false); this.shortcut.focus(); });
     this.words();
   }
@@ -56,6 +58,11 @@ class Row {
   isBlank() {
     const { shortcut, body } = this.values();
     return this.isNew && !shortcut && !body;
+  }
+
+  holds(wanted) {
+    const { shortcut, body } = this.values();
+    return this.isBlank() || `/${shortcut} ${body}`.toLowerCase().includes(wanted);
   }
 
   isChanged() {
@@ -129,9 +136,11 @@ export class CannedEditor {
     byId("canned-add").addEventListener("click", () => this.add());
     byId("canned-theirs").addEventListener("click", () => { this.fill(this.theirs); this.focusFirst(); });
     byId("canned-mine").addEventListener("click", () => { this.base = this.theirs; this.save(); });
+    byId("canned-find").addEventListener("input", () => this.find(byId("canned-find").value));
     byId("replies").addEventListener("input", () => this.mark(true));
     byId("replies").addEventListener("keydown", (event) => this.key(event));
-    this.dialog.addEventListener("keydown", (event) => { if (event.key === "Escape" && !event.isComposing) { event.preventDefault(); this.leave(); } });
+    byId("canned-find").addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
+    this.dialog.addEventListener("keydown", (event) => this.escape(event));
     this.dialog.addEventListener("cancel", (event) => { event.preventDefault(); this.leave(); });
     addEventListener("beforeunload", (event) => { if (this.isChanged()) event.preventDefault(); });
     onLanguage(() => this.words());
@@ -158,6 +167,13 @@ export class CannedEditor {
     if (this.isChanged()) this.open(this.opener);
   }
 
+  escape(event) {
+    if (event.key !== "Escape" || event.isComposing) return;
+    event.preventDefault();
+    if (event.target === byId("canned-find") && event.target.value) this.find("");
+    else this.leave();
+  }
+
   async leave() {
     if (this.saving || byId("canned-leave").open) return;
     if (this.isChanged() && (await answerOf(byId("canned-leave"))) !== "discard") return;
@@ -181,8 +197,9 @@ export class CannedEditor {
     this.rows = [];
     byId("replies").replaceChildren();
     for (const reply of replies) this.put(reply);
+    byId("canned-find-box").hidden = replies.length <= FIND_FROM;
     this.notice("");
-    this.count();
+    this.find("");
   }
 
   put(reply) {
@@ -196,7 +213,7 @@ export class CannedEditor {
     const blank = this.rows.find((row) => row.isBlank());
     if (!blank && this.kept().length >= REPLIES_MOST) return this.notice(t("cannedTooMany", { most: REPLIES_MOST }), "bad");
     const row = blank ?? this.put({ shortcut: "", body: "" });
-    this.count();
+    this.find("");
     row.node.scrollIntoView({ block: "nearest" });
     row.shortcut.focus();
   }
@@ -212,14 +229,19 @@ export class CannedEditor {
     const at = this.rows.indexOf(row);
     this.rows.splice(at, 1);
     row.node.remove();
-    this.count();
+    this.find("");
     const near = this.rows[at] ?? this.rows[at - 1];
     (near ? (near.gone ? near.back : near.shortcut) : byId("canned-add")).focus();
   }
 
-  count() {
+  /** Shows the replies that hold this, all for an empty text. */
+  find(wanted) {
+    if (byId("canned-find").value !== wanted) byId("canned-find").value = wanted;
+    for (const row of this.rows) row.node.hidden = !row.holds(wanted.trim().toLowerCase());
+    const shown = this.rows.some((row) => !row.node.hidden);
     byId("no-replies").hidden = this.rows.length > 0;
-    byId("reply-heads").hidden = byId("replies").hidden = !this.rows.length;
+    byId("no-match").hidden = shown || !this.rows.length;
+    byId("reply-heads").hidden = byId("replies").hidden = !shown;
   }
 
   words() {
@@ -290,9 +312,11 @@ export class CannedEditor {
     this.mark(false);
     const wrong = this.wrongFields();
     if (wrong.length) {
+      this.find("");
       this.notice(t("w_fields", { n: wrong.length }), "bad");
       this.toldWrong = true;
       wrong[0].focus();
+      wrong[0].closest("li").scrollIntoView({ block: "nearest" });
       return false;
     }
     const tooMuch = new TextEncoder().encode(JSON.stringify({ canned: replies })).length > BYTES_MOST;
