@@ -14,6 +14,7 @@ import requests
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
+    Dialog,
     FilePayload,
     Locator,
     Page,
@@ -488,6 +489,21 @@ def test_changed_canned_replies_are_not_dropped_without_asking(desk, shop):
     expect(editor).to_be_hidden()
     editor = _editor(made)
     expect(_reply(editor, "hello").get_by_label("Text", exact=True)).to_have_value("Hello {name}")
+
+
+def test_a_page_with_changed_canned_replies_is_not_left_without_asking(desk, shop):
+    made = desk("supervisor@demo.com")
+    _add(_editor(made), "hello", "Hello {name}")
+    asked: list[str] = []
+
+    def stay(question: Dialog) -> None:
+        asked.append(question.type)
+        question.dismiss()
+
+    made.page.on("dialog", stay)
+    made.page.evaluate("setTimeout(() => location.reload())")
+    eventually(lambda: made.page.title() and asked == ["beforeunload"], 5, "the question of the browser")
+    expect(made.page.get_by_label("Text", exact=True)).to_have_value("Hello {name}")
 
 
 def test_canned_replies_that_a_colleague_changed_meanwhile_are_not_overwritten_unseen(desk, shop):

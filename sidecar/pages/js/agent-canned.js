@@ -12,6 +12,7 @@ const TEXT_MOST = 4000;
 const REPLIES_MOST = 500;
 const BYTES_MOST = 256 * 1024;
 const FIND_FROM = 8; // replies
+const TOUCH = matchMedia("(pointer: coarse)");
 const REFUSALS = { forbidden: "cannedForbidden", payload_too_large: "cannedTooMuch" };
 
 const lengthOf = (text) => [...text].length; // as the server counts
@@ -81,6 +82,8 @@ class Row {
   words() {
     const { shortcut } = this.values();
     for (const label of this.node.querySelectorAll("[data-label]")) setText(label, t(label.dataset.label));
+    setAttr(this.shortcut, "placeholder", t("hintShortcut"));
+    setAttr(this.text, "placeholder", t("hintText"));
     setAttr(this.node, "aria-label", shortcut ? t("replyOf", { shortcut }) : t("newReply"));
     setAttr(this.away, "aria-label", shortcut ? t("removeReply", { shortcut }) : t("removeNew"));
     setAttr(this.away, "title", this.away.getAttribute("aria-label"));
@@ -253,9 +256,11 @@ export class CannedEditor {
     return this.rows.filter((row) => !row.gone && !row.isBlank());
   }
 
+  /** Not into a field where that would bring up a keyboard. */
   focusFirst() {
     const first = this.rows[0];
-    (first ? first.shortcut : byId("canned-add")).focus();
+    if (TOUCH.matches) byId("canned-close").focus();
+    else (first ? first.shortcut : byId("canned-add")).focus();
     byId("replies").scrollTop = 0;
   }
 
