@@ -311,6 +311,8 @@ class Console:
         replies = _replies(await json_of(request))
         await self._store.run(lambda cur: console.replace_canned(cur, agent.tenant, replies))
         log.info(logs.line("canned_replaced", tenant=agent.tenant, agent=agent.agent_id, number=len(replies)))
+        changed = {"agent_id": agent.agent_id, "name": agent.name}
+        self._desk.tell(agent.tenant, [News(None, "chat.canned.changed", changed, "agents")])
         return await self.canned(agent, request)
 
 

@@ -351,6 +351,7 @@ def test_canned_replies_are_read_by_all_and_replaced_by_supervisors(line: Line) 
         new = {"canned": [{"shortcut": "/hi", "body": "Hello!"}, {"shortcut": "bye", "body": "Goodbye!"}]}
         assert await counter.refusal(ani, "PUT", "canned", new) == (403, "forbidden")
         assert (await counter.ask(boss, "PUT", "canned", new))[0] == 200
+        assert [(news.room, news.to) for news in floor.news if news.type == "chat.canned.changed"] == [(None, "agents")]
         _, found = await counter.ask(ani, "GET", "canned")
         assert found["canned"] == [{"shortcut": "bye", "body": "Goodbye!"}, {"shortcut": "hi", "body": "Hello!"}]
         for bad in ({"canned": "x"}, {"canned": [{"shortcut": "a b", "body": "x"}]}, {"canned": [{"shortcut": "a"}]}):

@@ -75,7 +75,7 @@ export class Composer {
     byId("attach").addEventListener("click", () => byId("file").click());
     byId("file").addEventListener("change", () => { this.files(byId("file").files); byId("file").value = ""; });
     byId("emoji-button").addEventListener("click", () => this.toggleEmoji());
-    byId("canned-button").addEventListener("click", () => (byId("canned").hidden ? this.showCanned("", true) : this.closePickers()));
+    byId("canned-button").addEventListener("click", () => (byId("canned-box").hidden ? this.showCanned("", true) : this.closePickers()));
     byId("emoji").addEventListener("keydown", (event) => this.emojiKey(event));
     this.wireDrop();
   }
@@ -98,7 +98,7 @@ export class Composer {
   typed() {
     this.outbox.keepDraft(this.session.session_id, this.kind, this.text.value);
     this.grow();
-    const slash = this.kind === "reply" && /^\/(\S*)$/.exec(this.text.value);
+    const slash = this.slash();
     if (slash) this.showCanned(slash[1]);
     else this.closePickers();
     if (this.kind === "reply" && this.text.value && !slash) this.tellTyping();
@@ -110,7 +110,7 @@ export class Composer {
   }
 
   key(event) {
-    if (!byId("canned").hidden && this.cannedKey(event)) return event.preventDefault();
+    if (!byId("canned-box").hidden && this.cannedKey(event)) return event.preventDefault();
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
     this.submit();
@@ -168,6 +168,16 @@ export class Composer {
 
   // ---- canned replies, emoji
 
+  slash() {
+    return this.kind === "reply" && /^\/(\S*)$/.exec(this.text.value);
+  }
+
+  /** The list has changed. What somebody is choosing from stays as it is. */
+  cannedChanged() {
+    const slash = this.session && this.slash();
+    if (slash && byId("canned-box").hidden) this.showCanned(slash[1]);
+  }
+
   showCanned(wanted, asked = false) {
     const all = this.deeds.canned();
     const bare = (shortcut) => shortcut.replace(/^\//, "").toLowerCase();
@@ -176,9 +186,9 @@ export class Composer {
     this.found = [...starts, ...holds].slice(0, CANNED_MOST);
     this.chosen = 0;
     byId("emoji").hidden = true;
-    if (!this.found.length && !asked) { byId("canned").hidden = true; return; }
+    if (!this.found.length && !asked) { byId("canned-box").hidden = true; return; }
     byId("canned").replaceChildren(...(this.found.length ? this.found.map((each, n) => this.cannedRow(each, n)) : [el("li", { cls: "soft", text: t(all.length ? "noCanned" : "noCannedAtAll") })]));
-    byId("canned").hidden = false;
+    byId("canned-box").hidden = false;
     setAttr(byId("canned-button"), "aria-expanded", true);
     this.markCanned();
     if (asked) this.text.focus();
@@ -190,7 +200,7 @@ export class Composer {
     return row;
   }
 
-  cannedKey({ key }) {
+  cannedKey({ key, shiftKey }) {
     if (key === "Escape") { this.closePickers(); return true; }
     if (!this.found.length) return false;
     if (key === "ArrowDown" || key === "ArrowUp") {
@@ -198,7 +208,7 @@ export class Composer {
       this.markCanned();
       return true;
     }
-    if (key !== "Enter" && key !== "Tab") return false;
+    if (key !== "Enter" && (key !== "Tab" || shiftKey)) return false;
     this.takeCanned();
     return true;
   }
@@ -246,8 +256,8 @@ export class Composer {
 
   /** Answers whether one was open. */
   closePickers() {
-    const open = !byId("canned").hidden || !byId("emoji").hidden;
-    byId("canned").hidden = byId("emoji").hidden = true;
+    const open = !byId("canned-box").hidden || !byId("emoji").hidden;
+    byId("canned-box").hidden = byId("emoji").hidden = true;
     setAttr(byId("canned-button"), "aria-expanded", false);
     setAttr(byId("emoji-button"), "aria-expanded", false);
     setAttr(this.text, "aria-activedescendant", null);

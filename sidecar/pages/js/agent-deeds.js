@@ -20,8 +20,10 @@ export function explain(error, name = "") {
   if (!error.code) throw error;
   if (error.code === "unauthorized") return; // the sign-in comes up by itself
   if (error.code === "at_max_load" && !name) return toast(t("x_at_max_load_me"), "bad");
-  toast(known(`x_${error.code}`) ? t(`x_${error.code}`, { name }) : t("x_failed", { why: error.message || error.code }), "bad");
+  toast(inWords(error, name), "bad");
 }
+
+export const inWords = ({ code, message }, name = "") => (known(`x_${code}`) ? t(`x_${code}`, { name }) : t("x_failed", { why: message || code }));
 
 /** `written(id)`: whether all that the agent wrote there is stored. `done()`: where no event tells of it (no socket), the
     page looks again. */
@@ -72,7 +74,8 @@ export function deedsOf(desk, written, done) {
   };
 }
 
-function answerOf(dialog) {
+/** The value of the button that closed it; empty where it was closed in another way. */
+export function answerOf(dialog) {
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((answered) => dialog.addEventListener("close", () => answered(dialog.returnValue), { once: true }));

@@ -168,6 +168,9 @@ const HEARD = {
     if (id === this.me?.agent_id) this.me = { ...this.me, presence };
     return { kind: "presence" };
   },
+  "chat.canned.changed"() {
+    return { kind: "canned" };
+  },
   "chat.note.new"(payload) {
     const note = payload.note ?? payload;
     if (this.rooms.has(payload.session_id)) this.note(payload.session_id, note);

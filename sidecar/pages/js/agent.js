@@ -4,6 +4,7 @@
 
 import { Refused, ask, keepToken, onExpired, token } from "./agent-api.js";
 import { askNotify, badge, blocked, notify, notifying, offered, play, refuseNotify, setSound, sound } from "./agent-alerts.js";
+import { CannedEditor } from "./agent-canned.js";
 import { Composer } from "./agent-composer.js";
 import { allMessages, deedsOf, enlarge, explain, openKeys, openTeam, openVisit, showTeam, toast } from "./agent-deeds.js";
 import { Desk } from "./agent-desk.js";
@@ -23,6 +24,7 @@ const ROWS = 150; // that a list shows until somebody asks for more
 const QUEUE_PAGE = 200; // GET queue tells so many at most
 const RELOAD_MS = 2000;
 const GOT_MS = 250;
+const CANNED_MS = 1000; // within it all pages ask for canned replies that were changed, not all at one moment
 const UNKNOWN_MS = 1500; // a message of a session that nobody told of: look, if it is still unknown then
 const WIDE = matchMedia("(min-width: 1180px)");
 
@@ -38,6 +40,7 @@ let drawing = 0;
 let found = null;
 let searchTimer = 0;
 let gotTimer = 0;
+let cannedTimer = 0;
 const told = new Map(); // conversation → the seq up to which its customer was told "delivered"
 
 const outbox = new Outbox({
@@ -56,6 +59,7 @@ const composer = new Composer(outbox, {
   stored: (message) => { if (message.seq) desk.acknowledged(message); draw(); },
   refused: explain,
 });
+const editor = new CannedEditor(haveCanned);
 const deeds = deedsOf(desk, (id) => outbox.written(id), (error) => {
   if (link?.state !== "live" || error?.status === 404 || error?.status === 409) reload().catch(quietly);
   draw();
@@ -160,6 +164,7 @@ function take(type, payload) {
   const what = desk.hear(type, payload);
   if (what.kind === "nothing") return;
   if (what.kind === "gap" && desk.rooms.has(what.id)) fetchRoom(what.id).then(draw, explain);
+  if (what.kind === "canned") return learnCanned();
   if (what.kind === "unknown") setTimeout(() => learn(what.id), UNKNOWN_MS);
   if (what.message) alertOf(what.session, what.message);
   if (what.message?.sender_type === "customer") got();
@@ -176,6 +181,19 @@ function got() {
       if (link?.send("chat.message.delivered", { session_id: session.session_id, up_to_seq: session.last_seq })) told.set(session.session_id, session.last_seq);
     }
   }, GOT_MS);
+}
+
+/** Somebody has changed them. */
+function learnCanned() {
+  cannedTimer ||= setTimeout(() => {
+    cannedTimer = 0;
+    ask("GET", "canned").then(({ canned }) => haveCanned(canned)).catch(quietly);
+  }, Math.random() * CANNED_MS);
+}
+
+function haveCanned(canned) {
+  desk.canned = canned;
+  composer.cannedChanged();
 }
 
 async function learn(id) {
@@ -403,6 +421,7 @@ function showMe() {
   byId("me-button").dataset.presence = desk.me.presence;
   setText(byId("me-name"), desk.me.name);
   setText(byId("me-email"), desk.me.email);
+  for (const node of document.querySelectorAll("[data-boss]")) node.hidden = !desk.isBoss();
 }
 
 setInterval(() => {
@@ -461,6 +480,7 @@ function enter({ token: fresh, agent }) {
   byId("gate").hidden = true;
   byId("boot").hidden = loaded;
   connect();
+  editor.resume();
 }
 
 function refusedLogin({ status, code, message, retryAfter }) {
@@ -519,6 +539,8 @@ function wireButtons() {
   byId("to-end").addEventListener("click", () => { toEnd(); seen(); draw(); });
   byId("log-box").addEventListener("scroll", () => { if (desk.sessions.get(open)?.unread) { seen(); draw(); } }, { passive: true });
   byId("team-button").addEventListener("click", () => openTeam(desk));
+  byId("canned-edit").addEventListener("click", () => { composer.closePickers(); editor.open(byId("canned-button")); });
+  byId("canned-menu").addEventListener("click", () => editor.open(byId("me-button")));
   byId("photo-dialog").addEventListener("click", () => byId("photo-dialog").close());
   WIDE.addEventListener("change", () => showDetailsPanel(WIDE.matches));
 }
