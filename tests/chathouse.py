@@ -1,11 +1,15 @@
-"""The whole product with our own chat for a path test: a house (receiver, workers) with real sidecars, and its shops.
+"""Our own chat for a path test: real sidecars and their shops, in a house whose receiver and workers may be left out.
 
 with chat_house(databases, redis_databases, sidecars=2) as home:
     shop = home.new_shop(limit=3)     # a tenant of our own chat
     shop.hire("ani")
     home.sidecar.kill()               # kill -9, and it stays dead until `start`
 
-Who talks in it: `tests/chatpeople.py`. For pages in a browser, with one sidecar alone, see `tests/chat_house.py`.
+with page_shop(databases, redis_databases) as shop:     # for pages in a browser: one sidecar, and a shop with staff
+    shop.post("public/sessions", tenant_id=shop.id, name="Maya", email="maya@example.com")
+    with shop.home.house.worker(): ...                   # only then somebody is served by themselves
+
+Who talks in it without a browser: `tests/chatpeople.py`.
 """
 
 import itertools
@@ -13,23 +17,27 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from db import people
+from db import console, people
 from db.inbox import limit_key
 from db.people import PEOPLE
 from db.postgres import Ledger
 from sidecar.login import TOKEN_LIFE_S
-from tests.house import House, house, stack_traces
-from tests.passwords import hash_of
+from tests.house import House, house, piece_of, stack_traces
+from tests.passwords import PASSWORD, hash_of
 from tests.servers import Databases, RedisDatabases, free_port
 
-PASSWORD = "Test@1234"
+STAFF = {  # of the shop for pages
+    "agent@demo.com": ("Ani Lestari", "agent"),
+    "agent2@demo.com": ("Budi Santoso", "agent"),
+    "supervisor@demo.com": ("Sri Wahyuni", "supervisor"),
+}
 FINISH_S = 10.0  # what a sidecar gets after SIGTERM
 
 
@@ -94,7 +102,8 @@ class ChatHouse:
     def __init__(self, house: House) -> None:
         self.house = house
         self.sidecars: list[Sidecar] = []
-        self._ledger = Ledger(house.database_url, "chathouse")
+        self.http = requests.Session()
+        self.ledger = Ledger(house.database_url, "chathouse")
         self._names = itertools.count(1)
 
     @property
@@ -114,36 +123,46 @@ class ChatHouse:
         made.start()
         return made
 
-    def new_shop(self, name: str = "shop", *, limit: int | None = None) -> "Shop":
-        """A tenant of our own chat."""
-        tenant = f"{name}-{next(self._names)}"
+    def new_shop(self, name: str = "shop", *, tenant: str | None = None, limit: int | None = None) -> "Shop":
+        """A tenant of our own chat. `tenant`: its id, where that matters."""
+        tenant = tenant or f"{name}-{next(self._names)}"
         sql = "INSERT INTO tenants (id, desk, name, base_url, secret_key) VALUES (%s, 'native', %s, '', '')"
-        self.house.run(sql, tenant, name)
+        self.run(sql, tenant, name)
         if limit is not None:
             self.house.redis.set(limit_key(tenant), limit)
         return Shop(self, tenant)
+
+    def run(self, sql: str, *values: Any) -> None:
+        """As `house.run`, on a connection that is kept."""
+        with self.ledger.transaction() as cur:
+            cur.execute(sql, values)
 
     def log(self) -> str:
         return self.house.log("sidecar*")
 
     def stop(self) -> None:
+        self.http.close()
         for sidecar in self.sidecars:
             sidecar.end()
-        self._ledger.close()
+        self.ledger.close()
 
 
 class Shop:
-    """A tenant: its people, and what the ledger says of it."""
+    """A tenant: its people, what they do by REST, and what the ledger says of it."""
 
     def __init__(self, home: ChatHouse, tenant: str) -> None:
         self.home, self.id = home, tenant
         self.ids: dict[str, str] = {}  # name → agent's id
 
+    # --- its people
+
     def hire(self, *names: str, role: str = "agent") -> None:
         for name in names:
-            with self.home._ledger.transaction() as cur:
-                email = self.email(name)
-                self.ids[name] = people.add_account(cur, self.id, email, name, hash_of(PASSWORD), role)
+            self.add_account(self.email(name), name, role)
+
+    def add_account(self, email: str, name: str, role: str) -> None:
+        with self.home.ledger.transaction() as cur:
+            self.ids[name] = people.add_account(cur, self.id, email, name, hash_of(PASSWORD), role)
 
     def email(self, name: str) -> str:
         return f"{name}@{self.id}.test"
@@ -151,10 +170,47 @@ class Shop:
     def token(self, name: str) -> str:
         """As after a login, without the price of one."""
         token = secrets.token_urlsafe(32)
-        with self.home._ledger.transaction() as cur:
+        with self.home.ledger.transaction() as cur:
             digest = people.token_digest(token)
             PEOPLE.run(cur, "put_token", digest=digest, tenant=self.id, agent=self.ids[name], life_s=TOKEN_LIFE_S)
         return token
+
+    # --- what people do by REST
+
+    @property
+    def url(self) -> str:
+        return self.home.sidecar.url
+
+    def get(self, path: str) -> Any:
+        return _told(self.home.http.get(f"{self.url}/api/v1/{path}", timeout=10))
+
+    def post(self, path: str, token: str | None = None, **body: Any) -> Any:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return _told(self.home.http.post(f"{self.url}/api/v1/{path}", json=body, headers=headers, timeout=10))
+
+    def login(self, email: str) -> str:
+        """A token."""
+        return str(self.post("auth/login", tenant_id=self.id, email=email, password=PASSWORD)["token"])
+
+    def pick(self, email: str, room: str) -> None:
+        """By an agent who has no page open."""
+        self.post(f"queue/{room}/pick", self.login(email))
+
+    # --- in the ledger
+
+    def empty(self) -> None:
+        """Nobody waits, nobody is served, nobody is signed in."""
+        for table in ("visits", "sessions", "customers", "tokens", "presence", "canned_replies"):
+            self.home.run(f"DELETE FROM {table} WHERE tenant = %s", self.id)
+        self.home.run("DELETE FROM login_tries")
+
+    def revoke_all(self) -> None:
+        """Everybody's sign-in has ended."""
+        self.home.run("UPDATE tokens SET revoked_at = clock_timestamp() WHERE tenant = %s", self.id)
+
+    def canned(self, replies: Mapping[str, str]) -> None:
+        with self.home.ledger.transaction() as cur:
+            console.replace_canned(cur, self.id, replies)
 
     def rows(self, room: str) -> list[Any]:
         """What is stored of one room, in order."""
@@ -181,6 +237,11 @@ class Shop:
         }
 
 
+def _told(answer: requests.Response) -> Any:
+    assert answer.ok, f"{answer.status_code} {answer.text[:300]}"
+    return answer.json() if answer.content else {}
+
+
 @contextmanager
 def chat_house(
     databases: Databases | str,
@@ -188,6 +249,7 @@ def chat_house(
     *,
     sidecars: int = 1,
     workers: int = 1,
+    receiver: bool = True,
     sim_port: int | None = None,
     port: int | None = None,
     clean: bool = True,
@@ -196,8 +258,10 @@ def chat_house(
     """As `house`; limits of speed are out of the way. `clean`: no process may have written a stack trace."""
     given = {"SESSIONS_PER_MINUTE": "1000000", "MESSAGES_PER_SECOND": "1000", "UPLOADS_PER_MINUTE": "10000", **env}
     with (
-        _pieces(databases, redis_databases) as (database_url, redis_url),
-        house(database_url, redis_url, sim_port or free_port(), port=port, workers=workers, **given) as base,
+        piece_of(databases, redis_databases) as (database_url, redis_url),
+        house(
+            database_url, redis_url, sim_port or free_port(), port=port, workers=workers, receiver=receiver, **given
+        ) as base,
     ):
         home = ChatHouse(base)
         try:
@@ -212,10 +276,13 @@ def chat_house(
 
 
 @contextmanager
-def _pieces(databases: Databases | str, redis_databases: RedisDatabases | str) -> Iterator[tuple[str, str]]:
-    redis_url = redis_databases if isinstance(redis_databases, str) else redis_databases.next_url()
-    if isinstance(databases, str):
-        yield databases, redis_url
-        return
-    with databases.clone() as database_url:
-        yield database_url, redis_url
+def page_shop(databases: Databases, redis_databases: RedisDatabases, **env: str) -> Iterator[Shop]:
+    """For pages in a browser: one sidecar alone, as a real installation has it, and the tenant `shop` with its staff.
+    No receiver and no worker runs."""
+    given: Any = {"DEMO": "0", "SECRET_KEY": "a-secret-of-this-test-only", **env}
+    with chat_house(databases, redis_databases, sidecars=0, workers=0, receiver=False, **given) as home:
+        shop = home.new_shop("Shop", tenant="shop")
+        for email, (name, role) in STAFF.items():
+            shop.add_account(email, name, role)
+        home.start_sidecar()
+        yield shop

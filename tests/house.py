@@ -99,6 +99,16 @@ class House:
         """The exit code of a worker, once it has ended."""
         return self._worker(number).wait(within_s)
 
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        """One more, for as long as the block lasts."""
+        number = self.start_worker()
+        try:
+            yield
+        finally:
+            self.signal_worker(signal.SIGTERM, number)
+            self.ended(number)
+
     def only_worker(self) -> None:
         """The first one runs, the others are gone."""
         for process in filter(None, self.workers):
@@ -493,13 +503,21 @@ def figures(what: str, values: Collection[float]) -> None:
 
 @contextmanager
 def house(
-    database_url: str, redis_url: str, sim_port: int, *, port: int | None = None, workers: int = 1, **env: str
+    database_url: str,
+    redis_url: str,
+    sim_port: int,
+    *,
+    port: int | None = None,
+    workers: int = 1,
+    receiver: bool = True,
+    **env: str,
 ) -> Iterator[House]:
     """Settings of the product as keyword arguments, upper case. Fast clocks by default: a test has no minutes."""
     with tempfile.TemporaryDirectory(prefix="giliran-house-") as folder:
         given = {
             **{name: value for name, value in os.environ.items() if not name.startswith("QISCUS")},
             "DEMO": "1",
+            "HOST": "127.0.0.1",
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "GILIRAN_DATA": folder,
@@ -514,7 +532,8 @@ def house(
         try:
             for _ in range(workers):
                 home.start_worker()
-            home.start_receiver()
+            if receiver:
+                home.start_receiver()
             yield home
         finally:
             home.stop()
@@ -536,9 +555,9 @@ def street(
     port, sim_port = free_port(), free_port()
     plan = {"prefix": f"/{APP}", **(sim or {})}
     with (
-        _piece_of(databases, redis_databases) as (database_url, redis_url),
+        piece_of(databases, redis_databases) as (database_url, redis_url),
         simulator(f"http://127.0.0.1:{port}", port=sim_port, **plan) as desk,
-        house(database_url, redis_url, sim_port, port=port, workers=workers, **env) as home,
+        house(database_url, redis_url, sim_port, port=port, workers=workers, receiver=True, **env) as home,
     ):
         home._sim = desk
         yield home
@@ -551,7 +570,8 @@ def street(
 
 
 @contextmanager
-def _piece_of(databases: Databases | str, redis_databases: RedisDatabases | str) -> Iterator[tuple[str, str]]:
+def piece_of(databases: Databases | str, redis_databases: RedisDatabases | str) -> Iterator[tuple[str, str]]:
+    """URLs of a database and a Redis that are clean, or those that were given."""
     redis_url = redis_databases if isinstance(redis_databases, str) else redis_databases.next_url()
     if isinstance(databases, str):
         yield databases, redis_url

@@ -23,8 +23,9 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.chat_house import PASSWORD, ChatHouse, chat_house
+from tests.chathouse import Shop, page_shop
 from tests.deadlines import eventually
+from tests.passwords import PASSWORD
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGS = ["--no-sandbox", "--disable-background-networking"]
@@ -40,11 +41,11 @@ PIXEL = bytes.fromhex(
 class Customer:
     """One session, by its key."""
 
-    def __init__(self, home: ChatHouse, name: str, message: str, email: str = "") -> None:
+    def __init__(self, home: Shop, name: str, message: str, email: str = "") -> None:
         self._home = home
         self.name = name
         email = email or f"{name.lower().replace(' ', '.')}@example.com"
-        told = home.post("public/sessions", tenant_id=home.tenant, name=name, email=email, message=message)
+        told = home.post("public/sessions", tenant_id=home.id, name=name, email=email, message=message)
         self.id, self.key = told["session_id"], told["session_key"]
 
     def says(self, body: str) -> None:
@@ -109,8 +110,8 @@ def _is_wrong(said: ConsoleMessage) -> bool:
 
 
 @pytest.fixture(scope="module")
-def home(_databases, _redis_databases) -> Iterator[ChatHouse]:
-    with chat_house(_databases, _redis_databases, SESSIONS_PER_MINUTE="10000", MESSAGES_PER_SECOND="1000") as made:
+def home(_databases, _redis_databases) -> Iterator[Shop]:
+    with page_shop(_databases, _redis_databases) as made:
         yield made
 
 
@@ -123,14 +124,14 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def shop(home: ChatHouse) -> ChatHouse:
+def shop(home: Shop) -> Shop:
     """Nobody waits, everybody has a free hand."""
     home.empty()
     return home
 
 
 @pytest.fixture
-def desk(browser: Browser, shop: ChatHouse) -> Iterator[Callable[..., Desk]]:
+def desk(browser: Browser, shop: Shop) -> Iterator[Callable[..., Desk]]:
     """`desk("agent@demo.com")`: a page with somebody signed in. No worker runs, so nothing comes by itself. An
     exception, a broken policy or an error on the console fails the test; what the browser says of the network doesn't
     count."""
@@ -310,7 +311,7 @@ def test_the_end_asks_first_and_is_shown_with_the_rating(desk, shop):
 
 def test_the_worker_gives_conversations_to_whoever_is_online(desk, shop):
     made = desk("agent@demo.com")
-    with shop.worker():
+    with shop.home.house.worker():
         customers = [Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W", "Dewi A")]
         expect(made.page.locator("#rows .row")).to_have_count(2)
         made.tab("queue")
@@ -773,13 +774,13 @@ def test_what_was_written_while_the_server_was_away_is_sent_once_and_in_order(de
     made = desk("agent@demo.com")
     maya = Customer(shop, "Maya Putri", "Hi")
     made.pick(maya)
-    shop.kill_sidecar()
+    shop.home.sidecar.kill()
     expect(made.page.locator("#live")).to_have_text("Reconnecting…")
     said = [f"answer {n}" for n in range(5)]
     for text in said:
         made.write(text)
     expect(made.page.locator("#log .msg.pending")).to_have_count(5)
-    shop.start_sidecar()
+    shop.home.sidecar.start()
     made.expect_live(30)
     expect(made.page.locator("#log .msg.pending")).to_have_count(0)
     expect(made.bubbles()).to_have_text(["Hi", *said])

@@ -14,9 +14,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.chathouse import PASSWORD, ChatHouse, Shop, chat_house
+from tests.chathouse import ChatHouse, Shop, chat_house
 from tests.chatpeople import API, AgentPage, Customer, People
 from tests.house import figures
+from tests.passwords import PASSWORD
 
 PAUSE_S = 0.1  # between two messages of a bystander
 LOGINS = 2_000  # tests/services/test_login.py has the ten thousand
@@ -33,7 +34,7 @@ BODY_SECRET = "the-customer-wrote-this"
 @pytest.fixture(scope="module")
 def home(_databases, _redis_databases) -> Iterator[ChatHouse]:
     limits = {"MESSAGES_PER_SECOND": "20", "SESSIONS_PER_MINUTE": "200", "UPLOADS_PER_MINUTE": "1000"}
-    strict = {"DEMO": "0", "HOST": "127.0.0.1", "ALLOWED_ORIGINS": "https://shop.example"}
+    strict = {"DEMO": "0", "ALLOWED_ORIGINS": "https://shop.example"}
     with chat_house(_databases, _redis_databases, sidecars=0, **limits, **strict) as made:
         made.new_shop("first")  # a sidecar finds somebody to serve
         made.start_sidecar(TRUSTED_PROXIES="127.0.0.0/8")

@@ -20,7 +20,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, expect, sync_playwright
 
-from tests.chat_house import ChatHouse, chat_house
+from tests.chathouse import Shop, page_shop
 from tests.deadlines import eventually
 from tests.servers import free_port
 
@@ -70,7 +70,7 @@ FAINT = """root => {
 class Customer:
     """One page of a customer."""
 
-    def __init__(self, shop: ChatHouse, page: Page) -> None:
+    def __init__(self, shop: Shop, page: Page) -> None:
         self.shop, self.page = shop, page
 
     def starts(self, name: str = "Maya Putri", message: str = "", email: str = "") -> "Customer":
@@ -109,9 +109,9 @@ class Customer:
 class Agent:
     """Works by REST, and over a socket where only that will do."""
 
-    def __init__(self, shop: ChatHouse, email: str = "agent@demo.com") -> None:
+    def __init__(self, shop: Shop, email: str = "agent@demo.com") -> None:
         self._shop, self._email = shop, email
-        self.token = shop.token_of(email)
+        self.token = shop.login(email)
 
     def does(self, method: str, path: str, **body: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.token}"}
@@ -182,13 +182,11 @@ def site_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def home(_databases, _redis_databases, site_port) -> Iterator[ChatHouse]:
+def home(_databases, _redis_databases, site_port) -> Iterator[Shop]:
     origin = f"http://127.0.0.1:{site_port}"
-    limits = {"SESSIONS_PER_MINUTE": "10000", "MESSAGES_PER_SECOND": "1000", "UPLOADS_PER_MINUTE": "1000"}
-    with chat_house(_databases, _redis_databases, ALLOWED_ORIGINS=origin, UPLOAD_MAX_MB="1", **limits) as made:
-        sql = "INSERT INTO tenants (id, desk, name, base_url, secret_key) VALUES (%s, 'native', 'Kiosk', '', '')"
-        made.run(sql, KIOSK)
-        made.run("INSERT INTO faq (tenant, question, answer) VALUES (%s, %s, %s)", KIOSK, *HOURS)
+    with page_shop(_databases, _redis_databases, ALLOWED_ORIGINS=origin, UPLOAD_MAX_MB="1") as made:
+        made.home.new_shop("Kiosk", tenant=KIOSK)
+        made.home.run("INSERT INTO faq (tenant, question, answer) VALUES (%s, %s, %s)", KIOSK, *HOURS)
         yield made
 
 
@@ -201,13 +199,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def shop(home: ChatHouse) -> ChatHouse:
+def shop(home: Shop) -> Shop:
     home.empty()
     return home
 
 
 @pytest.fixture
-def opened(browser: Browser, shop: ChatHouse) -> Iterator[Callable[..., Page]]:
+def opened(browser: Browser, shop: Shop) -> Iterator[Callable[..., Page]]:
     """`opened("/chat?tenant=shop")`: a page. An exception, a broken policy or an error on the console fails the test;
     what the browser says of the network does not count."""
     contexts, pages, wrong = [], [], []
@@ -233,7 +231,7 @@ def opened(browser: Browser, shop: ChatHouse) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.fixture
-def customer(opened: Callable[..., Page], shop: ChatHouse) -> Callable[..., Customer]:
+def customer(opened: Callable[..., Page], shop: Shop) -> Callable[..., Customer]:
     def made(**options: Any) -> Customer:
         page = opened("/chat?tenant=shop", **options)
         expect(page.locator("#start-view")).to_be_visible()
@@ -243,7 +241,7 @@ def customer(opened: Callable[..., Page], shop: ChatHouse) -> Callable[..., Cust
 
 
 @pytest.fixture
-def agent(shop: ChatHouse) -> Agent:
+def agent(shop: Shop) -> Agent:
     return Agent(shop)
 
 
@@ -533,11 +531,11 @@ def test_a_killed_sidecar_comes_back_and_nothing_is_missing(customer, agent, sho
     maya = customer().starts(message="Hello")
     agent.picks(maya.id)
     maya.expect_state("live")
-    shop.kill_sidecar()
+    shop.home.sidecar.kill()
     maya.expect_state("reconnecting")
     for n in range(3):
         maya.writes(f"meanwhile {n}")
-    shop.start_sidecar()
+    shop.home.sidecar.start()
     maya.expect_state("live", 40)
     expect(maya.page.locator("#log .message.waiting")).to_have_count(0)
     agent.says(maya.id, "Back again")
@@ -741,7 +739,7 @@ def _serving(port: int, html: str) -> ThreadingHTTPServer:
 
 
 @pytest.fixture(scope="module")
-def site(home: ChatHouse, site_port: int) -> Iterator[str]:
+def site(home: Shop, site_port: int) -> Iterator[str]:
     """Somebody's page with the widget, on an origin that is allowed."""
     server = _serving(site_port, HOSTILE.replace("CHAT", home.url))
     yield f"http://127.0.0.1:{site_port}/"

@@ -23,10 +23,9 @@ from sidecar.seats import Seats
 from sidecar.store import Store
 from sidecar.turns import Turns
 from sidecar.writer import Writer
-from tests.passwords import hash_of
+from tests.passwords import PASSWORD, hash_of
 from tests.services.line_of import Line
 
-PASSWORD = "Test@1234"
 NATIVE = "UPDATE tenants SET desk = 'native', base_url = '', secret_key = '' WHERE id = %s"
 
 

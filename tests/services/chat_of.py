@@ -27,11 +27,10 @@ from aiohttp import web
 from db import people
 from db.postgres import Ledger
 from sidecar.app import SIDECAR, Config, Sidecar, create_app
-from tests.passwords import hash_of
+from tests.passwords import PASSWORD, hash_of
 from tests.servers import free_port
 
 TENANT = "toko"
-PASSWORD = "Test@1234"
 WITHIN_S = 10.0
 LOOK_EVERY_S = 0.01
 

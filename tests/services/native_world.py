@@ -4,7 +4,7 @@ from typing import Any
 
 from db import chat, line, people
 from db.postgres import Ledger
-from tests.passwords import hash_of
+from tests.passwords import PASSWORD, hash_of
 from worker.desk.base import Desk
 
 SIDECAR = "test"
@@ -36,9 +36,7 @@ class NativeWorld:
 
     def hire(self, email: str, role: str = "agent") -> str:
         with self.ledger.transaction() as cur:
-            return people.add_account(
-                cur, self.tenant, email, email.split("@", maxsplit=1)[0], hash_of("Test@1234"), role
-            )
+            return people.add_account(cur, self.tenant, email, email.split("@", maxsplit=1)[0], hash_of(PASSWORD), role)
 
     def reset(self) -> None:
         for table in ("sessions", "presence", "visits"):

@@ -14,9 +14,9 @@ from db.people import PEOPLE, AccountError
 from db.postgres import Ledger, LedgerDown
 from sidecar.console import Console
 from sidecar.login import FAILURES_MOST, LoginError, LoginLater, LoginRefused
-from tests.passwords import hash_of
+from tests.passwords import PASSWORD, hash_of
 from tests.servers import Databases
-from tests.services.chat_floor import PASSWORD, Counter, Floor
+from tests.services.chat_floor import Counter, Floor
 from tests.services.line_of import TENANT, Line, empty, line_of
 
 HERE = "192.0.2.1"
