@@ -260,7 +260,7 @@ class AgentPage(Page):
         self.mine: set[str] = set()
         self.rooms: set[str] = set()  # that it shows
         self._early: list[Payload] | None = None
-        self._catching: asyncio.Task[None] | None = None
+        self._fetched: dict[str, int] = {}  # room → the last row that came by REST, whose frame may still come
 
     def __repr__(self) -> str:
         return f"agent {self.name}"
@@ -289,9 +289,11 @@ class AgentPage(Page):
         (self.mine.add if agent == self.id else self.mine.discard)(room)
 
     def _show_live(self, row: Payload) -> None:
-        """A room of which nothing was seen begins with its first row."""
+        """A room of which nothing was seen begins with its first row. A row is told after its commit, so REST may have
+        brought it already."""
         self.rooms.add(row["session_id"])
-        self.show(row)
+        if row["seq"] > self._fetched.get(row["session_id"], 0):
+            self.show(row)
 
     async def _caught_up(self) -> None:
         """The state and the missed rows by REST; then what came over the socket meanwhile, of which a part is known."""
@@ -306,11 +308,12 @@ class AgentPage(Page):
                 self.rooms.add(session["session_id"])
         for room in sorted(self.rooms):
             await self._fetch(room)
+        self._fetched = {room: self.got(room) for room in self.rooms}
         early, self._early = self._early or [], None
         for row in early:
             if "body" not in row:
                 self._acknowledged(row)
-            elif row["seq"] > self.got(row["session_id"]):
+            else:
                 self._show_live(row)
         await self._ready()
 
