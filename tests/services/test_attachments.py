@@ -177,10 +177,11 @@ def test_a_picture_goes_in_and_both_sides_get_it_back(play: Callable[..., None])
 
 def test_an_agent_sends_one_and_it_counts_as_an_answer(play: Callable[..., None]) -> None:
     async def work(w: World) -> None:
-        message = await w.sent(docx(), "harga.docx", token="ani-toko")
+        sent = docx()
+        message = await w.sent(sent, "harga.docx", token="ani-toko")
         assert message["sender_name"] == "ani"
         _, headers, body = await w.get(f"{message['attachments'][0]['url']}?key={w.keys[TENANT]}")
-        assert body == docx()
+        assert body == sent
         assert headers["Content-Disposition"].startswith("attachment;")
 
         def answered(cur: cursor) -> bool:

@@ -244,7 +244,7 @@ def test_unanswered_chats_of_who_stays_away_return_to_their_old_place(line: Line
             assert line.events(first) == ["picked", "released"]
             assert floor.rows(first) == ["started", "assigned", "released"]
             assert line.seats() == {}
-            assert line.caches()["line"] == [first, later]
+            await until(lambda: line.caches()["line"] == [first, later])  # told after the commit
             await floor.presence.connected(budi, "page")
             reserved = line.decide().reserved
             assert [(r.room, r.agent) for r in reserved] == [(first, budi.agent_id), (later, budi.agent_id)]

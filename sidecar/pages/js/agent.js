@@ -32,6 +32,7 @@ const desk = new Desk();
 const view = { tab: "mine", show: "open", filter: "", at: null, busy: true, most: ROWS, ended: () => endedOnes() };
 const history = { rows: [], next: null, loaded: false };
 let open = null; // the conversation that is shown
+let moves = 0; // how often another tab or conversation was chosen
 let link = null;
 let loaded = false;
 let loading = null; // the load that runs; events wait in `early` meanwhile
@@ -257,6 +258,7 @@ const quietly = (error) => { if (!(error instanceof Refused)) throw error; };
 // ---- conversations
 
 async function openRoom(id, { seq, focus = true } = {}) {
+  moves += 1;
   const session = desk.sessions.get(id);
   const focused = document.activeElement;
   open = id;
@@ -339,6 +341,7 @@ async function moreHistory() {
 }
 
 function chooseTab(tab) {
+  moves += 1;
   Object.assign(view, { tab, most: ROWS });
   for (const each of document.querySelectorAll("#tabs [role=tab]")) {
     const chosen = each.dataset.tab === tab;
@@ -627,8 +630,8 @@ function pickNext() {
 
 /** Then it is opened, unless the agent has gone elsewhere while the answer was on its way. */
 async function pick(session) {
-  const [tab, at] = [view.tab, open];
-  if (!(await deeds.pick(session)) || view.tab !== tab || open !== at) return;
+  const before = moves;
+  if (!(await deeds.pick(session)) || moves !== before) return;
   chooseTab("mine");
   openRoom(session.session_id);
 }
