@@ -45,8 +45,9 @@ async def _all(plan: Plan) -> tuple[list[Client], list[Client], list[int]]:
 
 
 def _message(room: str, number: int, meant_for: int) -> bytes:
-    body = f"~{now_us()}~{meant_for}~{FILL}"
-    payload = {"session_id": room, "client_id": f"b{number}", "body": body}
+    """Never the same twice, also in the next round: a repeat would be acknowledged and told to nobody."""
+    now = now_us()
+    payload = {"session_id": room, "client_id": f"b{number}-{now}", "body": f"~{now}~{meant_for}~{FILL}"}
     return text(json.dumps({"type": "chat.message.send", "payload": payload}).encode())
 
 
