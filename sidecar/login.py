@@ -142,7 +142,7 @@ class Login:
 
 
 def _be_nice() -> None:
-    """This thread goes after the others of this process: a flood of logins takes nobody's chat the processor."""
+    """This thread goes after others on this machine: a flood of logins takes nobody's chat the processor."""
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
@@ -166,12 +166,16 @@ def _settle(cur: cursor, tenant: str, row: Any, digest: bytes, passed: bool, sub
     """The end of a try, with its subjects locked: not even a right password counts once the others have failed."""
     PEOPLE.run(cur, "lock_tries", subjects=subjects)
     _refuse_blocked(cur, subjects)
-    if not passed:
+    if passed:
+        _let_in(cur, tenant, row.agent, digest, subjects[0])
+    else:
         PEOPLE.run(cur, "fail", subjects=subjects, window_s=WINDOW_S, most=FAILURES_MOST)
-        PEOPLE.run(cur, "forget_tries", window_s=WINDOW_S)
-        return False
-    PEOPLE.run(cur, "forgive", subject=subjects[0])  # the account's; the address may belong to a guesser
-    PEOPLE.run(cur, "come_online", tenant=tenant, agent=row.agent)
-    PEOPLE.run(cur, "forget_tokens", tenant=tenant, agent=row.agent)
-    PEOPLE.run(cur, "put_token", digest=digest, tenant=tenant, agent=row.agent, life_s=TOKEN_LIFE_S)
-    return True
+    PEOPLE.run(cur, "forget_tries", window_s=WINDOW_S)
+    return passed
+
+
+def _let_in(cur: cursor, tenant: str, agent: str, digest: bytes, account: bytes) -> None:
+    PEOPLE.run(cur, "forgive", subject=account)  # not the address: it may belong to a guesser
+    PEOPLE.run(cur, "come_online", tenant=tenant, agent=agent)
+    PEOPLE.run(cur, "forget_tokens", tenant=tenant, agent=agent)
+    PEOPLE.run(cur, "put_token", digest=digest, tenant=tenant, agent=agent, life_s=TOKEN_LIFE_S)

@@ -122,7 +122,8 @@ class Sockets:
         try:
             async with self._openings:
                 first = await self._parts.store.run(lambda cur: first_of(cur, key, after))
-            if first is None:
+            if first is None:  # forgotten a moment ago
+                connection.close(NO_SESSION, "no such session")
                 return
             for kind, payload in state_frames(first.state):
                 connection.say(kind, payload)

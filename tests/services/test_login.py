@@ -1,6 +1,7 @@
 """Logging in: passwords, tokens, failed tries, and what another tenant's token opens (nothing)."""
 
 import asyncio
+import os
 import re
 import statistics
 import time
@@ -248,6 +249,27 @@ def test_ten_thousand_logins_end_quickly_and_keep_little(line: Line) -> None:
             assert time.monotonic() - began < 60
             rows = line.rows("SELECT cardinality(failed) AS n FROM login_tries")
             assert [row.n for row in rows] == [FAILURES_MOST, FAILURES_MOST]
+
+    asyncio.run(story())
+
+
+def test_a_flood_of_hashes_goes_after_the_chats(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            hashing = floor.login._threads.submit(os.getpriority, os.PRIO_PROCESS, 0)  # 0: the thread that asks
+            assert await asyncio.wrap_future(hashing) > os.getpriority(os.PRIO_PROCESS, 0)
+
+    asyncio.run(story())
+
+
+def test_subjects_that_only_got_in_are_forgotten_too(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani = await floor.hire("ani")
+            await floor.login.login(TENANT, ani.email, PASSWORD, HERE)
+            line.run("UPDATE login_tries SET last_at = clock_timestamp() - interval '1 day'")
+            await floor.login.login(TENANT, ani.email, PASSWORD, HERE)
+            assert line.rows("SELECT subject FROM login_tries") == []
 
     asyncio.run(story())
 
