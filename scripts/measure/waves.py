@@ -9,8 +9,7 @@ nothing: the floor.
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from statistics import median
 from typing import Any
 
@@ -64,10 +63,8 @@ def _bare(desk_ms: int) -> dict[str, float]:
         return _play(sim, desk_ms)
 
 
-@contextmanager
-def _desk(of: Stage) -> Iterator[Sim]:
-    with simulator(of.url, agents=AGENTS, offline=0, supervisors=0, page_size=100, port=of.sim_port) as sim:
-        yield sim
+def _desk(of: Stage) -> AbstractContextManager[Sim]:
+    return simulator(of.url, agents=AGENTS, offline=0, supervisors=0, page_size=100, port=of.sim_port)
 
 
 def _play(sim: Sim, desk_ms: int) -> dict[str, float]:

@@ -3,7 +3,6 @@
 import os
 import re
 import secrets
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,16 +19,13 @@ from playwright.sync_api import (
     Page,
     WebSocketRoute,
     expect,
-    sync_playwright,
 )
 
 from tests.chathouse import Shop, page_shop
+from tests.chromium import VIOLATIONS
 from tests.deadlines import eventually
 from tests.passwords import PASSWORD
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGS = ["--no-sandbox", "--disable-background-networking"]
-VIOLATIONS = "window.violations = []; addEventListener('securitypolicyviolation', e => violations.push(e.blockedURI))"
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6260010000"
@@ -113,14 +109,6 @@ def _is_wrong(said: ConsoleMessage) -> bool:
 def home(_databases, _redis_databases) -> Iterator[Shop]:
     with page_shop(_databases, _redis_databases) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import hmac
 import json
 import re
 import secrets
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,15 +17,13 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, expect
 
 from tests.chathouse import Shop, page_shop
+from tests.chromium import VIOLATIONS
 from tests.deadlines import eventually
 from tests.servers import free_port
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGS = ["--no-sandbox", "--disable-background-networking"]
-VIOLATIONS = "window.violations = []; addEventListener('securitypolicyviolation', e => violations.push(e.blockedURI))"
 DESK, PHONE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}, {"width": 360, "height": 740}
 KIOSK = "kiosk"  # a tenant with a bot
 HOURS = ("What are your opening hours?", "We are open from 9 to 6.")
@@ -188,14 +185,6 @@ def home(_databases, _redis_databases, site_port) -> Iterator[Shop]:
         made.home.new_shop("Kiosk", tenant=KIOSK)
         made.home.run("INSERT INTO faq (tenant, question, answer) VALUES (%s, %s, %s)", KIOSK, *HOURS)
         yield made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -1,20 +1,17 @@
 """The simulator's page in a real Chromium, with a simulator and a small receiver of webhooks, nothing else."""
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.chromium import VIOLATIONS
 from tests.simulated import Sim, simulator
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGS = ["--no-sandbox", "--disable-background-networking"]
-VIOLATIONS = "window.violations = []; addEventListener('securitypolicyviolation', e => violations.push(e.blockedURI))"
 ASSIGN = "/api/v1/admin/service/assign_agent"
 
 
@@ -46,14 +43,6 @@ def receiver() -> Iterator[str]:
 def running(receiver: str) -> Iterator[Sim]:
     with simulator(webhooks=receiver) as sim:
         yield sim
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
