@@ -56,6 +56,7 @@ class Settings:
     idle_seconds: int
     desk_lag_seconds: int
     keep_days: int
+    keep_chats_days: int  # 0: for ever
     webhook_secret: str | None = field(repr=False)
     allowed_origins: tuple[str, ...]  # "scheme://host[:port]" in lower case; empty: same origin only
     trusted_proxies: tuple[Network, ...]  # whose X-Forwarded-* are believed
@@ -95,6 +96,7 @@ NAMES = (
     "IDLE_SECONDS",
     "DESK_LAG_SECONDS",
     "KEEP_DAYS",
+    "KEEP_CHATS_DAYS",
     "WEBHOOK_SECRET",
     "ALLOWED_ORIGINS",
     "TRUSTED_PROXIES",
@@ -143,6 +145,7 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ROOT 
         idle_seconds=_number(given, "IDLE_SECONDS", 60, 1, 86400),
         desk_lag_seconds=_number(given, "DESK_LAG_SECONDS", 5, 0, 60),
         keep_days=_number(given, "KEEP_DAYS", 90, 1, 36500),
+        keep_chats_days=_number(given, "KEEP_CHATS_DAYS", 0, 0, 36500),
         webhook_secret=text("WEBHOOK_SECRET"),
         allowed_origins=_origins(given, "ALLOWED_ORIGINS"),
         trusted_proxies=_networks(given, "TRUSTED_PROXIES"),

@@ -71,7 +71,8 @@ def add_note(cur: cursor, tenant: str, room: str, agent: str, agent_name: str, b
 
 
 def search(cur: cursor, tenant: str, q: str, most: int) -> list[dict[str, Any]]:
-    """Messages with these words (as in a web search: "a phrase", or, -not), newest first."""
+    """Messages with these words (as in a web search: "a phrase", or, -not), also in the names of their files, newest
+    first. The last word may be the beginning of one."""
     return [_found(row) for row in CONSOLE.all(cur, "search", tenant=tenant, q=q, most=most)]
 
 

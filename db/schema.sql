@@ -342,6 +342,7 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_open ON sessions (tenant, id) WHERE status <> 'ended';
 CREATE INDEX sessions_by_customer ON sessions (customer, id);
 CREATE INDEX sessions_by_agent ON sessions (tenant, agent, id);
+CREATE INDEX sessions_over ON sessions (tenant, ended_at) WHERE status = 'ended';
 
 -- What everybody in a room sees, in one gapless order. Happenings with a meaning (assigned, transferred, ended) are rows
 -- too, from the sender `system`, so that state and rows together are the whole truth.
@@ -373,6 +374,7 @@ CREATE TABLE attachments (
     FOREIGN KEY (session, seq) REFERENCES messages ON DELETE CASCADE
 );
 CREATE INDEX attachments_by_message ON attachments (session, seq);
+CREATE INDEX attachments_by_name ON attachments USING gin (to_tsvector('simple', translate(name, '._-', '   ')));
 
 -- Private to agents.
 CREATE TABLE notes (

@@ -36,6 +36,7 @@ from sidecar.site import Demo, Site
 from sidecar.sockets import Sockets
 from sidecar.store import Store
 from sidecar.talk import Parts
+from sidecar.team import Team
 from sidecar.turns import Turns
 from sidecar.writer import Writer
 
@@ -102,6 +103,7 @@ class Sidecar:
             reassign_s=config.reassign_s,
             grace_s=config.grace_s,
         )
+        self.team = Team(self.hub, self.store, self._box, config.default_limit)
         self.shelf = Shelf(config.data / "attachments", config.upload_most_mb * MB)
         self.bot = Bot(self.store, self.writer.write, Model(*config.model) if config.model else None)
         self.writer.heard = self.bot.heard
@@ -142,11 +144,10 @@ class Sidecar:
             turns=self.turns,
             seats=self.seats,
             presence=self.presence,
+            team=self.team,
             writer=self.writer,
             marks=self.marks,
             tell=self.feed.tell,
-            box=self._box,
-            default_limit=self.config.default_limit,
             address_of=self.door.address,
         )
         site = Site(self.store, self.config.demo)
@@ -159,6 +160,7 @@ class Sidecar:
         await self.presence.start()
         self.feed.start()
         self.places.start()
+        self.team.start()
         self.marks.start()
         self.sockets.start()
         self.attachments.start()
@@ -169,6 +171,7 @@ class Sidecar:
         await self.writer.close()
         await self.sockets.stop()
         await self.marks.stop()
+        await self.team.stop()
         await self.places.stop()
         await self.presence.stop()
         await self.feed.stop()

@@ -6,6 +6,7 @@ pieces and never stands in memory whole. What is given back can't run as a page,
 
 import asyncio
 import logging
+import random
 import re
 import time
 import urllib.parse
@@ -37,6 +38,7 @@ MINUTE_S = 60.0
 UPLOAD_S = 60.0  # for any upload, and longer for a large one:
 SLOWEST_BYTES_S = 32 * 1024
 RETRY_S = 5
+SWEEP_EVERY_S = 3600.0
 POLICY = "default-src 'none'; sandbox"
 
 CHECKS = {"client_id": client_id, "body": body}
@@ -68,15 +70,20 @@ class Attachments:
         ]
 
     def start(self) -> None:
-        """Nobody waits for the sweep."""
-        self._sweeping = asyncio.create_task(self.sweep())
+        """Nobody waits for a sweep."""
+        self._sweeping = asyncio.create_task(self._sweep_always())
 
     async def stop(self) -> None:
         if self._sweeping:
             await ended(self._sweeping)
 
+    async def _sweep_always(self) -> None:
+        while True:
+            await self.sweep()
+            await asyncio.sleep(SWEEP_EVERY_S * random.uniform(0.9, 1.1))
+
     async def sweep(self) -> None:
-        """Files that a crash left without a row."""
+        """Files without a row: a crash left them, or their chat was forgotten."""
         try:
             gone = await self._shelf.sweep(self._known)
         except (LedgerDown, OSError) as error:

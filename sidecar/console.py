@@ -21,8 +21,7 @@ import logs
 from db import chat, console, transcript
 from db.announce import News
 from db.chat import NotTaken, Session
-from db.inbox import Inbox
-from sidecar import frames, refusals, seats
+from sidecar import frames, refusals
 from sidecar.login import Agent, Login, LoginLater, LoginRefused, NoTenantNamed
 from sidecar.marks import Marks
 from sidecar.pace import Paces
@@ -30,6 +29,7 @@ from sidecar.presence import AWAY, ONLINE, Presence
 from sidecar.refusals import Refused, answer, answering, checked, json_of, text_of, whole_number
 from sidecar.seats import Seats
 from sidecar.store import Store
+from sidecar.team import Team
 from sidecar.turns import Tell, Turns
 from sidecar.writer import Writer
 
@@ -65,11 +65,10 @@ class Desk:
     turns: Turns
     seats: Seats
     presence: Presence
+    team: Team
     writer: Writer
     marks: Marks
     tell: Tell
-    box: Inbox
-    default_limit: int
     address_of: Callable[[web.Request], str]
 
 
@@ -150,17 +149,8 @@ class Console:
         return answer({"agent": {**shown(agent), "presence": presence}})
 
     async def agents(self, agent: Agent, request: web.Request) -> web.StreamResponse:
-        return answer({"agents": await self._store.run(lambda cur: self._agents(cur, agent.tenant))})
-
-    def _agents(self, cur: cursor, tenant: str) -> list[dict[str, Any]]:
-        rows = console.agents(cur, tenant)
-        ids = [row.agent for row in rows]
-        in_force = seats.in_force(cur, self._desk.box, tenant, ids, self._desk.default_limit)
-        named = ("name", "email", "role", "presence", "load", "disabled")
-        return [
-            {"agent_id": row.agent, **{n: getattr(row, n) for n in named}, "limit": in_force.of(row.agent)}
-            for row in rows
-        ]
+        read = self._desk.team.read
+        return answer({"agents": await self._store.run(lambda cur: read(cur, agent.tenant))})
 
     async def _shown(self, agent: Agent) -> dict[str, Any]:
         return {**shown(agent), "presence": await self._desk.presence.of(agent)}

@@ -36,6 +36,7 @@ AGAIN_S = 0.5
 SILENT_S = 5.0  # then Redis is asked whether it is still there; silent twice, it is connected to anew
 PUBLISH_MOST = 50_000  # news in line for a Redis that does not answer; beyond it they are dropped, and found later
 ROWS_MOST = 500
+STIRRING = frozenset({"line", "chat.presence"})  # places and waits may be others now
 
 Stirred = Callable[[str], None]
 
@@ -44,7 +45,7 @@ class Feed:
     """Of one sidecar; belongs to one event loop."""
 
     def __init__(self, hub: Hub, store: Store, redis: Redis, stirred: Stirred = lambda tenant: None) -> None:
-        """`redis`: a client that answers in bytes. `stirred`: told of each tenant whose line has moved."""
+        """`redis`: a client that answers in bytes. `stirred`: told of each tenant whose line or presence has moved."""
         self._hub, self._store, self._redis, self._stirred = hub, store, redis, stirred
         self.origin = secrets.token_hex(8)
         self._own = self.origin.encode()
@@ -82,7 +83,7 @@ class Feed:
 
     def _hear(self, tenant: str, news: Sequence[News], but: Ear | None = None) -> None:
         self._hub.hear(tenant, news, but)
-        if any(one.type == "line" or one.type.startswith("chat.session.") for one in news):
+        if any(one.type in STIRRING or one.type.startswith("chat.session.") for one in news):
             self._stirred(tenant)
         if self._hub.missing():
             self._gap.set()

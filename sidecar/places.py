@@ -1,6 +1,6 @@
-"""Places in line, live: who waits hears its place and the expected wait whenever the line has moved.
+"""Places in line, live: who waits hears its place, the expected wait, and whether somebody is there to serve it.
 
-After `feed`, which says which tenant's line moved; before `hub`. Everybody's place changes with each move, so it is
+After `feed`, which says whose line or presence moved; before `hub`. Everybody's place changes with each move, so it is
 looked up once for each tenant and 250 ms at most, and told to the first hundred; those behind hear it less often.
 """
 
@@ -29,18 +29,31 @@ BEHIND_EVERY_S = 5.0
 
 
 class Line(NamedTuple):
-    """The head of a tenant's line, and its pace: `s_each` None where nobody was served lately."""
+    """The head of a tenant's line, its pace, and who is there: `s_each` None where nobody was served lately."""
 
     places: dict[str, int]
     waiting: int
     s_each: float | None
+    online: int
 
     def payload(self, room: str, position: int) -> dict[str, Any]:
         """Of `chat.queue.position`."""
-        return {"session_id": room, "position": position, "waiting": self.waiting, "eta_seconds": self.eta_s(position)}
+        told = {"position": position, "waiting": self.waiting, "eta_seconds": self.eta_s(position)}
+        return {"session_id": room, **told, "agents_online": self.online}
 
     def eta_s(self, position: int) -> int | None:
         return None if self.s_each is None else math.ceil(position * self.s_each)
+
+
+class Told(NamedTuple):
+    """What was told last, to those whose place is in it."""
+
+    places: dict[str, int]
+    waiting: int
+    online: int
+
+
+NOTHING_TOLD = Told({}, -1, -1)
 
 
 def read(cur: cursor, tenant: str, most: int = LIVE, behind: Sequence[str] = ()) -> Line:
@@ -50,7 +63,8 @@ def read(cur: cursor, tenant: str, most: int = LIVE, behind: Sequence[str] = ())
     if behind and pace.waiting > most:
         rows += CHAT.all(cur, "places_behind", tenant=tenant, most=most, rooms=" ".join(behind))
     places = {row.room: row.position for row in rows}
-    return Line(places, pace.waiting, pace.in_s / pace.left_lately if pace.left_lately else None)
+    s_each = pace.in_s / pace.left_lately if pace.left_lately else None
+    return Line(places, pace.waiting, s_each, CHAT.one(cur, "agents_online", tenant=tenant).online)
 
 
 class Places:
@@ -60,7 +74,7 @@ class Places:
         self._hub, self._store = hub, store
         self._moved: set[str] = set()
         self._something_moved = asyncio.Event()
-        self._told: dict[str, tuple[dict[str, int], int]] = {}  # tenant → what was told last
+        self._told: dict[str, Told] = {}  # by tenant
         self._behind_at: dict[str, float] = {}  # tenant → when those behind are due
         self._task: asyncio.Task[None] | None = None
 
@@ -72,7 +86,7 @@ class Places:
             await ended(self._task)
 
     def stirred(self, tenant: str) -> None:
-        """The tenant's line has moved."""
+        """The tenant's line has moved, or somebody came or went who serves it."""
         self._moved.add(tenant)
         self._something_moved.set()
 
@@ -98,9 +112,9 @@ class Places:
             return
         behind = here if self._is_due_behind(tenant) else []
         line = await self._store.run(lambda cur: read(cur, tenant, LIVE, behind))
-        told, waiting = self._told.get(tenant, ({}, -1))
+        told, waiting, online = self._told.get(tenant, NOTHING_TOLD)
         moved = {room: place for room, place in line.places.items() if told.get(room) != place}
-        positions = moved if line.waiting == waiting else line.places
+        positions = moved if (line.waiting, line.online) == (waiting, online) else line.places
         hearing = set(here)
         news = [
             News(room, "chat.queue.position", line.payload(room, place), "customer")
@@ -112,7 +126,7 @@ class Places:
             news.append(News(None, "chat.queue.changed", {"waiting": head, "number": line.waiting}, "agents"))
         self._hub.hear(tenant, news)
         kept = {room: place for room, place in told.items() if place > LIVE} if not behind else {}
-        self._told[tenant] = ({**kept, **line.places}, line.waiting)
+        self._told[tenant] = Told({**kept, **line.places}, line.waiting, line.online)
         if line.waiting > LIVE:
             asyncio.get_running_loop().call_later(BEHIND_EVERY_S, self.stirred, tenant)
 

@@ -9,7 +9,6 @@ from aiohttp import web
 from psycopg2.extensions import cursor
 
 from db import chat
-from db.chat import CHAT
 from sidecar import places
 from sidecar.refusals import Refused, answer, answering
 from sidecar.store import Store
@@ -40,7 +39,7 @@ def _desk(cur: cursor, named: str) -> dict[str, Any] | None:
     return {
         "tenant_id": tenant,
         "name": known[tenant],
-        "agents_online": CHAT.one(cur, "agents_online", tenant=tenant).online,
+        "agents_online": line.online,
         "waiting": line.waiting,
         "eta_seconds": line.eta_s(line.waiting + 1),
     }

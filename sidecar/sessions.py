@@ -231,7 +231,7 @@ def _shown(found: State, rows: list[chat.Message]) -> dict[str, Any]:
         "position": place["position"],
         "waiting": place["waiting"],
         "eta_seconds": place["eta_seconds"],
-        "agents_online": found.agents_online,
+        "agents_online": found.line.online,
         "agent": view["agent"],
         "customer": {"name": view["customer"]["name"], "email": view["customer"]["email"]},
         "ended_by": (view["ended_by"] or "").partition(":")[0] or None,

@@ -2,7 +2,8 @@
 `attachments`, which knows who may send and see them.
 
 A file is on the shelf whole or not at all: it comes under another name, and moves only when it is on the disk for good.
-Its row in PostgreSQL is written after that; what was left without a row by a crash, `sweep` takes away.
+Its row in PostgreSQL is written after that; what has no row, after a crash or since its chat was forgotten, `sweep`
+takes away.
 """
 
 import asyncio

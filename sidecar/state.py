@@ -23,7 +23,6 @@ class State(NamedTuple):
     session: Session
     view: dict[str, Any]
     agent_got: int
-    agents_online: int
     line: places.Line
 
     def place(self) -> dict[str, Any]:
@@ -35,8 +34,7 @@ def state(cur: cursor, key: str) -> State | None:
     if session is None:
         return None
     row = CHAT.one(cur, "session", tenant=session.tenant, room=session.room)
-    online = CHAT.one(cur, "agents_online", tenant=session.tenant).online
-    return State(session, chat.session_payload(row), row.agent_got, online, places.read(cur, session.tenant, 0))
+    return State(session, chat.session_payload(row), row.agent_got, places.read(cur, session.tenant, 0))
 
 
 class First(NamedTuple):

@@ -19,7 +19,6 @@ from db import chat, line, tickets
 from db.announce import News
 from db.chat import CHAT
 from db.inbox import Inbox, InboxDown, Told
-from db.ledger import LEDGER
 from db.line import LINE, NewVisit
 from db.postgres import Ledger
 from sidecar.store import Store
@@ -157,7 +156,7 @@ def end_in(cur: cursor, change: Change, tenant: str, room: str, by: str, name: s
     if session.status == "ended":
         return False
     if visit is not None:
-        _close(cur, change, tenant, visit, f"ended by {by.partition(':')[0]}")
+        _close(cur, change, tenant, visit, f"ended by {by.replace(':', ' ')}")
     CHAT.run(cur, "end_session", session=session.id, by=by)
     agent_id = by.partition(":")[2] or None
     event = {"type": "ended", "by": by.partition(":")[0], "agent_id": agent_id, "name": name}
@@ -167,9 +166,8 @@ def end_in(cur: cursor, change: Change, tenant: str, room: str, by: str, name: s
 
 
 def _close(cur: cursor, change: Change, tenant: str, visit: Any, reason: str) -> None:
-    """The visit ends and its seat is free."""
+    """The visit ends and its seat is free. The reason stands in the visit itself."""
     for row in line.close(cur, tenant, [(visit.id, None, reason)]):
-        LEDGER.run(cur, "event", visit=row.id, what="ended", detail=reason)
         change.gone.add(row.room)
         change.wake = True
         if row.last_agent:

@@ -59,6 +59,7 @@ def rules(config: settings.Settings) -> Rules:
         retry_s=config.retry_seconds,
         idle_s=config.idle_seconds,
         keep_days=config.keep_days,
+        keep_chats_days=config.keep_chats_days,
     )
 
 

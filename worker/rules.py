@@ -23,6 +23,7 @@ class Rules:
     retry_s: float
     idle_s: float
     keep_days: int
+    keep_chats_days: int = 0  # 0: for ever
 
 
 def backoff_s(failures: int, most_s: float = PAUSE_MOST_S) -> float:

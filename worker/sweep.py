@@ -15,7 +15,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 import logs
-from db import limits, tickets
+from db import limits, line, tickets
 from db.inbox import Entry, Glance, InboxDown
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.postgres import Ledger, LedgerDown
@@ -31,6 +31,7 @@ REWRITE_S = 5.0  # caches that can't be believed are rewritten at most this ofte
 AGENTS_S = 5.0  # how long the list of agents, whose limit keys are watched, is kept
 UNSORTED_A_LOOK = 1000
 PRUNE_MOST = 2000  # old visits deleted in one short transaction; where there are more, the next look goes on
+PRUNE_CHATS_MOST = 200  # the same of chats, which may have thousands of messages each
 
 
 class Sweeper:
@@ -187,12 +188,23 @@ class Sweeper:
         with self._ledger.transaction() as cur:
             keep_days = self._work.rules.keep_days
             gone = LEDGER.run(cur, "prune", tenant=tenant, keep_days=keep_days, most=PRUNE_MOST)
-            if gone == PRUNE_MOST:
-                LEDGER.run(cur, "prune_again", tenant=tenant)
             LEDGER.run(cur, "prune_rounds", tenant=tenant, keep_days=keep_days)
             LEDGER.run(cur, "prune_refused", tenant=tenant, keep_days=keep_days)
-        if gone:
-            log.info(logs.line("pruned", tenant=tenant, visits=gone))
+        chats = self._prune_chats(tenant) if self._work.rules.keep_chats_days else 0
+        if gone == PRUNE_MOST or chats == PRUNE_CHATS_MOST:
+            with self._ledger.transaction() as cur:
+                LEDGER.run(cur, "prune_again", tenant=tenant)
+        if gone or chats:
+            log.info(logs.line("pruned", tenant=tenant, visits=gone, chats=chats))
+
+    def _prune_chats(self, tenant: str) -> int:
+        """Under the tenant's lock: nobody begins a chat as a customer who is just being forgotten."""
+        keep_days = self._work.rules.keep_chats_days
+        with self._ledger.transaction() as cur:
+            line.lock(cur, tenant)
+            gone = LEDGER.all(cur, "prune_chats", tenant=tenant, keep_days=keep_days, most=PRUNE_CHATS_MOST)
+            LEDGER.run(cur, "prune_customers", customers=[row.customer for row in gone])
+        return len(gone)
 
 
 def _let_in(entry: Entry, known: dict[str, str]) -> bool:

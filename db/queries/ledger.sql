@@ -326,6 +326,19 @@ DELETE FROM visits WHERE id IN (
     SELECT id FROM visits WHERE tenant = %(tenant)s AND state = 'closed'
        AND closed_at < clock_timestamp() - %(keep_days)s * interval '1 day' ORDER BY closed_at LIMIT %(most)s)
 
+-- name: prune_chats
+-- Chats of our own that were over so long ago, with their messages, notes, and the rows of their files, which a
+-- sidecar then takes off its shelf.
+DELETE FROM sessions WHERE id IN (
+    SELECT id FROM sessions WHERE tenant = %(tenant)s AND status = 'ended'
+       AND ended_at < clock_timestamp() - %(keep_days)s * interval '1 day' ORDER BY ended_at LIMIT %(most)s)
+RETURNING customer
+
+-- name: prune_customers
+-- Of whom nothing is left.
+DELETE FROM customers c WHERE c.id = ANY(%(customers)s::bigint[])
+   AND NOT EXISTS (SELECT FROM sessions s WHERE s.customer = c.id)
+
 -- name: prune_again
 UPDATE tenants SET pruned_at = '-infinity' WHERE id = %(tenant)s
 

@@ -419,7 +419,7 @@
       if (type === "chat.message.new") this.add(payload);
       else if (type === "chat.message.ack" && payload.client_id === this.#asked?.client_id) this.#answer("resolve", payload);
       else if (type === "error" && payload.client_id && payload.client_id === this.#asked?.client_id) this.#answer("reject", { code: payload.code, retryAfter: payload.retry_after });
-      else if (type === "chat.queue.position") this.place = payload;
+      else if (type === "chat.queue.position") this.#stands(payload);
       else if (type === "chat.message.read" && payload.by !== "customer") this.marks.read = Math.max(this.marks.read, payload.up_to_seq);
       else if (type === "chat.message.delivered" && payload.by !== "customer") this.marks.got = Math.max(this.marks.got, payload.up_to_seq);
       else if (type === "chat.typing" && payload.by !== "customer") this.#writes(payload);
@@ -491,10 +491,14 @@
       this.changed();
     }
 
-    #take({ session_id, position, waiting, eta_seconds, agents_online, agent_got, agent_read, rating }) {
-      this.id = session_id;
+    #stands({ position, waiting, eta_seconds, agents_online }) {
       this.place = { position, waiting, eta_seconds };
       this.agentsOnline = agents_online ?? null;
+    }
+
+    #take({ session_id, agent_got, agent_read, rating, ...place }) {
+      this.id = session_id;
+      this.#stands(place);
       this.rating = rating ?? this.rating;
       this.marks = { got: Math.max(this.marks.got, agent_got ?? 0), read: Math.max(this.marks.read, agent_read ?? 0) };
     }

@@ -16,11 +16,13 @@ from db import inbox, people, tickets
 from db.announce import News
 from db.inbox import Inbox
 from sidecar.console import Console, Desk
+from sidecar.hub import Hub
 from sidecar.login import Agent, Login
 from sidecar.marks import Marks
 from sidecar.presence import Presence
 from sidecar.seats import Seats
 from sidecar.store import Store
+from sidecar.team import Team
 from sidecar.turns import Turns
 from sidecar.writer import Writer
 from tests.passwords import PASSWORD, hash_of
@@ -112,11 +114,10 @@ class Counter:
             floor.turns,
             floor.seats,
             floor.presence,
+            Team(Hub(), floor.store, floor.box, floor.default_limit),
             self._writer,
             self._marks,
             floor.tell,
-            floor.box,
-            floor.default_limit,
             lambda request: request.headers.get("X-Test-Address", "127.0.0.1"),
         )
 

@@ -281,6 +281,56 @@ def test_search_finds_words_in_messages_and_marks_them_without_html(line: Line) 
     story(line)
 
 
+def test_search_finds_unfinished_words_but_not_in_a_closed_quotation(line: Line) -> None:
+    @told_over
+    async def story(floor: Floor, counter: Counter) -> None:
+        ani, room = await floor.hire("ani"), await floor.start("Citra", "Saya mau retur pengembalian barang")
+
+        async def found(q: str) -> list[str]:
+            return [
+                hit["session_id"] for hit in (await counter.ask(ani, "GET", "search", params={"q": q}))[1]["results"]
+            ]
+
+        for q in ("retu", "pengemb", "barang pengem", '"retur penge', "retur -invoice", "lost or pengemb"):
+            assert await found(q) == [room], q
+        for q in ('"retu"', "etur", "retu saya", "retur -barang", "-", "'", ":*", "a & !", "\\"):
+            assert await found(q) == [], q
+
+    story(line)
+
+
+def test_search_finds_files_by_their_names_each_message_once_and_no_other_tenants(line: Line) -> None:
+    @told_over
+    async def story(floor: Floor, counter: Counter) -> None:
+        ani, room = await floor.hire("ani"), await floor.start("Citra", "Here it comes")
+        session = await floor.store.run(lambda cur: chat.by_room(cur, TENANT, room))
+        named = ("Faktur_2026-11.final.pdf", "bukti transfer.png")
+        files = [chat.Attachment(f"{n:032x}", name, "application/pdf", 7) for n, name in enumerate(named)]
+        drafts = [
+            chat.draft(session.id, "customer", "", attachments=files[:1]),
+            chat.draft(session.id, "customer", "the faktur you asked for", attachments=files),
+        ]
+        await floor.store.run(lambda cur: chat.add_messages(cur, drafts[:1]))
+        _, found = await counter.ask(ani, "GET", "search?q=faktur+2026")
+        (hit,) = found["results"]
+        assert (hit["session_id"], hit["message"]["seq"]) == (room, 3)
+        assert hit["snippet"] == "\x02Faktur_2026-11.final.pdf\x03"
+        files[0], files[1] = files[0]._replace(id="a" * 32), files[1]._replace(id="b" * 32)
+        again = [chat.draft(session.id, "customer", drafts[1].body, attachments=files)]
+        await floor.store.run(lambda cur: chat.add_messages(cur, again))
+        _, found = await counter.ask(ani, "GET", "search?q=faktur")
+        assert [hit["message"]["seq"] for hit in found["results"]] == [4, 3]
+        assert found["results"][0]["snippet"] == "the \x02faktur\x03 you asked for"
+        _, found = await counter.ask(ani, "GET", "search?q=bukti")
+        assert [hit["snippet"] for hit in found["results"]] == ["\x02bukti transfer.png\x03"]
+        line.run("INSERT INTO tenants (id, base_url, secret_key, desk) VALUES ('other', '', '', 'native')")
+        eve = await floor.hire("eve", "admin", "other")
+        _, found = await counter.ask(eve, "GET", "search?q=faktur")
+        assert found["results"] == []
+
+    story(line)
+
+
 def test_transcripts_are_downloads_as_text_and_json(line: Line) -> None:
     @told_over
     async def story(floor: Floor, counter: Counter) -> None:

@@ -173,6 +173,56 @@ def test_a_page_makes_an_agent_available_and_its_end_takes_that_back(line: Line,
     asyncio.run(story())
 
 
+def test_who_waits_is_told_when_somebody_comes_who_may_serve_them_and_when_nobody_is_left(
+    line: Line, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        async with house(line, tmp_path) as home:
+            ani = await home.hire("ani")
+            _, customer = await home.start()
+            await customer.until("chat.queue.position", position=1, agents_online=0)
+            token, page = await home.log_in(ani)
+            await customer.until("chat.queue.position", position=1, agents_online=1)
+            await home.ask("PUT", "me/presence", {"presence": "away"}, token)
+            await customer.until("chat.queue.position", position=1, agents_online=0)
+            await home.ask("PUT", "me/presence", {"presence": "online"}, token)
+            await customer.until("chat.queue.position", position=1, agents_online=1)
+            await page.ws.close()
+            await customer.until("chat.queue.position", position=1, agents_online=0)
+
+    asyncio.run(story())
+
+
+def test_a_limit_an_account_and_its_end_are_told_to_open_pages_of_the_tenant_alone(line: Line, tmp_path: Path) -> None:
+    """What the admin does in Redis and with the admin tool, where no sidecar takes part."""
+
+    async def story() -> None:
+        async with house(line, tmp_path) as home:
+            ani, budi, eve = await home.hire("ani"), await home.hire("budi"), await home.hire("eve", "agent", OTHER)
+            _, page = await home.log_in(ani)
+            _, spy = await home.log_in(eve)
+            told: dict[str, dict[str, Any]] = {}
+
+            async def until_told(agent: str, **facts: Any) -> None:
+                while told.get(agent, {}) | facts != told.get(agent):
+                    for one in (await page.until("chat.agents.changed", within_s=10))["agents"]:
+                        told[one["agent_id"]] = one
+
+            line.redis.set(f"config:max_agent_chat:{TENANT}:{ani.agent_id}", 7)
+            await until_told(ani.agent_id, limit=7, name="ani", role="agent")
+            line.redis.delete(f"config:max_agent_chat:{TENANT}:{ani.agent_id}")
+            cici = await home.hire("cici", "supervisor")
+            await home.sidecar.store.run(lambda cur: people.set_disabled(cur, TENANT, budi.agent_id, True))
+            await until_told(ani.agent_id, limit=2)
+            await until_told(budi.agent_id, disabled=True)
+            await until_told(cici.agent_id, role="supervisor", email=cici.email, limit=2)
+            await spy.until("chat.agents.changed", within_s=10)
+            heard = [one["agent_id"] for kind, p in spy.heard if kind == "chat.agents.changed" for one in p["agents"]]
+            assert set(heard) == {eve.agent_id}
+
+    asyncio.run(story())
+
+
 def test_unanswered_chats_of_a_closed_page_go_to_the_next_agent(line: Line, tmp_path: Path) -> None:
     """The whole way with the worker's decisions: released at the old place, given to who is here."""
 

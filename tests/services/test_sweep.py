@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from db.ledger import LEDGER
 from tests.deadlines import eventually
 from tests.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
+from worker import sweep
 from worker.calls import Held, Parked, Refused, Roster, Unserved
 from worker.desk.base import DeskTrouble, RosterAgent, UnservedRoom
 from worker.sweep import Sweeper
@@ -552,6 +554,61 @@ def test_rounds_and_decisions_go_when_their_last_visit_is_gone(watch: Watch) -> 
     watch.look()
     assert line.reserved_order() == ["r2"]
     assert (line.one("SELECT count(*) n FROM rounds").n, line.one("SELECT count(*) n FROM decisions").n) == (1, 1)
+
+
+CHATS = """
+    WITH c AS (INSERT INTO customers (tenant, email, name) VALUES (%(tenant)s, %(who)s, %(who)s)
+                   ON CONFLICT (tenant, lower(email), proved) DO UPDATE SET name = EXCLUDED.name RETURNING id),
+    s AS (INSERT INTO sessions (tenant, room, key_digest, customer, status, ended_at)
+          SELECT %(tenant)s, %(room)s, sha256(%(room)s::bytea), id, %(status)s,
+                 CASE WHEN %(status)s = 'ended' THEN clock_timestamp() - %(days)s * interval '1 day' END FROM c
+          RETURNING id),
+    m AS (INSERT INTO messages (session, seq, id, tenant, sender_type, body)
+          SELECT id, 1, %(room)s, %(tenant)s, 'customer', 'x' FROM s RETURNING session),
+    n AS (INSERT INTO notes (tenant, session, agent, agent_name, body) SELECT %(tenant)s, id, 'a', 'A', 'x' FROM s)
+    SELECT session FROM m
+"""
+
+
+def chat_of_ours(line: Line, room: str, who: str, days: float, status: str = "ended") -> None:
+    with line.ledger.transaction() as cur:
+        cur.execute(CHATS, {"tenant": TENANT, "room": room, "who": who, "days": days, "status": status})
+        [(session,)] = cur.fetchall()
+        sql = "INSERT INTO attachments (id, tenant, session, seq, name, type, size) VALUES (%s, %s, %s, 1, 'n', 't', 1)"
+        cur.execute(sql, (f"file {room}", TENANT, session))
+
+
+def test_chats_that_were_over_for_so_long_are_forgotten_where_that_is_wished(watch: Watch) -> None:
+    line = watch.line
+    chat_of_ours(line, "long over", "gone", 31)
+    chat_of_ours(line, "long over too", "here", 31)
+    chat_of_ours(line, "just over", "here", 29)
+    chat_of_ours(line, "open", "talks", 0, "waiting")
+    line.run("UPDATE sessions SET created_at = created_at - interval '1 year'")
+
+    def kept(days: int) -> list[str]:
+        watch.work.rules = replace(watch.work.rules, keep_chats_days=days)
+        line.run("UPDATE tenants SET pruned_at = '-infinity'")
+        watch.look()
+        return [row.room for row in line.rows("SELECT room FROM sessions ORDER BY room")]
+
+    assert kept(0) == ["just over", "long over", "long over too", "open"], "not wished: for ever"
+    assert kept(30) == ["just over", "open"]
+    assert [row.email for row in line.rows("SELECT email FROM customers ORDER BY email")] == ["here", "talks"]
+    assert [row.id for row in line.rows("SELECT id FROM attachments ORDER BY id")] == ["file just over", "file open"]
+    for table in ("messages", "notes"):
+        assert line.one(f"SELECT count(*) n FROM {table}").n == 2
+
+
+def test_more_old_chats_than_one_transaction_takes_are_forgotten_look_by_look(watch: Watch, monkeypatch) -> None:
+    line = watch.line
+    monkeypatch.setattr(sweep, "PRUNE_CHATS_MOST", 2)
+    for number in range(5):
+        chat_of_ours(line, f"c{number}", "gone", 31)
+    watch.work.rules = replace(watch.work.rules, keep_chats_days=30)
+    line.run("UPDATE tenants SET pruned_at = '-infinity'")
+    watch.look(3)
+    assert line.one("SELECT count(*) n FROM sessions").n == 0
 
 
 def test_a_worker_lives_as_long_as_its_sweepers_connection(line: Line) -> None:

@@ -313,3 +313,16 @@ def test_ends_picks_and_transfers_of_one_chat_at_once_leave_one_story(line: Line
             assert line.agent(ani.agent_id).open_seats == line.agent(budi.agent_id).open_seats == 0
 
     asyncio.run(story())
+
+
+def test_the_end_of_a_chat_stands_once_in_its_story_with_who_ended_it(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani, room = await floor.hire("ani"), await floor.start()
+            await floor.seats.pick(TENANT, room, ani)
+            await floor.turns.end(TENANT, room, f"agent:{ani.agent_id}", "ani")
+            visit = line.one("SELECT state, reason FROM visits WHERE room = %s", room)
+            assert tuple(visit) == ("closed", f"ended by agent {ani.agent_id}")
+            assert line.events(room) == ["picked"]
+
+    asyncio.run(story())

@@ -100,6 +100,7 @@ def test_the_file_does_not_change_the_process_environment(tmp_path, monkeypatch)
         ("IDLE_SECONDS", "idle_seconds", 1, 86400),
         ("DESK_LAG_SECONDS", "desk_lag_seconds", 0, 60),
         ("KEEP_DAYS", "keep_days", 1, 36500),
+        ("KEEP_CHATS_DAYS", "keep_chats_days", 0, 36500),
         ("REASSIGN_OFFLINE_SECONDS", "reassign_offline_seconds", 0, 86400),
         ("SESSIONS_PER_MINUTE", "sessions_per_minute", 1, 1_000_000),
         ("MESSAGES_PER_SECOND", "messages_per_second", 1, 10_000),

@@ -168,6 +168,10 @@ const HEARD = {
     if (id === this.me?.agent_id) this.me = { ...this.me, presence };
     return { kind: "presence" };
   },
+  "chat.agents.changed"({ agents }) {
+    for (const agent of agents) this.agents.set(agent.agent_id, { presence: "offline", ...this.agents.get(agent.agent_id), ...agent });
+    return { kind: "presence" };
+  },
   "chat.canned.changed"() {
     return { kind: "canned" };
   },

@@ -12,7 +12,6 @@ import { situation, Thread } from "./thread.js";
 const HOLE_MS = 1500;
 const TYPING_SHOWN_MS = 6000;
 const TYPING_TOLD_MS = 3000;
-const LOOK_MS = 30_000; // who is online is told by no event: asked while nobody is
 
 export class Talk {
   thread = new Thread();
@@ -52,7 +51,6 @@ export class Talk {
       onFrame: (type, payload) => this.heard(type, payload),
       onState: (state, facts) => this.#connected(state, facts),
     });
-    this.#timers.look = setInterval(() => this.#look(), LOOK_MS);
   }
 
   close() {
@@ -198,7 +196,6 @@ export class Talk {
     const troubleSince = state === "reconnecting" ? (this.connection.troubleSince ?? Date.now()) : undefined;
     this.connection = { state, troubleSince, ...facts };
     if (state === "live" || state === "polling") this.outbox.kick();
-    if (state === "live") this.#look();
     if (state !== "live") this.#typed(null);
     if (state === "closed" && facts.reason !== "left") this.lost(facts.reason);
     this.changed();
@@ -230,20 +227,20 @@ export class Talk {
     }
   }
 
-  async #look() {
-    if (this.now.status !== "waiting" || this.agentsOnline > 0 || this.connection.state !== "live" || document.hidden) return;
-    await this.#poll().catch(() => null); // the link notices by itself
-  }
-
   #take(answer) {
     this.id = answer.session_id;
-    this.place = { position: answer.position ?? null, waiting: answer.waiting ?? null, eta: answer.eta_seconds ?? null };
-    this.agentsOnline = answer.agents_online ?? null;
+    this.stands(answer);
     this.customer = answer.customer ?? this.customer;
     this.rating = answer.rating ?? this.rating;
     this.mark("got", answer.agent_got ?? 0);
     this.mark("read", answer.agent_read ?? 0);
     for (const row of answer.messages) if (row.client_id) this.outbox.settle(row.client_id);
+  }
+
+  /** In line, and whether somebody is there to serve it. */
+  stands({ position, waiting, eta_seconds: eta, agents_online: online }) {
+    this.place = { position: position ?? null, waiting: waiting ?? null, eta: eta ?? null };
+    this.agentsOnline = online ?? null;
   }
 
   mark(kind, upTo) {
@@ -264,7 +261,7 @@ export class Talk {
 
 const HEARD = {
   "chat.message.new": (talk, row) => talk.add(row),
-  "chat.queue.position": (talk, { position, waiting, eta_seconds: eta }) => (talk.place = { position, waiting, eta: eta ?? null }),
+  "chat.queue.position": (talk, payload) => talk.stands(payload),
   "chat.typing": (talk, payload) => talk.writes(payload),
   "chat.message.read": (talk, { by, up_to_seq: upTo }) => by !== "customer" && talk.mark("read", upTo),
   "chat.message.delivered": (talk, { by, up_to_seq: upTo }) => by !== "customer" && talk.mark("got", upTo),

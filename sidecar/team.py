@@ -1,0 +1,81 @@
+"""Who serves a tenant and how many chats each may have, live on the agents' pages. Beside `presence`, which tells who
+is there.
+
+Accounts are made and disabled by the admin tool, limits are set in Redis, and nobody tells a sidecar: so it looks, for
+the tenants whose agents are connected here, and tells what has changed.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from psycopg2.extensions import cursor
+
+import logs
+from db import console
+from db.announce import News
+from db.inbox import Inbox
+from db.postgres import LedgerDown
+from sidecar import seats
+from sidecar.ending import ended
+from sidecar.hub import Hub
+from sidecar.store import Store
+
+log = logging.getLogger("sidecar.team")
+
+LOOK_EVERY_S = 3.0
+TOLD = ("agent_id", "name", "email", "role", "disabled", "limit")  # presence and load have events of their own
+
+Member = dict[str, Any]
+
+
+class Team:
+    """Of one sidecar; belongs to one event loop."""
+
+    def __init__(
+        self, hub: Hub, store: Store, box: Inbox, default_limit: int, look_every_s: float = LOOK_EVERY_S
+    ) -> None:
+        self._hub, self._store, self._box, self._default_limit = hub, store, box, default_limit
+        self._look_every_s = look_every_s
+        self._told: dict[str, dict[str, Member]] = {}  # tenant → agent → what was told of them last
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._always())
+
+    async def stop(self) -> None:
+        if self._task:
+            await ended(self._task)
+
+    def read(self, cur: cursor, tenant: str) -> list[Member]:
+        """Everybody with an account, with presence, chats and the limit of this moment."""
+        rows = console.agents(cur, tenant)
+        in_force = seats.in_force(cur, self._box, tenant, [row.agent for row in rows], self._default_limit)
+        named = ("name", "email", "role", "presence", "load", "disabled")
+        return [
+            {"agent_id": row.agent, **{n: getattr(row, n) for n in named}, "limit": in_force.of(row.agent)}
+            for row in rows
+        ]
+
+    async def _always(self) -> None:
+        while True:
+            await asyncio.sleep(self._look_every_s)
+            watched = [tenant for tenant in self._hub.tenants() if self._hub.watches(tenant)]
+            self._told = {tenant: told for tenant, told in self._told.items() if tenant in watched}
+            try:
+                for tenant in watched:
+                    await self._look(tenant)
+            except LedgerDown as error:
+                log.warning(logs.line("team_unknown", why=error))
+            except Exception:
+                log.exception(logs.line("team_failed"))
+
+    async def _look(self, tenant: str) -> None:
+        """The first time all of it: a page may have come before, and know what was so then."""
+        found = await self._store.run(lambda cur: self.read(cur, tenant))
+        team = {one["agent_id"]: {name: one[name] for name in TOLD} for one in found}
+        told = self._told.get(tenant, {})
+        changed = [member for agent, member in team.items() if told.get(agent) != member]
+        self._told[tenant] = team
+        if changed:
+            self._hub.hear(tenant, [News(None, "chat.agents.changed", {"agents": changed}, "agents")])
