@@ -17,8 +17,11 @@ from db.announce import News
 from db.postgres import Statements
 
 CHAT = Statements("chat")
+BOT_GOODBYE = "quiet"  # the bot's last word has this `client_id`
 CLASS = "native"  # visits.class and visits.source of our own sessions
 NEW = "chat.message.new"
+PAGE_ROWS = 500
+PAGE_BYTES = 256 * 1024  # of texts in one page: a message has 40 KB at most, and many readers may ask at once
 
 
 class Attachment(NamedTuple):
@@ -80,8 +83,16 @@ class Message(NamedTuple):
     fresh: bool = True
 
 
+class Page(NamedTuple):
+    """A piece of a room's rows. `more`: others follow."""
+
+    rows: list[Message]
+    more: bool
+
+
 class NotTaken(NamedTuple):
-    """Why a draft was not stored: `session_ended`, `not_yours`, `not_waiting` (a bot came too late), `not_found`."""
+    """Why a draft was not stored: `session_ended`, `not_yours`, `not_found`, `not_waiting` (a bot came too late, or a
+    person was asked for)."""
 
     code: str
 
@@ -133,8 +144,8 @@ def now_us(cur: cursor) -> int:
 def open_session(cur: cursor, tenant: str, room: str, key: str, email: str, name: str, proved: bool = False) -> Any:
     """A new waiting session of a customer: (session, customer), both numbers. Its visit is the caller's."""
     customer = CHAT.one(cur, "put_customer", tenant=tenant, email=email, name=name, proved=proved).id
-    session = CHAT.one(cur, "open_session", tenant=tenant, room=room, digest=digest(key), customer=customer).id
-    return session, customer
+    values = {"room": room, "digest": digest(key), "customer": customer, "name": name}
+    return CHAT.one(cur, "open_session", tenant=tenant, **values).id, customer
 
 
 def by_key(cur: cursor, key: str) -> Session | None:
@@ -173,10 +184,10 @@ def add_event(cur: cursor, tenant: str, room: str, event: dict[str, Any], body: 
     return answer
 
 
-def rows_after(cur: cursor, session: Session, after: int, most: int = 500) -> list[Message]:
-    """The rows of one room with a higher seq, at most so many, in order."""
-    rows = CHAT.all(cur, "rows_after", session=session.id, after=after, most=most)
-    return [_of_row(session.tenant, session.room, row) for row in rows]
+def page_after(cur: cursor, session: Session, after: int, most: int = PAGE_ROWS) -> Page:
+    """The rows of one room with a higher seq, in order: at most so many, and none beyond `PAGE_BYTES`."""
+    rows = CHAT.all(cur, "rows_after", session=session.id, after=after, most=most, most_bytes=PAGE_BYTES)
+    return Page([_of_row(session.tenant, session.room, row) for row in rows], bool(rows) and rows[-1].more)
 
 
 def rows_of_rooms(cur: cursor, wanted: Iterable[tuple[str, str, int]], most: int = 500) -> list[Message]:
@@ -200,11 +211,16 @@ def _refusal(session: Any, one: Draft) -> str | None:
         return None
     if session.status == "ended":
         return "session_ended"
-    if one.sender_type == "bot" and session.status != "waiting":
+    if one.sender_type == "bot" and not _hears_bot(session, one):
         return "not_waiting"
     if one.sender_type == "agent" and not one.anywhere and session.agent != one.sender_id:
         return "not_yours"
     return None
+
+
+def _hears_bot(session: Any, one: Draft) -> bool:
+    """It may have been under way when a person was asked for: then only its last word counts."""
+    return session.status == "waiting" and (not session.wants_person or one.client_id == BOT_GOODBYE)
 
 
 def _known_or_allowed(cur: cursor, drafts: Sequence[Draft], refusals: Sequence[str | None]) -> list[Draft]:
@@ -254,7 +270,7 @@ def _message(session: Any, one: Draft, row: Any) -> Message:
         one.sender_id,
         one.sender_name,
         one.client_id,
-        one.body,
+        row.body,  # of the first send, where this one has another
         one.event,
         row.created_at,
         one.attachments,

@@ -333,6 +333,8 @@ CREATE TABLE sessions (
     ended_by        text,                             -- customer, agent:<id>, system
     rating          integer CHECK (rating BETWEEN 1 AND 5),
     rating_comment  text,
+    customer_name   text NOT NULL,                    -- as given for this chat
+    picked          boolean NOT NULL DEFAULT false,   -- its agent took it by themselves, perhaps while away
     UNIQUE (tenant, room),
     FOREIGN KEY (tenant, agent) REFERENCES accounts (tenant, agent),
     CONSTRAINT active_has_agent CHECK (status <> 'active' OR agent IS NOT NULL),

@@ -11,8 +11,7 @@ from psycopg2.extensions import cursor
 from db import chat
 from db.chat import Message
 
-PART = 500
-MESSAGES_MOST = 20_000  # of one transcript; a chat longer than that is cut, and says so
+PARTS_MOST = 40  # of one transcript, 500 messages or 256 KiB each; a chat longer than that is cut, and says so
 
 Transcript = dict[str, Any]
 
@@ -23,18 +22,18 @@ def read(cur: cursor, tenant: str, room: str) -> Transcript | None:
     if view is None or session is None:
         return None
     rows: list[Message] = []
-    while len(rows) < MESSAGES_MOST:
-        part = chat.rows_after(cur, session, rows[-1].seq if rows else 0, PART)
+    parts, more = 0, True
+    while more and parts < PARTS_MOST:
+        part, more = chat.page_after(cur, session, rows[-1].seq if rows else 0)
         rows += part
-        if len(part) < PART:
-            break
+        parts += 1
     customer = {name: view["customer"][name] for name in ("name", "email")}
     told = ("session_id", "status", "agent", "created_at", "started_at", "ended_at", "ended_by", "rating")
     return {
         **{name: view[name] for name in told},
         "customer": customer,
         "messages": [chat.payload_of(row) for row in rows],
-        "complete": len(rows) < MESSAGES_MOST,
+        "complete": not more,
     }
 
 

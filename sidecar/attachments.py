@@ -203,7 +203,7 @@ class Attachments:
         if not fresh:  # sent again after a lost answer: the first file is the one
             await self._shelf.remove(file.id)
             before = stored.seq - 1
-            [stored] = await self._store.run(lambda cur: chat.rows_after(cur, session, before, 1))
+            [stored] = (await self._store.run(lambda cur: chat.page_after(cur, session, before, 1))).rows
         ids = {"tenant": session.tenant, "room": session.room, "sender": draft.sender_type}
         log.info(logs.line("file_stored", **ids, type=file.type, bytes=file.size))
         return answer(chat.payload_of(stored, with_client_id=True), 201 if fresh else 200)

@@ -168,7 +168,7 @@ class Bot:
         if not speaks:
             self._be_silent(place[0])
         elif session is not None:
-            await self._say(place, session, answers.QUIET[language], "quiet")
+            await self._say(place, session, answers.QUIET[language], chat.BOT_GOODBYE)
 
     def _quieten(self, cur: cursor, place: Place) -> tuple[bool, int | None]:
         return self._speaks(bot.hears(cur, *place)), bot.want_person(cur, *place)

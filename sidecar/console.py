@@ -38,7 +38,6 @@ log = logging.getLogger("sidecar.console")
 RATE, BURST = 50.0, 200.0  # requests of one agent, as frames of one socket
 PAGE = 50  # sessions
 QUEUE_MOST = 200
-ROWS = 500  # messages
 FOUND_MOST = 50
 Q_MOST = 200  # characters looked for
 NOTE_MOST = 5000
@@ -197,13 +196,13 @@ class Console:
     async def messages(self, agent: Agent, request: web.Request) -> web.StreamResponse:
         room, after = request.match_info["room"], whole_number(request, "after") or 0
 
-        def look(cur: cursor) -> list[chat.Message]:
-            return chat.rows_after(cur, _session(cur, agent, room), after, ROWS + 1)
+        def look(cur: cursor) -> chat.Page:
+            return chat.page_after(cur, _session(cur, agent, room), after)
 
-        rows = await self._store.run(look)
+        rows, more = await self._store.run(look)
         own = agent.agent_id
-        shown_rows = [chat.payload_of(row, with_client_id=row.sender_id == own) for row in rows[:ROWS]]
-        return answer({"messages": shown_rows, "more": len(rows) > ROWS})
+        shown_rows = [chat.payload_of(row, with_client_id=row.sender_id == own) for row in rows]
+        return answer({"messages": shown_rows, "more": more})
 
     async def send(self, agent: Agent, request: web.Request) -> web.StreamResponse:
         found, room = await json_of(request), request.match_info["room"]
@@ -227,7 +226,10 @@ class Console:
 
     async def read(self, agent: Agent, request: web.Request) -> web.StreamResponse:
         up_to = checked("up_to_seq", (await json_of(request)).get("up_to_seq"), frames.seq)
-        session = await self._own(agent, request.match_info["room"])
+        room = request.match_info["room"]
+        session = await self._store.run(lambda cur: _session(cur, agent, room))
+        if session.agent != agent.agent_id and not agent.is_supervisor:
+            raise Refused("forbidden", "this chat has another agent")
         if session.agent == agent.agent_id:  # what a supervisor has seen, the customer's own agent has not
             self._desk.marks.put(session.id, "agent_read", up_to)
         return answer({"session_id": session.room, "up_to_seq": min(up_to, session.last_seq)})
@@ -258,21 +260,17 @@ class Console:
         return await self._as_it_is(agent, room)
 
     async def end(self, agent: Agent, request: web.Request) -> web.StreamResponse:
-        session = await self._own(agent, request.match_info["room"], or_waiting=True)
-        await self._desk.turns.end(agent.tenant, session.room, f"agent:{agent.agent_id}", agent.name)
-        return await self._as_it_is(agent, session.room)
+        room = request.match_info["room"]
+
+        def may(session: Any) -> bool:
+            return session.status == "waiting" or session.agent == agent.agent_id or agent.is_supervisor
+
+        await self._desk.turns.end(agent.tenant, room, f"agent:{agent.agent_id}", agent.name, may)
+        return await self._as_it_is(agent, room)
 
     async def _as_it_is(self, agent: Agent, room: str) -> web.Response:
         view = await self._store.run(lambda cur: chat.session_view(cur, agent.tenant, room))
         return answer({"session": _known(view)})
-
-    async def _own(self, agent: Agent, room: str, or_waiting: bool = False) -> Session:
-        """A session in which the agent may act."""
-        session = await self._store.run(lambda cur: _session(cur, agent, room))
-        allowed = session.agent == agent.agent_id or agent.is_supervisor
-        if not (allowed or (or_waiting and session.status == "waiting")):
-            raise Refused("forbidden", "this chat has another agent")
-        return session
 
     # --- notes and canned replies
 

@@ -105,7 +105,7 @@ def pick(cur: cursor, change: Change, tenant: str, room: str, to: str, limit: in
     _hold(cur, tenant, visit.id, attempt, to, limit)
     what = "picked" if by.agent_id == to else "assigned by hand"
     LEDGER.run(cur, "event", visit=visit.id, what=what, detail=f"{to} by {by.agent_id}")
-    SEATS.run(cur, "give", session=session.id, agent=to)
+    SEATS.run(cur, "give", session=session.id, agent=to, picked=by.agent_id == to)
     event = {"type": "assigned", "agent_id": to, "name": account.name, "by": by.agent_id}
     _tell(cur, change, tenant, room, event, f"{account.name} joined the chat")
     change.held.add(room)
@@ -132,7 +132,7 @@ def give(cur: cursor, change: Change, tenant: str, room: str, to: str, limit: in
     _hold(cur, tenant, visit.id, row.attempt, to, limit)
     LEDGER.run(cur, "event", visit=visit.id, what="transferred", detail=f"{session.agent} to {to} by {by.agent_id}")
     before = _name(cur, tenant, session.agent)
-    SEATS.run(cur, "give", session=session.id, agent=to)
+    SEATS.run(cur, "give", session=session.id, agent=to, picked=by.agent_id == to)
     event = {"type": "transferred", "agent_id": to, "name": account.name, "by": by.agent_id}
     event |= {"from_agent_id": session.agent, "from_name": before}
     _tell(cur, change, tenant, room, event, f"{before} passed the chat on to {account.name}")

@@ -34,7 +34,6 @@ from sidecar.writer import Heard, Writer
 log = logging.getLogger("sidecar.sessions")
 
 NAME_MOST, COMMENT_MOST = 100, 2000
-ROWS = 500
 MINUTE_S = 60.0
 
 Handler = Callable[[web.Request, Session], Awaitable[web.StreamResponse]]
@@ -110,17 +109,17 @@ class Sessions:
         """A page that says what it has, has got it."""
         after, key = whole_number(request, "after") or 0, request.match_info["key"]
 
-        def read(cur: cursor) -> tuple[State, list[chat.Message]]:
+        def read(cur: cursor) -> tuple[State, chat.Page]:
             found = state(cur, key)
             if found is None:  # forgotten a moment ago
                 raise Refused("not_found", "no such session")
             start = after if after <= found.view["last_seq"] else 0
-            return found, chat.rows_after(cur, session, start, ROWS + 1)
+            return found, chat.page_after(cur, session, start)
 
-        found, rows = await self._store.run(read)
+        found, page = await self._store.run(read)
         if 0 < after <= found.view["last_seq"]:
             self._front.marks.put(session.id, "customer_got", after)
-        return answer(_shown(found, rows), headers={"Cache-Control": "no-store"})
+        return answer(_shown(found, page), headers={"Cache-Control": "no-store"})
 
     async def send(self, request: web.Request, session: Session) -> web.StreamResponse:
         wait_s = self._messages.take(session.room, time.monotonic())
@@ -222,7 +221,7 @@ def _started(started: Started) -> dict[str, Any]:
     }
 
 
-def _shown(found: State, rows: list[chat.Message]) -> dict[str, Any]:
+def _shown(found: State, page: chat.Page) -> dict[str, Any]:
     view, waiting = found.view, found.view["status"] == "waiting"
     place = found.place() if waiting else {"position": None, "waiting": found.line.waiting, "eta_seconds": None}
     return {
@@ -239,6 +238,6 @@ def _shown(found: State, rows: list[chat.Message]) -> dict[str, Any]:
         "agent_read": view["agent_read"],
         "agent_got": found.agent_got,
         "rating": view["rating"],
-        "messages": [chat.payload_of(row, with_client_id=row.sender_type == "customer") for row in rows[:ROWS]],
-        "more": len(rows) > ROWS,
+        "messages": [chat.payload_of(row, with_client_id=row.sender_type == "customer") for row in page.rows],
+        "more": page.more,
     }

@@ -23,7 +23,7 @@ from sidecar.ending import ended
 from sidecar.hub import ACK
 from sidecar.login import Agent
 from sidecar.refusals import Refused
-from sidecar.state import ROWS, First, first_of, page_of, state_frames
+from sidecar.state import First, first_of, page_of, state_frames
 from sidecar.talk import AgentTalk, CustomerTalk, Parts, ack_of
 
 log = logging.getLogger("sidecar.sockets")
@@ -139,12 +139,12 @@ class Sockets:
         hub, found = self._parts.hub, first.state
         session, got, page = found.session, first.after, first.page
         for _ in range(ROUNDS_MOST):
-            for row, news in page:
+            for row, news in page.rows:
                 self._send(connection, row, news)
                 got = connection.history = row.seq
             await connection.taken()
             is_open = found.view["status"] != "ended"
-            if len(page) < ROWS and hub.catch_up(session.tenant, session.room, connection, got, is_open):
+            if not page.more and hub.catch_up(session.tenant, session.room, connection, got, is_open):
                 return
             page = await self._parts.store.run(functools.partial(page_of, found=found, after=got))
         connection.close(TRY_AGAIN, "come back")

@@ -14,8 +14,6 @@ from db.announce import News
 from db.chat import CHAT, Message, Session
 from sidecar import places
 
-ROWS = 500
-
 
 class State(NamedTuple):
     """A session as its customer's page needs it, all read in one transaction. The view is of `view["last_seq"]`."""
@@ -37,12 +35,17 @@ def state(cur: cursor, key: str) -> State | None:
     return State(session, chat.session_payload(row), row.agent_got, places.read(cur, session.tenant, 0))
 
 
+class Page(NamedTuple):
+    rows: list[tuple[Message, list[News]]]
+    more: bool
+
+
 class First(NamedTuple):
     """What a customer's socket begins with: the state, and rows with the news that the state did not know."""
 
     state: State
     after: int
-    page: list[tuple[Message, list[News]]]
+    page: Page
 
 
 def first_of(cur: cursor, key: str, after: int) -> First | None:
@@ -54,10 +57,11 @@ def first_of(cur: cursor, key: str, after: int) -> First | None:
     return First(found, start, page_of(cur, found, start))
 
 
-def page_of(cur: cursor, found: State, after: int) -> list[tuple[Message, list[News]]]:
+def page_of(cur: cursor, found: State, after: int) -> Page:
     """The next rows; a happening that the state did not know comes with what it means."""
-    rows = chat.rows_after(cur, found.session, after, ROWS)
-    return [(row, chat.happened(cur, row) if row.seq > found.view["last_seq"] else []) for row in rows]
+    rows, more = chat.page_after(cur, found.session, after)
+    told = [(row, chat.happened(cur, row) if row.seq > found.view["last_seq"] else []) for row in rows]
+    return Page(told, more)
 
 
 def state_frames(found: State) -> list[tuple[str, dict[str, Any]]]:

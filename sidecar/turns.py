@@ -27,10 +27,11 @@ log = logging.getLogger("sidecar.turns")
 
 T = TypeVar("T")
 Tell = Callable[[str, Sequence[News]], None]
+May = Callable[[Any], bool]
 
 
 class TurnRefused(Exception):
-    """`code` as in the contract: not_found, already_taken, at_max_load, session_ended."""
+    """`code` as in the contract: not_found, already_taken, at_max_load, session_ended, forbidden."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -123,9 +124,10 @@ class Turns:
         log.info(logs.line("session_started", tenant=tenant, room=started.room, position=started.position))
         return started
 
-    async def end(self, tenant: str, room: str, by: str, name: str) -> None:
-        """`by`: `customer`, `agent:<id>` or `system`; `name` is shown. Ending what has ended changes nothing."""
-        if await self.change(tenant, lambda cur, change: end_in(cur, change, tenant, room, by, name)):
+    async def end(self, tenant: str, room: str, by: str, name: str, may: May = lambda session: True) -> None:
+        """`by`: `customer`, `agent:<id>` or `system`; `name` is shown. Ending what has ended changes nothing. `may`:
+        asked with the session's status and agent, once nobody can change them."""
+        if await self.change(tenant, lambda cur, change: end_in(cur, change, tenant, room, by, name, may)):
             log.info(logs.line("session_ended", tenant=tenant, room=room, by=by))
 
 
@@ -147,7 +149,9 @@ def _start(cur: cursor, change: Change, tenant: str, who: tuple[str, str, bool],
     return Started(room, key, customer, view["position"] if view else 1)
 
 
-def end_in(cur: cursor, change: Change, tenant: str, room: str, by: str, name: str) -> bool:
+def end_in(
+    cur: cursor, change: Change, tenant: str, room: str, by: str, name: str, may: May = lambda session: True
+) -> bool:
     """Inside `Turns.change`; whether it was open until now."""
     visit = CHAT.one(cur, "lock_visit", tenant=tenant, room=room)
     session = CHAT.one(cur, "lock_room", tenant=tenant, room=room)
@@ -155,6 +159,8 @@ def end_in(cur: cursor, change: Change, tenant: str, room: str, by: str, name: s
         raise TurnRefused("not_found", "no such session")
     if session.status == "ended":
         return False
+    if not may(session):
+        raise TurnRefused("forbidden", "this chat has another agent")
     if visit is not None:
         _close(cur, change, tenant, visit, f"ended by {by.replace(':', ' ')}")
     CHAT.run(cur, "end_session", session=session.id, by=by)

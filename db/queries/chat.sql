@@ -15,16 +15,16 @@ INSERT INTO customers (tenant, email, name, proved) VALUES (%(tenant)s, %(email)
 RETURNING id
 
 -- name: open_session
-INSERT INTO sessions (tenant, room, key_digest, customer)
-VALUES (%(tenant)s, %(room)s, %(digest)s, %(customer)s) RETURNING id
+INSERT INTO sessions (tenant, room, key_digest, customer, customer_name)
+VALUES (%(tenant)s, %(room)s, %(digest)s, %(customer)s, %(name)s) RETURNING id
 
 -- name: by_key
-SELECT s.id, s.tenant, s.room, s.status, s.agent, s.last_seq, s.wants_person, c.name AS customer_name
-  FROM sessions s JOIN customers c ON c.id = s.customer WHERE s.key_digest = %(digest)s
+SELECT id, tenant, room, status, agent, last_seq, wants_person, customer_name
+  FROM sessions WHERE key_digest = %(digest)s
 
 -- name: by_room
-SELECT s.id, s.tenant, s.room, s.status, s.agent, s.last_seq, s.wants_person, c.name AS customer_name
-  FROM sessions s JOIN customers c ON c.id = s.customer WHERE s.tenant = %(tenant)s AND s.room = %(room)s
+SELECT id, tenant, room, status, agent, last_seq, wants_person, customer_name
+  FROM sessions WHERE tenant = %(tenant)s AND room = %(room)s
 
 -- name: lock_room
 -- Whoever changes a session's state: after the tenant, its agents and the visit.
@@ -43,7 +43,8 @@ UPDATE sessions SET status = 'ended', ended_at = clock_timestamp(), ended_by = %
 -- name: lock_sessions
 -- Before rows are added: in the order of ids, so that two writers take turns. A statement of its own, so that the next
 -- one sees what the other has written.
-SELECT id, tenant, room, status, agent FROM sessions WHERE id = ANY(%(sessions)s::bigint[]) ORDER BY id FOR NO KEY UPDATE
+SELECT id, tenant, room, status, agent, wants_person FROM sessions
+ WHERE id = ANY(%(sessions)s::bigint[]) ORDER BY id FOR NO KEY UPDATE
 
 -- name: add
 -- Drop what is known, number the rest without gaps, insert, move last_seq. A send that is stored already answers with
@@ -68,10 +69,10 @@ ins AS (
     SELECT f.session, u.base + f.i, f.id, u.tenant, f.sender_type, f.sender_id, f.sender_name, f.client_id, f.body,
            f.event::jsonb
       FROM f JOIN u ON u.id = f.session ORDER BY f.session, f.i
-    RETURNING session, seq, id, sender_type, sender_id, client_id, created_at)
-SELECT session, seq, id, sender_type, sender_id, client_id, created_at, true AS fresh FROM ins
+    RETURNING session, seq, id, sender_type, sender_id, client_id, body, created_at)
+SELECT session, seq, id, sender_type, sender_id, client_id, body, created_at, true AS fresh FROM ins
  UNION ALL
-SELECT m.session, m.seq, m.id, m.sender_type, m.sender_id, m.client_id, m.created_at, false
+SELECT m.session, m.seq, m.id, m.sender_type, m.sender_id, m.client_id, m.body, m.created_at, false
   FROM b JOIN messages m ON m.session = b.session AND m.sender_type = b.sender_type AND m.sender_id = b.sender_id
                         AND m.client_id = b.client_id
 
@@ -81,11 +82,18 @@ SELECT * FROM unnest(%(ids)s::text[], %(tenants)s::text[], %(sessions)s::bigint[
                      %(names)s::text[], %(types)s::text[], %(sizes)s::bigint[])
 
 -- name: rows_after
--- What came after a seq, in order, with the attachments of each.
+-- What came after a seq, in order, with the attachments of each: so many rows at most, and no further one once their
+-- texts have so many bytes. `more`: whether there is another row.
 SELECT m.seq, m.id, m.sender_type, m.sender_id, m.sender_name, m.client_id, m.body, m.event, m.created_at,
        (SELECT json_agg(json_build_object('id', a.id, 'name', a.name, 'type', a.type, 'size', a.size) ORDER BY a.id)
-          FROM attachments a WHERE a.session = m.session AND a.seq = m.seq) AS attachments
-  FROM messages m WHERE m.session = %(session)s AND m.seq > %(after)s ORDER BY m.seq LIMIT %(most)s
+          FROM attachments a WHERE a.session = m.session AND a.seq = m.seq) AS attachments,
+       m.last_seq > max(m.seq) OVER () AS more
+  FROM (SELECT r.*, row_number() OVER w AS n, sum(octet_length(r.body)) OVER w - octet_length(r.body) AS bytes_before,
+               max(r.seq) OVER () AS last_seq
+          FROM (SELECT * FROM messages WHERE session = %(session)s AND seq > %(after)s
+                 ORDER BY seq LIMIT %(most)s + 1) r
+        WINDOW w AS (ORDER BY r.seq)) m
+ WHERE m.n <= %(most)s AND m.bytes_before < %(most_bytes)s ORDER BY m.seq
 
 -- name: rows_of_rooms
 -- The same for several rooms at once: what a feed has missed.
@@ -122,7 +130,7 @@ SELECT s.tenant, s.room, s.last_seq, false FROM sessions s
 
 -- name: session
 -- A session as agents see it. The place of one that is being given to an agent is 1.
-SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, c.name AS customer_name, c.email AS customer_email,
+SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.email AS customer_email,
        c.proved AS customer_proved, s.agent, a.name AS agent_name, s.created_at, s.started_at, s.ended_at, s.ended_by,
        s.last_seq, s.agent_read, s.agent_got, s.customer_read, s.customer_got, s.answered, s.wants_person, s.rating,
        s.rating_comment,
@@ -169,8 +177,9 @@ SELECT (SELECT count(*) FROM visits WHERE tenant = %(tenant)s AND class = 'nativ
          ORDER BY closed_at DESC LIMIT 30) gone
 
 -- name: agents_online
+-- Who is given chats by the worker, now.
 SELECT count(DISTINCT p.agent) AS online FROM presence p JOIN accounts a USING (tenant, agent)
- WHERE p.tenant = %(tenant)s AND p.until > clock_timestamp() AND a.wish = 'online' AND NOT a.disabled
+ WHERE p.tenant = %(tenant)s AND p.until > clock_timestamp() AND a.wish = 'online' AND a.role = 'agent' AND NOT a.disabled
 
 -- name: mark
 -- What was delivered and read, in one go, with the sessions locked; a mark only rises, and never beyond the last row.

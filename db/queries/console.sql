@@ -3,7 +3,7 @@
 
 -- name: sessions
 -- Newest first. Every filter may be NULL. `q` is a pattern of ILIKE.
-SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, c.name AS customer_name, c.email AS customer_email,
+SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.email AS customer_email,
        c.proved AS customer_proved, s.agent, a.name AS agent_name, s.created_at, s.started_at, s.ended_at, s.ended_by,
        s.last_seq, s.agent_read, s.agent_got, s.customer_read, s.customer_got, s.answered, s.wants_person, s.rating,
        s.rating_comment,
@@ -58,7 +58,7 @@ RETURNING id, agent, agent_name, body, created_at
 WITH asked AS (
     SELECT CASE WHEN %(q)s ~ '"\s*$' THEN words ELSE regexp_replace(words::text, '''$', ''':*')::tsquery END AS words
       FROM websearch_to_tsquery('simple', %(q)s) AS words)
-SELECT s.room, c.id AS customer, c.name AS customer_name, c.email AS customer_email, c.proved AS customer_proved,
+SELECT s.room, c.id AS customer, s.customer_name, c.email AS customer_email, c.proved AS customer_proved,
        f.seq, f.id, f.sender_type, f.sender_name, f.body, f.created_at,
        CASE WHEN f.file IS NOT NULL THEN E'\u0002' || translate(f.file, E'\u0002\u0003', '') || E'\u0003'
             ELSE translate(ts_headline('simple', translate(f.body, E'<\u0002\u0003', E'\u0004'), f.words,

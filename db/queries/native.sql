@@ -29,7 +29,7 @@ SELECT name FROM accounts WHERE tenant = %(tenant)s AND agent = %(agent)s AND NO
 
 -- name: give
 UPDATE sessions SET status = 'active', agent = %(agent)s, started_at = coalesce(started_at, clock_timestamp()),
-                    answered = false
+                    answered = false, picked = false
  WHERE id = %(session)s AND status = 'waiting'
 
 -- name: look

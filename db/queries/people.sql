@@ -159,16 +159,19 @@ SELECT agent, name, CASE WHEN here THEN wish ELSE 'offline' END AS presence, ava
 DELETE FROM presence WHERE tenant = %(tenant)s AND until <= clock_timestamp()
 
 -- name: forsaken
--- Chats whose agent went away and stayed away for the whole grace, while some sidecar beat through all of it, so that
--- their page could have come back. A chat picked by somebody who was away already is none: they meant it.
+-- Chats whose agent has been away for the whole grace, from the chat's coming or their going, while some sidecar beat
+-- through all of it, so that their page could have come back. A chat that somebody picked while they were away is none:
+-- they meant it. Who is disabled can't come back.
 SELECT s.tenant, s.room, s.agent
   FROM sessions s
   JOIN accounts a ON a.tenant = s.tenant AND a.agent = s.agent
   JOIN visits v ON v.tenant = s.tenant AND v.room = s.room AND v.state = 'held' AND v.agent = s.agent
  WHERE s.status = 'active' AND a.absent_since < clock_timestamp() - %(grace_s)s * interval '1 second'
-   AND v.reserved_at < a.absent_since
-   AND (NOT s.answered OR (%(reassign_s)s > 0
-        AND a.absent_since < clock_timestamp() - greatest(%(reassign_s)s, %(grace_s)s) * interval '1 second'))
+   AND v.reserved_at < clock_timestamp() - %(grace_s)s * interval '1 second'
+   AND (a.disabled OR NOT s.picked OR v.reserved_at < a.absent_since)
+   AND (a.disabled OR NOT s.answered OR (%(reassign_s)s > 0
+        AND greatest(a.absent_since, v.reserved_at)
+            < clock_timestamp() - greatest(%(reassign_s)s, %(grace_s)s) * interval '1 second'))
    AND EXISTS (SELECT FROM sidecars c WHERE c.started_at <= clock_timestamp() - %(grace_s)s * interval '1 second'
                   AND c.beat_at > clock_timestamp() - %(life_s)s * interval '1 second')
    AND (%(room)s::text IS NULL OR s.room = %(room)s::text)

@@ -27,7 +27,7 @@ RETURNING id, attempt
 
 -- name: give
 UPDATE sessions SET status = 'active', agent = %(agent)s, started_at = coalesce(started_at, clock_timestamp()),
-       answered = false
+       answered = false, picked = %(picked)s
  WHERE id = %(session)s AND status <> 'ended'
 
 -- name: take_back

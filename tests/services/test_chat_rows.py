@@ -42,7 +42,7 @@ class Rooms:
 
     def rows(self, session: chat.Session, after: int = 0) -> list[Message]:
         with self.ledger.transaction() as cur:
-            return chat.rows_after(cur, session, after)
+            return chat.page_after(cur, session, after).rows
 
     def run(self, sql: str, *values: Any) -> None:
         with self.ledger.transaction() as cur:
@@ -105,6 +105,60 @@ def test_writers_side_by_side_leave_no_gap_and_no_row_twice(rooms: Rooms) -> Non
         rows = rooms.rows(session)
         assert [row.seq for row in rows] == list(range(1, 21))
         assert len({row.client_id for row in rows}) == 20
+
+
+def test_a_send_repeated_with_another_text_is_answered_with_the_text_that_is_stored(rooms: Rooms) -> None:
+    (room,) = rooms.open()
+    first = rooms.add(said(room, "first", "c1"))[0]
+    again = rooms.add(said(room, "other", "c1"))[0]
+    in_one = rooms.add(said(room, "one", "c2"), said(room, "two", "c2"))
+    assert isinstance(first, Message) and isinstance(again, Message)
+    assert (again.seq, again.body, again.fresh) == (first.seq, "first", False)
+    assert [(one.seq, one.body, one.fresh) for one in in_one if isinstance(one, Message)] == [
+        (2, "one", True),
+        (2, "one", False),
+    ]
+    assert [row.body for row in rooms.rows(room)] == ["first", "one"]
+
+
+def test_a_page_of_rows_ends_where_its_texts_have_so_many_bytes_and_says_that_more_follow(rooms: Rooms) -> None:
+    (room,) = rooms.open()
+    text = "\U0001f600" * 10_000  # 40,000 bytes
+    rooms.add(*(said(room, text) for _ in range(20)))
+    seen, pages = 0, []
+    with rooms.ledger.transaction() as cur:
+        while True:
+            page = chat.page_after(cur, room, seen)
+            pages.append(len(page.rows))
+            assert [row.seq for row in page.rows] == list(range(seen + 1, seen + 1 + len(page.rows)))
+            seen += len(page.rows)
+            if not page.more:
+                break
+        assert (seen, max(pages)) == (20, 7)
+        assert chat.page_after(cur, room, 20) == chat.Page([], False)
+        assert [len(chat.page_after(cur, room, 0, most).rows) for most in (1, 3)] == [1, 3]
+        assert (chat.page_after(cur, room, 18, 1).more, chat.page_after(cur, room, 19, 1).more) == (True, False)
+
+
+def test_after_a_person_was_asked_for_the_bot_has_its_last_word_alone(rooms: Rooms) -> None:
+    (room,) = rooms.open()
+    late, goodbye = said(room, "late", sender="bot"), said(room, "bye", chat.BOT_GOODBYE, sender="bot")
+    rooms.run("UPDATE sessions SET wants_person = true WHERE room = %s", room.room)
+    answers = rooms.add(late, goodbye)
+    assert answers[0] == NotTaken("not_waiting")
+    assert [row.body for row in rooms.rows(room)] == ["bye"]
+
+
+def test_another_chat_with_the_same_address_renames_nobody(rooms: Rooms) -> None:
+    """Everybody can type any address; whoever does so is not heard under the name of somebody else's chat."""
+    room = chat.new_room()
+    (mine,) = rooms.open()
+    with rooms.ledger.transaction() as cur:
+        chat.open_session(cur, TENANT, room, chat.new_key(), "budi@example.com", "The Bank")
+        names = [chat.session_view(cur, TENANT, one)["customer"]["name"] for one in (mine.room, room)]
+        known = chat.by_room(cur, TENANT, mine.room)
+    assert names == ["Budi", "The Bank"]
+    assert known and known.customer_name == "Budi"
 
 
 def test_a_send_repeated_is_answered_with_its_first_row(rooms: Rooms) -> None:

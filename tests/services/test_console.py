@@ -226,7 +226,7 @@ def test_a_note_reaches_agents_and_nothing_of_the_customers(line: Line) -> None:
         for path in ("messages", "transcript?format=txt", "transcript?format=json"):
             assert "secret-of-ours" not in await (await counter.fetch(ani, "GET", f"sessions/{room}/{path}")).text()
         session = await floor.store.run(lambda cur: chat.by_room(cur, TENANT, room))
-        rows = await floor.store.run(lambda cur: chat.rows_after(cur, session, 0))
+        rows = await floor.store.run(lambda cur: chat.page_after(cur, session, 0).rows)
         assert "secret-of-ours" not in str(rows)
 
     story(line)

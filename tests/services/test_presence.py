@@ -332,6 +332,50 @@ def test_a_chat_picked_without_a_page_is_not_taken_away(line: Line) -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("first", ["assigned", "passed on"])
+def test_a_chat_given_by_somebody_else_to_who_is_not_there_returns_to_its_place(line: Line, first: str) -> None:
+    """Who was never there can't have meant to take it."""
+
+    async def story() -> None:
+        async with Floor(line, **QUICK) as floor, running(floor.presence):
+            ani, budi = await floor.hire("ani"), await floor.hire("budi")
+            room, later = await floor.start("C1"), await floor.start("C2")
+            arrived_us = line.visit(room).arrived_us
+            await floor.presence.connected(ani, "page")
+            if first == "passed on":
+                await floor.seats.pick(TENANT, room, ani)
+            await floor.seats.assign(TENANT, room, budi.agent_id, ani)
+            given = time.monotonic()
+            assert floor.session(room).agent == budi.agent_id
+            await until(lambda: floor.session(room).status == "waiting")
+            assert time.monotonic() - given >= QUICK["grace_s"] * 0.9, "the grace begins when the chat comes"
+            assert line.visit(room).arrived_us == arrived_us
+            reserved = line.decide().reserved
+            assert [(r.room, r.agent) for r in reserved] == [(room, ani.agent_id), (later, ani.agent_id)]
+
+    asyncio.run(story())
+
+
+def test_chats_of_a_disabled_account_return_to_the_line_answered_and_picked_ones_too(line: Line) -> None:
+    """Nobody can log in to end them."""
+
+    async def story() -> None:
+        async with Floor(line, **QUICK) as floor, running(floor.presence):
+            ani = await floor.hire("ani")
+            answered, picked = await floor.start("C1"), await floor.start("C2")
+            await floor.presence.connected(ani, "page")
+            await floor.seats.pick(TENANT, answered, ani)
+            row = chat.draft(floor.session(answered).id, "agent", "Hi", sender_id=ani.agent_id, sender_name="ani")
+            await floor.store.run(lambda cur: chat.add_messages(cur, [row]))
+            await floor.presence.gone(ani, "page")
+            await floor.seats.pick(TENANT, picked, ani)
+            await floor.store.run(lambda cur: people.set_disabled(cur, TENANT, ani.agent_id, True))
+            await until(lambda: floor.session(answered).status == floor.session(picked).status == "waiting")
+            assert line.seats() == {}
+
+    asyncio.run(story())
+
+
 def test_a_loss_of_redis_changes_nobodys_presence_and_releases_nothing(line: Line) -> None:
     async def story() -> None:
         async with Floor(line, **QUICK) as floor, running(floor.presence):

@@ -559,8 +559,8 @@ def test_rounds_and_decisions_go_when_their_last_visit_is_gone(watch: Watch) -> 
 CHATS = """
     WITH c AS (INSERT INTO customers (tenant, email, name) VALUES (%(tenant)s, %(who)s, %(who)s)
                    ON CONFLICT (tenant, lower(email), proved) DO UPDATE SET name = EXCLUDED.name RETURNING id),
-    s AS (INSERT INTO sessions (tenant, room, key_digest, customer, status, ended_at)
-          SELECT %(tenant)s, %(room)s, sha256(%(room)s::bytea), id, %(status)s,
+    s AS (INSERT INTO sessions (tenant, room, key_digest, customer, customer_name, status, ended_at)
+          SELECT %(tenant)s, %(room)s, sha256(%(room)s::bytea), id, %(who)s, %(status)s,
                  CASE WHEN %(status)s = 'ended' THEN clock_timestamp() - %(days)s * interval '1 day' END FROM c
           RETURNING id),
     m AS (INSERT INTO messages (session, seq, id, tenant, sender_type, body)

@@ -10,7 +10,7 @@ from db import chat
 from sidecar.login import Agent
 from sidecar.turns import TurnRefused
 from tests.servers import Databases
-from tests.services.chat_floor import Floor
+from tests.services.chat_floor import Counter, Floor
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker.desk.base import RosterAgent
 
@@ -311,6 +311,31 @@ def test_ends_picks_and_transfers_of_one_chat_at_once_leave_one_story(line: Line
                 assert floor.rows(room)[-1] == "ended"
             assert line.seats() == {}
             assert line.agent(ani.agent_id).open_seats == line.agent(budi.agent_id).open_seats == 0
+
+    asyncio.run(story())
+
+
+def test_whether_an_agent_may_end_a_chat_is_judged_when_nobody_can_take_it_any_more(line: Line) -> None:
+    """While ani's end is on its way, budi picks the waiting chat: it is budi's then, and goes on."""
+
+    async def story() -> None:
+        async with Floor(line) as floor, Counter(floor) as counter:
+            ani, budi = await floor.hire("ani"), await floor.hire("budi")
+            boss = await floor.hire("boss", "supervisor")
+            room = await floor.start()
+            change = floor.turns.change
+
+            async def picked_before(tenant, work):
+                floor.turns.change = change
+                await floor.seats.pick(TENANT, room, budi)
+                return await change(tenant, work)
+
+            await counter.token(ani)
+            floor.turns.change = picked_before
+            assert await counter.refusal(ani, "POST", f"sessions/{room}/end") == (403, "forbidden")
+            assert (floor.session(room).status, floor.session(room).agent) == ("active", budi.agent_id)
+            status, found = await counter.ask(boss, "POST", f"sessions/{room}/end")
+            assert (status, found["session"]["status"]) == (200, "ended")
 
     asyncio.run(story())
 
