@@ -313,12 +313,12 @@ class Inbox:
             except NoScriptError:  # Redis was restarted or flushed
                 return client.eval(script.text, len(keys), *keys, *args)
 
-    def _guarded(self) -> "_Guarded":
-        return _Guarded(self._client)
+    def _guarded(self) -> "Guarded":
+        return Guarded(self._client)
 
 
-class _Guarded:
-    """Turns everything that Redis raises into `InboxDown`."""
+class Guarded:
+    """One conversation with Redis; turns everything that it raises into `InboxDown`."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client

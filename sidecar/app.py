@@ -29,6 +29,7 @@ from sidecar.places import Places
 from sidecar.presence import PRESENCE_GRACE_S, Presence
 from sidecar.reception import Reception
 from sidecar.refusals import Refused, answer
+from sidecar.resting import RestingInbox
 from sidecar.seats import Seats
 from sidecar.sessions import Front, Sessions
 from sidecar.shelf import Shelf
@@ -88,7 +89,7 @@ class Sidecar:
         self.writer = Writer(self.commits, self.feed.tell)
         self.marks = Marks(self.store, self.feed.tell)
         self.door = Door(config.allowed_origins, config.trusted_proxies, config.demo is not None)
-        self._box = inbox.Inbox(inbox.connect(config.redis_url, REDIS_S, REDIS_CONNECTIONS))
+        self._box = RestingInbox(inbox.connect(config.redis_url, REDIS_S, REDIS_CONNECTIONS))
         queue_client = redis.Redis.from_url(
             config.redis_url, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S, retry=None
         )

@@ -82,6 +82,7 @@ class Console:
             ("POST", "/api/v1/auth/logout", self.logout),
             ("GET", "/api/v1/me", self.me),
             ("PUT", "/api/v1/me/presence", self.wish),
+            ("POST", "/api/v1/me/here", self.here),
             ("GET", "/api/v1/agents", self.agents),
             ("GET", "/api/v1/queue", self.queue),
             ("POST", "/api/v1/queue/{room:[0-9A-Za-z_-]{1,64}}/pick", self.pick),
@@ -146,6 +147,11 @@ class Console:
             raise Refused("invalid_payload", f"presence: must be {ONLINE} or {AWAY}")
         presence = await self._desk.presence.wish(agent, wish)
         return answer({"agent": {**shown(agent), "presence": presence}})
+
+    async def here(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        """For pages that no socket reaches: they say so each time they ask."""
+        await self._desk.presence.polled(agent)
+        return await self.me(agent, request)
 
     async def agents(self, agent: Agent, request: web.Request) -> web.StreamResponse:
         read = self._desk.team.read

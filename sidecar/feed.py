@@ -52,6 +52,7 @@ class Feed:
         self._sockets: Counter[str] = Counter()
         self._tenant_of: dict[bytes, str] = {}
         self._pubsub: PubSub | None = None
+        self._subscribing = asyncio.Lock()  # two at once would open two connections, and one would never be read
         self._out: list[tuple[str, Sequence[News]]] = []
         self._something_out, self._all_out, self._gap = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._all_out.set()
@@ -117,21 +118,29 @@ class Feed:
         if self._sockets[tenant] <= 0:
             del self._sockets[tenant]
             self._tenant_of.pop(announce.channel(tenant).encode(), None)
-            with contextlib.suppress(RedisError, OSError):
-                if self._pubsub:
-                    await self._pubsub.unsubscribe(announce.channel(tenant))
+            await self._unsubscribe(tenant)
 
-    async def _subscribe(self, *channels: str) -> None:
+    async def _subscribe(self, channel: str) -> None:
         """Where it fails, the next connection brings it."""
         with contextlib.suppress(RedisError, OSError):
-            if self._pubsub:
-                await self._pubsub.subscribe(*channels)
+            async with self._subscribing:
+                if self._pubsub and channel.encode() in self._tenant_of:
+                    await self._pubsub.subscribe(channel)
+
+    async def _unsubscribe(self, tenant: str) -> None:
+        """Unless a socket of the tenant came meanwhile."""
+        with contextlib.suppress(RedisError, OSError):
+            async with self._subscribing:
+                if self._pubsub and tenant not in self._sockets:
+                    await self._pubsub.unsubscribe(announce.channel(tenant))
 
     async def _listen(self) -> None:
         """One connection's life."""
-        self._pubsub = pubsub = self._redis.pubsub()
+        pubsub = self._redis.pubsub()
         try:
-            await pubsub.subscribe(f"giliran:sidecar:{self.origin}", *(name.decode() for name in self._tenant_of))
+            async with self._subscribing:
+                self._pubsub = pubsub  # who comes from here on waits, and subscribes by itself
+                await pubsub.subscribe(f"giliran:sidecar:{self.origin}", *(name.decode() for name in self._tenant_of))
             silent = 0
             while silent < 2:
                 message = await pubsub.get_message(timeout=SILENT_S)

@@ -33,6 +33,8 @@ log = logging.getLogger("sidecar.presence")
 BEAT_S = 10.0
 LIFE_S = 25.0  # of a row that is not renewed
 LOOK_S = 1.0
+POLL_S = 75.0  # browsers let a page that was hidden for long ask once a minute
+POLLING = "polling"  # the page of an agent whose network lets no socket through
 PRESENCE_GRACE_S = 30.0  # until unanswered chats of an agent who went away stand in the line again
 RELEASES_A_LOOK = 50
 ONLINE, AWAY, OFFLINE = "online", "away", "offline"
@@ -55,6 +57,7 @@ class Presence:
         beat_s: float = BEAT_S,
         look_s: float = LOOK_S,
         life_s: float = LIFE_S,
+        poll_s: float = POLL_S,
         sidecar: str | None = None,
     ) -> None:
         """`retry_s`: how long a worker believes a roster (RETRY_SECONDS). `reassign_s`: after how long also answered
@@ -62,8 +65,9 @@ class Presence:
         self.sidecar = sidecar or secrets.token_hex(8)
         self._store, self._turns, self._seats = store, turns, seats
         self._retry_s, self._reassign_s, self._grace_s = retry_s, reassign_s, grace_s
-        self._beat_s, self._look_s, self._life_s = beat_s, look_s, life_s
+        self._beat_s, self._look_s, self._life_s, self._poll_s = beat_s, look_s, life_s, poll_s
         self._pages: defaultdict[Who, set[Hashable]] = defaultdict(set)
+        self._polls: dict[Who, asyncio.TimerHandle] = {}
         self._written: set[Who] = set()
         self._turn_of: defaultdict[Who, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._writing: set[asyncio.Task[None]] = set()
@@ -80,6 +84,8 @@ class Presence:
 
     async def stop(self) -> None:
         """The pages of this sidecar are gone at once, not when their rows run out."""
+        for timer in self._polls.values():
+            timer.cancel()
         self._ends.set()  # not cancelled: a beat under way on its thread would write this sidecar in again
         await asyncio.gather(*self._tasks, *self._writing, return_exceptions=True)
         tenants = {tenant for tenant, _ in self._written}
@@ -107,6 +113,20 @@ class Presence:
         if not self._pages[who]:
             del self._pages[who]
         await self._write(who)
+
+    async def polled(self, agent: Agent) -> None:
+        """A page that no socket reaches has asked: it counts as connected for a while."""
+        who = agent.tenant, agent.agent_id
+        if who in self._polls:
+            self._polls[who].cancel()
+        self._polls[who] = asyncio.get_running_loop().call_later(self._poll_s, self._stop_polling, agent)
+        await self.connected(agent, POLLING)
+
+    def _stop_polling(self, agent: Agent) -> None:
+        del self._polls[agent.tenant, agent.agent_id]
+        task = asyncio.create_task(self.gone(agent, POLLING))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
 
     async def wish(self, agent: Agent, wish: str) -> str:
         """`online` or `away`, as the agent says; the presence that follows."""
@@ -163,14 +183,18 @@ class Presence:
 
     async def _beat(self) -> None:
         """This sidecar lives, and so do its pages."""
-        await self._store.run(self._beat_in)
-        for who in self._written ^ set(self._pages):  # what could not be written when it happened
+        here = sorted(self._written)
+        await self._store.run(lambda cur: self._beat_in(cur, here))
+        for who in [who for who in here if who not in self._pages]:
+            async with self._turn_of[who]:
+                self._written.add(who)  # who went while the beat was on its way may have been written in again
+        for who in self._written ^ set(self._pages):  # also what could not be written when it happened
             await self._write(who)
 
-    def _beat_in(self, cur: cursor) -> None:
+    def _beat_in(self, cur: cursor, here: list[Who]) -> None:
         PEOPLE.run(cur, "beat", sidecar=self.sidecar, life_s=self._life_s)
         PEOPLE.run(cur, "forget_sidecars")
-        self._renew(cur, sorted(self._written))
+        self._renew(cur, here)
 
     def _renew(self, cur: cursor, who: list[Who]) -> None:
         if who:
@@ -185,7 +209,8 @@ class Presence:
             await self._settle(row.tenant)
         for row in await self._store.run(self._forsaken):
             still = functools.partial(self._is_forsaken, row.tenant, row.room)
-            await self._seats.release(row.tenant, row.room, row.agent, still, "away")
+            with contextlib.suppress(TurnRefused):  # the customer has ended it meanwhile
+                await self._seats.release(row.tenant, row.room, row.agent, still, "away")
 
     def _is_forsaken(self, tenant: str, room: str, cur: cursor) -> bool:
         return bool(self._forsaken(cur, tenant, room))

@@ -18,9 +18,10 @@ import logs
 from db import chat, line, tickets
 from db.announce import News
 from db.chat import CHAT
-from db.inbox import Inbox, InboxDown, Told
+from db.inbox import InboxDown, Told
 from db.line import LINE, NewVisit
 from db.postgres import Ledger
+from sidecar.resting import RestingInbox
 from sidecar.store import Store
 
 log = logging.getLogger("sidecar.turns")
@@ -71,7 +72,7 @@ class After(NamedTuple):
 class Turns:
     """Of one sidecar. Every method raises `LedgerDown`; chats go on while Redis is away."""
 
-    def __init__(self, store: Store, inbox: Inbox, queue: Queue, tell: Tell) -> None:
+    def __init__(self, store: Store, inbox: RestingInbox, queue: Queue, tell: Tell) -> None:
         """`inbox` and `queue` on clients with short timeouts; `tell` as `Feed.tell`."""
         self._store, self._inbox, self._queue, self._tell = store, inbox, queue, tell
 
@@ -109,10 +110,13 @@ class Turns:
         try:
             if after.told:
                 self._inbox.done(tenant, after.epoch, "", after.rev, after.told)
-            if change.wake:
+            if change.wake and not self._inbox.rests:
                 tickets.ask(self._queue, tenant, due=True)
-        except (InboxDown, RedisError) as error:
+        except InboxDown as error:
             log.warning(logs.line("caches_not_told", tenant=tenant, why=error))
+        except RedisError as error:
+            self._inbox.heard(error)
+            log.warning(logs.line("caches_not_told", tenant=tenant, why=type(error).__name__))
 
     # --- customers
 

@@ -166,11 +166,11 @@ def crowd(database_url: str, name: str, tenants: int, agents: int, rooms: int) -
             sql = "INSERT INTO customers (tenant, email, name) VALUES %s RETURNING tenant, id"
             customers = dict(execute_values(cur, sql, [(name, "budi@mail.test", "Budi") for name in names], fetch=True))
             rows = [
-                (r.tenant, r.room, chat.digest(r.key), customers[r.tenant], "active", hired[r.agent].id) for r in given
+                (r.tenant, r.room, chat.digest(r.key), customers[r.tenant], "Budi", "active", hired[r.agent].id)
+                for r in given
             ]
-            execute_values(
-                cur, "INSERT INTO sessions (tenant, room, key_digest, customer, status, agent) VALUES %s", rows
-            )
+            sql = "INSERT INTO sessions (tenant, room, key_digest, customer, customer_name, status, agent) VALUES %s"
+            execute_values(cur, sql, rows)
     finally:
         conn.close()
     return Crowd(hired, given)

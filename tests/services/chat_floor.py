@@ -14,12 +14,12 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from db import inbox, people, tickets
 from db.announce import News
-from db.inbox import Inbox
 from sidecar.console import Console, Desk
 from sidecar.hub import Hub
 from sidecar.login import Agent, Login
 from sidecar.marks import Marks
 from sidecar.presence import Presence
+from sidecar.resting import RestingInbox
 from sidecar.seats import Seats
 from sidecar.store import Store
 from sidecar.team import Team
@@ -38,7 +38,7 @@ class Floor:
         self.news: list[News] = []
         self.store = Store(line.database_url, "test")
         self._client = redis.Redis.from_url(line.redis_url)
-        self.box = Inbox(inbox.connect(line.redis_url, 1.0, 8))
+        self.box = RestingInbox(inbox.connect(line.redis_url, 1.0, 8))
         self.turns = Turns(self.store, self.box, tickets.queue(self._client), self.tell)
         self.seats = Seats(self.turns, self.box, default_limit)
         self.login = Login(self.store)

@@ -3,13 +3,15 @@
 import asyncio
 import time
 
+import redis
 import redis.asyncio
 
+from db import inbox
 from sidecar.feed import Feed
 from sidecar.hub import Hub
 from sidecar.store import Store
 from tests.servers import OwnServer
-from tests.services.chat_of import Chat, run_chat, until
+from tests.services.chat_of import TENANT, Chat, run_chat, until
 from tests.services.test_chat_sockets import served
 
 
@@ -74,12 +76,71 @@ def test_a_frozen_redis_holds_nobody_up(database_url: str, own_valkey: OwnServer
         here = await chat.sidecar()
         budi, page, _, desk = await served(here)
         own_valkey.freeze()
-        begun = time.monotonic()
-        for n in range(20):
-            await page.wrote(f"m{n}")
-        await desk.until_seq(22, budi.room)
-        assert time.monotonic() - begun < 1.5
+        async with asyncio.timeout(10):  # one wait for Redis lasts a second
+            for n in range(20):
+                await page.wrote(f"m{n}")
+            await desk.until_seq(22, budi.room)
         own_valkey.thaw()
+
+    run_chat(database_url, own_valkey.url, story)
+
+
+def test_while_redis_is_frozen_chats_begin_and_are_picked_without_waiting_for_it_each_time(
+    database_url: str, own_valkey: OwnServer
+) -> None:
+    """Each wait for Redis lasts a second, with the tenant's row locked. One after the other, forty would be forty."""
+
+    async def story(chat: Chat) -> None:
+        here = await chat.sidecar()
+        chat.hire("ani")
+        ani = await here.colleague("ani")
+        own_valkey.freeze()
+        async with asyncio.timeout(20):
+            for n in range(20):
+                customer = await here.customer(f"C{n}", "hello")
+                await ani.pick(customer)
+        own_valkey.thaw()
+
+        async def is_told() -> bool:
+            await here.customer("Last")
+            return bool(await asyncio.to_thread(own_valkey_line, own_valkey.url))
+
+        deadline = time.monotonic() + 15
+        while not await is_told():
+            assert time.monotonic() < deadline, "the caches are not told again"
+            await asyncio.sleep(0.2)
+
+    run_chat(database_url, own_valkey.url, story)
+
+
+def own_valkey_line(url: str) -> int:
+    with redis.Redis.from_url(url) as client:
+        return int(client.zcard(inbox.key(TENANT, "line")))
+
+
+def test_tenants_whose_sockets_come_while_the_feed_is_connecting_are_heard_too(
+    database_url: str, redis_url: str, own_valkey: OwnServer
+) -> None:
+    """What is typed is nowhere but in Redis: who hears it, has subscribed on the connection that is read."""
+
+    async def story(chat: Chat) -> None:
+        chat.tenant("two")
+        there = await chat.sidecar()
+        customers = [await there.customer("Budi"), await there.customer("Citra", tenant="two")]
+        far = [await customer.live(there) for customer in customers]
+        own_valkey.freeze()
+        here = await chat.sidecar()
+        opening = [asyncio.create_task(customer.page(here)) for customer in customers]
+        await until(lambda: len(here.inside.feed._tenant_of) == 2, what="both tenants")
+        own_valkey.thaw()
+        near = [await task for task in opening]
+        for page, other in zip(near, far, strict=True):
+            for _ in range(50):
+                await other.say("chat.typing", is_typing=True)
+                if page.told("chat.typing"):
+                    break
+                await asyncio.sleep(0.1)
+            await page.until_told("chat.typing")
 
     run_chat(database_url, own_valkey.url, story)
 

@@ -11,7 +11,7 @@ from db import chat, people
 from sidecar.login import Agent
 from sidecar.presence import Presence
 from tests.servers import Databases
-from tests.services.chat_floor import Floor
+from tests.services.chat_floor import Counter, Floor
 from tests.services.line_of import TENANT, Line, empty, line_of
 
 QUICK = {"grace_s": 0.4, "beat_s": 0.1, "look_s": 0.05, "life_s": 8.0}
@@ -118,6 +118,47 @@ def test_who_is_away_gets_nothing_from_the_worker_and_may_pick(line: Line) -> No
             assert await floor.seats.pick(TENANT, room, ani)
             assert await floor.presence.wish(ani, "online") == "online"
             assert presences(floor, ani) == ["online", "away", "online"]
+
+    asyncio.run(story())
+
+
+def test_a_beat_that_was_on_its_way_when_the_last_page_went_does_not_write_it_in_again(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            presence, ani = floor.presence, await floor.hire("ani")
+            await presence.connected(ani, "page")
+            run = floor.store.run
+
+            async def late(work):
+                floor.store.run = run
+                await presence.gone(ani, "page")  # between the beat's look at its pages and its statement
+                return await run(work)
+
+            floor.store.run = late
+            await presence._beat()
+            assert line.rows("SELECT agent FROM presence") == []
+            assert not is_available(line, ani)
+
+    asyncio.run(story())
+
+
+def test_a_page_without_a_socket_counts_as_long_as_it_says_that_it_is_here(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line, **QUICK, poll_s=0.6) as floor, Counter(floor) as counter:
+            ani = await floor.hire("ani")
+            for _ in range(4):  # together longer than one of them lasts
+                status, found = await counter.ask(ani, "POST", "me/here")
+                assert (status, found["agent"]["presence"]) == (200, "online")
+                assert is_available(line, ani)
+                await asyncio.sleep(0.25)
+                assert is_available(line, ani)
+            await until(lambda: not is_available(line, ani))
+            await counter.ask(ani, "POST", "me/here")
+            await floor.presence.connected(ani, "a socket after all")
+            await asyncio.sleep(0.8)
+            assert is_available(line, ani)
+            await floor.presence.gone(ani, "a socket after all")
+            assert not is_available(line, ani)
 
     asyncio.run(story())
 
