@@ -24,12 +24,24 @@ class _Line(logging.Formatter):
         return "\n".join(prefix + text for text in record.msg)
 
 
+class _Discreet(logging.Filter):
+    """Of a request that is no HTTP, aiohttp logs the bytes: keys, tokens and passwords may be among them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.exc_info[0] if record.exc_info else None
+        if kind and kind.__module__ in ("aiohttp.http_exceptions", "aiohttp.web_protocol"):
+            record.msg, record.args = line("request_broken", why=kind.__name__), ()
+            record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+        return True
+
+
 def setup(level: str) -> None:
     """Send every record of this process to standard error, one line each, UTC."""
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # not shown, and not for free
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Line("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("aiohttp.server").addFilter(_Discreet())
     for noisy in ("rq.worker", "urllib3", "werkzeug"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 

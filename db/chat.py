@@ -361,6 +361,7 @@ def happened(cur: cursor, message: Message) -> list[News]:
     kind = f"chat.session.{event['type']}"
     session = session_payload(CHAT.one(cur, "session", tenant=message.tenant, room=message.room))
     about["customer_name"] = session["customer"]["name"]
+    about["agent_name"] = session["agent"]["name"] if session["agent"] else None
     told.append(News(message.room, kind, about, "customer", message.seq))
     told.append(News(message.room, kind, {**about, "session": session}, "agents", message.seq))
     if event["type"] in ("assigned", "transferred"):

@@ -25,6 +25,7 @@ from sidecar.health import Figures, Health
 from sidecar.hub import Hub
 from sidecar.login import Login
 from sidecar.marks import Marks
+from sidecar.pace import Paces
 from sidecar.places import Places
 from sidecar.presence import PRESENCE_GRACE_S, Presence
 from sidecar.reception import Reception
@@ -34,7 +35,7 @@ from sidecar.seats import Seats
 from sidecar.sessions import Front, Sessions
 from sidecar.shelf import Shelf
 from sidecar.site import Demo, Site
-from sidecar.sockets import Sockets
+from sidecar.sockets import CUSTOMER_BURST, Sockets
 from sidecar.store import Store
 from sidecar.talk import Parts
 from sidecar.team import Team
@@ -89,6 +90,7 @@ class Sidecar:
         self.writer = Writer(self.commits, self.feed.tell)
         self.marks = Marks(self.store, self.feed.tell)
         self.door = Door(config.allowed_origins, config.trusted_proxies, config.demo is not None)
+        self.messages = Paces(config.messages_a_second, config.messages_a_second * CUSTOMER_BURST)
         self._box = RestingInbox(inbox.connect(config.redis_url, REDIS_S, REDIS_CONNECTIONS))
         queue_client = redis.Redis.from_url(
             config.redis_url, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S, retry=None
@@ -124,6 +126,7 @@ class Sidecar:
             hub=self.hub,
             feed=self.feed,
             door=self.door,
+            messages=self.messages,
             customer_rate=float(self.config.messages_a_second),
         )
 
@@ -136,8 +139,8 @@ class Sidecar:
             tell=self.feed.tell,
             heard=self.bot.heard,
             door=self.door,
+            messages=self.messages,
             sessions_a_minute=self.config.sessions_a_minute,
-            messages_a_second=self.config.messages_a_second,
         )
         desk = Desk(
             store=self.store,

@@ -23,6 +23,7 @@ from db.postgres import LedgerDown
 from sidecar import answers
 from sidecar.ai import Model, ModelFailed, Said
 from sidecar.ending import ended
+from sidecar.pace import Paces
 from sidecar.store import Store
 
 log = logging.getLogger("sidecar.bot")
@@ -35,6 +36,7 @@ TURNS = 8  # of the talk so far, for the model
 TURN_MOST = 2000  # characters of one
 CANDIDATES = 20  # entries found, for the choice of the best
 ENTRIES = 8  # given to the model
+CALLS_A_SECOND, CALLS_AT_ONCE = 0.1, 10.0  # of the model, in one room: each is paid for
 SILENT_S = 10.0  # how long it is believed that a room or tenant needs no bot
 SILENT_MOST = 10_000
 
@@ -50,6 +52,7 @@ class Look(NamedTuple):
     question: str
     asked: list[str]
     entries: list[Entry]
+    sure: Entry | None
     talk: list[Said]
 
 
@@ -61,6 +64,7 @@ class Bot:
         self._write = write
         self._model = model
         self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._calls = Paces(CALLS_A_SECOND, CALLS_AT_ONCE)  # of a room
         self._more: dict[Place, bool] = {}  # rooms with a task → whether something came meanwhile
         self._tasks: set[asyncio.Task[None]] = set()
         self._silent: dict[Place | str, float] = {}  # until when, monotonic
@@ -147,20 +151,20 @@ class Bot:
         if self._model and not entries:
             entries = faq.first(cur, place[0], ENTRIES)  # perhaps asked in another language than the entries'
         talk = [Said(turn.by_customer, turn.body[:TURN_MOST]) for turn in turns]
-        return True, Look(seen.session, latest, question, asked, entries, talk)
+        sure = answers.best(asked, entries)  # here, on the store's thread: long entries take their time
+        return True, Look(seen.session, latest, question, asked, entries, sure, talk)
 
     def _speaks(self, seen: Hears | None) -> bool:
         return self._model is not None or (seen is not None and seen.has_faq)
 
     async def _answer(self, place: Place, look: Look) -> str | None:
         """The model's, else the entry that surely fits; None: not known."""
-        if self._model:
+        if self._model and not self._calls.take(f"{place[0]} {place[1]}", time.monotonic()):
             try:
                 return await self._model.answer(look.entries[:ENTRIES], look.talk)
             except ModelFailed as error:
                 log.warning(logs.line("model_failed", tenant=place[0], room=place[1], why=error))
-        entry = answers.best(look.asked, look.entries)
-        return entry.answer[: answers.BODY_MOST] if entry else None
+        return look.sure.answer[: answers.BODY_MOST] if look.sure else None
 
     async def _hand_over(self, place: Place, language: str) -> None:
         """Not after the answer that may be under way, but at once."""

@@ -43,7 +43,18 @@ class _Socket(web.WebSocketResponse):
             with contextlib.suppress(ConnectionError, RuntimeError):
                 text = f"a frame may have {frames.FRAME_MOST} bytes at most"
                 await self.send_bytes_as_text(frames.error("payload_too_large", text))
+                await self._goodbye(code)
         return await super().close(code=code, message=message, drain=drain)
+
+    async def _goodbye(self, code: int) -> None:
+        """The rest of what comes is read and dropped: a connection that ends with bytes unread is reset, and the other
+        side may never see why."""
+        transport = self._req.transport if self._req else None
+        if transport:
+            transport.write(frames.goodbye(code))
+        deadline = time.monotonic() + CLOSE_S
+        while transport and not transport.is_closing() and time.monotonic() < deadline:
+            await asyncio.sleep(ASLEEP_S)
 
     async def send_bytes_as_text(self, frame: bytes) -> None:
         """A frame that is framed already."""
@@ -63,6 +74,7 @@ class Connection:
         self.got: int | None = None
         self.history = 0  # the seq up to which the history was sent, while `got` is None
         self.pending: dict[tuple[str, str], float] = {}
+        self.muted = False  # an agent's, until it is told that it is heard
         self.came = 0.0  # when the frame in hand came
         self._pace = Pace.full(rate, burst, time.monotonic())
         self._strikes, self._struck_at = 0.0, 0.0
@@ -100,7 +112,7 @@ class Connection:
 
     def push(self, frame: bytes) -> None:
         """Queue a frame (see `frames.frame`). Never waits; a reader that is too slow is closed."""
-        if not self.is_open:
+        if not self.is_open or self.muted:
             return
         if not self._out:
             asyncio.get_running_loop().call_soon(self._flush)
@@ -108,6 +120,11 @@ class Connection:
 
     def say(self, kind: str, payload: dict[str, Any]) -> None:
         self.push(frames.frame(kind, payload))
+
+    def greet(self, kind: str, payload: dict[str, Any]) -> None:
+        """From here on it hears."""
+        self.muted = False
+        self.say(kind, payload)
 
     def _flush(self) -> None:
         if not self._out:
@@ -162,7 +179,8 @@ class Connection:
     async def first(self, within_s: float) -> Frame | None:
         """The first frame, None where none came in time or it was no good one."""
         try:
-            message = await self._socket.receive(timeout=within_s)
+            async with asyncio.timeout(within_s):  # of `receive`, each ping would begin it anew
+                message = await self._socket.receive()
         except TimeoutError:
             return None
         if message.type is not WSMsgType.TEXT:
@@ -195,6 +213,8 @@ class Connection:
 
     def _strike(self, code: str, message: str, client_id: str | None, weight: float, **more: object) -> None:
         """A typed error; who never stops is closed."""
+        if not self.is_open:
+            return
         self.refuse(code, message, client_id, **more)
         if self.came - self._struck_at > STRIKES_FORGOTTEN_S:
             self._strikes = 0.0

@@ -20,6 +20,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 log = logging.getLogger("sidecar.door")
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+IPV6_PREFIX = 64
 PORTS = {"http": 80, "https": 443}
 PUBLIC = ("/api/v1/public/", "/api/v1/files/", "/api/v1/about")  # what the widget asks for from other people's pages
 ALLOWED_HEADERS = "Content-Type, Authorization"
@@ -35,10 +36,14 @@ class Door:
     def address(self, request: web.Request) -> str:
         """The client's: the last one that no proxy of ours has."""
         address = request.remote or ""
-        named = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+        named = _listed(request, "X-Forwarded-For")
         while named and self._is_trusted(address):
-            address = named.pop() or address
+            address = _without_port(named.pop())
         return address
+
+    def subject(self, request: web.Request) -> str:
+        """Whom limits are counted for: the address; of IPv6 its network, of which one household has a whole one."""
+        return counted_as(self.address(request))
 
     def lets_in(self, request: web.Request) -> bool:
         """Whether the page that asks, if it is one, is ours or allowed."""
@@ -70,7 +75,7 @@ class Door:
         """The places that this request knows us by. The scheme is the page's: a proxy may speak TLS for us."""
         hosts = [request.headers.get("Host", "")]
         if self._is_trusted(request.remote or ""):
-            hosts += [part.strip() for part in request.headers.get("X-Forwarded-Host", "").split(",") if part.strip()]
+            hosts += _listed(request, "X-Forwarded-Host")
         places = set()
         for host in hosts:
             try:
@@ -88,6 +93,30 @@ class Door:
         return any(found in network for network in self._trusted)
 
 
+def _listed(request: web.Request, header: str) -> list[str]:
+    """What all lines of this header name: some proxies add one of their own, after the client's."""
+    parts = ",".join(request.headers.getall(header, [])).split(",")
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _without_port(address: str) -> str:
+    """`192.0.2.1:4711` and `[2001:db8::1]:4711` as some proxies write them."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
+
+
+def counted_as(address: str) -> str:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return address
+    mapped = found.ipv4_mapped
+    return str(mapped) if mapped else str(ipaddress.ip_network((found, IPV6_PREFIX), strict=False))
+
+
 def middleware(door: Door) -> Middleware:
     """Origins are checked for all of REST; what the widget needs answers other origins that are allowed."""
 
@@ -95,15 +124,15 @@ def middleware(door: Door) -> Middleware:
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not request.path.startswith("/api/"):
             return await handler(request)
+        is_public = request.path.startswith(PUBLIC)
         try:
             door.check(request)
-        except Refused as refused:
-            return refused.response()
-        is_public = request.path.startswith(PUBLIC)
-        if is_public and request.method == "OPTIONS":
-            response: web.StreamResponse = web.Response(status=204)
-        else:
-            response = await handler(request)
+            if is_public and request.method == "OPTIONS":
+                response: web.StreamResponse = web.Response(status=204)
+            else:
+                response = await handler(request)
+        except Refused as refused:  # readable for the page, so that its developer sees why
+            response = refused.response()
         if is_public and not response.prepared:
             _open_to(response, request.headers.get("Origin"))
         return response

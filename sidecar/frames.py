@@ -143,6 +143,11 @@ def framed(text: bytes) -> bytes:
     return b"\x81\x7f" + size.to_bytes(8, "big") + text
 
 
+def goodbye(code: int) -> bytes:
+    """A close frame (RFC 6455, 5.5.1)."""
+    return b"\x88\x02" + code.to_bytes(2, "big")
+
+
 def error(code: str, message: str, client_id: str | None = None, **more: object) -> bytes:
     payload: dict[str, Any] = {"code": code, "message": message, **more}
     if client_id is not None:

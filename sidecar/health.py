@@ -1,5 +1,6 @@
 """What ops reads: `/healthz` (this process lives), `/readyz` (it can serve chats), `/metrics` (Prometheus)."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from sidecar.feed import Feed
 from sidecar.refusals import Refused, answer
 from sidecar.store import Store
 
+READY_S = 3.0
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -58,8 +60,9 @@ class Health:
 
     async def readyz(self, request: web.Request) -> web.StreamResponse:
         try:
-            await self._store.run(lambda cur: cur.execute("SELECT 1"))
-        except LedgerDown:
+            async with asyncio.timeout(READY_S):
+                await self._store.run(lambda cur: cur.execute("SELECT 1"))
+        except (LedgerDown, TimeoutError):
             return Refused("unavailable", "the database can't be reached", 2).response()
         return answer({"status": "ready"})
 

@@ -64,6 +64,9 @@ class Marks:
         except LedgerDown as error:
             log.warning(logs.line("marks_lost", number=len(batch), why=error))
             return
+        except Exception:  # a bug: later marks rise above these
+            log.exception(logs.line("marks_failed", number=len(batch)))
+            return
         for row in rows:
             self._tell(row.tenant, list(_news(row)))
 

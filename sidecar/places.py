@@ -42,7 +42,8 @@ class Line(NamedTuple):
         return {"session_id": room, **told, "agents_online": self.online}
 
     def eta_s(self, position: int) -> int | None:
-        return None if self.s_each is None else math.ceil(position * self.s_each)
+        """None where nobody knows: nobody was served lately, or nobody is there."""
+        return None if self.s_each is None or not self.online else math.ceil(position * self.s_each)
 
 
 class Told(NamedTuple):
@@ -92,17 +93,22 @@ class Places:
 
     async def _always(self) -> None:
         while True:
-            try:
-                await self._something_moved.wait()
-                await asyncio.sleep(EVERY_S)
-                moved, self._moved = self._moved, set()
-                self._something_moved.clear()
-                for tenant in sorted(moved):
-                    await self._look(tenant)
-            except LedgerDown as error:
-                log.warning(logs.line("places_unknown", why=error))
-            except Exception:
-                log.exception(logs.line("places_failed"))
+            await self._something_moved.wait()
+            await asyncio.sleep(EVERY_S)
+            moved, self._moved = self._moved, set()
+            self._something_moved.clear()
+            for tenant in sorted(moved):
+                await self._looked(tenant)
+
+    async def _looked(self, tenant: str) -> None:
+        """Where the database is away, it is looked again a moment later."""
+        try:
+            await self._look(tenant)
+        except LedgerDown as error:
+            log.warning(logs.line("places_unknown", tenant=tenant, why=error))
+            self.stirred(tenant)
+        except Exception:
+            log.exception(logs.line("places_failed", tenant=tenant))
 
     async def _look(self, tenant: str) -> None:
         here, watched = self._hub.customers(tenant), self._hub.watches(tenant)

@@ -4,13 +4,15 @@
 request brings, and name the field that is wrong.
 """
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 import logs
 from db.chat import NotTaken
@@ -22,6 +24,7 @@ log = logging.getLogger("sidecar.refusals")
 
 RETRY_S = 2
 JSON_MOST = 256 * 1024
+BODY_S = 30.0  # for all of it
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 STATUS_OF: Mapping[str, int] = {
@@ -43,18 +46,21 @@ STATUS_OF: Mapping[str, int] = {
 
 
 class Refused(Exception):
-    """`code` as in the contract; its status follows. `wait_s`: for Retry-After."""
+    """`code` as in the contract; its status follows. `wait_s`: for Retry-After. `closes`: nothing more can be read."""
 
-    def __init__(self, code: str, message: str, wait_s: float | None = None) -> None:
+    def __init__(self, code: str, message: str, wait_s: float | None = None, closes: bool = False) -> None:
         super().__init__(message)
-        self.code, self.wait_s = code, wait_s
+        self.code, self.wait_s, self._closes = code, wait_s, closes
 
     def response(self) -> web.Response:
         headers = {} if self.wait_s is None else {"Retry-After": str(max(1, math.ceil(self.wait_s)))}
         if self.code == "unauthorized":
             headers["WWW-Authenticate"] = "Bearer"
         body = {"error": {"code": "forbidden" if self.code == "not_yours" else self.code, "message": str(self)}}
-        return answer(body, STATUS_OF[self.code], headers)
+        made = answer(body, STATUS_OF[self.code], headers)
+        if self._closes:
+            made.force_close()
+        return made
 
 
 def not_taken(answer: NotTaken) -> Refused:
@@ -92,13 +98,7 @@ def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = Non
 
 async def json_of(request: web.Request, *, may_be_empty: bool = False) -> dict[str, Any]:
     """The JSON object of the body."""
-    if (request.content_length or 0) > JSON_MOST:
-        raise Refused("payload_too_large", f"at most {JSON_MOST // 1024} KiB are taken")
-    text = await request.content.read(JSON_MOST + 1)
-    while len(text) <= JSON_MOST and (more := await request.content.read(JSON_MOST + 1)):
-        text += more
-    if len(text) > JSON_MOST:
-        raise Refused("payload_too_large", f"at most {JSON_MOST // 1024} KiB are taken")
+    text = await _body(request)
     if not text and may_be_empty:
         return {}
     if request.content_type != "application/json":
@@ -110,6 +110,28 @@ async def json_of(request: web.Request, *, may_be_empty: bool = False) -> dict[s
     if not isinstance(found, dict):
         raise Refused("invalid_payload", "the body must be an object")
     return found
+
+
+async def _body(request: web.Request) -> bytes:
+    too_large = Refused("payload_too_large", f"at most {JSON_MOST // 1024} KiB are taken")
+    if (request.content_length or 0) > JSON_MOST:
+        raise too_large
+    text = b""
+    try:
+        async with asyncio.timeout(BODY_S):
+            while len(text) <= JSON_MOST and (more := await request.content.read(JSON_MOST + 1)):
+                text += more
+    except TimeoutError:
+        raise Refused("invalid_json", "the body came too slowly", closes=True) from None
+    except (
+        HttpProcessingError,
+        ClientPayloadError,
+        web.RequestPayloadError,
+    ):  # not what its Content-Encoding or its length says
+        raise Refused("invalid_json", "the body can't be read", closes=True) from None
+    if len(text) > JSON_MOST:
+        raise too_large
+    return text
 
 
 def text_of(found: Mapping[str, Any], name: str, most: int, *, least: int = 1) -> str:

@@ -25,7 +25,6 @@ from sidecar.door import Door
 from sidecar.marks import Marks
 from sidecar.pace import Paces
 from sidecar.refusals import Refused, answer, answering, checked, json_of, not_taken, text_of, whole_number
-from sidecar.sockets import CUSTOMER_BURST
 from sidecar.state import State, state
 from sidecar.store import Store
 from sidecar.turns import Started, Tell, TurnRefused, Turns
@@ -34,6 +33,8 @@ from sidecar.writer import Heard, Writer
 log = logging.getLogger("sidecar.sessions")
 
 NAME_MOST, COMMENT_MOST = 100, 2000
+LOOKS_A_SECOND, LOOKS_AT_ONCE = 20.0, 200.0  # of one session: a page that polls asks every two seconds
+TRANSCRIPT_EVERY_S, TRANSCRIPTS_AT_ONCE = 3.0, 5.0
 MINUTE_S = 60.0
 
 Handler = Callable[[web.Request, Session], Awaitable[web.StreamResponse]]
@@ -50,8 +51,8 @@ class Front:
     tell: Tell
     heard: Heard
     door: Door
+    messages: Paces
     sessions_a_minute: int
-    messages_a_second: int
 
 
 class Sessions:
@@ -59,7 +60,8 @@ class Sessions:
         self._front, self._store = front, front.store
         new = front.sessions_a_minute
         self._new = Paces(new / MINUTE_S, new)
-        self._messages = Paces(front.messages_a_second, front.messages_a_second * CUSTOMER_BURST)
+        self._looks = Paces(LOOKS_A_SECOND, LOOKS_AT_ONCE)
+        self._transcripts = Paces(1 / TRANSCRIPT_EVERY_S, TRANSCRIPTS_AT_ONCE)
 
     def routes(self) -> list[web.RouteDef]:
         one = "/api/v1/public/sessions/{key}"
@@ -87,7 +89,7 @@ class Sessions:
 
     async def start(self, request: web.Request) -> web.StreamResponse:
         address = self._front.door.address(request)
-        wait_s = self._new.take(address, time.monotonic())
+        wait_s = self._new.take(self._front.door.subject(request), time.monotonic())
         if wait_s:
             log.warning(logs.line("refused", code="rate_limited", what="sessions", address=address))
             raise Refused("rate_limited", "too many new chats from your network: try again soon", wait_s)
@@ -107,6 +109,7 @@ class Sessions:
 
     async def look(self, request: web.Request, session: Session) -> web.StreamResponse:
         """A page that says what it has, has got it."""
+        _keep_pace(self._looks, session, "too many requests")
         after, key = whole_number(request, "after") or 0, request.match_info["key"]
 
         def read(cur: cursor) -> tuple[State, chat.Page]:
@@ -122,9 +125,7 @@ class Sessions:
         return answer(_shown(found, page), headers={"Cache-Control": "no-store"})
 
     async def send(self, request: web.Request, session: Session) -> web.StreamResponse:
-        wait_s = self._messages.take(session.room, time.monotonic())
-        if wait_s:
-            raise Refused("rate_limited", "too many messages", wait_s)
+        _keep_pace(self._front.messages, session, "too many messages")
         found = await json_of(request)
         body = checked("body", found.get("body"), frames.body)
         given = found.get("client_id")
@@ -146,7 +147,8 @@ class Sessions:
         return answer({"session_id": session.room, "status": "ended"})
 
     async def rate(self, request: web.Request, session: Session) -> web.StreamResponse:
-        """Once the chat is over, and as often as they change their mind."""
+        """As often as they change their mind."""
+        _keep_pace(self._front.messages, session, "too many ratings")
         found = await json_of(request)
         rating = found.get("rating")
         if isinstance(rating, bool) or not isinstance(rating, int) or not 1 <= rating <= 5:
@@ -161,6 +163,7 @@ class Sessions:
         return answer(payload)
 
     async def transcript(self, request: web.Request, session: Session) -> web.StreamResponse:
+        _keep_pace(self._transcripts, session, "too many transcripts")
         kind = request.query.get("format", "txt")
         if kind not in ("txt", "json"):
             raise Refused("invalid_payload", "format: must be txt or json")
@@ -168,6 +171,12 @@ class Sessions:
         if body is None:
             raise Refused("not_found", "no such session")
         return transcript_answer(body, session.room, kind)
+
+
+def _keep_pace(paces: Paces, session: Session, complaint: str) -> None:
+    wait_s = paces.take(session.room, time.monotonic())
+    if wait_s:
+        raise Refused("rate_limited", complaint, wait_s)
 
 
 def _name(found: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ happens. An agent's says who it is and then hears every open session of its tena
 import asyncio
 import functools
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +16,10 @@ from aiohttp import web
 import logs
 from db import chat, people
 from db.announce import News
-from db.chat import Message
+from db.chat import Message, Session
 from db.people import PEOPLE
 from db.postgres import LedgerDown
-from sidecar.connection import AWAY, NO_SESSION, TRY_AGAIN, WHO_ARE_YOU, Connection
+from sidecar.connection import AWAY, NO_SESSION, POLICY, TRY_AGAIN, WHO_ARE_YOU, Connection
 from sidecar.ending import ended
 from sidecar.hub import ACK
 from sidecar.login import Agent
@@ -29,6 +30,7 @@ from sidecar.talk import AgentTalk, CustomerTalk, Parts, ack_of
 log = logging.getLogger("sidecar.sockets")
 
 AUTH_S = 5.0
+SOCKETS_A_SESSION = 20  # pages of one customer, in this sidecar
 OPENINGS_AT_ONCE = 200  # customers' sockets that ask the database for their beginning; others stand in line for it
 AGENT_RATE, AGENT_BURST = 50.0, 200.0
 CUSTOMER_BURST = 3.0  # times the rate
@@ -42,6 +44,7 @@ class Sockets:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._open: set[Connection] = set()
+        self._rooms: Counter[tuple[str, str]] = Counter()  # (tenant, room) → its customer's sockets
         self._tokens: dict[Connection, tuple[Agent, str]] = {}
         self._stopping = False
         self._openings = asyncio.Semaphore(OPENINGS_AT_ONCE)
@@ -55,8 +58,7 @@ class Sockets:
 
     def counts(self) -> tuple[int, int]:
         """Sockets of customers and of agents."""
-        agents = len(self._tokens)
-        return len(self._open) - agents, agents
+        return self._rooms.total(), len(self._tokens)
 
     async def stop(self) -> None:
         """All are told to come back to somebody else."""
@@ -105,9 +107,23 @@ class Sockets:
             connection.refuse("not_found", "no such session")
             connection.close(NO_SESSION, "no such session")
             return
+        place = session.tenant, session.room
+        if self._rooms[place] >= SOCKETS_A_SESSION:
+            connection.refuse("rate_limited", "this chat is open on too many pages")
+            connection.close(POLICY, "too many pages")
+            return
+        self._rooms[place] += 1
+        try:
+            await self._live(connection, session, key, _after(request))
+        finally:
+            self._rooms[place] -= 1
+            if not self._rooms[place]:
+                del self._rooms[place]
+
+    async def _live(self, connection: Connection, session: Session, key: str, after: int) -> None:
+        parts = self._parts
         parts.hub.enter(session.tenant, session.room, connection)
         await parts.feed.open(session.tenant)
-        after = _after(request)
         talk = CustomerTalk(parts, connection, session, after)
         resume = asyncio.create_task(self._resume(connection, key, after))
         try:
@@ -187,14 +203,15 @@ class Sockets:
         """After `auth.ok` every stored row of the tenant's open sessions is heard: what a page loads then has no gap to
         what it hears."""
         hub, feed = self._parts.hub, self._parts.feed
+        connection.muted = True  # until `auth.ok`: what is told before it, is in what the page loads after it
         presence = await self._parts.presence.of(agent)
         about = {"agent_id": agent.agent_id, "name": agent.name, "email": agent.email, "role": agent.role}
         ready = {"agent": {**about, "presence": presence}}
         if hub.watch(agent.tenant, connection):
-            connection.say("auth.ok", ready)
+            connection.greet("auth.ok", ready)
             return
         heads = await feed.heads(agent.tenant, hub.heard_of(agent.tenant))
-        connection.say("auth.ok", ready)
+        connection.greet("auth.ok", ready)
         hub.know(agent.tenant, heads)
         feed.look_soon()
 

@@ -67,7 +67,8 @@ def page_of(cur: cursor, found: State, after: int) -> Page:
 def state_frames(found: State) -> list[tuple[str, dict[str, Any]]]:
     view, room = found.view, found.session.room
     told: list[tuple[str, dict[str, Any]]] = []
-    about = {"session_id": room, "customer_name": view["customer"]["name"]}
+    agent = view["agent"] or {"name": None}
+    about = {"session_id": room, "customer_name": view["customer"]["name"], "agent_name": agent["name"]}
     if view["status"] == "waiting":
         told.append(("chat.queue.position", found.place()))
     elif view["status"] == "active":

@@ -19,6 +19,7 @@ from sidecar.frames import Frame
 from sidecar.hub import ACK, Hub
 from sidecar.login import Agent, Login
 from sidecar.marks import Marks
+from sidecar.pace import Paces
 from sidecar.presence import Presence
 from sidecar.refusals import not_taken
 from sidecar.store import Store
@@ -39,6 +40,7 @@ class Parts:
     hub: Hub
     feed: Feed
     door: Door
+    messages: Paces  # of customers, by room: however many sockets, and over HTTP too
     customer_rate: float
 
 
@@ -104,13 +106,29 @@ class Talk:
 
 
 class CustomerTalk(Talk):
+    """Its frames need no `session_id`; one that names another session is about nothing that is known here."""
+
     def __init__(self, parts: Parts, connection: Connection, session: Session, after: int) -> None:
         """`after`: what the page has seen before it came."""
         super().__init__(parts, connection)
         self._session, self._after = session, after
 
+    async def heard(self, frame: Frame) -> None:
+        named = frame.payload.get("session_id")
+        if named is None or named == self._session.room:
+            await super().heard(frame)
+        else:
+            client_id = frame.payload.get("client_id")
+            self._connection.refuse("not_found", "no such session", client_id, session_id=named)
+
     async def _send(self, payload: dict[str, Any]) -> None:
         session = self._session
+        wait_s = self._parts.messages.take(session.room, self._connection.came)
+        if wait_s:
+            self._connection.refuse(
+                "rate_limited", "too many messages", payload["client_id"], retry_after=round(wait_s, 2)
+            )
+            return
         draft = chat.draft(
             session.id,
             "customer",
@@ -158,9 +176,8 @@ class AgentTalk(Talk):
 
     async def _type(self, payload: dict[str, Any]) -> None:
         room, agent = payload["session_id"], self._agent
-        session = await self._find(room)
-        if session is None or (session.agent != agent.agent_id and not agent.is_supervisor):
-            self._connection.refuse("not_yours", "this chat has another agent", session_id=room)
+        session = await self._own(room)
+        if session is None:
             return
         typing = _typing(room, payload["is_typing"], "agent", agent.name)
         typing.payload["agent_id"] = agent.agent_id
@@ -168,14 +185,28 @@ class AgentTalk(Talk):
 
     async def _mark(self, payload: dict[str, Any], kind: str) -> None:
         """Only what the chat's own agent has read is read."""
-        room = payload["session_id"]
-        session = await self._find(room)
-        if session is None or (session.agent != self._agent.agent_id and not self._agent.is_supervisor):
-            self._connection.refuse("not_yours", "this chat has another agent", session_id=room)
-        elif session.agent == self._agent.agent_id:
+        session = await self._own(payload["session_id"])
+        if session is not None and session.agent == self._agent.agent_id:
             self._parts.marks.put(session.id, f"agent_{kind}", payload["up_to_seq"])
 
-    async def _number(self, room: str | None, client_id: str) -> int | None:
+    async def heard(self, frame: Frame) -> None:
+        if "session_id" in frame.payload and frame.payload["session_id"] is None:
+            client_id = frame.payload.get("client_id")
+            self._connection.refuse("invalid_payload", "session_id: must be the id of a session", client_id)
+        else:
+            await super().heard(frame)
+
+    async def _own(self, room: str) -> Session | None:
+        """A session in which the agent may act; else they are told why not."""
+        session = await self._find(room)
+        if session is None:
+            self._connection.refuse("not_found", "no such session", session_id=room)
+        elif session.agent != self._agent.agent_id and not self._agent.is_supervisor:
+            self._connection.refuse("not_yours", "this chat has another agent", session_id=room)
+            return None
+        return session
+
+    async def _number(self, room: str, client_id: str) -> int | None:
         session = await self._find(room)
         if session is None:
             self._connection.refuse("not_found", "no such session", client_id, session_id=room)
@@ -185,9 +216,7 @@ class AgentTalk(Talk):
         self._sessions[session.room] = session.id
         return session.id
 
-    async def _find(self, room: str | None) -> Session | None:
-        if room is None:
-            return None
+    async def _find(self, room: str) -> Session | None:
         tenant = self._agent.tenant
         return await self._parts.store.run(lambda cur: chat.by_room(cur, tenant, room))
 

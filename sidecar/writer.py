@@ -81,6 +81,9 @@ class Writer:
         except (psycopg2.Error, ValueError) as error:
             if len(drafts) == 1:
                 return [_refused(drafts[0], error)]
+        except Exception:  # a bug: who sent them is told, and the next ones are stored
+            log.exception(logs.line("messages_failed", number=len(drafts)))
+            return [LedgerDown("not stored")] * len(drafts)
         return [answer for draft in drafts for answer in await self._stored([draft])]  # one of them is bad: singly
 
     async def _committed(self, drafts: list[Draft]) -> Sequence[Message | NotTaken]:

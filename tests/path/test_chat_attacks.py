@@ -5,6 +5,7 @@ import asyncio
 import io
 import json
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -528,6 +529,29 @@ def test_new_sessions_of_one_address_are_limited_and_forwarded_addresses_are_not
             assert "what=sessions" in home.log()
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /api/v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\x01\r\n\r\n",
+        b"GET /api/v1/public/sessions/%s?after=\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nPOST /api/v1/auth/login HTTP/1.1\r\nContent-Length: x\r\n\r\n%s",
+    ],
+)
+def test_a_request_that_is_no_http_is_refused_and_none_of_its_bytes_are_in_the_log(
+    home: ChatHouse, sent: bytes
+) -> None:
+    secret = f"{BODY_SECRET}-{secrets.token_hex(8)}"
+    before = home.log().count("request_broken")
+    with socket.create_connection(("127.0.0.1", home.sidecar.port), timeout=10) as raw:
+        raw.sendall(sent % secret.encode())
+        answer = b""
+        while piece := raw.recv(4096):  # it closes
+            answer += piece
+    assert b" 400 Bad Request" in answer
+    home.house.until(lambda: home.log().count("request_broken") > before, 5, "a line about it")
+    assert secret not in home.log()
 
 
 def test_the_logs_of_all_this_hold_no_secret(home: ChatHouse) -> None:

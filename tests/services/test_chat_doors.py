@@ -4,10 +4,12 @@ import asyncio
 import hashlib
 import hmac
 import ipaddress
+import json
 from typing import Any
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict
 
 from db.inbox import key
 from sidecar.site import FOLDER, PAGES, Demo
@@ -123,6 +125,14 @@ def test_new_sessions_of_one_address_are_limited(database_url: str, redis_url: s
         assert 1 <= int(answers[-1][1] or 0) <= 12
         assert (await start("203.0.113.8"))[0] == 201
         assert (await start("203.0.113.8, 203.0.113.7"))[0] == 429, "the nearest that no proxy of ours has counts"
+        assert (await start("203.0.113.7:4711"))[0] == 429, "some proxies write the port, too"
+        lines = [("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-For", "203.0.113.7")]
+        async with at.http.post(at.url + SESSIONS, json=NEW, headers=CIMultiDict(lines)) as answer:
+            assert answer.status == 429, "the client's own line is none of our proxy's"
+        network = [await start(f"2001:db8:0:1::{n:x}") for n in range(6)]
+        assert [status for status, _ in network] == [201] * 5 + [429], "a household has a whole network"
+        assert (await start("2001:db8:0:2::1"))[0] == 201
+        assert (await start("::ffff:203.0.113.7"))[0] == 429
 
     run_chat(database_url, redis_url, story)
 
@@ -132,6 +142,30 @@ def test_forwarded_addresses_of_strangers_are_not_believed(database_url: str, re
         at = await chat.sidecar(sessions_a_minute=3)
         answers = [await at.post(SESSIONS, NEW, None, **{"X-Forwarded-For": f"203.0.113.{n}"}) for n in range(4)]
         assert [status for status, _ in answers] == [201, 201, 201, 429]
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_a_body_that_is_not_what_its_headers_say_is_no_json(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        for coding in ("gzip", "deflate"):
+            headers = {"Content-Encoding": coding, "Content-Type": "application/json"}
+            async with at.http.post(at.url + SESSIONS, data=json.dumps(NEW).encode(), headers=headers) as answer:
+                assert (answer.status, (await answer.json())["error"]["code"]) == (400, "invalid_json"), coding
+        assert (await at.post(SESSIONS, NEW))[0] == 201
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_a_page_of_a_site_that_is_not_allowed_can_read_why(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        async with at.http.post(at.url + SESSIONS, json=NEW, headers={"Origin": "https://evil.example"}) as answer:
+            assert (await answer.json())["error"]["code"] == "origin_not_allowed"
+            assert answer.headers["Access-Control-Allow-Origin"] == "https://evil.example"
+        async with at.http.get(at.url + "/api/v1/queue", headers={"Origin": "https://evil.example"}) as answer:
+            assert answer.status == 403 and "Access-Control-Allow-Origin" not in answer.headers
 
     run_chat(database_url, redis_url, story)
 
