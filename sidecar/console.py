@@ -91,7 +91,7 @@ class Console:
             ("GET", f"{one}/messages", self.messages),
             ("POST", f"{one}/messages", self.send),
             ("POST", f"{one}/assign", self.assign),
-            ("POST", f"{one}/transfer", self.transfer),
+            ("POST", f"{one}/transfer", self.assign),
             ("POST", f"{one}/end", self.end),
             ("GET", f"{one}/notes", self.notes),
             ("POST", f"{one}/notes", self.note),
@@ -258,11 +258,6 @@ class Console:
     async def assign(self, agent: Agent, request: web.Request) -> web.StreamResponse:
         room, to = request.match_info["room"], text_of(await json_of(request), "agent_id", 64)
         await self._desk.seats.assign(agent.tenant, room, to, agent)
-        return await self._as_it_is(agent, room)
-
-    async def transfer(self, agent: Agent, request: web.Request) -> web.StreamResponse:
-        room, to = request.match_info["room"], text_of(await json_of(request), "agent_id", 64)
-        await self._desk.seats.transfer(agent.tenant, room, to, agent)
         return await self._as_it_is(agent, room)
 
     async def end(self, agent: Agent, request: web.Request) -> web.StreamResponse:

@@ -40,6 +40,7 @@ STATUS_OF: Mapping[str, int] = {
     "session_ended": 409,
     "payload_too_large": 413,
     "unsupported_media_type": 415,
+    "upgrade_required": 426,
     "rate_limited": 429,
     "unavailable": 503,
 }
@@ -56,6 +57,8 @@ class Refused(Exception):
         headers = {} if self.wait_s is None else {"Retry-After": str(max(1, math.ceil(self.wait_s)))}
         if self.code == "unauthorized":
             headers["WWW-Authenticate"] = "Bearer"
+        if self.code == "upgrade_required":
+            headers["Upgrade"] = "websocket"
         body = {"error": {"code": "forbidden" if self.code == "not_yours" else self.code, "message": str(self)}}
         made = answer(body, STATUS_OF[self.code], headers)
         if self._closes:

@@ -53,8 +53,6 @@ class Seats:
 
         return self._logged("given_by_hand", tenant, room, to, by, await self._turns.change(tenant, work))
 
-    transfer = assign
-
     async def release(self, tenant: str, room: str, agent: str, still: Callable[[cursor], bool], why: str) -> bool:
         """Back to the line, at the old place, if `still` holds under the lock; whether it was done."""
 

@@ -80,6 +80,8 @@ class Sockets:
     async def _serve(self, request: web.Request, connection: Connection, serve: Any) -> web.StreamResponse:
         try:
             self._parts.door.check(request)
+            if request.headers.get("Upgrade", "").lower() != "websocket":
+                raise Refused("upgrade_required", "this is the address of a WebSocket")
             if self._stopping:
                 raise Refused("unavailable", "this server stops: come back", 1)
         except Refused as refused:

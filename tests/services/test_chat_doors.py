@@ -103,6 +103,8 @@ def test_whatever_is_wrong_with_a_request_the_answer_has_one_shape(database_url:
         assert await asked("POST", SESSIONS, data="[]", headers=json_type) == (400, "invalid_payload")
         assert await asked("POST", SESSIONS, data="x" * 300_000, headers=json_type) == (413, "payload_too_large")
         assert await asked("GET", f"{SESSIONS}/nokey") == (404, "not_found")
+        assert await asked("GET", "/ws") == (426, "upgrade_required")
+        assert await asked("GET", "/ws/public/nokey") == (426, "upgrade_required")
         assert await asked("GET", "/static/../app.py") == (404, "not_found")
         assert await asked("GET", "/static/%2e%2e/app.py") == (404, "not_found")
         assert await asked("GET", "/api/v1/queue") == (401, "unauthorized")

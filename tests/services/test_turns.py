@@ -217,7 +217,7 @@ def test_a_transfer_moves_the_seat_and_both_are_told(line: Line) -> None:
             await floor.store.run(lambda cur: chat.add_messages(cur, [chat.draft(
                 floor.session(room).id, "agent", "Hi", sender_id=ani.agent_id, sender_name="ani")]))  # fmt: skip
             assert floor.session(room).answered
-            assert await floor.seats.transfer(TENANT, room, budi.agent_id, ani)
+            assert await floor.seats.assign(TENANT, room, budi.agent_id, ani)
             visit, session = line.visit(room), floor.session(room)
             assert (visit.state, visit.agent, visit.last_agent) == ("held", budi.agent_id, budi.agent_id)
             assert (session.agent, session.status, session.answered) == (budi.agent_id, "active", False)
@@ -227,7 +227,7 @@ def test_a_transfer_moves_the_seat_and_both_are_told(line: Line) -> None:
             assert line.events(room) == ["picked", "transferred"]
             assert floor.told("chat.session.transferred")[0]["from_name"] == "ani"
             assert line.caches()["seats"] == {ani.agent_id: "0", budi.agent_id: "1"}
-            assert await outcome(floor.seats.transfer(TENANT, room, budi.agent_id, budi)) == "same"
+            assert await outcome(floor.seats.assign(TENANT, room, budi.agent_id, budi)) == "same"
 
     asyncio.run(story())
 
@@ -239,7 +239,7 @@ def test_a_transfer_to_somebody_who_is_full_is_refused_and_the_chat_stays(line: 
             first, second = await floor.start("C1"), await floor.start("C2")
             await floor.seats.pick(TENANT, first, ani)
             await floor.seats.pick(TENANT, second, budi)
-            assert await outcome(floor.seats.transfer(TENANT, first, budi.agent_id, ani)) == "at_max_load"
+            assert await outcome(floor.seats.assign(TENANT, first, budi.agent_id, ani)) == "at_max_load"
             assert line.seats() == {ani.agent_id: 1, budi.agent_id: 1}
             assert floor.session(first).agent == ani.agent_id
 
@@ -270,7 +270,7 @@ def test_a_chat_can_be_passed_on_before_the_worker_has_settled_it(line: Line) ->
             line.roster(RosterAgent(ani.agent_id, "ani", True, None), class_=chat.CLASS)
             made = line.decide()
             line.run("UPDATE sessions SET status = 'active', agent = %s WHERE room = %s", ani.agent_id, room)
-            assert await floor.seats.transfer(TENANT, room, budi.agent_id, ani)
+            assert await floor.seats.assign(TENANT, room, budi.agent_id, ani)
             line.settle(*line.held(made))
             assert (line.visit(room).state, line.visit(room).agent) == ("held", budi.agent_id)
 
@@ -285,7 +285,7 @@ def test_many_transfers_to_one_agent_at_once_stop_at_the_limit(line: Line) -> No
             for agent in crew:
                 rooms.append((await floor.start(agent.name), agent))
                 await floor.seats.pick(TENANT, rooms[-1][0], agent)
-            moves = [outcome(floor.seats.transfer(TENANT, room, to.agent_id, agent)) for room, agent in rooms]
+            moves = [outcome(floor.seats.assign(TENANT, room, to.agent_id, agent)) for room, agent in rooms]
             assert sorted(await asyncio.gather(*moves)) == ["at_max_load", "at_max_load", "done", "done"]
             assert line.seats()[to.agent_id] == 2
 
