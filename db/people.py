@@ -8,6 +8,7 @@ import functools
 import hashlib
 import re
 import secrets
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,11 @@ PASSWORD_LEAST, PASSWORD_MOST = 8, 1024  # characters
 EMAIL_MOST, NAME_MOST = 254, 100
 # Argon2id, 64 MiB, 3 passes: the second recommended set of RFC 9106, in one lane, so that a hash is one thread's work.
 HASHER = PasswordHasher(time_cost=3, memory_cost=65536, parallelism=1)
+# Of names. The embeddings, overrides and isolates also turn around what stands beside the name ("gpj.exe" → "exe.jpg").
+_SPACES = re.compile(r"[\x20\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]+")  # category Zs
+_NO_PICTURE = {"Cc", "Cs", "Zl", "Zp", "Co"}  # controls, surrogates, line and paragraph separators, private use
+_TURNS_TEXT = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a symbol without ink
 _EMAIL = re.compile(r"[^\s@<>\"]+@[^\s@<>\"]+")
 
 
@@ -32,18 +38,18 @@ class AccountError(ValueError):
 
 def add_account(cur: cursor, tenant: str, email: str, name: str, password_hash: str, role: str = "agent") -> str:
     """The agent's id. `password_hash`: see `hashed`. Raises `AccountError`, also where the e-mail is taken."""
-    email, name = email.strip(), name.strip()
+    email, shown = email.strip(), shown_name(name)
     if not is_email(email):
         raise AccountError(f"{email[:60]!r} is no e-mail address")
-    if not name or len(name) > NAME_MOST or not name.isprintable():
-        raise AccountError(f"a name has 1 to {NAME_MOST} printable characters")
+    if shown is None:
+        raise AccountError(f"a name has 1 to {NAME_MOST} characters that can be shown, on one line")
     if role not in ROLES:
         raise AccountError(f"{role[:20]!r} is no role: use one of {', '.join(ROLES)}")
     if account(cur, tenant, email) is not None:
         raise AccountError(f"{email} has an account already")
     agent = f"a{secrets.token_hex(5)}"
-    PEOPLE.run(cur, "add_agent", tenant=tenant, agent=agent, name=name)
-    values = {"email": email, "name": name, "password_hash": password_hash, "role": role}
+    PEOPLE.run(cur, "add_agent", tenant=tenant, agent=agent, name=shown)
+    values = {"email": email, "name": shown, "password_hash": password_hash, "role": role}
     if not PEOPLE.one(cur, "add_account", tenant=tenant, agent=agent, **values):  # another was first
         raise AccountError(f"{email} has an account already")
     return agent
@@ -70,6 +76,23 @@ def set_password(cur: cursor, tenant: str, agent: str, password_hash: str) -> bo
     """Whether there is such an account; its tokens end."""
     PEOPLE.run(cur, "revoke_all", tenant=tenant, agent=agent)
     return PEOPLE.one(cur, "set_password", tenant=tenant, agent=agent, password_hash=password_hash) is not None
+
+
+def shown_name(text: str) -> str | None:
+    """The name of a person as it is kept: one line, its spaces plain and single. None where it is no name.
+
+    What joins or parts letters without being seen (ZWNJ, ZWJ, direction marks) stays: names of many scripts need it.
+    What Unicode has assigned since this Python was made stays too; of private use nobody knows what it looks like.
+    """
+    name = _SPACES.sub(" ", text.strip())
+    kinds = {unicodedata.category(mark) for mark in name}
+    fits = len(name) <= NAME_MOST and not kinds & _NO_PICTURE and not _TURNS_TEXT.search(name)
+    return name if fits and any(map(_is_visible, name)) else None
+
+
+def _is_visible(mark: str) -> bool:
+    """Letters, numbers, punctuation and symbols: what stands by itself."""
+    return unicodedata.category(mark)[0] in "LNPS" and mark not in _BLANK
 
 
 def is_email(text: str) -> bool:

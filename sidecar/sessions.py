@@ -32,7 +32,7 @@ from sidecar.writer import Heard, Writer
 
 log = logging.getLogger("sidecar.sessions")
 
-NAME_MOST, COMMENT_MOST = 100, 2000
+COMMENT_MOST = 2000
 LOOKS_A_SECOND, LOOKS_AT_ONCE = 20.0, 200.0  # of one session: a page that polls asks every two seconds
 TRANSCRIPT_EVERY_S, TRANSCRIPTS_AT_ONCE = 3.0, 5.0
 MINUTE_S = 60.0
@@ -180,9 +180,11 @@ def _keep_pace(paces: Paces, session: Session, complaint: str) -> None:
 
 
 def _name(found: dict[str, Any]) -> str:
-    name = text_of(found, "name", NAME_MOST)
-    if not name.isprintable():
-        raise Refused("invalid_payload", "name: must be printable, on one line")
+    given = found.get("name")
+    name = people.shown_name(given) if isinstance(given, str) else None
+    if name is None:
+        most = people.NAME_MOST
+        raise Refused("invalid_payload", f"name: must be 1 to {most} characters that can be shown, on one line")
     return name
 
 
