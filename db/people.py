@@ -67,15 +67,17 @@ def accounts(cur: cursor, tenant: str) -> list[Any]:
 def set_disabled(cur: cursor, tenant: str, agent: str, disabled: bool) -> bool:
     """Whether there is such an account. A disabled one can't log in and its tokens end; running sidecars close its
     pages at their next look, a few seconds later, and take it out of the line."""
+    is_known = PEOPLE.one(cur, "set_disabled", tenant=tenant, agent=agent, disabled=disabled) is not None
     if disabled:
         PEOPLE.run(cur, "revoke_all", tenant=tenant, agent=agent)
-    return PEOPLE.one(cur, "set_disabled", tenant=tenant, agent=agent, disabled=disabled) is not None
+    return is_known
 
 
 def set_password(cur: cursor, tenant: str, agent: str, password_hash: str) -> bool:
     """Whether there is such an account; its tokens end."""
+    is_known = PEOPLE.one(cur, "set_password", tenant=tenant, agent=agent, password_hash=password_hash) is not None
     PEOPLE.run(cur, "revoke_all", tenant=tenant, agent=agent)
-    return PEOPLE.one(cur, "set_password", tenant=tenant, agent=agent, password_hash=password_hash) is not None
+    return is_known
 
 
 def shown_name(text: str) -> str | None:

@@ -84,8 +84,8 @@ class Login:
         row, correct = await self._check(tenant, email.strip(), password, subjects)
         token = secrets.token_urlsafe(TOKEN_BYTES)
         digest = people.token_digest(token)
-        passed = row is not None and correct and not row.disabled
-        if not await self._store.run(lambda cur: _settle(cur, tenant, row, digest, passed, subjects)):
+        found = row if correct else None
+        if not await self._store.run(lambda cur: _settle(cur, tenant, found, digest, subjects)):
             log.warning(logs.line("login_failed", tenant=tenant, agent=row.agent if row else None, address=address))
             raise LoginRefused
         log.info(logs.line("logged_in", tenant=tenant, agent=row.agent, address=address))
@@ -162,16 +162,25 @@ def _credentials(cur: cursor, tenant: str, email: str, subjects: list[bytes]) ->
     return PEOPLE.one(cur, "credentials", tenant=tenant, email=email)
 
 
-def _settle(cur: cursor, tenant: str, row: Any, digest: bytes, passed: bool, subjects: list[bytes]) -> bool:
-    """The end of a try, with its subjects locked: not even a right password counts once the others have failed."""
+def _settle(cur: cursor, tenant: str, row: Any, digest: bytes, subjects: list[bytes]) -> bool:
+    """The end of a try, with its subjects locked: not even a right password counts once the others have failed. `row`:
+    the account whose password it was."""
     PEOPLE.run(cur, "lock_tries", subjects=subjects)
     _refuse_blocked(cur, subjects)
+    passed = row is not None and _is_still_so(cur, tenant, row)
     if passed:
         _let_in(cur, tenant, row.agent, digest, subjects[0])
     else:
         PEOPLE.run(cur, "fail", subjects=subjects, window_s=WINDOW_S, most=FAILURES_MOST)
     PEOPLE.run(cur, "forget_tries", window_s=WINDOW_S)
     return passed
+
+
+def _is_still_so(cur: cursor, tenant: str, row: Any) -> bool:
+    """Whether the password lets in now: the account may have changed while the hash took its time. It does not change
+    from here to the commit."""
+    now = PEOPLE.one(cur, "lock_account", tenant=tenant, agent=row.agent)
+    return now is not None and not now.disabled and now.password_hash == row.password_hash
 
 
 def _let_in(cur: cursor, tenant: str, agent: str, digest: bytes, account: bytes) -> None:

@@ -24,6 +24,7 @@ UPDATE accounts SET disabled = %(disabled)s WHERE tenant = %(tenant)s AND agent 
 UPDATE accounts SET password_hash = %(password_hash)s WHERE tenant = %(tenant)s AND agent = %(agent)s RETURNING agent
 
 -- name: revoke_all
+-- After the account's row is written, and so locked: a login that had it first has put its token by now.
 UPDATE tokens SET revoked_at = clock_timestamp()
  WHERE tenant = %(tenant)s AND agent = %(agent)s AND revoked_at IS NULL
 
@@ -31,9 +32,13 @@ UPDATE tokens SET revoked_at = clock_timestamp()
 SELECT id FROM tenants WHERE desk = 'native' ORDER BY id LIMIT 2
 
 -- name: credentials
-SELECT a.agent, a.email, a.name, a.role, a.disabled, a.password_hash
+SELECT a.agent, a.email, a.name, a.role, a.password_hash
   FROM accounts a JOIN tenants t ON t.id = a.tenant AND t.desk = 'native'
  WHERE a.tenant = %(tenant)s AND lower(a.email) = lower(%(email)s)
+
+-- name: lock_account
+-- Its password and state can't change until the commit.
+SELECT password_hash, disabled FROM accounts WHERE tenant = %(tenant)s AND agent = %(agent)s FOR NO KEY UPDATE
 
 -- name: blocked
 -- Seconds until a subject may try again; no row: now.

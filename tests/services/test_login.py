@@ -4,8 +4,10 @@ import asyncio
 import os
 import re
 import statistics
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -14,14 +16,17 @@ from db import people
 from db.people import PEOPLE, AccountError
 from db.postgres import Ledger, LedgerDown
 from sidecar.console import Console
-from sidecar.login import FAILURES_MOST, LoginError, LoginLater, LoginRefused
+from sidecar.login import FAILURES_MOST, HASHES_AT_ONCE, Agent, LoginError, LoginLater, LoginRefused
 from tests.passwords import PASSWORD, hash_of
 from tests.servers import Databases
 from tests.services.chat_floor import Counter, Floor
+from tests.services.chat_of import WITHIN_S, until
 from tests.services.line_of import TENANT, Line, empty, line_of
 
 HERE = "192.0.2.1"
 OTHER = "warung"
+
+End = Callable[[Any, Agent], None]
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +163,71 @@ def test_a_new_password_ends_the_old_one_and_its_tokens(line: Line) -> None:
             assert await floor.login.who(token) is None
             assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "LoginRefused"
             assert await end_of(floor.login.login(TENANT, ani.email, "Another-1234", HERE)) == "in"
+
+    asyncio.run(story())
+
+
+@contextmanager
+def held_hashes(floor: Floor) -> Iterator[None]:
+    """The hashes of logins stand in line until the end of this."""
+    all_held, let_go = threading.Barrier(HASHES_AT_ONCE + 1), threading.Event()
+    for _ in range(HASHES_AT_ONCE):
+        floor.login._threads.submit(lambda: all_held.wait(WITHIN_S) + let_go.wait(WITHIN_S))
+    all_held.wait(WITHIN_S)
+    try:
+        yield
+    finally:
+        let_go.set()
+
+
+def new_password(cur: Any, agent: Agent) -> None:
+    assert people.set_password(cur, agent.tenant, agent.agent_id, hash_of("Another-1234"))
+
+
+def disabling(cur: Any, agent: Agent) -> None:
+    assert people.set_disabled(cur, agent.tenant, agent.agent_id, True)
+
+
+ENDS = pytest.mark.parametrize("end", [new_password, disabling])
+
+
+@ENDS
+def test_a_login_under_way_does_not_outlive_the_end_of_its_password(line: Line, end: End) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani = await floor.hire("ani")
+            await floor.login.login(TENANT, ani.email, PASSWORD, HERE)  # the hash for nobody is made, too
+            with held_hashes(floor):
+                under_way = asyncio.create_task(end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)))
+                await until(floor.login._threads._work_queue.qsize, what="a hash in line")
+                await floor.store.run(lambda cur: end(cur, ani))
+            assert await under_way == "LoginRefused"
+            assert line.rows("SELECT digest FROM tokens WHERE revoked_at IS NULL") == []
+
+    asyncio.run(story())
+
+
+@ENDS
+def test_a_token_made_while_its_password_ends_ends_with_it(line: Line, end: End) -> None:
+    """The login has the account's row first: its token is there before the end is, and must be seen by it."""
+
+    def waiting() -> int:
+        sql = "SELECT count(*)::integer AS n FROM pg_stat_activity WHERE datname = current_database()"
+        return line.one(f"{sql} AND wait_event_type = 'Lock'").n
+
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani = await floor.hire("ani")
+            with closing(Ledger(line.database_url, "holder")) as holder:
+                with holder.transaction() as cur:
+                    cur.execute("SELECT FROM accounts WHERE agent = %s FOR UPDATE", (ani.agent_id,))
+                    login = asyncio.create_task(floor.login.login(TENANT, ani.email, PASSWORD, HERE))
+                    await until(lambda: waiting() == 1, what="the login at the account's row")
+                    ending = asyncio.create_task(floor.store.run(lambda cur: end(cur, ani)))
+                    await until(lambda: waiting() == 2, what="the end behind it")
+                await login
+                await ending
+            assert line.rows("SELECT digest FROM tokens WHERE revoked_at IS NULL") == []
 
     asyncio.run(story())
 
