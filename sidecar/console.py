@@ -125,14 +125,17 @@ class Console:
         if not isinstance(password, str) or not 0 < len(password) <= 1024:
             raise Refused("invalid_payload", "password: must be a text of 1 to 1024 characters")
         try:
-            token, agent = await self._desk.login.login(tenant, email, password, self._desk.address_of(request))
+            entry = await self._desk.login.login(tenant, email, password, self._desk.address_of(request))
         except LoginRefused:
             raise Refused("unauthorized", "wrong e-mail or password") from None
         except LoginLater as later:
             raise Refused("rate_limited", "too many failed logins: try again later", later.wait_s) from None
         except NoTenantNamed:
             raise Refused("invalid_payload", "tenant_id: must be given here") from None
-        return answer({"token": token, "agent": await self._shown(agent)})
+        if entry.was_away:
+            await self._desk.presence.wish(entry.agent, ONLINE)  # it is already: colleagues and the line hear of it
+        about = {"token": entry.token, "expires_at": chat.iso(entry.expires_at)}
+        return answer({**about, "agent": await self._shown(entry.agent)})
 
     async def logout(self, agent: Agent, request: web.Request) -> web.StreamResponse:
         await self._desk.login.logout(_token(request))

@@ -12,6 +12,7 @@ import secrets
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
@@ -46,6 +47,15 @@ class Agent(NamedTuple):
         return self.role in ("supervisor", "admin")
 
 
+class LoggedIn(NamedTuple):
+    """`was_away`: of somebody with a page open, whose colleagues are still to hear that they are back."""
+
+    token: str
+    agent: Agent
+    expires_at: datetime
+    was_away: bool
+
+
 class LoginError(Exception):
     """Base of what a login can end with."""
 
@@ -76,8 +86,8 @@ class Login:
         self._waiting = 0
         self._nobody = self._threads.submit(people.nobodys_hash)  # an unknown e-mail costs the same
 
-    async def login(self, tenant: str | None, email: str, password: str, address: str) -> tuple[str, Agent]:
-        """A token and whose it is."""
+    async def login(self, tenant: str | None, email: str, password: str, address: str) -> LoggedIn:
+        """Whose wish is to be online from now on."""
         tenant = tenant or await self._only_tenant()
         subjects = [_subject("account", tenant, email.strip().lower()), _subject("address", address)]
         await self._store.run(lambda cur: _refuse_blocked(cur, subjects))
@@ -85,11 +95,12 @@ class Login:
         token = secrets.token_urlsafe(TOKEN_BYTES)
         digest = people.token_digest(token)
         found = row if correct else None
-        if not await self._store.run(lambda cur: _settle(cur, tenant, found, digest, subjects)):
+        settled = await self._store.run(lambda cur: _settle(cur, tenant, found, digest, subjects))
+        if settled is None:
             log.warning(logs.line("login_failed", tenant=tenant, agent=row.agent if row else None, address=address))
             raise LoginRefused
         log.info(logs.line("logged_in", tenant=tenant, agent=row.agent, address=address))
-        return token, Agent(tenant, row.agent, row.name, row.email, row.role)
+        return LoggedIn(token, Agent(tenant, row.agent, row.name, row.email, row.role), *settled)
 
     async def who(self, token: str) -> Agent | None:
         """None where the token is unknown, revoked, too old, or its account disabled."""
@@ -162,18 +173,18 @@ def _credentials(cur: cursor, tenant: str, email: str, subjects: list[bytes]) ->
     return PEOPLE.one(cur, "credentials", tenant=tenant, email=email)
 
 
-def _settle(cur: cursor, tenant: str, row: Any, digest: bytes, subjects: list[bytes]) -> bool:
+def _settle(cur: cursor, tenant: str, row: Any, digest: bytes, subjects: list[bytes]) -> tuple[datetime, bool] | None:
     """The end of a try, with its subjects locked: not even a right password counts once the others have failed. `row`:
-    the account whose password it was."""
+    the account whose password it was. None: it failed."""
     PEOPLE.run(cur, "lock_tries", subjects=subjects)
     _refuse_blocked(cur, subjects)
-    passed = row is not None and _is_still_so(cur, tenant, row)
-    if passed:
-        _let_in(cur, tenant, row.agent, digest, subjects[0])
+    let_in = None
+    if row is not None and _is_still_so(cur, tenant, row):
+        let_in = _let_in(cur, tenant, row.agent, digest, subjects[0])
     else:
         PEOPLE.run(cur, "fail", subjects=subjects, window_s=WINDOW_S, most=FAILURES_MOST)
     PEOPLE.run(cur, "forget_tries", window_s=WINDOW_S)
-    return passed
+    return let_in
 
 
 def _is_still_so(cur: cursor, tenant: str, row: Any) -> bool:
@@ -183,8 +194,10 @@ def _is_still_so(cur: cursor, tenant: str, row: Any) -> bool:
     return now is not None and not now.disabled and now.password_hash == row.password_hash
 
 
-def _let_in(cur: cursor, tenant: str, agent: str, digest: bytes, account: bytes) -> None:
+def _let_in(cur: cursor, tenant: str, agent: str, digest: bytes, account: bytes) -> tuple[datetime, bool]:
+    """When the token ends, and whether they were away with a page open."""
     PEOPLE.run(cur, "forgive", subject=account)  # not the address: it may belong to a guesser
-    PEOPLE.run(cur, "come_online", tenant=tenant, agent=agent)
+    came = PEOPLE.one(cur, "come_online", tenant=tenant, agent=agent)
     PEOPLE.run(cur, "forget_tokens", tenant=tenant, agent=agent)
-    PEOPLE.run(cur, "put_token", digest=digest, tenant=tenant, agent=agent, life_s=TOKEN_LIFE_S)
+    put = PEOPLE.one(cur, "put_token", digest=digest, tenant=tenant, agent=agent, life_s=TOKEN_LIFE_S)
+    return put.expires_at, came is not None and came.is_here

@@ -77,6 +77,7 @@ DELETE FROM login_tries WHERE subject IN (
 -- name: put_token
 INSERT INTO tokens (digest, tenant, agent, expires_at)
 VALUES (%(digest)s, %(tenant)s, %(agent)s, clock_timestamp() + %(life_s)s * interval '1 second')
+RETURNING expires_at
 
 -- name: forget_tokens
 DELETE FROM tokens WHERE tenant = %(tenant)s AND agent = %(agent)s AND expires_at < clock_timestamp()
@@ -95,9 +96,9 @@ SELECT t.digest FROM tokens t JOIN accounts a ON a.tenant = t.tenant AND a.agent
 UPDATE tokens SET revoked_at = clock_timestamp() WHERE digest = %(digest)s AND revoked_at IS NULL RETURNING tenant, agent
 
 -- name: come_online
--- After a login the first page is online, whatever was wished before.
-UPDATE accounts SET wish = 'online'
- WHERE tenant = %(tenant)s AND agent = %(agent)s AND absent_since IS NOT NULL AND wish <> 'online'
+-- After a login its pages are online, whatever was wished before. A row: it was away; `is_here`: with a page open.
+UPDATE accounts SET wish = 'online' WHERE tenant = %(tenant)s AND agent = %(agent)s AND wish <> 'online'
+RETURNING absent_since IS NULL AS is_here
 
 -- name: beat
 -- This sidecar lives. `started_at` is since when without a gap: who did not beat for so long starts anew.

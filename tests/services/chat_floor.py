@@ -128,7 +128,8 @@ class Counter:
 
     async def token(self, agent: Agent) -> str:
         if agent.agent_id not in self._tokens:
-            self._tokens[agent.agent_id], _ = await self.floor.login.login(agent.tenant, agent.email, PASSWORD, "own")
+            entry = await self.floor.login.login(agent.tenant, agent.email, PASSWORD, "own")
+            self._tokens[agent.agent_id] = entry.token
         return self._tokens[agent.agent_id]
 
     async def fetch(self, agent: Agent | None, method: str, path: str, **more: Any) -> ClientResponse:

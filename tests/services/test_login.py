@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from db import people
+from db import chat, people
 from db.people import PEOPLE, AccountError
 from db.postgres import Ledger, LedgerDown
 from sidecar.console import Console
-from sidecar.login import FAILURES_MOST, HASHES_AT_ONCE, Agent, LoginError, LoginLater, LoginRefused
+from sidecar.login import FAILURES_MOST, HASHES_AT_ONCE, TOKEN_LIFE_S, Agent, LoginError, LoginLater, LoginRefused
 from tests.passwords import PASSWORD, hash_of
 from tests.servers import Databases
 from tests.services.chat_floor import Counter, Floor
@@ -104,7 +104,7 @@ def test_a_login_gives_a_token_that_says_who_it_is(line: Line) -> None:
     async def story() -> None:
         async with Floor(line) as floor:
             boss = await floor.hire("boss", "supervisor")
-            token, agent = await floor.login.login(TENANT, " BOSS@shop.example ", PASSWORD, HERE)
+            token, agent, *_ = await floor.login.login(TENANT, " BOSS@shop.example ", PASSWORD, HERE)
             assert agent == boss
             assert await floor.login.who(token) == boss
             assert len(token) >= 43
@@ -158,7 +158,7 @@ def test_a_new_password_ends_the_old_one_and_its_tokens(line: Line) -> None:
     async def story() -> None:
         async with Floor(line) as floor:
             ani = await floor.hire("ani")
-            token, _ = await floor.login.login(TENANT, ani.email, PASSWORD, HERE)
+            token, *_ = await floor.login.login(TENANT, ani.email, PASSWORD, HERE)
             await floor.store.run(lambda cur: people.set_password(cur, TENANT, ani.agent_id, hash_of("Another-1234")))
             assert await floor.login.who(token) is None
             assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "LoginRefused"
@@ -376,6 +376,10 @@ def test_login_over_rest_answers_as_the_contract_says(line: Line) -> None:
             assert status == 200
             about = {"agent_id": ani.agent_id, "name": "ani", "email": ani.email, "role": "agent"}
             assert found["agent"] == {**about, "presence": "offline"}
+            assert sorted(found) == ["agent", "expires_at", "token"]
+            kept = line.one("SELECT expires_at, expires_at - created_at AS life FROM tokens")
+            assert found["expires_at"] == chat.iso(kept.expires_at)
+            assert round(kept.life.total_seconds()) == TOKEN_LIFE_S
             bearer = {"Authorization": f"Bearer {found['token']}"}
             assert (await counter.ask(None, "GET", "me", headers=bearer))[0] == 200
             assert (await counter.ask(None, "POST", "auth/logout", headers=bearer))[0] == 200
@@ -386,6 +390,40 @@ def test_login_over_rest_answers_as_the_contract_says(line: Line) -> None:
             response = await counter.fetch(None, "POST", "auth/login", json=wrong)
             assert response.status == 429
             assert 1 <= int(response.headers["Retry-After"]) <= 600
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("role", ["agent", "supervisor"])
+def test_after_a_login_nobody_is_away_whatever_else_is_open(line: Line, role: str) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor, Counter(floor) as counter:
+            ani = await floor.hire("ani", role)
+            about = {"agent_id": ani.agent_id, "name": "ani"}
+            await floor.presence.connected(ani, "page")
+            await floor.presence.wish(ani, "away")
+            floor.news.clear()
+            _, found = await counter.ask(None, "POST", "auth/login", {"email": ani.email, "password": PASSWORD})
+            assert found["agent"]["presence"] == "online"
+            assert floor.told("chat.presence") == [{**about, "presence": "online"}], "colleagues hear it at once"
+            assert line.agent(ani.agent_id).available == (role == "agent"), "and so does the line"
+            await floor.presence.connected(ani, "another page")
+            assert await floor.presence.of(ani) == "online"
+
+    asyncio.run(story())
+
+
+def test_a_login_without_a_page_tells_colleagues_nothing(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor, Counter(floor) as counter:
+            ani = await floor.hire("ani")
+            await floor.presence.wish(ani, "away")
+            floor.news.clear()
+            _, found = await counter.ask(None, "POST", "auth/login", {"email": ani.email, "password": PASSWORD})
+            assert found["agent"]["presence"] == "offline"
+            assert floor.told("chat.presence") == []
+            await floor.presence.connected(ani, "page")
+            assert floor.told("chat.presence")[-1]["presence"] == "online"
 
     asyncio.run(story())
 
