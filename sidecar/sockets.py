@@ -14,10 +14,9 @@ from typing import Any
 from aiohttp import web
 
 import logs
-from db import chat, people
+from db import chat
 from db.announce import News
 from db.chat import Message, Session
-from db.people import PEOPLE
 from db.postgres import LedgerDown
 from sidecar.connection import AWAY, NO_SESSION, POLICY, TRY_AGAIN, WHO_ARE_YOU, Connection
 from sidecar.ending import ended
@@ -235,11 +234,9 @@ class Sockets:
     async def _end_invalid(self, tokens: dict[Connection, tuple[Agent, str]]) -> None:
         if not tokens:
             return
-        digests = {people.token_digest(token) for _, token in tokens.values()}
-        rows = await self._parts.store.run(lambda cur: PEOPLE.all(cur, "valid", digests=list(digests)))
-        valid = {bytes(row.digest) for row in rows}
+        valid = await self._parts.login.valid(token for _, token in tokens.values())
         for connection, (_, token) in tokens.items():
-            if people.token_digest(token) not in valid:
+            if token not in valid:
                 connection.refuse("unauthorized", "your login has ended")
                 connection.close(WHO_ARE_YOU, "unauthorized")
 
