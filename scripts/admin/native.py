@@ -1,5 +1,7 @@
 """Our own chat as a tenant, for `tenant`, `agent`, `faq` and `transcript`: adding one, and which one is meant."""
 
+from typing import Any
+
 import click
 from psycopg2.extensions import cursor
 
@@ -10,25 +12,47 @@ from scripts.admin.installation import Installation, say
 from scripts.admin.table import clean, listed
 
 DESK = "native"
+ID = "chat"  # where `tenant add --native` is given none
 NAME_MOST = 100  # characters
 
 
 def add(
-    installation: Installation, tenant: str, name: str | None, identity_file: str | None, no_identity: bool, json: bool
+    installation: Installation,
+    given: str | None,
+    name: str | None,
+    identity_file: str | None,
+    no_identity: bool,
+    json: bool,
 ) -> None:
-    """Add it, or give a known one another name or identity secret."""
-    name = (name or tenant).strip()
-    if not name or len(name) > NAME_MOST or not name.isprintable():
-        raise Refused(f"a name has 1 to {NAME_MOST} printable characters")
+    """Add it, or give a known one another name or identity secret. What is not given stays as it is."""
+    tenant = ID if given is None else given
+    shown = None if name is None else _shown(name)
     identity = secret.read("identity secret", identity_file) if identity_file else "" if no_identity else None
     with installation.writing() as cur:
-        row = ADMIN.one(cur, "put_native_tenant", tenant=tenant, name=name, identity_secret=identity)
+        row = ADMIN.one(cur, "put_native_tenant", tenant=tenant, name=shown, identity_secret=identity)
     if row is None:
         raise Refused(f"{clean(tenant)} is a Qiscus app: our own chat needs an id of its own")
     page = f"/chat?tenant={tenant}"
-    text = f"{tenant} {'added' if row.added else 'updated'}: customers' page {page}, agents' page /agent (CHAT_PORT)"
-    people = f"\nAgents log in with accounts: giliran agent add E-MAIL --tenant {tenant}" if row.added else ""
-    say(json, {"tenant": tenant, "added": row.added, "name": name, "page": page}, text + people)
+    data = {"tenant": tenant, "added": row.added, "name": row.name, "page": page, "identity_secret": row.proves}
+    say(json, data, added_text(tenant, row, page, chosen=given is None))
+
+
+def added_text(tenant: str, row: Any, page: str, chosen: bool) -> str:
+    lines = [f"no ID was given: {tenant} is meant"] if chosen else []
+    done = "added" if row.added else "updated"
+    lines += [f"{tenant} {done} ({clean(row.name)}): customers' page {page}, agents' page /agent (CHAT_PORT)"]
+    lines += ["an identity secret is set: it proves who a userHash belongs to"] if row.proves else []
+    lines += (
+        [f"Agents log in with accounts: giliran agent add E-MAIL --name NAME --tenant {tenant}"] if row.added else []
+    )
+    return "\n".join(lines)
+
+
+def _shown(name: str) -> str:
+    name = name.strip()
+    if not name or len(name) > NAME_MOST or not name.isprintable():
+        raise Refused(f"a name has 1 to {NAME_MOST} printable characters")
+    return name
 
 
 def one(cur: cursor, wanted: str | None) -> str:

@@ -53,9 +53,9 @@ def _list_row(row: Any) -> tuple[object, ...]:
 
 
 @tenant.command()
-@click.argument("app_id", metavar="ID")
+@click.argument("app_id", metavar="[ID]", required=False)
 @click.option("--native", "own_chat", is_flag=True, help="Our own chat instead of a Qiscus app; ID is yours to choose.")
-@click.option("--name", metavar="NAME", help="Of our own chat: what customers see (default: ID).")
+@click.option("--name", metavar="NAME", help="Of our own chat: what customers see (at first: ID).")
 @click.option("--identity-secret-file", metavar="FILE", help="Of our own chat: the key of userHash; - as below.")
 @click.option("--no-identity-secret", is_flag=True, help="Of our own chat: userHash is not used any more.")
 @click.option("--url", metavar="URL", help="Where its API is (default: QISCUS_OMNICHANNEL_URL).")
@@ -67,7 +67,7 @@ def _list_row(row: Any) -> tuple[object, ...]:
 @click.pass_obj
 def add(
     installation: Installation,
-    app_id: str,
+    app_id: str | None,
     own_chat: bool,
     name: str | None,
     identity_secret_file: str | None,
@@ -81,19 +81,28 @@ def add(
 ) -> None:
     """Serve one more Qiscus app, or give a known one new credentials. With --native: one more chat of our own.
 
+    ID is the app id of the Qiscus app. With --native it is yours to choose; without one it is `chat`. What is known of
+    a chat of our own and not given again stays: its name, its identity secret.
+
     The secret key is asked for unless --secret-key-file names where it is; it is never an argument, where others on
     this machine could read it. A running worker serves the tenant within a second.
     """
-    if not APP_ID.fullmatch(app_id):
+    if app_id is not None and not APP_ID.fullmatch(app_id):
         raise Refused(f"{clean(app_id)!r} is no id: 1 to 64 letters, digits and _ . @ -")
     of_qiscus = url or secret_key_file or webhook_secret_file or no_webhook_secret or no_check
     if own_chat:
         if of_qiscus:
             raise click.UsageError("with --native go --name, --identity-secret-file and --no-identity-secret only")
+        if identity_secret_file and no_identity_secret:
+            raise click.UsageError("--identity-secret-file and --no-identity-secret exclude one another")
         native.add(installation, app_id, name, identity_secret_file, no_identity_secret, as_json)
         return
-    if name or identity_secret_file or no_identity_secret:
+    if name is not None or identity_secret_file or no_identity_secret:
         raise click.UsageError("--name, --identity-secret-file and --no-identity-secret go with --native only")
+    if app_id is None:
+        raise click.UsageError(
+            "ID is missing: the app id of the Qiscus app; only a chat of our own, --native, needs none"
+        )
     if webhook_secret_file and no_webhook_secret:
         raise click.UsageError("--webhook-secret-file and --no-webhook-secret exclude one another")
     if [webhook_secret_file, secret_key_file].count("-") > 1:

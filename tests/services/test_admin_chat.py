@@ -1,6 +1,7 @@
 """The admin tool for our own chat: its tenants, accounts, questions and answers, transcripts."""
 
 import json
+import re
 from contextlib import closing
 
 import psycopg2
@@ -59,16 +60,63 @@ def test_a_chat_of_our_own_is_a_tenant_without_secrets_of_qiscus(ground):
     assert "our own chat" in ground.ok("tenant", "list")
 
 
+def kept(shop):
+    return shop.sql("SELECT name, identity_secret FROM tenants")[0]
+
+
 def test_added_again_it_gets_another_name_and_keeps_its_identity_secret(shop, tmp_path):
     (tmp_path / "key").write_text(SECRET)
     add = ("tenant", "add", "shop", "--native")
     assert SECRET not in shop.ok(*add, "--identity-secret-file", str(tmp_path / "key"))
-    kept = lambda: shop.sql("SELECT name, identity_secret FROM tenants")[0]  # noqa: E731
-    assert kept() == ("shop", SECRET)
+    assert kept(shop).identity_secret == SECRET
     assert "updated" in shop.ok(*add, "--name", "Shop")
-    assert kept() == ("Shop", SECRET)
+    assert kept(shop) == ("Shop", SECRET)
     shop.ok(*add, "--no-identity-secret")
-    assert kept().identity_secret is None
+    assert kept(shop).identity_secret is None
+
+
+def test_added_again_without_a_name_it_keeps_the_one_it_has(shop, tmp_path):
+    (tmp_path / "key").write_text(SECRET)
+    add = ("tenant", "add", "shop", "--native")
+    for more in (("--identity-secret-file", str(tmp_path / "key")), ("--no-identity-secret",), ()):
+        assert shop.json(*add, *more)["name"] == "The Shop"
+        assert kept(shop).name == "The Shop"
+    assert shop.run(*add, "--name", "").exit_code == 4
+    assert kept(shop).name == "The Shop"
+
+
+def test_a_new_one_without_a_name_is_called_by_its_id(ground):
+    assert ground.json("tenant", "add", "--native", "shop")["name"] == "shop"
+    assert kept(ground).name == "shop"
+
+
+def test_whether_an_identity_secret_is_set_is_told_and_never_the_secret(shop, tmp_path):
+    (tmp_path / "key").write_text(SECRET)
+    add = ("tenant", "add", "shop", "--native")
+    assert shop.json(*add)["identity_secret"] is False
+    done = shop.run(*add, "--json", "--identity-secret-file", str(tmp_path / "key"))
+    assert json.loads(done.stdout)["identity_secret"] is True and SECRET not in done.output
+    assert shop.json(*add)["identity_secret"] is True, "unset keeps it"
+    shown = shop.ok(*add)
+    assert "identity secret is set" in shown and SECRET not in shown
+    assert shop.json(*add, "--no-identity-secret")["identity_secret"] is False
+
+
+def test_a_native_only_installation_needs_no_id(ground):
+    shown = ground.ok("tenant", "add", "--native")
+    assert "no ID was given" in shown and "chat added" in shown and "/chat?tenant=chat" in shown
+    assert ground.sql("SELECT id, desk, name FROM tenants") == [("chat", "native", "chat")]
+    again = ground.json("tenant", "add", "--native", "--name", "Our chat")
+    assert (again["tenant"], again["added"], again["name"]) == ("chat", False, "Our chat")
+    assert "chat updated" in ground.ok("tenant", "add", "--native")
+    told = re.sub(r"\s+", " ", ground.ok("tenant", "add", "--help"))
+    assert "[ID]" in told and "`chat`" in told
+
+
+def test_an_app_of_qiscus_is_not_added_without_its_id(ground):
+    done = ground.run("tenant", "add", "--no-check", "--secret-key-file", "-", stdin=SECRET)
+    assert done.exit_code == 2 and "ID is missing" in done.stderr and "--native" in done.stderr
+    assert ground.sql("SELECT id FROM tenants") == []
 
 
 def test_one_id_is_one_kind_of_tenant(shop):
@@ -87,6 +135,7 @@ def test_one_id_is_one_kind_of_tenant(shop):
         ("shop", "--native", "--no-check"),
         ("shop", "--name", "x"),
         ("shop", "--no-identity-secret"),
+        ("shop", "--native", "--identity-secret-file", "-", "--no-identity-secret"),
     ],
 )
 def test_options_of_the_other_kind_are_refused(ground, words):
