@@ -43,7 +43,7 @@ RETURNING xmax = 0 AS added, name, identity_secret IS NOT NULL AS proves
 SELECT id FROM tenants WHERE desk = 'native' ORDER BY id
 
 -- name: not_available
-UPDATE agents SET available = false WHERE tenant = %(tenant)s AND id = %(agent)s AND available
+UPDATE agents SET available = false WHERE tenant = %(tenant)s AND id = %(agent)s RETURNING open_seats
 
 -- name: session_tenants
 SELECT tenant FROM sessions WHERE room = %(room)s ORDER BY tenant
@@ -74,10 +74,15 @@ SELECT count(DISTINCT objid) AS alive FROM pg_locks
    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 
 -- name: agents
+-- `presence` as in console.sql, NULL for whom the desk of Qiscus names: of them only `online` is known.
 SELECT a.tenant, a.id, a.name, a.available AS online, a.open_seats, a.foreign_est, a.desk_count, a.seen_at,
        nullif(a.last_assigned_at, '-infinity') AS last_assigned_at, coalesce(s.reserved, 0) AS reserved,
        coalesce(s.parked, 0) AS parked, coalesce(s.held, 0) AS held,
-       coalesce(c.email, '') AS email, coalesce(c.role, '') AS role, coalesce(c.disabled, false) AS disabled
+       coalesce(c.email, '') AS email, coalesce(c.role, '') AS role, coalesce(c.disabled, false) AS disabled,
+       CASE WHEN c.agent IS NULL THEN NULL
+            WHEN c.disabled OR NOT EXISTS (SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.id
+                                              AND p.until > clock_timestamp()) THEN 'offline'
+            ELSE c.wish END AS presence
   FROM agents a
   LEFT JOIN accounts c ON c.tenant = a.tenant AND c.agent = a.id
   LEFT JOIN (SELECT agent, count(*) FILTER (WHERE state = 'reserved') AS reserved,
@@ -86,8 +91,12 @@ SELECT a.tenant, a.id, a.name, a.available AS online, a.open_seats, a.foreign_es
                FROM visits WHERE tenant = %(tenant)s AND state IN ('reserved', 'held') GROUP BY agent) s ON s.agent = a.id
  WHERE a.tenant = %(tenant)s ORDER BY a.available DESC, a.id
 
--- name: agent
-SELECT id FROM agents WHERE tenant = %(tenant)s AND id = %(agent)s
+-- name: agents_called
+-- By id or, in our own chat, e-mail. `tenant` NULL: of any tenant.
+SELECT a.tenant, a.id AS agent, coalesce(c.email, '') AS email
+  FROM agents a LEFT JOIN accounts c ON c.tenant = a.tenant AND c.agent = a.id
+ WHERE (%(tenant)s::text IS NULL OR a.tenant = %(tenant)s) AND (a.id = %(who)s OR lower(c.email) = lower(%(who)s))
+ ORDER BY a.tenant
 
 -- name: epoch
 -- The life of Redis that the ledger has read in.

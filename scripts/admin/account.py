@@ -10,8 +10,9 @@ from db.admin import ADMIN
 from scripts.admin import native, secret
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation, as_json, say, tenant_option
-from scripts.admin.table import clean
+from scripts.admin.table import clean, counted
 
+GRACE_S = 30  # the sidecar's PRESENCE_GRACE_S; a test holds them equal
 PASSWORD_FILE = click.option(
     "--password-file", metavar="FILE", help="Holds the password; - reads it from standard input."
 )
@@ -79,7 +80,8 @@ def password(
 def disable(installation: Installation, agent: str, tenant: str | None, as_json: bool) -> None:
     """Let an account log in no more: it is logged out everywhere and gets no new chats. AGENT: an id or e-mail.
 
-    Chats that it has not answered go back to the line after the usual grace; a supervisor can transfer the others.
+    All its open chats, answered or not, go back to the line after 30 s, each to its old place. A supervisor can pass
+    them on before.
     """
     _switch(installation, agent, tenant, disabled=True, as_json=as_json)
 
@@ -101,10 +103,21 @@ def _switch(installation: Installation, agent: str, tenant: str | None, disabled
         line.lock(cur, tenant)
         account = _known(cur, tenant, agent)
         people.set_disabled(cur, tenant, account.agent, disabled)
-        if disabled:
-            ADMIN.run(cur, "not_available", tenant=tenant, agent=account.agent)
+        chats = ADMIN.one(cur, "not_available", tenant=tenant, agent=account.agent).open_seats if disabled else None
     data = {"tenant": tenant, "agent": account.agent, "email": account.email, "disabled": disabled}
-    say(as_json, data, f"{clean(account.email)} is {'disabled' if disabled else 'enabled'}")
+    told = f"{clean(account.email)} is {'disabled' if disabled else 'enabled'}"
+    if chats is not None:
+        data["open_chats"] = chats
+        told += f"; {_back_in_line(chats)}"
+    say(as_json, data, told)
+
+
+def _back_in_line(chats: int) -> str:
+    if chats == 0:
+        return "it has no open chat"
+    return (
+        f"its {counted(chats, 'open chat goes', 'open chats, answered or not, go')} back to the line after {GRACE_S} s"
+    )
 
 
 def _known(cur: cursor, tenant: str, who: str) -> Any:

@@ -32,9 +32,10 @@ class Member:
     reserved: int
     parked: int
     held: int
-    email: str = ""  # this and the next two: of our own chat only
+    email: str = ""  # this and the next ones: of our own chat only
     role: str = ""
     disabled: bool = False
+    presence: str | None = None  # of accounts: online, away, offline; `online` says who may be given chats
 
     @property
     def load(self) -> int:
@@ -68,6 +69,7 @@ def read(installation: Installation, cur: cursor, tenant: str) -> list[Member]:
             email=row.email,
             role=row.role,
             disabled=row.disabled,
+            presence=row.presence,
         )
         for row in rows
     ]
@@ -100,7 +102,7 @@ def row(member: Member, now: datetime) -> tuple[object, ...]:
         clean(member.name, 30),
         clean(member.email, 40),
         member.role,
-        "yes" if member.online else "no",
+        member.presence or ("yes" if member.online else "no"),
         member.chats,
         member.others or "-",
         member.limit,
@@ -116,8 +118,9 @@ def note(member: Member) -> str:
     notes = []
     if member.disabled:
         notes.append("disabled: can't log in")
-    if member.chats and not member.online:
-        notes.append(click.style("offline, still has rooms", fg="yellow"))
+    here = member.presence or ("online" if member.online else "offline")
+    if member.chats and here != "online":
+        notes.append(click.style(f"{here}, still has rooms", fg="yellow"))
     if member.load > member.limit and member.limit:
         notes.append(click.style("over the limit", fg="yellow"))
     if member.limit == 0:

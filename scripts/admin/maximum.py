@@ -12,7 +12,7 @@ from db.admin import ADMIN
 from db.inbox import limit_key
 from scripts.admin import in_force, setting
 from scripts.admin.in_force import ENVIRONMENT, TenantLimits
-from scripts.admin.installation import Installation, as_json, one, say, some
+from scripts.admin.installation import Installation, as_json, say, some
 from scripts.admin.table import clean, table
 from settings import LIMIT_MAX
 
@@ -41,8 +41,8 @@ class Maximum:
 
 @click.command("max", context_settings={"ignore_unknown_options": True})
 @click.argument("n", metavar="[N]", required=False)
-@click.option("--tenant", metavar="APP_ID", help="The limit of this tenant's agents.")
-@click.option("--agent", metavar="AGENT", help="The limit of this agent; see `giliran agent list`.")
+@click.option("--tenant", metavar="TENANT", help="The limit of this tenant's agents.")
+@click.option("--agent", metavar="AGENT", help="The limit of this agent, by id or e-mail; see `giliran agent list`.")
 @click.option("--clear", is_flag=True, help="Take the key away: the next wider one holds.")
 @as_json
 @click.pass_obj
@@ -63,7 +63,7 @@ def max_(
         _show(installation, tenant, agent, as_json)
         return
     value = setting.checked(n) if n is not None else None
-    tenant = _scope(installation, tenant, agent)
+    tenant, agent = _scope(installation, tenant, agent)
     if value is None:
         key, was_there = setting.clear(installation, tenant, agent)
         say(as_json, {"key": key, "cleared": was_there}, setting.cleared_text(key, was_there))
@@ -72,23 +72,22 @@ def max_(
     say(as_json, {"key": key, "value": value}, setting.done_text(key, value))
 
 
-def _scope(installation: Installation, tenant: str | None, agent: str | None) -> str | None:
-    """The tenant whose key is meant, None for the global one."""
+def _scope(installation: Installation, tenant: str | None, agent: str | None) -> tuple[str | None, str | None]:
+    """The tenant and the agent whose key is meant, both None for the global one."""
     if tenant is None and agent is None:
-        return None
+        return None, None
     with installation.reading() as cur:
-        chosen = one(cur, tenant)
-        if agent is not None:
-            setting.known_agent(cur, chosen, agent)
-    return chosen
+        if agent is None:
+            return some(cur, tenant)[0], None
+        found = setting.meant(cur, tenant, agent)
+    return found.tenant, found.agent
 
 
 def _show(installation: Installation, tenant: str | None, agent: str | None, as_json: bool) -> None:
     with installation.reading() as cur:
-        tenants = [one(cur, tenant)] if agent is not None else some(cur, tenant)
-        if agent is not None:
-            setting.known_agent(cur, tenants[0], agent)
-        found = read(installation, cur, tenants, agent)
+        meant = setting.meant(cur, tenant, agent) if agent is not None else None
+        tenants = [meant.tenant] if meant else some(cur, tenant)
+        found = read(installation, cur, tenants, meant.agent if meant else None)
     keys = [key for key in found.keys if tenant is None or key.tenant in (None, tenant)]
     shown = Maximum(keys, found.tenants, found.agents, found.default)
     say(as_json, as_data(shown), text(shown))

@@ -1,13 +1,16 @@
 """Writes the admin's limit keys, for `max` and `agent limit`: the same keys as by the admin's Redis browser."""
 
+from typing import Any
+
+import click
 from psycopg2.extensions import cursor
 
 from db import limits
 from db.admin import ADMIN
 from db.inbox import limit_key
 from scripts.admin.errors import NotFound, Refused
-from scripts.admin.installation import Installation
-from scripts.admin.table import clean
+from scripts.admin.installation import Installation, one
+from scripts.admin.table import clean, listed
 from settings import LIMIT_MAX
 
 
@@ -44,6 +47,15 @@ def cleared_text(key: str, was_there: bool) -> str:
     return f"{key} is gone: the next wider key holds" if was_there else f"{key} was not set"
 
 
-def known_agent(cur: cursor, tenant: str, agent: str) -> None:
-    if ADMIN.one(cur, "agent", tenant=tenant, agent=agent) is None:
-        raise NotFound(f"no agent {clean(agent)!r} in {tenant}: `giliran agent list` shows who was ever seen")
+def meant(cur: cursor, tenant: str | None, who: str) -> Any:
+    """The agent whose limit is meant, by id or e-mail: (tenant, agent, email). Without `tenant`: of the only one that
+    knows such an agent."""
+    if tenant is not None:
+        one(cur, tenant)
+    found = ADMIN.all(cur, "agents_called", tenant=tenant, who=who)
+    if len(found) > 1:
+        names = listed(row.tenant for row in found)
+        raise click.UsageError(f"several tenants have an agent {clean(who)!r}: say --tenant with one of {names}")
+    if not found:
+        raise NotFound(f"no agent {clean(who)!r} in {one(cur, tenant)}: `giliran agent list` shows who was ever seen")
+    return found[0]

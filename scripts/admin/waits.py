@@ -73,7 +73,9 @@ def _roster(of: Class, desk: Desk, now: datetime) -> str:
 def _seats(row: Any, of: Class, team: Mapping[str, Member], desk: Desk) -> str:
     online = [team[name] for name in of.online if name in team]
     if not online:
-        return "nobody is online for it"
+        away = sum(member.presence == "away" and member.role == "agent" for member in team.values())
+        only = f", {counted(away, 'agent is', 'agents are')} away" if away else ""
+        return f"nobody is online for it{only}"
     free = sum(member.free for member in online)
     if free == 0:
         return _full(online)

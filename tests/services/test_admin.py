@@ -2,7 +2,8 @@
 
 import json
 import logging
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import psycopg2
 import pytest
@@ -77,6 +78,13 @@ class Ground:
     def decide(self, tenant: str = "shop") -> None:
         """One real decision; nobody calls the desk."""
         self.in_line(lambda cur: decide.decide(cur, self.inbox, tenant, RULES, 1, 100))
+
+    @contextmanager
+    def a_worker(self) -> Iterator[None]:
+        """Lives as the ledger sees it: somebody holds the advisory lock of a worker's number."""
+        with closing(psycopg2.connect(self.database_url)) as conn:
+            conn.cursor().execute("SELECT pg_advisory_lock(%s, 1)", (WORKER_LOCK_CLASS,))
+            yield
 
     def visit(self, room: str, tenant: str = "shop"):
         columns = "id, state, aside, refusals, retry_at, look_at"
@@ -237,7 +245,9 @@ def test_agent_list_shows_who_is_full_who_is_offline_with_rooms_and_each_limit(s
         "ana": (1, 0, 5, 4), "bob": (1, 1, 2, 0), "cyd": (1, 0, 2, 0),
     }  # fmt: skip
     assert members["bob"]["desk_count"] == 4
+    assert [member["presence"] for member in members.values()] == [None] * 3
     rows = {text.split()[0]: text for text in shop.ok("agent", "list").splitlines()}
+    assert [f"  {word}  " in rows[agent] for agent, word in (("ana", "yes"), ("cyd", "no"))] == [True, True]
     assert rows["cyd"].endswith("offline, still has rooms") and "name of cyd" in rows["cyd"]
 
 
@@ -255,6 +265,7 @@ def test_what_is_not_there_is_exit_3_with_the_names_that_are(shop):
 
 def test_with_several_tenants_a_change_wants_the_tenant_named(shop):
     shop.add_tenant("bank")
+    shop.add_agents("ana", tenant="bank")
     for command in (["reconcile"], ["max", "3", "--agent", "ana"], ["agent", "limit", "ana"]):
         done = shop.run(*command)
         assert done.exit_code == 2 and "bank, shop" in done.stderr
@@ -302,9 +313,7 @@ def test_the_line_is_in_order_with_the_reason_of_each(shop):
 
 @pytest.fixture
 def a_worker_lives(shop):
-    """As the ledger sees it: somebody holds the advisory lock of a worker's number."""
-    with closing(psycopg2.connect(shop.database_url)) as conn:
-        conn.cursor().execute("SELECT pg_advisory_lock(%s, 1)", (WORKER_LOCK_CLASS,))
+    with shop.a_worker():
         yield
 
 

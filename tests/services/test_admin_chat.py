@@ -9,7 +9,10 @@ import pytest
 from click.testing import Result
 from psycopg2.extras import NamedTupleCursor
 
-from db import chat, people
+from db import chat, line, people
+from db.line import NewVisit
+from scripts.admin import account as accounts
+from sidecar.presence import PRESENCE_GRACE_S
 from tests.services.test_admin import SECRET, Ground
 
 PASSWORD = "correct horse battery"
@@ -45,6 +48,23 @@ def begin(shop, tenant="shop", name="Budi", text="Where is my order?"):
         session, _ = chat.open_session(cur, tenant, room, chat.new_key(), "budi@example.com", name)
         chat.add_messages(cur, [chat.draft(session, "customer", text, sender_name=name)])
     return room
+
+
+def serve(shop, agent, *rooms: str, tenant="shop"):
+    """The agent has these rooms."""
+    now_us = 1_700_000_000_000_000
+    shop.in_line(lambda cur: line.open_visits(cur, tenant, [NewVisit(room, now_us, "native") for room in rooms]))
+    shop.sql(
+        "UPDATE visits SET state = 'held', agent = %s, last_agent = %s WHERE room = ANY(%s)", agent, agent, list(rooms)
+    )
+
+
+def come(shop, agent, wish="online"):
+    """The agent's page is open."""
+    shop.sql("INSERT INTO sidecars (id) VALUES ('side') ON CONFLICT DO NOTHING")
+    shop.sql("INSERT INTO presence VALUES ('shop', %s, 'side', now() + interval '1 hour')", agent)
+    shop.sql("UPDATE accounts SET wish = %s WHERE agent = %s", wish, agent)
+    shop.sql("UPDATE agents SET available = %s WHERE id = %s", wish == "online", agent)
 
 
 # --- tenants
@@ -184,11 +204,78 @@ def test_accounts_are_listed_with_their_role_and_limit(shop):
     assert "argon2" not in shown
 
 
-def test_the_limit_of_an_account_is_set_by_its_id(shop):
+@pytest.mark.parametrize("command", [("agent", "limit"), ("max", "--agent")])
+def test_the_limit_of_an_account_is_set_by_its_id_or_its_email(shop, command):
     hire(shop)
     agent = account(shop).agent
-    shop.ok("agent", "limit", agent, "5")
-    assert shop.redis.get(f"config:max_agent_chat:shop:{agent}") == "5"
+    for who, value in ((agent, "5"), ("ani@shop.example", "6"), ("ANI@Shop.example", "7")):
+        shop.ok(*command, who, value)
+        assert list(shop.redis.scan_iter("config:*")) == [f"config:max_agent_chat:shop:{agent}"]
+        assert shop.redis.get(f"config:max_agent_chat:shop:{agent}") == value
+    told = shop.json("agent", "limit", "ani@shop.example")
+    assert (told["agent"], told["email"], told["limit"]) == (agent, "ani@shop.example", 7)
+    assert "ani@shop.example" in shop.ok("agent", "limit", agent)
+    shop.ok(*command, "ani@shop.example", "--clear")
+    assert list(shop.redis.scan_iter("config:*")) == []
+    assert shop.run(*command, "nobody@shop.example", "3").exit_code == 3
+
+
+@pytest.mark.parametrize("command", [("agent", "limit"), ("max", "--agent")])
+def test_the_tenant_of_a_limit_is_the_only_one_that_knows_the_agent(shop, command):
+    shop.ok("tenant", "add", "--native", "bank")
+    hire(shop, "ani@shop.example", "--tenant", "shop")
+    hire(shop, "both@shop.example", "--tenant", "shop")
+    hire(shop, "both@shop.example", "--tenant", "bank")
+    shop.ok(*command, "ani@shop.example", "5")
+    (agent,) = shop.sql("SELECT agent FROM accounts WHERE email = 'ani@shop.example'")
+    assert list(shop.redis.scan_iter("config:*")) == [f"config:max_agent_chat:shop:{agent.agent}"]
+    for who in ("both@shop.example", "nobody@shop.example"):
+        done = shop.run(*command, who, "5")
+        assert done.exit_code == 2 and "bank, shop" in done.stderr
+    assert shop.run(*command, "ani@shop.example", "5", "--tenant", "bank").exit_code == 3
+    shop.ok(*command, "both@shop.example", "0", "--tenant", "bank")
+    assert shop.run(*command, "ani@shop.example", "5", "--tenant", "nowhere").exit_code == 3
+
+
+def test_an_account_is_listed_as_online_away_or_offline(shop):
+    agents = {}
+    for name in ("here", "away", "gone", "out"):
+        hire(shop, f"{name}@shop.example")
+        agents[name] = account(shop, f"{name}@shop.example").agent
+    hire(shop, "boss@shop.example", "--role", "supervisor")
+    agents["boss"] = account(shop, "boss@shop.example").agent
+    for name, wish in (("here", "online"), ("away", "away"), ("out", "online"), ("boss", "online")):
+        come(shop, agents[name], wish)
+    shop.ok("agent", "disable", "out@shop.example")
+    serve(shop, agents["away"], "s1")
+    serve(shop, agents["boss"], "s2")
+    serve(shop, agents["gone"], "s3")
+    told = {each["email"].split("@")[0]: each["presence"] for each in shop.json("agent", "list")["agents"]}
+    assert told == {"here": "online", "away": "away", "gone": "offline", "out": "offline", "boss": "online"}
+    rows = {text.split()[0]: text for text in shop.ok("agent", "list").splitlines()}
+    for name, presence in told.items():
+        assert f"  {presence}  " in rows[agents[name]], name
+    assert "away, still has rooms" in rows[agents["away"]]
+    assert "offline, still has rooms" in rows[agents["gone"]]
+    assert "still has rooms" not in rows[agents["boss"]]
+
+
+def test_who_waits_is_told_that_somebody_is_only_away(shop):
+    hire(shop)
+    come(shop, account(shop).agent, "away")
+    room = begin(shop)
+    shop.in_line(lambda cur: line.open_visits(cur, "shop", [NewVisit(room, 1_700_000_000_000_000, "native")]))
+    shop.sql("INSERT INTO rosters (tenant, class, read_at, due_at) VALUES ('shop', 'native', now(), now())")
+    with shop.a_worker():
+        assert "nobody is online for it, 1 agent is away" in shop.ok("why", room)
+
+
+def test_a_chat_of_our_own_without_accounts_says_how_to_make_one(shop):
+    assert "giliran agent add" in shop.ok("agent", "list")
+    shop.add_tenant("app")
+    parts = shop.ok("agent", "list").split("\n\n")
+    assert "app\nno agent seen yet: the desk is asked" in parts[0] and "agent add" not in parts[0]
+    assert "agent add" in parts[1] and "--tenant shop" in parts[1]
 
 
 @pytest.mark.parametrize(
@@ -247,6 +334,21 @@ def test_a_disabled_account_is_logged_out_and_gets_no_chats_until_it_is_enabled(
     shop.ok("agent", "enable", agent)
     assert not account(shop).disabled
     assert shop.run("agent", "disable", "nobody@shop.example").exit_code == 3
+
+
+def test_disabling_tells_how_many_chats_go_back_to_the_line(shop):
+    hire(shop)
+    agent = account(shop).agent
+    assert "it has no open chat" in shop.ok("agent", "disable", agent)
+    serve(shop, agent, "s1", "s2")
+    told = shop.json("agent", "disable", agent)
+    assert (told["disabled"], told["open_chats"]) == (True, 2)
+    after = f"after {PRESENCE_GRACE_S:.0f} s"
+    assert f"its 2 open chats, answered or not, go back to the line {after}" in shop.ok("agent", "disable", agent)
+    help_text = " ".join(shop.ok("agent", "disable", "--help").split())
+    assert f"All its open chats, answered or not, go back to the line {after}" in help_text
+    assert "open chat" not in shop.ok("agent", "enable", agent)
+    assert accounts.GRACE_S == PRESENCE_GRACE_S
 
 
 def test_with_several_chats_of_our_own_the_tenant_must_be_named(shop):
