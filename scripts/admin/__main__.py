@@ -44,6 +44,8 @@ class Admin(click.Group):
             raise CantDo(str(error)) from error
         except (InboxDown, RedisError) as error:
             raise CantDo(f"Redis does not answer ({known_reason(error)})") from error
+        except UnicodeEncodeError as error:  # bytes of the command line that are no UTF-8 come as lone surrogates
+            raise click.UsageError("what was typed holds bytes that are no text in UTF-8") from error
         except psycopg2.Error as error:
             raise CantDo(f"PostgreSQL refused: {why(error)}") from error
         except Exception as error:

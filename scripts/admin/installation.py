@@ -119,5 +119,5 @@ def _plain(value: object) -> object:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
-tenant_option = click.option("--tenant", metavar="APP_ID", help="Which tenant; needed where there are several.")
-tenant_filter = click.option("--tenant", metavar="APP_ID", help="Only this tenant (default: all).")
+tenant_option = click.option("--tenant", metavar="TENANT", help="Which tenant; needed where there are several.")
+tenant_filter = click.option("--tenant", metavar="TENANT", help="Only this tenant (default: all).")

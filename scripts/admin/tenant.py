@@ -171,12 +171,12 @@ def _check(base_url: str, app_id: str, secret_key: str, ask: bool) -> None:
 
 
 @tenant.command()
-@click.argument("app_id")
+@click.argument("app_id", metavar="ID")
 @click.option("--yes", is_flag=True, help="Really: its rooms, agents and history are deleted.")
 @as_json
 @click.pass_obj
 def remove(installation: Installation, app_id: str, yes: bool, as_json: bool) -> None:
-    """Serve an app no longer, and delete what is known of it. Its limit keys stay: they are the admin's."""
+    """Serve a tenant no longer, and delete what is known of it. Its limit keys stay: they are the admin's."""
     with installation.reading() as cur:
         one(cur, app_id)
         row = next(row for row in ADMIN.all(cur, "tenants") if row.id == app_id)

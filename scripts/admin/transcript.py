@@ -1,9 +1,11 @@
 """`giliran transcript`: one chat of our own, from its first word to its last, to read or to keep."""
 
 import click
+from psycopg2.extensions import cursor
 
 from db import transcript as transcripts
 from db.admin import ADMIN
+from scripts.admin import native
 from scripts.admin.errors import NotFound
 from scripts.admin.installation import Installation, as_json, say, tenant_option
 from scripts.admin.table import clean, listed
@@ -16,20 +18,36 @@ from scripts.admin.table import clean, listed
 @as_json
 @click.pass_obj
 def transcript(installation: Installation, session: str, kind: str, tenant: str | None, as_json: bool) -> None:
-    """A chat as text or JSON, without the agents' private notes. SESSION is its id, as the agents' page shows it.
+    """A chat as text or JSON, without the agents' private notes. SESSION is its id.
 
-    It holds what the customer wrote: give it to nobody who may not read it.
+    The agents' page shows it beside the chat; `giliran line` shows those that wait. The chat holds what the customer
+    wrote: give it to nobody who may not read it. --json is the same as --format json.
     """
     with installation.reading() as cur:
-        tenants = (
-            [row.tenant for row in ADMIN.all(cur, "session_tenants", room=session)] if session.isprintable() else []
-        )
-        if tenant is None and len(tenants) > 1:
-            raise click.UsageError(f"several tenants have this session: say --tenant with one of {listed(tenants)}")
-        found = transcripts.read(cur, tenant or tenants[0], session) if tenants else None
-    if found is None:
-        raise NotFound(f"no session {clean(session)!r}")
+        owner = _owner(cur, session, tenant)
+        found = transcripts.read(cur, owner, session) if owner else None
+        if found is None:
+            place = f" in {clean(tenant)}" if tenant else ""
+            raise NotFound(f"no session {clean(session)!r}{place}{_instead(cur, session)}")
     say(as_json or kind == "json", found, _harmless(transcripts.as_text(found)))
+
+
+def _owner(cur: cursor, session: str, tenant: str | None) -> str | None:
+    """The tenant whose session is meant, None where there is no such session."""
+    if tenant is not None:
+        native.one(cur, tenant)
+    known = [row.tenant for row in ADMIN.all(cur, "session_tenants", room=session)] if session.isprintable() else []
+    owners = [owner for owner in known if tenant in (None, owner)]
+    if len(owners) > 1:
+        raise click.UsageError(f"several tenants have this session: say --tenant with one of {listed(owners)}")
+    return owners[0] if owners else None
+
+
+def _instead(cur: cursor, session: str) -> str:
+    """A room of Qiscus has its messages there."""
+    rooms = [row.tenant for row in ADMIN.all(cur, "room_tenants", room=session)] if session.isprintable() else []
+    verb = "knows" if len(rooms) == 1 else "know"
+    return f": {listed(rooms)} {verb} a room with this id: see `giliran why {session}`" if rooms else ""
 
 
 def _harmless(text: str) -> str:

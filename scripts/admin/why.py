@@ -18,12 +18,15 @@ from scripts.admin.why_text import Story
 
 @click.command(short_help="A room's story: who got it and why, or why it waits.")
 @click.argument("room")
-@click.option("--tenant", metavar="APP_ID", help="Only this tenant; a room id may exist in several.")
+@click.option("--tenant", metavar="TENANT", help="Only this tenant; a room id may exist in several.")
 @click.option("--visits", default=3, show_default=True, help="How many visits to tell, latest first; 0: all.")
 @as_json
 @click.pass_obj
 def why(installation: Installation, room: str, tenant: str | None, visits: int, as_json: bool) -> None:
-    """Tell a room's story: each visit, who was considered, why this agent, what went wrong; or why it waits."""
+    """Tell a room's story: each visit, who was considered, why this agent, what went wrong; or why it waits.
+
+    ROOM is a room id of Qiscus or the id of a session of our own chat.
+    """
     with installation.reading() as cur:
         among = some(cur, tenant)
         owners = [row.tenant for row in ADMIN.all(cur, "room_tenants", room=room) if row.tenant in among]
@@ -42,7 +45,9 @@ def _where(tenant: str | None) -> str:
 def _hint(installation: Installation, tenants: Iterable[str]) -> str:
     """It may have come a moment ago."""
     size = sum(installation.redis.xlen(inbox.key(tenant, "inbox")) for tenant in tenants)
-    return f" ({counted(size, 'webhook')} in the inbox, not taken over by a worker yet)" if size else ""
+    if size:
+        return f" ({counted(size, 'webhook')} in the inbox, not taken over by a worker yet)"
+    return ": no webhook and no desk told of it (`giliran line` shows who waits)"
 
 
 def _story(installation: Installation, cur: cursor, tenant: str, room: str, most: int | None) -> Story:

@@ -109,12 +109,20 @@ def _told(story: Story, visit: Any) -> Iterable[tuple[datetime, str]]:
     for decision in story.decisions.get(visit.id, []):
         yield decision.at, _decision(story, visit, decision)
     for event in story.events.get(visit.id, []):
-        yield event.at, _at(story, event.at, f"{clean(event.what)}: {clean(event.detail, 200)}")
+        yield event.at, _at(story, event.at, f"{clean(event.what)}: {_detail(story, event.detail)}")
     if visit.settled_at is not None:
         yield visit.settled_at, _at(story, visit.settled_at, f"{_agent(story, visit.last_agent)} has it")
     if visit.closed_at is not None:
         service = f", service {visit.service_id}" if visit.service_id is not None else ""
         yield visit.closed_at, _at(story, visit.closed_at, f"closed: {clean(visit.reason)}{service}")
+
+
+def _detail(story: Story, detail: str) -> str:
+    """It may begin with an agent's id, whose name says more."""
+    agent, colon, rest = detail.partition(": ")
+    if colon and agent in story.names:
+        return f"{_agent(story, agent)}: {clean(rest, 200)}"
+    return clean(detail, 200)
 
 
 def _at(story: Story, at: datetime, what: str) -> str:

@@ -447,3 +447,40 @@ def test_a_session_that_is_not_there_is_not_found(shop):
     room = begin(shop)
     for words in ((chat.new_room(),), ("\x00",), (room, "--tenant", "bank")):
         assert shop.run("transcript", *words).exit_code == 3
+
+
+def test_what_is_no_session_says_what_it_is_instead(shop):
+    room = begin(shop)
+    shop.add_tenant("app")
+    shop.add_rooms("57491250", tenant="app")
+    done = shop.run("transcript", "57491250")
+    assert done.exit_code == 3 and "app knows a room with this id: see `giliran why 57491250`" in done.stderr
+    done = shop.run("transcript", room, "--tenant", "nowhere")
+    assert done.exit_code == 3 and "no tenant 'nowhere'" in done.stderr and "known: shop" in done.stderr
+    done = shop.run("transcript", room, "--tenant", "app")
+    assert done.exit_code == 3 and "no tenant 'app' with a chat of our own" in done.stderr
+    shop.ok("tenant", "add", "--native", "bank")
+    done = shop.run("transcript", room, "--tenant", "bank")
+    assert done.exit_code == 3 and "in bank" in done.stderr
+
+
+def test_a_room_that_nobody_told_of_says_so(shop):
+    done = shop.run("why", "nope")
+    assert done.exit_code == 3 and "no room 'nope': no webhook and no desk told of it" in done.stderr
+    assert "session" in shop.ok("why", "--help")
+
+
+def test_a_story_names_the_agent_who_gave_a_chat_back(shop):
+    hire(shop)
+    agent = account(shop).agent
+    serve(shop, agent, "s1")
+    shop.sql("INSERT INTO events (visit, what, detail) SELECT id, 'released', %s FROM visits", f"{agent}: away")
+    assert f"released: {agent} (Ani): away" in shop.ok("why", "s1")
+
+
+@pytest.mark.parametrize(
+    "words", [("why",), ("retry",), ("transcript",), ("agent", "limit"), ("agent", "disable"), ("max", "--agent")]
+)
+def test_a_word_that_is_no_text_is_usage_and_no_defect(shop, words):
+    done = shop.run(*words, b"\xff".decode(errors="surrogateescape"))
+    assert done.exit_code in (2, 3) and "defect" not in done.stderr
