@@ -1,5 +1,5 @@
-"""A tenant's frequent questions and their answers in PostgreSQL: written by `giliran faq import`, searched by the bot.
-Every function runs in the caller's transaction. The SQL is in `queries/faq.sql`.
+"""A tenant's frequent questions and their answers in PostgreSQL: written and listed by `giliran faq`, searched by the
+bot. Every function runs in the caller's transaction. The SQL is in `queries/faq.sql`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,8 +43,8 @@ def search(cur: cursor, tenant: str, words: Iterable[str], most: int) -> list[En
     return [Entry(*row) for row in FAQ.all(cur, "search", tenant=tenant, query=query, most=most)]
 
 
-def first(cur: cursor, tenant: str, most: int) -> list[Entry]:
-    """The first entries as imported, for who can read them all."""
+def first(cur: cursor, tenant: str, most: int | None) -> list[Entry]:
+    """The first entries as imported, for who can read them all. `most` None: every one."""
     return [Entry(*row) for row in FAQ.all(cur, "first", tenant=tenant, most=most)]
 
 

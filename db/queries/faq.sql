@@ -4,11 +4,13 @@
 DELETE FROM faq WHERE tenant = %(tenant)s
 
 -- name: add
--- Of a question that comes twice the last answer counts.
+-- Of a question that comes twice the last answer counts. The ids rise in the order of the file.
 INSERT INTO faq (tenant, question, answer)
-SELECT DISTINCT ON (e.question) %(tenant)s, e.question, e.answer
-  FROM unnest(%(questions)s::text[], %(answers)s::text[]) WITH ORDINALITY AS e(question, answer, ord)
- ORDER BY e.question, e.ord DESC
+SELECT %(tenant)s, e.question, e.answer
+  FROM (SELECT DISTINCT ON (e.question) e.*
+          FROM unnest(%(questions)s::text[], %(answers)s::text[]) WITH ORDINALITY AS e(question, answer, ord)
+         ORDER BY e.question, e.ord DESC) e
+ ORDER BY e.ord
 
 -- name: has
 SELECT EXISTS (SELECT FROM faq WHERE tenant = %(tenant)s) AS has

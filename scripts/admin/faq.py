@@ -1,9 +1,10 @@
-"""`giliran faq`: the questions and answers that the bot of our own chat answers from, out of a file."""
+"""`giliran faq`: the questions and answers that the bot of our own chat answers from, out of a file and back."""
 
 import csv
 import io
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from db import faq as entries
 from scripts.admin import native
 from scripts.admin.errors import CantDo, Refused
 from scripts.admin.installation import Installation, as_json, say, tenant_option
-from scripts.admin.table import clean, counted
+from scripts.admin.table import clean, counted, table
 
 ENTRIES_MOST = 10_000
 QUESTION_MOST, ANSWER_MOST = 500, 5000  # characters
+QUESTION_SHOWN, ANSWER_SHOWN = 50, 80  # characters of a table's row
 FIELDS = ("question", "answer")
 
 
@@ -43,6 +45,32 @@ def import_(installation: Installation, file: str, tenant: str | None, as_json: 
         count = entries.replace(cur, tenant, found)
     data = {"tenant": tenant, "entries": count, "replaced": True}
     say(as_json, data, f"{tenant} has {counted(count, 'question')} now, instead of all before")
+
+
+@faq.command("list")
+@tenant_option
+@as_json
+@click.pass_obj
+def list_(installation: Installation, tenant: str | None, as_json: bool) -> None:
+    """The questions and answers as they are, in the order of the file.
+
+    The table cuts long ones. --json has them whole, in a form that `giliran faq import` takes back.
+    """
+    with installation.reading() as cur:
+        tenant = native.one(cur, tenant)
+        found = entries.first(cur, tenant, None)
+    say(as_json, [entry._asdict() for entry in found], list_text(found))
+
+
+def list_text(found: Sequence[entries.Entry]) -> str:
+    if not found:
+        return "no question yet: `giliran faq import FILE` takes them from a file"
+    rows = [(_on_one_line(each.question, QUESTION_SHOWN), _on_one_line(each.answer, ANSWER_SHOWN)) for each in found]
+    return table(("QUESTION", "ANSWER"), rows)
+
+
+def _on_one_line(text: str, most: int) -> str:
+    return clean(" ".join(text.split()), most)
 
 
 def parsed(text: str) -> list[tuple[str, str]]:

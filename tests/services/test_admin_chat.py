@@ -425,6 +425,43 @@ def test_a_file_that_is_not_there_or_no_text_is_one_line(shop, tmp_path):
     assert shop.run("faq", "import", str(tmp_path / "bin")).exit_code == 4
 
 
+ENTRIES = [
+    {"question": "Where are you?", "answer": "In the \u201cHigh Street\u201d,\nat number 5; ☎ 021"},
+    {"question": 'A "quoted", one?', "answer": "Yes, " + "and so on " * 30 + "to the end"},
+    {"question": "آیا می\u200cتوانم؟", "answer": "[1]"},
+]
+
+
+def test_questions_and_answers_come_out_as_they_went_in(shop):
+    shop.ok("faq", "import", "-", stdin=json.dumps(ENTRIES))
+    out = shop.ok("faq", "list", "--json")
+    assert json.loads(out) == ENTRIES, "whole, and in the order of the file"
+    shop.sql("DELETE FROM faq")
+    assert shop.ok("faq", "list", "--tenant", "shop", "--json") == "[]\n"
+    shop.ok("faq", "import", "-", stdin=out)
+    assert shop.ok("faq", "list", "--json") == out
+
+
+def test_questions_and_answers_are_a_table_for_people(shop):
+    assert "giliran faq import" in shop.ok("faq", "list")
+    shop.ok("faq", "import", "-", stdin=json.dumps([*ENTRIES, {"question": "Evil?", "answer": "a\x1b[2Jb"}]))
+    shown = shop.ok("faq", "list")
+    assert "to the end" not in shown and "…" in shown and "\x1b" not in shown
+    rows = shown.splitlines()
+    assert rows[0].split() == ["QUESTION", "ANSWER"] and len(rows) == 1 + 4
+    assert "number 5" in rows[1], "an answer of two lines is one row"
+
+
+def test_whose_questions_are_listed_must_be_clear(shop):
+    shop.ok("tenant", "add", "--native", "bank")
+    shop.add_tenant("app")
+    shop.ok("faq", "import", "-", "--tenant", "bank", stdin="Q?,A\n")
+    assert shop.run("faq", "list").exit_code == 2
+    assert shop.run("faq", "list", "--tenant", "app").exit_code == 3
+    assert shop.json("faq", "list", "--tenant", "shop") == []
+    assert shop.json("faq", "list", "--tenant", "bank") == [{"question": "Q?", "answer": "A"}]
+
+
 # --- transcripts
 
 

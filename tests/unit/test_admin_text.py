@@ -1,6 +1,7 @@
 """The admin tool's words: tables, ages, why a room waits, why this agent. No services."""
 
 from collections import namedtuple
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,12 +10,15 @@ import pytest
 
 from db import limits
 from scripts.admin import choice, line, waits
+from scripts.admin.__main__ import giliran
 from scripts.admin.crew import Member
 from scripts.admin.heal import reconciled_text
 from scripts.admin.in_force import TenantLimits
 from scripts.admin.maximum import Key, Maximum, text
 from scripts.admin.table import clean, ordinal, span, table, width
 from scripts.admin.waits import Class, Desk
+from scripts.measure.__main__ import main as measure
+from settings import ROOT
 
 NOW = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
 Row = namedtuple("Row", "aside look_at retry_at refusals ahead_in_class", defaults=(None, None, None, 0, 0))
@@ -174,3 +178,30 @@ def test_reconcile_tells_what_was_healed_now_and_in_all():
     told = reconciled_text({"cache": 1}, {"cache": 1, "missed_arrival": 2}, True)
     assert told.split("\n") == ["2 differences healed", "  cache: 1 -> 1", "  missed_arrival: 0 -> 2"]
     assert reconciled_text({}, {}, False).startswith("no difference found so far")
+
+
+def leaves(group: click.Group = giliran, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        path = f"{before} {name}".strip()
+        if isinstance(command, click.Group):
+            yield from leaves(command, path)
+        else:
+            yield path, command
+
+
+@pytest.mark.parametrize(("path", "command"), list(leaves()))
+def test_every_command_has_json_for_programs(path, command):
+    """`bench` hands over to `scripts/bench`, with all arguments."""
+    answers = measure if path == "bench" else command
+    assert "--json" in [option for parameter in answers.params for option in parameter.opts]
+
+
+def test_the_readme_says_so():
+    told = " ".join((ROOT / "README.md").read_text().split("## The admin tool")[1].split("| command |")[0].split())
+    assert "Each command has `--help` and `--json`" in told and "except" not in told
+
+
+@pytest.mark.parametrize(("path", "command"), list(leaves()))
+def test_help_speaks_of_tenants_not_of_apps_only(path, command):
+    told = command.get_help(click.Context(command, info_name=path)).replace("QISCUS_APP_ID", "")
+    assert "APP_ID" not in told
