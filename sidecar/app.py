@@ -152,7 +152,7 @@ class Sidecar:
             writer=self.writer,
             marks=self.marks,
             tell=self.feed.tell,
-            address_of=self.door.address,
+            address_of=self.door.subject,
         )
         site = Site(self.store, self.config.demo)
         reception = Reception(self.store, self.config.upload_most_mb)

@@ -57,7 +57,7 @@ Handler = Callable[[Agent, web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True)
 class Desk:
-    """What the console works with; of one sidecar. `address_of`: the client's, behind trusted proxies too."""
+    """What the console works with; of one sidecar. `address_of`: whom failed logins count for, as `Door.subject`."""
 
     store: Store
     login: Login
