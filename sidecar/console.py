@@ -13,15 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from aiohttp import web
 from psycopg2.extensions import cursor
 
 import logs
-from db import chat, console, transcript
+from db import chat, console
 from db.announce import News
 from db.chat import NotTaken, Session
-from sidecar import frames, refusals
+from sidecar import frames, refusals, transcripts
 from sidecar.login import Agent, Login, LoginLater, LoginRefused, NoTenantNamed
 from sidecar.marks import Marks
 from sidecar.pace import Paces
@@ -245,11 +244,7 @@ class Console:
 
     async def transcript(self, agent: Agent, request: web.Request) -> web.StreamResponse:
         room = request.match_info["room"]
-        kind = request.query.get("format", "txt")
-        if kind not in transcript.FORMATS:
-            raise Refused("invalid_payload", f"format: must be one of {', '.join(transcript.FORMATS)}")
-        text = await self._store.run(functools.partial(transcript_body, tenant=agent.tenant, room=room, kind=kind))
-        return transcript_answer(_known(text), room, kind)
+        return await transcripts.download(request, self._store, agent.tenant, room)
 
     # --- turns
 
@@ -311,24 +306,6 @@ class Console:
 def shown(agent: Agent) -> dict[str, Any]:
     """An agent as the API names them, without the presence."""
     return {"agent_id": agent.agent_id, "name": agent.name, "email": agent.email, "role": agent.role}
-
-
-def transcript_answer(body: bytes, room: str, kind: str) -> web.Response:
-    """A download that no browser shows as a page."""
-    headers = {
-        "Content-Disposition": f'attachment; filename="{transcript.file_name(room, kind)}"',
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-store",
-    }
-    kind_of = {"txt": "text/plain", "json": "application/json"}[kind]
-    return web.Response(body=body, headers=headers, content_type=kind_of, charset="utf-8")
-
-
-def transcript_body(cur: cursor, tenant: str, room: str, kind: str) -> bytes | None:
-    found = transcript.read(cur, tenant, room)
-    if found is None:
-        return None
-    return transcript.as_text(found).encode() if kind == "txt" else orjson.dumps(found)
 
 
 def _token(request: web.Request) -> str:

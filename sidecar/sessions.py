@@ -19,8 +19,7 @@ import logs
 from db import chat, people
 from db.announce import News
 from db.chat import CHAT, NotTaken, Session
-from sidecar import frames
-from sidecar.console import transcript_answer, transcript_body
+from sidecar import frames, transcripts
 from sidecar.door import Door
 from sidecar.marks import Marks
 from sidecar.pace import Paces
@@ -164,13 +163,7 @@ class Sessions:
 
     async def transcript(self, request: web.Request, session: Session) -> web.StreamResponse:
         _keep_pace(self._transcripts, session, "too many transcripts")
-        kind = request.query.get("format", "txt")
-        if kind not in ("txt", "json"):
-            raise Refused("invalid_payload", "format: must be txt or json")
-        body = await self._store.run(lambda cur: transcript_body(cur, session.tenant, session.room, kind))
-        if body is None:
-            raise Refused("not_found", "no such session")
-        return transcript_answer(body, session.room, kind)
+        return await transcripts.download(request, self._store, session.tenant, session.room)
 
 
 def _keep_pace(paces: Paces, session: Session, complaint: str) -> None:
