@@ -5,13 +5,15 @@ account and each address. The failures are counted in PostgreSQL, so that more s
 """
 
 import asyncio
+import functools
 import hashlib
 import logging
 import os
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -31,6 +33,9 @@ TOKEN_BYTES = 32
 HASHES_AT_ONCE = 2  # 64 MiB and one processor each
 NICE = 10
 WAITING_MOST = 200  # logins that wait for their hash; the wait is then some 6 s
+LOOKS_AT_ONCE = 4  # of the store's 8 threads: a flood that is refused leaves the others to the chats
+LOOKS_MOST = 2000  # logins that wait for their first look; the wait is then a second or two
+FULL_S = 2.0  # until it is worth asking again
 
 
 class Agent(NamedTuple):
@@ -76,31 +81,62 @@ class NoTenantNamed(LoginError):
     """There is not exactly one tenant to take for granted."""
 
 
+class Gate:
+    """`at_once` go through at a time. Belongs to one event loop."""
+
+    def __init__(self, at_once: int, most: int) -> None:
+        """`most`: with those who wait; who comes then may come later."""
+        self._slots, self._most, self._inside = asyncio.Semaphore(at_once), most, 0
+
+    @asynccontextmanager
+    async def passage(self) -> AsyncIterator[None]:
+        """Raises `LoginLater`."""
+        if self._inside >= self._most:
+            raise LoginLater(FULL_S)
+        self._inside += 1
+        try:
+            async with self._slots:
+                yield
+        finally:
+            self._inside -= 1
+
+
+class Try(NamedTuple):
+    """`account`: None where there is none of this e-mail. `subjects`: whose failure it would be."""
+
+    tenant: str
+    account: Any
+    subjects: list[bytes]
+
+
 class Login:
     """Of one sidecar. Raises `LedgerDown` besides `LoginError`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "argon2", _be_nice)
-        self._slots = asyncio.Semaphore(HASHES_AT_ONCE)
-        self._waiting = 0
+        self._looks = Gate(LOOKS_AT_ONCE, LOOKS_MOST)
+        self._hashes = Gate(HASHES_AT_ONCE, WAITING_MOST)
         self._nobody = self._threads.submit(people.nobodys_hash)  # an unknown e-mail costs the same
 
     async def login(self, tenant: str | None, email: str, password: str, address: str) -> LoggedIn:
         """Whose wish is to be online from now on."""
-        tenant = tenant or await self._only_tenant()
-        subjects = [_subject("account", tenant, email.strip().lower()), _subject("address", address)]
-        await self._store.run(lambda cur: _refuse_blocked(cur, subjects))
-        row, correct = await self._check(tenant, email.strip(), password, subjects)
+        look = functools.partial(_look, tenant=tenant, email=email.strip(), address=address)
+        async with self._looks.passage():
+            await self._store.run(look)
+        async with self._hashes.passage():
+            found = await self._store.run(look)  # again after the wait: what failed meanwhile counts
+            correct = await self._matches(found, password)
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        digest = people.token_digest(token)
-        found = row if correct else None
-        settled = await self._store.run(lambda cur: _settle(cur, tenant, found, digest, subjects))
+        digest, account = people.token_digest(token), found.account
+        settled = await self._store.run(lambda cur: _settle(cur, found, correct, digest))
         if settled is None:
-            log.warning(logs.line("login_failed", tenant=tenant, agent=row.agent if row else None, address=address))
+            agent_id = account.agent if account else None
+            log.warning(logs.line("login_failed", tenant=found.tenant, agent=agent_id, address=address))
             raise LoginRefused
-        log.info(logs.line("logged_in", tenant=tenant, agent=row.agent, address=address))
-        return LoggedIn(token, Agent(tenant, row.agent, row.name, row.email, row.role), *settled)
+        log.info(logs.line("logged_in", tenant=found.tenant, agent=account.agent, address=address))
+        agent = Agent(found.tenant, account.agent, account.name, account.email, account.role)
+        return LoggedIn(token, agent, *settled)
 
     async def who(self, token: str) -> Agent | None:
         """None where the token is unknown, revoked, too old, or its account disabled."""
@@ -124,32 +160,14 @@ class Login:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _only_tenant(self) -> str:
-        tenants = await self._store.run(people.native_tenants)
-        if len(tenants) != 1:
-            raise NoTenantNamed
-        return tenants[0]
-
-    async def _check(self, tenant: str, email: str, password: str, subjects: list[bytes]) -> tuple[Any, bool]:
-        """The account's row and whether the password is its own. The wait for a processor is bounded."""
-        if self._waiting >= WAITING_MOST:
-            raise LoginLater(2.0)
-        self._waiting += 1
-        try:
-            async with self._slots:
-                row = await self._store.run(lambda cur: _credentials(cur, tenant, email, subjects))
-                password_hash = row.password_hash if row else await asyncio.wrap_future(self._nobody)
-                return row, await self._matches(password_hash, password)
-        finally:
-            self._waiting -= 1
-
-    async def _matches(self, password_hash: str, password: str) -> bool:
+    async def _matches(self, found: Try, password: str) -> bool:
+        password_hash = found.account.password_hash if found.account else await asyncio.wrap_future(self._nobody)
         loop = asyncio.get_running_loop()
         try:
-            found = loop.run_in_executor(self._threads, people.matches, password_hash, password)
+            hashing = loop.run_in_executor(self._threads, people.matches, password_hash, password)
         except RuntimeError:  # closed: this process stops
-            raise LoginLater(2.0) from None
-        return await found
+            raise LoginLater(FULL_S) from None
+        return await hashing and found.account is not None
 
 
 def _be_nice() -> None:
@@ -167,31 +185,44 @@ def _refuse_blocked(cur: cursor, subjects: list[bytes]) -> None:
         raise LoginLater(wait_s)
 
 
-def _credentials(cur: cursor, tenant: str, email: str, subjects: list[bytes]) -> Any:
-    """Looked at again after the wait: what failed meanwhile counts."""
-    _refuse_blocked(cur, subjects)
-    return PEOPLE.one(cur, "credentials", tenant=tenant, email=email)
+def _look(cur: cursor, tenant: str | None, email: str, address: str) -> Try:
+    """Raises `LoginLater` where the account or the address has failed too often."""
+    where = _subject("address", address)
+    _refuse_blocked(cur, [where])  # first: a flood is most often of one address
+    tenant = tenant or _only_tenant(cur)
+    account = PEOPLE.one(cur, "credentials", tenant=tenant, email=email)
+    # By the account, not by what was typed: PostgreSQL finds it under other spellings than Python's lower() knows.
+    who = _subject("account", tenant, account.agent) if account else _subject("nobody", tenant, email.lower())
+    _refuse_blocked(cur, [who])
+    return Try(tenant, account, [who, where])
 
 
-def _settle(cur: cursor, tenant: str, row: Any, digest: bytes, subjects: list[bytes]) -> tuple[datetime, bool] | None:
-    """The end of a try, with its subjects locked: not even a right password counts once the others have failed. `row`:
-    the account whose password it was. None: it failed."""
-    PEOPLE.run(cur, "lock_tries", subjects=subjects)
-    _refuse_blocked(cur, subjects)
+def _only_tenant(cur: cursor) -> str:
+    tenants = people.native_tenants(cur)
+    if len(tenants) != 1:
+        raise NoTenantNamed
+    return tenants[0]
+
+
+def _settle(cur: cursor, found: Try, correct: bool, digest: bytes) -> tuple[datetime, bool] | None:
+    """The end of a try, with its subjects locked: not even a right password counts once the others have failed. None:
+    this one failed."""
+    PEOPLE.run(cur, "lock_tries", subjects=found.subjects)
+    _refuse_blocked(cur, found.subjects)
     let_in = None
-    if row is not None and _is_still_so(cur, tenant, row):
-        let_in = _let_in(cur, tenant, row.agent, digest, subjects[0])
+    if correct and _is_still_so(cur, found.tenant, found.account):
+        let_in = _let_in(cur, found.tenant, found.account.agent, digest, found.subjects[0])
     else:
-        PEOPLE.run(cur, "fail", subjects=subjects, window_s=WINDOW_S, most=FAILURES_MOST)
+        PEOPLE.run(cur, "fail", subjects=found.subjects, window_s=WINDOW_S, most=FAILURES_MOST)
     PEOPLE.run(cur, "forget_tries", window_s=WINDOW_S)
     return let_in
 
 
-def _is_still_so(cur: cursor, tenant: str, row: Any) -> bool:
+def _is_still_so(cur: cursor, tenant: str, account: Any) -> bool:
     """Whether the password lets in now: the account may have changed while the hash took its time. It does not change
     from here to the commit."""
-    now = PEOPLE.one(cur, "lock_account", tenant=tenant, agent=row.agent)
-    return now is not None and not now.disabled and now.password_hash == row.password_hash
+    now = PEOPLE.one(cur, "lock_account", tenant=tenant, agent=account.agent)
+    return now is not None and not now.disabled and now.password_hash == account.password_hash
 
 
 def _let_in(cur: cursor, tenant: str, agent: str, digest: bytes, account: bytes) -> tuple[datetime, bool]:

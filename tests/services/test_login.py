@@ -279,6 +279,22 @@ def test_a_right_password_does_not_wash_an_address_clean(line: Line) -> None:
     asyncio.run(story())
 
 
+def test_however_an_e_mail_is_spelled_its_account_has_ten_tries(line: Line) -> None:
+    """PostgreSQL takes more spellings for the same e-mail than Python does: its lower("İ") is "i"."""
+
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani = await floor.hire("ani")
+            spellings = [ani.email, ani.email.upper(), ani.email.replace("i", "İ")]
+            for n in range(FAILURES_MOST):
+                guess = floor.login.login(TENANT, spellings[n % len(spellings)], "wrong", f"198.51.100.{n}")
+                assert await end_of(guess) == "LoginRefused"
+            for spelling in spellings:
+                assert await end_of(floor.login.login(TENANT, spelling, PASSWORD, HERE)) == "LoginLater"
+
+    asyncio.run(story())
+
+
 def test_guesses_at_the_same_instant_from_two_sidecars_get_no_more_tries(line: Line) -> None:
     async def story() -> None:
         async with Floor(line) as floor, Floor(line) as other:
@@ -319,6 +335,23 @@ def test_ten_thousand_logins_end_quickly_and_keep_little(line: Line) -> None:
             assert time.monotonic() - began < 60
             rows = line.rows("SELECT cardinality(failed) AS n FROM login_tries")
             assert [row.n for row in rows] == [FAILURES_MOST, FAILURES_MOST]
+
+    asyncio.run(story())
+
+
+def test_ten_thousand_logins_at_one_instant_let_other_requests_go_ahead(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor, Counter(floor) as counter:
+            ani = await floor.hire("ani")
+            await counter.token(ani)
+            flood = [
+                asyncio.create_task(end_of(floor.login.login(TENANT, ani.email, "wrong", HERE))) for _ in range(10_000)
+            ]
+            await asyncio.sleep(0)  # all have begun
+            assert await floor.store.run(lambda cur: people.account(cur, TENANT, ani.email)), "as a socket's work"
+            assert (await counter.ask(ani, "GET", "canned"))[0] == 200
+            assert not all(guess.done() for guess in flood), "it overtook them"
+            assert set(await asyncio.gather(*flood)) <= {"LoginLater", "LoginRefused"}
 
     asyncio.run(story())
 
