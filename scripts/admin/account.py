@@ -48,8 +48,9 @@ def add(
             agent = people.add_account(cur, tenant, email, name, password_hash, role)
         except people.AccountError as error:
             raise Refused(str(error)) from error
-    data = {"tenant": tenant, "agent": agent, "email": email, "name": name, "role": role}
-    say(as_json, data, f"{clean(email)} added to {tenant} as {role}, id {agent}: logs in on /agent (CHAT_PORT)")
+        account = people.account(cur, tenant, agent)
+    data = {"tenant": tenant, "agent": agent, "email": account.email, "name": account.name, "role": role}
+    say(as_json, data, f"{clean(account.email)} added to {tenant} as {role}, id {agent}: logs in on /agent (CHAT_PORT)")
 
 
 @click.command()

@@ -5,6 +5,7 @@ from typing import Any
 import click
 from psycopg2.extensions import cursor
 
+from db import people
 from db.admin import ADMIN
 from scripts.admin import secret
 from scripts.admin.errors import NotFound, Refused
@@ -13,7 +14,6 @@ from scripts.admin.table import clean, listed
 
 DESK = "native"
 ID = "chat"  # where `tenant add --native` is given none
-NAME_MOST = 100  # characters
 
 
 def add(
@@ -49,10 +49,10 @@ def added_text(tenant: str, row: Any, page: str, chosen: bool) -> str:
 
 
 def _shown(name: str) -> str:
-    name = name.strip()
-    if not name or len(name) > NAME_MOST or not name.isprintable():
-        raise Refused(f"a name has 1 to {NAME_MOST} printable characters")
-    return name
+    shown = people.shown_name(name)
+    if shown is None:
+        raise Refused(f"a name has 1 to {people.NAME_MOST} characters that can be shown, on one line")
+    return shown
 
 
 def one(cur: cursor, wanted: str | None) -> str:

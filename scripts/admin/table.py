@@ -7,21 +7,33 @@ from datetime import UTC, datetime
 import click
 
 GAP = "  "
+JOINERS = "\u200c\u200d\u200e\u200f\u061c"  # join or part letters, or say which way they run; take no column
 
 
 def clean(value: object, most: int = 80) -> str:
     """One printable piece of a line: ids, names and reasons come from outside, and a terminal obeys control bytes."""
-    text = "".join(c if c.isprintable() else "?" for c in str(value))
+    text = harmless(str(value))
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def harmless(text: str) -> str:
+    """What could command the terminal or turn the line around is a question mark; every space is a plain one."""
+    return "".join(map(_harmless, text))
+
+
+def _harmless(char: str) -> str:
+    if char.isprintable() or char in JOINERS:
+        return char
+    return " " if char == "\t" or unicodedata.category(char) == "Zs" else "?"
+
+
 def width(text: str) -> int:
-    """Columns on a terminal: wide characters take two, combining ones none, colours none."""
+    """Columns on a terminal: wide characters take two, combining and joining ones none, colours none."""
     return sum(_columns(c) for c in click.unstyle(text))
 
 
 def _columns(char: str) -> int:
-    if unicodedata.combining(char):
+    if unicodedata.combining(char) or char in JOINERS:
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 

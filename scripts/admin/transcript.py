@@ -8,7 +8,7 @@ from db.admin import ADMIN
 from scripts.admin import native
 from scripts.admin.errors import NotFound
 from scripts.admin.installation import Installation, as_json, say, tenant_option
-from scripts.admin.table import clean, listed
+from scripts.admin.table import clean, harmless, listed
 
 
 @click.command()
@@ -52,4 +52,4 @@ def _instead(cur: cursor, session: str) -> str:
 
 def _harmless(text: str) -> str:
     """A terminal obeys control bytes, and customers write what they like."""
-    return "\n".join("".join(c if c.isprintable() else "?" for c in part) for part in text.rstrip().split("\n"))
+    return "\n".join(map(harmless, text.rstrip().split("\n")))

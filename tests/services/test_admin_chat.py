@@ -105,6 +105,20 @@ def test_added_again_without_a_name_it_keeps_the_one_it_has(shop, tmp_path):
     assert kept(shop).name == "The Shop"
 
 
+def test_names_may_be_in_any_script(shop):
+    name = "فروشگاه\u200cها"
+    assert shop.json("tenant", "add", "shop", "--native", "--name", f"\xa0{name}\u3000 2 ")["name"] == f"{name} 2"
+    assert kept(shop).name == f"{name} 2"
+    assert name in shop.ok("tenant", "list")
+    for refused in ("a\u202eb", "\u200d", "\u3164", "a\nb"):
+        done = shop.run("tenant", "add", "shop", "--native", "--name", refused)
+        assert done.exit_code == 4 and "characters that can be shown" in done.stderr
+    add = ("agent", "add", " ani@shop.example ", "--password-file", "-", "--json", "--name")
+    told = json.loads(shop.ok(*add, f"{name}\xa0 A", stdin=PASSWORD))
+    assert (told["name"], told["email"]) == (f"{name} A", "ani@shop.example"), "as they are kept"
+    assert account(shop).name == told["name"]
+
+
 def test_a_new_one_without_a_name_is_called_by_its_id(ground):
     assert ground.json("tenant", "add", "--native", "shop")["name"] == "shop"
     assert kept(ground).name == "shop"
@@ -477,6 +491,11 @@ def test_what_a_customer_writes_does_not_command_the_terminal(shop):
     room = begin(shop, text="a\x1b[2Jb\nc\x9b")
     shown = shop.ok("transcript", room)
     assert "\x1b" not in shown and "\x9b" not in shown and "a?[2Jb" in shown
+
+
+def test_a_transcript_shows_every_script(shop):
+    room = begin(shop, text="می\u200cخواهم\t10\xa0kg 👩\u200d👧")
+    assert "می\u200cخواهم 10 kg 👩\u200d👧" in shop.ok("transcript", room)
 
 
 def test_a_session_that_is_not_there_is_not_found(shop):

@@ -60,6 +60,15 @@ def test_control_characters_never_reach_the_terminal():
     assert len(clean("x" * 500)) == 80
 
 
+def test_what_joins_letters_without_being_seen_stays():
+    """Names of many scripts need it; it takes no column."""
+    persian, family = "می\u200cتوانم", "👩\u200d👧"
+    assert (clean(persian), clean(family)) == (persian, family)
+    assert (width(persian), width(family)) == (len(persian) - 1, 4)
+    assert clean("12\xa0000\u3000\u20ac\u200f") == "12 000 \u20ac\u200f", "all spaces are plain"
+    assert clean("a\u2066b\u2069\ue000\x85\udcff") == "a?b????", "what turns text around is no letter"
+
+
 def test_wide_and_coloured_cells_keep_the_columns_aligned():
     shown = table(("NAME", "N", "EMPTY"), [("山田", 5, ""), (click.style("Budi", fg="red"), 12, None)])
     lines = click.unstyle(shown).split("\n")
