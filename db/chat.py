@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
 
+from db import files
 from db.announce import News
+from db.files import Attachment, Place
 from db.postgres import Statements
 
 CHAT = Statements("chat")
@@ -22,15 +24,6 @@ CLASS = "native"  # visits.class and visits.source of our own sessions
 NEW = "chat.message.new"
 PAGE_ROWS = 500
 PAGE_BYTES = 256 * 1024  # of texts in one page: a message has 40 KB at most, and many readers may ask at once
-
-
-class Attachment(NamedTuple):
-    """A stored file. `type` is by its content."""
-
-    id: str
-    name: str
-    type: str
-    size: int
 
 
 class Session(NamedTuple):
@@ -279,24 +272,8 @@ def _message(session: Any, one: Draft, row: Any) -> Message:
 
 
 def _attach(cur: cursor, drafts: Sequence[Draft], answers: Sequence[Message | NotTaken]) -> None:
-    rows = [
-        (file, one.session, answer)
-        for one, answer in zip(drafts, answers, strict=True)
-        if isinstance(answer, Message) and answer.fresh
-        for file in one.attachments
-    ]
-    if rows:
-        CHAT.run(
-            cur,
-            "attach",
-            ids=[file.id for file, _, _ in rows],
-            tenants=[answer.tenant for _, _, answer in rows],
-            sessions=[session for _, session, _ in rows],
-            seqs=[answer.seq for _, _, answer in rows],
-            names=[file.name for file, _, _ in rows],
-            types=[file.type for file, _, _ in rows],
-            sizes=[file.size for file, _, _ in rows],
-        )
+    fresh = [(d, a) for d, a in zip(drafts, answers, strict=True) if isinstance(a, Message) and a.fresh]
+    files.put(cur, [(file, Place(a.tenant, d.session, a.seq)) for d, a in fresh for file in d.attachments])
 
 
 def _of_row(tenant: str, room: str, row: Any) -> Message:

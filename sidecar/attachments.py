@@ -225,7 +225,7 @@ class Attachments:
             return None
         if agent:
             return await self._store.run(lambda cur: files.for_agent(cur, own, agent.tenant))
-        return await self._store.run(lambda cur: files.for_customer(cur, own, key or ""))
+        return await self._store.run(lambda cur: files.for_customer(cur, own, chat.digest(key or "")))
 
     async def _agent(self, request: web.Request) -> Agent:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")

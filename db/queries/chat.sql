@@ -76,11 +76,6 @@ SELECT m.session, m.seq, m.id, m.sender_type, m.sender_id, m.client_id, m.body, 
   FROM b JOIN messages m ON m.session = b.session AND m.sender_type = b.sender_type AND m.sender_id = b.sender_id
                         AND m.client_id = b.client_id
 
--- name: attach
-INSERT INTO attachments (id, tenant, session, seq, name, type, size)
-SELECT * FROM unnest(%(ids)s::text[], %(tenants)s::text[], %(sessions)s::bigint[], %(seqs)s::bigint[],
-                     %(names)s::text[], %(types)s::text[], %(sizes)s::bigint[])
-
 -- name: rows_after
 -- What came after a seq, in order, with the attachments of each: so many rows at most, and no further one once their
 -- texts have so many bytes. `more`: whether there is another row.

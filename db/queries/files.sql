@@ -1,5 +1,10 @@
 -- Attachments as files: who may see one, and which files on disk have a row (db/files.py).
 
+-- name: put
+INSERT INTO attachments (id, tenant, session, seq, name, type, size)
+SELECT * FROM unnest(%(ids)s::text[], %(tenants)s::text[], %(sessions)s::bigint[], %(seqs)s::bigint[],
+                     %(names)s::text[], %(types)s::text[], %(sizes)s::bigint[])
+
 -- name: for_customer
 -- Only with the key of the very session that it was sent in.
 SELECT a.id, a.name, a.type, a.size FROM attachments a JOIN sessions s ON s.id = a.session
