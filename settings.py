@@ -187,15 +187,20 @@ def redis_url(settings: Settings) -> str:
 
 
 def secret_key(settings: Settings) -> str:
-    """The key of all that must not be guessable: the given one, else one made once and kept with the data. Processes
-    on several machines need the same: give it."""
+    """What keys the digests of facts that could be guessed: the given one, else one made once and kept with the data.
+    Processes on several machines need the same: give it, or let them share the data."""
     if settings.secret_key:
         return settings.secret_key
     path = settings.data / "secret_key"
     try:
-        return _kept_key(path) or _made_key(path)
+        key = _kept_key(path) or _made_key(path)
     except OSError as error:
         raise SettingsError(f"{path} can't be used ({error.strerror}): make it readable, or set SECRET_KEY") from error
+    except UnicodeDecodeError:
+        key = ""
+    if len(key) < SECRET_KEY_MIN:
+        raise SettingsError(f"{path} holds no key of {SECRET_KEY_MIN} characters: remove it, or set SECRET_KEY")
+    return key
 
 
 def _kept_key(path: Path) -> str:
@@ -209,6 +214,8 @@ def _made_key(path: Path) -> str:
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(f"{secrets.token_urlsafe(32)}\n")
+            file.flush()
+            os.fsync(file.fileno())  # before it has its name: a power cut must leave no empty key
         with contextlib.suppress(FileExistsError):  # another process was first
             os.link(draft, path)
     finally:

@@ -51,12 +51,14 @@ def main() -> int:
 
 
 def told(config: settings.Settings, servers: settings.Servers) -> Config:
+    """Raises `SettingsError`."""
     ai = (config.ai_base_url, config.ai_api_key, config.ai_model)
     demo = Demo(settings.DEMO_TENANT, settings.DEMO_PASSWORD, f"http://127.0.0.1:{config.sim_port}")
     return Config(
         database_url=servers.database_url,
         redis_url=servers.redis_url,
         data=config.data,
+        secret_key=settings.secret_key(config),
         default_limit=config.max_agent_chat,
         retry_s=config.retry_seconds,
         reassign_s=config.reassign_offline_seconds,

@@ -4,8 +4,9 @@ Stop: what was sent is stored and acknowledged, the sockets are told to come bac
 """
 
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
@@ -54,7 +55,8 @@ SIDECAR: web.AppKey["Sidecar"] = web.AppKey("sidecar")
 
 @dataclass(frozen=True)
 class Config:
-    """What a sidecar is told at its start. `model`: (base URL, key, name) of a language model for the bot."""
+    """What a sidecar is told at its start. `model`: (base URL, key, name) of a language model for the bot. Without a
+    `secret_key` a sidecar counts failed logins on its own."""
 
     database_url: str
     redis_url: str
@@ -70,6 +72,7 @@ class Config:
     uploads_a_minute: int = 20
     upload_most_mb: int = 10
     model: tuple[str, str, str] | None = None
+    secret_key: str = field(default_factory=secrets.token_urlsafe, repr=False)
     demo: Demo | None = None
 
 
@@ -97,7 +100,7 @@ class Sidecar:
         )
         self.turns = Turns(self.store, self._box, tickets.queue(queue_client), self.feed.tell)
         self.seats = Seats(self.turns, self._box, config.default_limit)
-        self.login = Login(self.store)
+        self.login = Login(self.store, config.secret_key)
         self.presence = Presence(
             self.store,
             self.turns,

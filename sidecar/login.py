@@ -1,12 +1,13 @@
 """Agents log in: e-mail and password → a token; later a token → who it is. Before `console` and the agents' socket.
 
 Guessing is slow and limited: Argon2id, two hashes at a time in each sidecar, and ten failures in ten minutes for each
-account and each address. The failures are counted in PostgreSQL, so that more sidecars or a restart give no more tries.
+account and each address. The failures are counted in PostgreSQL, under keyed digests, so that more sidecars (with the
+same key) or a restart give no more tries.
 """
 
 import asyncio
 import functools
-import hashlib
+import hmac
 import logging
 import os
 import secrets
@@ -112,8 +113,9 @@ class Try(NamedTuple):
 class Login:
     """Of one sidecar. Raises `LedgerDown` besides `LoginError`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, key: str) -> None:
+        """`key`: SECRET_KEY. Sidecars with the same one count failures together."""
+        self._store, self._key = store, key.encode(errors="surrogateescape")
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "argon2", _be_nice)
         self._looks = Gate(LOOKS_AT_ONCE, LOOKS_MOST)
         self._hashes = Gate(HASHES_AT_ONCE, WAITING_MOST)
@@ -121,7 +123,7 @@ class Login:
 
     async def login(self, tenant: str | None, email: str, password: str, address: str) -> LoggedIn:
         """Whose wish is to be online from now on."""
-        look = functools.partial(_look, tenant=tenant, email=email.strip(), address=address)
+        look = functools.partial(_look, key=self._key, tenant=tenant, email=email.strip(), address=address)
         async with self._looks.passage():
             await self._store.run(look)
         async with self._hashes.passage():
@@ -175,8 +177,9 @@ def _be_nice() -> None:
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
-def _subject(*parts: str) -> bytes:
-    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).digest()
+def _subject(key: bytes, *parts: str) -> bytes:
+    """Keyed, for addresses and e-mails are few enough to be found by hashing them all."""
+    return hmac.digest(key, "\0".join(parts).encode(errors="surrogatepass"), "sha256")
 
 
 def _refuse_blocked(cur: cursor, subjects: list[bytes]) -> None:
@@ -185,14 +188,15 @@ def _refuse_blocked(cur: cursor, subjects: list[bytes]) -> None:
         raise LoginLater(wait_s)
 
 
-def _look(cur: cursor, tenant: str | None, email: str, address: str) -> Try:
+def _look(cur: cursor, key: bytes, tenant: str | None, email: str, address: str) -> Try:
     """Raises `LoginLater` where the account or the address has failed too often."""
-    where = _subject("address", address)
+    where = _subject(key, "address", address)
     _refuse_blocked(cur, [where])  # first: a flood is most often of one address
     tenant = tenant or _only_tenant(cur)
     account = PEOPLE.one(cur, "credentials", tenant=tenant, email=email)
     # By the account, not by what was typed: PostgreSQL finds it under other spellings than Python's lower() knows.
-    who = _subject("account", tenant, account.agent) if account else _subject("nobody", tenant, email.lower())
+    whose = ("account", account.agent) if account else ("nobody", email.lower())
+    who = _subject(key, whose[0], tenant, whose[1])
     _refuse_blocked(cur, [who])
     return Try(tenant, account, [who, where])
 

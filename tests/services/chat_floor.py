@@ -28,6 +28,7 @@ from sidecar.writer import Writer
 from tests.passwords import PASSWORD, hash_of
 from tests.services.line_of import Line
 
+KEY = "of every floor, as of all sidecars"
 NATIVE = "UPDATE tenants SET desk = 'native', base_url = '', secret_key = '' WHERE id = %s"
 
 
@@ -41,7 +42,7 @@ class Floor:
         self.box = RestingInbox(inbox.connect(line.redis_url, 1.0, 8))
         self.turns = Turns(self.store, self.box, tickets.queue(self._client), self.tell)
         self.seats = Seats(self.turns, self.box, default_limit)
-        self.login = Login(self.store)
+        self.login = Login(self.store, KEY)
         self._presence = {"retry_s": 30.0, **presence}
         self.presence = self.sidecar()
         self.default_limit = default_limit

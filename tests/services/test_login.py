@@ -1,6 +1,7 @@
 """Logging in: passwords, tokens, failed tries, and what another tenant's token opens (nothing)."""
 
 import asyncio
+import hashlib
 import os
 import re
 import statistics
@@ -20,7 +21,7 @@ from sidecar.login import FAILURES_MOST, HASHES_AT_ONCE, TOKEN_LIFE_S, Agent, Lo
 from tests.passwords import PASSWORD, hash_of
 from tests.servers import Databases
 from tests.services.chat_floor import Counter, Floor
-from tests.services.chat_of import WITHIN_S, until
+from tests.services.chat_of import WITHIN_S, Chat, run_chat, until
 from tests.services.line_of import TENANT, Line, empty, line_of
 
 HERE = "192.0.2.1"
@@ -291,6 +292,36 @@ def test_however_an_e_mail_is_spelled_its_account_has_ten_tries(line: Line) -> N
                 assert await end_of(guess) == "LoginRefused"
             for spelling in spellings:
                 assert await end_of(floor.login.login(TENANT, spelling, PASSWORD, HERE)) == "LoginLater"
+
+    asyncio.run(story())
+
+
+def test_sidecars_with_one_key_count_together_and_with_another_key_alone(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        chat.hire("ani")
+        here, beside, apart = [await chat.sidecar(secret_key=key * 32) for key in "aab"]
+        wrong = {"email": "ani@example.com", "password": "wrong"}
+        for _ in range(FAILURES_MOST):
+            assert (await here.post("/api/v1/auth/login", wrong))[0] == 401
+        assert (await beside.post("/api/v1/auth/login", wrong))[0] == 429
+        assert (await apart.post("/api/v1/auth/login", wrong))[0] == 401
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_who_failed_can_not_be_found_by_guessing(line: Line) -> None:
+    """Without the key, hashes of all addresses and of known e-mails tell nothing."""
+
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani = await floor.hire("ani")
+            for email in (ani.email, "nobody@shop.example"):
+                assert await end_of(floor.login.login(TENANT, email, "wrong", HERE)) == "LoginRefused"
+            known = [("address", HERE), *(("account", TENANT, who) for who in (ani.email, ani.agent_id)),
+                     ("nobody", TENANT, "nobody@shop.example")]  # fmt: skip
+            guesses = {hashlib.sha256("\0".join(parts).encode()).digest() for parts in known}
+            kept = {bytes(row.subject) for row in line.rows("SELECT subject FROM login_tries")}
+            assert len(kept) == 3 and not kept & guesses
 
     asyncio.run(story())
 

@@ -1,7 +1,8 @@
 """The one reader of the environment: what it takes, what it refuses, and in which words."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 import settings
 from settings import NAMES, SettingsError, load, servers
+from sidecar.__main__ import told
 
 LIVE = {"QISCUS_APP_ID": "app", "QISCUS_SECRET_KEY": "s3cret"}
 SECRET = "hunter2"
@@ -280,6 +282,34 @@ def test_a_key_that_cannot_be_kept_is_said_in_one_line(tmp_path):
     (tmp_path / "demo").write_text("a file where a folder should be")
     with pytest.raises(SettingsError, match="set SECRET_KEY"):
         settings.secret_key(loaded(GILIRAN_DATA=str(tmp_path)))
+
+
+def key_in(folder: str) -> str:
+    return settings.secret_key(loaded(GILIRAN_DATA=folder))
+
+
+def test_processes_that_start_together_have_the_same_key(tmp_path):
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for number in range(20):  # of a pool whose processes wait for the next folder
+            keys = set(pool.map(key_in, [str(tmp_path / str(number))] * 8))
+            (file,) = (tmp_path / str(number) / "demo").iterdir()
+            assert keys == {file.read_text().strip()}
+
+
+@pytest.mark.parametrize("kept", [b"", b"\n", b"hunter2\n", b"\xff" * 40], ids=["empty", "blank", "short", "no text"])
+def test_a_kept_key_that_is_damaged_is_refused_and_not_shown(tmp_path, kept):
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "secret_key").write_bytes(kept)
+    with pytest.raises(SettingsError, match="secret_key .*remove it, or set SECRET_KEY") as refused:
+        key_in(str(tmp_path))
+    assert "hunter2" not in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_sidecar_is_told_the_key_that_is_given_or_kept(tmp_path):
+    nowhere, folder = settings.Servers("postgresql://x", "redis://x"), str(tmp_path)
+    assert told(loaded(SECRET_KEY="k" * 16, GILIRAN_DATA=folder), nowhere).secret_key == "k" * 16
+    made = told(loaded(GILIRAN_DATA=folder), nowhere)
+    assert made.secret_key == key_in(folder) and key_in(folder) not in repr(made)
 
 
 @pytest.mark.parametrize("given", ["AI_BASE_URL", "AI_API_KEY", "AI_MODEL"])
