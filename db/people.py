@@ -21,7 +21,7 @@ from db.postgres import Statements
 PEOPLE = Statements("people")
 ROLES = ("agent", "supervisor", "admin")
 PASSWORD_LEAST, PASSWORD_MOST = 8, 1024  # characters
-EMAIL_MOST, NAME_MOST = 254, 100
+EMAIL_MOST, NAME_MOST = 254, 100  # bytes in UTF-8; characters
 # Argon2id, 64 MiB, 3 passes: the second recommended set of RFC 9106, in one lane, so that a hash is one thread's work.
 HASHER = PasswordHasher(time_cost=3, memory_cost=65536, parallelism=1)
 # Of names. The embeddings, overrides and isolates also turn around what stands beside the name ("gpj.exe" → "exe.jpg").
@@ -29,7 +29,10 @@ _SPACES = re.compile(r"[\x20\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]+")  # cat
 _NO_PICTURE = {"Cc", "Cs", "Zl", "Zp", "Co"}  # controls, surrogates, line and paragraph separators, private use
 _TURNS_TEXT = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 _BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a symbol without ink
-_EMAIL = re.compile(r"[^\s@<>\"]+@[^\s@<>\"]+")
+# Of RFC 5321 what mail is really sent to: no quotes, no addresses of machines in brackets; beyond ASCII as in RFC 6531.
+_LOCAL_MOST = 64  # bytes
+_LABEL = r"(?!-)[0-9A-Za-z_\-\x80-\U0010ffff]{1,63}(?<!-)"
+_EMAIL = re.compile(rf"[^\s@<>\"(),:;\[\]\\]+@(?:{_LABEL}\.)*{_LABEL}")
 
 
 class AccountError(ValueError):
@@ -98,7 +101,11 @@ def _is_visible(mark: str) -> bool:
 
 
 def is_email(text: str) -> bool:
-    return len(text) <= EMAIL_MOST and text.isprintable() and _EMAIL.fullmatch(text) is not None
+    if len(text) > EMAIL_MOST or not text.isprintable():
+        return False
+    local = text.partition("@")[0]
+    fits = len(text.encode()) <= EMAIL_MOST and len(local.encode()) <= _LOCAL_MOST
+    return fits and _EMAIL.fullmatch(text) is not None
 
 
 def matches(password_hash: str, password: str) -> bool:
