@@ -17,7 +17,7 @@ from db.people import PEOPLE
 from sidecar.refusals import answer, answering
 from sidecar.store import Store
 
-FOLDER = Path(__file__).parent / "pages"
+FOLDER = Path(__file__).resolve().parent / "pages"
 PAGES: Mapping[str, str] = {
     "/": "index.html",
     "/chat": "chat.html",
@@ -66,10 +66,7 @@ class Site:
         return response
 
     async def static(self, request: web.Request) -> web.StreamResponse:
-        path = (FOLDER / request.match_info["path"]).resolve()
-        if not path.is_relative_to(FOLDER):
-            raise web.HTTPNotFound
-        return await _file(path)
+        return await _file(FOLDER / request.match_info["path"])
 
     async def about(self, request: web.Request) -> web.StreamResponse:
         """Which tenants there are is told in a demo, or where there is only one."""
@@ -95,10 +92,17 @@ class Demo:
 
 
 async def _file(path: Path) -> web.FileResponse:
-    if path.suffix not in TYPES or not await asyncio.to_thread(path.is_file):
+    if path.suffix not in TYPES or not await asyncio.to_thread(_is_ours, path):
         raise web.HTTPNotFound
     response = web.FileResponse(path, headers=HEADERS)
     response.content_type = TYPES[path.suffix]
     if path.suffix != ".png":
         response.charset = "utf-8"
     return response
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(FOLDER) and path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from multidict import CIMultiDict
+from yarl import URL
 
 from db.inbox import key
 from sidecar.site import FOLDER, PAGES, Demo
@@ -88,7 +89,7 @@ def test_whatever_is_wrong_with_a_request_the_answer_has_one_shape(database_url:
         at = await chat.sidecar()
 
         async def asked(method: str, path: str, **more: Any) -> tuple[int, str]:
-            async with at.http.request(method, at.url + path, **more) as answer:
+            async with at.http.request(method, URL(at.url + path, encoded=True), **more) as answer:
                 assert answer.content_type == "application/json"
                 found = await answer.json()
                 assert sorted(found["error"]) == ["code", "message"]
@@ -107,6 +108,8 @@ def test_whatever_is_wrong_with_a_request_the_answer_has_one_shape(database_url:
         assert await asked("GET", "/ws/public/nokey") == (426, "upgrade_required")
         assert await asked("GET", "/static/../app.py") == (404, "not_found")
         assert await asked("GET", "/static/%2e%2e/app.py") == (404, "not_found")
+        for name in ("%00", "css/%00.css", "x" * 300, f"{'x' * 300}.css", "%ff.css", "css", "css/base.css/x.css"):
+            assert await asked("GET", f"/static/{name}") == (404, "not_found"), name
         assert await asked("GET", "/api/v1/queue") == (401, "unauthorized")
 
     run_chat(database_url, redis_url, story)
