@@ -10,12 +10,13 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 import puremagic
 
 HEAD = 4096  # bytes that `kind_of` needs of the beginning
 NAME_MOST = 100  # characters
+DIRECTORY_BYTES = 1024 * 1024  # of an archive: ten thousand members, where a large document has hundreds
 ALLOWED = (
     "pictures (JPEG, PNG, GIF, WebP), PDF, plain text, Office and OpenDocument files,"
     " sound and video (MP3, M4A, OGG, MP4)"
@@ -122,6 +123,20 @@ def _guess(head: bytes) -> str:
     return next((f"a file of type {each.extension[1:].upper()}" for each in found if each.extension), "")
 
 
+class _Archive:
+    """What `zipfile` uses of a file, without what it has no bound for: it reads the whole directory at once, and makes
+    an object of each member."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        if size > DIRECTORY_BYTES:
+            raise NotAllowed("a ZIP file of too many members")
+        return self._file.read(size)
+
+
 class TextCheck:
     """Is it plain text to its last byte? Fed with the pieces as they come."""
 
@@ -141,7 +156,7 @@ class TextCheck:
 def zipped(file: BinaryIO) -> str:
     """The type of an office document without macros, by its members' names. Raises `NotAllowed`."""
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(cast(BinaryIO, _Archive(file))) as archive:
             names = set(archive.namelist())
             mimetype = _mimetype(archive) if "mimetype" in names else ""
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error) as error:
@@ -157,13 +172,16 @@ def zipped(file: BinaryIO) -> str:
 
 
 def _mimetype(archive: zipfile.ZipFile) -> str:
+    if archive.getinfo("mimetype").compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return ""  # of the other kinds `zipfile` unpacks as much as there is, whatever it is asked for
     with archive.open("mimetype") as member:
         return member.read(80).decode("ascii", "replace")
 
 
 def _is_macro(member: str) -> bool:
     low = member.lower()
-    return low.endswith("vbaproject.bin") or low.startswith("basic/") or "/activex/" in low
+    folders = ("basic/", "scripts/", "xl/macrosheets/")
+    return low.endswith("vbaproject.bin") or low.startswith(folders) or "/activex/" in low
 
 
 def ending_of(name: str) -> str:

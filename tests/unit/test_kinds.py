@@ -1,10 +1,13 @@
 """What a file is by its content, and the name it keeps."""
 
 import io
+import struct
+import tracemalloc
 import zipfile
+from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar import kinds
@@ -113,6 +116,8 @@ def test_office_documents_are_let_in(made: io.BytesIO, ending: str) -> None:
         office("word/document.xml"),
         office("[Content_Types].xml", "word/document.xml", "word/vbaProject.bin"),
         office("Basic/Standard/Module1.xml", mimetype=f"{kinds.OPEN}text"),
+        office("Scripts/python/evil.py", mimetype=f"{kinds.OPEN}text"),
+        office("[Content_Types].xml", "xl/workbook.xml", "xl/macrosheets/sheet1.xml"),
         office(mimetype="application/epub+zip"),
         io.BytesIO(b"PK\x03\x04 and no more"),
         io.BytesIO(office("a").getvalue()[:-10]),
@@ -121,6 +126,55 @@ def test_office_documents_are_let_in(made: io.BytesIO, ending: str) -> None:
 def test_other_archives_and_macros_are_not(made: io.BytesIO) -> None:
     with pytest.raises(NotAllowed):
         zipped(made)
+
+
+def packed(compression: int, mimetype: bytes) -> io.BytesIO:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", compression) as archive:
+        archive.writestr("mimetype", mimetype)
+    return made
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_can_not_be_unpacked_in_part_is_not_unpacked(compression: int) -> None:
+    with pytest.raises(NotAllowed, match="a ZIP file"):
+        zipped(packed(compression, f"{kinds.OPEN}text".encode()))
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_few_bytes_that_unpack_to_very_many_fill_no_memory(compression: int) -> None:
+    bomb = packed(compression, bytes(50_000_000))
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        with pytest.raises(NotAllowed):
+            zipped(bomb)
+        assert tracemalloc.get_traced_memory()[1] - before < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_archive_of_very_many_members_is_not_looked_through() -> None:
+    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\x01\x02", 20, 0, 20, *[0] * 9, 1, *[0] * 5) + b"a"
+    directory = entry * 100_000
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, len(directory), 0, 0)
+    with pytest.raises(NotAllowed, match="too many members"):
+        zipped(io.BytesIO(b"PK\x03\x04" + directory + end))
+
+
+def test_a_document_may_have_many_members() -> None:
+    pictures = [f"word/media/image{n}.png" for n in range(5000)]
+    assert kinds.ZIPPED[zipped(office("[Content_Types].xml", "word/document.xml", *pictures))] == ".docx"
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=20), st.integers(0, 400))
+def test_any_damaged_archive_can_be_looked_at(changes: list[tuple[int, int]], length: int) -> None:
+    content = bytearray(packed(zipfile.ZIP_LZMA, f"{kinds.OPEN}text".encode()).getvalue())
+    for at, byte in changes:
+        content[at % len(content)] = byte
+    with suppress(NotAllowed):
+        zipped(io.BytesIO(content[: max(length, len(content) - 40)]))
 
 
 @pytest.mark.parametrize(
