@@ -1,8 +1,9 @@
-"""How fast somebody may go: so many at once, then so many a second. In this process, and bounded. Pure: the clock is
-handed in.
+"""How fast somebody may go: so many at once and then so many a second, or so many in any minute; and how long a slow
+sender is waited for. In this process, and bounded. Pure: the clock is handed in.
 """
 
-from collections import OrderedDict
+import math
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 SUBJECTS_MOST = 10_000
@@ -44,3 +45,53 @@ class Paces:
         if len(self._paces) > self._most:
             self._paces.popitem(last=False)
         return pace.take(now)
+
+
+class Windows:
+    """At most `most` in any `period_s`, for each subject: the limit to the letter, where a bucket of `most` would let
+    twice as many through in its first period. What is refused does not count."""
+
+    def __init__(self, most: int, period_s: float, subjects_most: int = SUBJECTS_MOST) -> None:
+        self._most, self._period_s, self._subjects_most = most, period_s, subjects_most
+        self._free_at: OrderedDict[str, deque[float]] = OrderedDict()  # of the last `most`; who took last is last
+
+    def wait_s(self, subject: str, now: float) -> float:
+        """0: one may be taken. Else in how many seconds. Takes nothing."""
+        free_at = self._free_at.get(subject)
+        return _until(free_at[0], now) if free_at and len(free_at) == self._most else 0.0
+
+    def take(self, subject: str, now: float) -> float:
+        """0: one is taken. Else in how many seconds one may be."""
+        wait_s = self.wait_s(subject, now)
+        if wait_s:
+            return wait_s
+        self._free_at.setdefault(subject, deque(maxlen=self._most)).append(now + self._period_s)
+        self._free_at.move_to_end(subject)
+        self._forget(now)
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        """Those whose window is over; and where there are too many, those who are next."""
+        while next(iter(self._free_at.values()))[-1] <= now or len(self._free_at) > self._subjects_most:
+            self._free_at.popitem(last=False)
+
+
+def _until(due: float, now: float) -> float:
+    """So that `now` plus this is not before `due`, rounded as it may be."""
+    if now >= due:
+        return 0.0
+    wait_s = due - now
+    return wait_s if now + wait_s >= due else math.nextafter(wait_s, math.inf)
+
+
+class Patience:
+    """How long a slow sender is waited for: `most_s` at first, and a second more for each `bytes_s` that come, but
+    never more than `most_s` in hand. So an upload of n bytes is waited for no longer than most_s + n / bytes_s, and one
+    that trickles not much longer than `most_s`."""
+
+    def __init__(self, most_s: float, bytes_s: float) -> None:
+        self._most_s, self._bytes_s = most_s, bytes_s
+        self.left_s = most_s
+
+    def spend(self, waited_s: float, came: int) -> None:
+        self.left_s = min(self._most_s, self.left_s - waited_s + came / self._bytes_s)
