@@ -115,7 +115,7 @@ class Sidecar:
         self.writer.heard = self.bot.heard
         self.sockets = Sockets(self._parts())
         self.attachments = Attachments(
-            self.store, self.writer.write, self.login.who, self.shelf, config.uploads_a_minute
+            self.store, self.writer.write, self.login.who, self.shelf, config.uploads_a_minute, self.door.address
         )
         self.health.registry.register(Figures(self.sockets.counts, self.feed))
 
@@ -193,7 +193,9 @@ def create_app(config: Config) -> web.Application:
     """To be made inside the event loop that will run it."""
     sidecar = Sidecar(config)
     app = web.Application(
-        middlewares=[_said, door.middleware(sidecar.door)], client_max_size=MB, handler_args={"max_line_size": 16_384}
+        middlewares=[_said, door.middleware(sidecar.door)],
+        client_max_size=MB,
+        handler_args={"max_line_size": 16_384, "auto_decompress": False},  # nobody sends packed bodies but attackers
     )
     app[SIDECAR] = sidecar
     app.add_routes(sidecar.routes())

@@ -1,7 +1,8 @@
 """Files in a chat: taken in over HTTP, put on the shelf, then written as a message; and given back to who may see them.
 
 An upload is one multipart form: `client_id` and `body` (a caption), both optional and first, then `file`. It is read in
-pieces and never stands in memory whole. What is given back can't run as a page, whatever it is.
+pieces, a few at a time for each sender and address, and never stands in memory whole. What is given back can't run as a
+page, whatever it is.
 """
 
 import asyncio
@@ -10,10 +11,21 @@ import random
 import re
 import time
 import urllib.parse
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import NamedTuple
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple, cast
 
-from aiohttp import BodyPartReader, ClientPayloadError, MultipartReader, web
+from aiohttp import (
+    BadContentDispositionHeader,
+    BadContentDispositionParam,
+    BodyPartReader,
+    ClientPayloadError,
+    MultipartReader,
+    StreamReader,
+    web,
+)
+from aiohttp.http import HttpProcessingError
 
 import logs
 from db import chat, files
@@ -21,11 +33,13 @@ from db.chat import Attachment, Draft, Message, NotTaken, Session
 from db.postgres import LedgerDown
 from sidecar.ending import ended
 from sidecar.frames import body, clean, client_id
+from sidecar.incoming import Incoming, TooLarge
 from sidecar.kinds import TEXT, NotAllowed
 from sidecar.login import Agent
-from sidecar.pace import Paces
+from sidecar.pace import Patience, Windows
 from sidecar.refusals import Refused, answer, answering, checked, not_taken
-from sidecar.shelf import ID, Shelf, ShelfFull, TooLarge
+from sidecar.shelf import ID, Shelf, ShelfFull
+from sidecar.slots import NoSlot, Slots
 from sidecar.store import Store
 
 log = logging.getLogger("sidecar.attachments")
@@ -34,6 +48,10 @@ PIECE_BYTES = 64 * 1024
 FORM_BYTES = 64 * 1024  # of a form that are not the file: boundaries, headers, caption
 PARTS_MOST = 5
 UPLOADS_AT_ONCE = 64
+SENDER_AT_ONCE = 2  # of one session's customer, or one agent; a page sends all that was picked at the same time
+ADDRESS_AT_ONCE = 8
+ADDRESS_HERE = 32  # with those that wait for their turn
+TURN_S = 300.0  # a few photos on a slow line, one after the other
 MINUTE_S = 60.0
 UPLOAD_S = 60.0  # for any upload, and longer for a large one:
 SLOWEST_BYTES_S = 32 * 1024
@@ -41,10 +59,18 @@ RETRY_S = 5
 SWEEP_EVERY_S = 3600.0
 POLICY = "default-src 'none'; sandbox"
 
+# What aiohttp raises of a form, its heads, or its packing.
+BROKEN = (ValueError, AssertionError, RuntimeError, HttpProcessingError, web.RequestPayloadError)
+
+# Else a sender's text stands on standard error, and Python remembers each of them for ever.
+for broken in (BadContentDispositionHeader, BadContentDispositionParam):
+    warnings.simplefilter("ignore", broken)
+
 CHECKS = {"client_id": client_id, "body": body}
 
 Write = Callable[[Draft], Awaitable[Message | NotTaken]]
 Who = Callable[[str], Awaitable[Agent | None]]
+AddressOf = Callable[[web.Request], str]
 
 
 class Form(NamedTuple):
@@ -56,16 +82,29 @@ class Form(NamedTuple):
 class Attachments:
     """The three routes. `write`: as `Writer.write`; `who`: as `Login.who`."""
 
-    def __init__(self, store: Store, write: Write, who: Who, shelf: Shelf, uploads_a_minute: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        write: Write,
+        who: Who,
+        shelf: Shelf,
+        uploads_a_minute: int,
+        address_of: AddressOf,
+        patience_s: float = UPLOAD_S,
+    ) -> None:
         self._store, self._write, self._who, self._shelf = store, write, who, shelf
-        self._paces = Paces(uploads_a_minute / MINUTE_S, uploads_a_minute)
-        self._at_once = 0
+        self._address_of, self._patience_s = address_of, patience_s
+        self._rates = Windows(uploads_a_minute, MINUTE_S)
+        self._here = Slots(ADDRESS_HERE, ADDRESS_HERE)
+        self._of_sender = Slots(SENDER_AT_ONCE, ADDRESS_HERE)
+        self._of_address = Slots(ADDRESS_AT_ONCE, ADDRESS_HERE)
+        self._of_all = Slots(UPLOADS_AT_ONCE, UPLOADS_AT_ONCE)
         self._sweeping: asyncio.Task[None] | None = None
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/api/v1/public/sessions/{key}/attachments", answering(self.from_customer)),
-            web.post("/api/v1/sessions/{room}/attachments", answering(self.from_agent)),
+            web.post("/api/v1/sessions/{room:[0-9A-Za-z_-]{1,64}}/attachments", answering(self.from_agent)),
             web.get("/api/v1/files/{id}", answering(self.file)),
         ]
 
@@ -140,24 +179,42 @@ class Attachments:
             raise not_taken(NotTaken("session_ended"))
         if request.content_type != "multipart/form-data":
             raise Refused("unsupported_media_type", "send a multipart/form-data form with a part named file")
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            raise Refused("unsupported_media_type", "send the form as it is, without Content-Encoding")
         if (request.content_length or 0) > self._shelf.most_bytes + FORM_BYTES:
             raise self._too_large()
-        wait_s = self._paces.take(f"{session.tenant} {subject}", time.monotonic())
+        sender = f"{session.tenant} {subject}"
+        wait_s = self._rates.take(sender, time.monotonic())
         if wait_s:
             raise Refused("rate_limited", "too many files in a minute", wait_s)
-        if self._at_once >= UPLOADS_AT_ONCE:
-            raise Refused("unavailable", "too many files are coming in at the moment", RETRY_S)
-        self._at_once += 1
-        try:
+        async with self._turn(sender, self._address_of(request)):
             return await self._taken(request, session)
-        finally:
-            self._at_once -= 1
+
+    @asynccontextmanager
+    async def _turn(self, sender: str, address: str) -> AsyncIterator[None]:
+        """A few of this sender and of this address, and so many of all: whoever is slow is slow at their own cost.
+        Raises `Refused`."""
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(TURN_S):
+                    await held.enter_async_context(self._here.one(address))
+                    await held.enter_async_context(self._of_sender.one(sender))
+                    await held.enter_async_context(self._of_address.one(address))
+            except (NoSlot, TimeoutError) as error:
+                log.warning(logs.line("refused", code="rate_limited", what="files at once", address=address))
+                raise Refused("rate_limited", "too many files at once: send a few at a time", RETRY_S) from error
+            try:
+                await held.enter_async_context(self._of_all.one("all"))
+            except NoSlot as error:
+                raise Refused("unavailable", "too many files are coming in at the moment", RETRY_S) from error
+            yield
 
     async def _taken(self, request: web.Request, session: Session) -> Form:
-        limit_s = UPLOAD_S + self._shelf.most_bytes / SLOWEST_BYTES_S
+        most_bytes = self._shelf.most_bytes + FORM_BYTES
+        incoming = Incoming(request.content, most_bytes, Patience(self._patience_s, SLOWEST_BYTES_S))
         try:
-            async with asyncio.timeout(limit_s):
-                return await self._form(await request.multipart())
+            async with asyncio.timeout(UPLOAD_S + most_bytes / SLOWEST_BYTES_S):
+                return await self._form(MultipartReader(request.headers, cast(StreamReader, incoming)))
         except NotAllowed as error:
             log.info(logs.line("file_refused", tenant=session.tenant, room=session.room, what=error.looks_like))
             raise Refused("unsupported_media_type", str(error)) from error
@@ -170,7 +227,7 @@ class Attachments:
         except (ShelfFull, OSError) as error:
             log.error(logs.line("file_not_stored", room=session.room, why=error or type(error).__name__))
             raise Refused("unavailable", "the file can't be stored at the moment", RETRY_S) from error
-        except (ValueError, AssertionError) as error:  # what aiohttp says of a broken form
+        except BROKEN as error:
             raise Refused("invalid_payload", "file: the form is broken or incomplete") from error
 
     def _too_large(self) -> Refused:
@@ -236,8 +293,11 @@ class Attachments:
 
 
 async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
+    """Raises `ValueError` where the form ends before the file does."""
     while piece := await part.read_chunk(PIECE_BYTES):
         yield piece
+    if not part.at_eof():
+        raise ValueError("no boundary after the file")
 
 
 def _named(part: BodyPartReader) -> str:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from db.chat import Attachment
 from sidecar import kinds
+from sidecar.incoming import TooLarge
 from sidecar.kinds import Kind, NotAllowed, TextCheck
 from sidecar.pictures import PIXELS_MOST, pixels
 
@@ -27,13 +28,10 @@ T = TypeVar("T")
 THREADS = 2  # of the disk's own, so that a slow disk holds up nothing but uploads
 ID = re.compile(r"[0-9a-f]{32}")
 COMING = "coming"  # the folder of what is still on its way
-ORPHAN_AGE_S = 3600.0  # no upload takes so long from its first byte to its row
+ORPHAN_AGE_S = 3600.0  # since it was last written to: no sender is waited for so long, nor does a row take so long
 SWEEP_BATCH = 500
 SPARE_BYTES = 512 * 1024 * 1024  # left on the disk for others: the database may live on it
-
-
-class TooLarge(Exception):
-    """More bytes than are allowed."""
+CHECK_BYTES = 1024 * 1024  # of a file, after which its room is looked at again
 
 
 class ShelfFull(Exception):
@@ -44,7 +42,7 @@ class Shelf:
     def __init__(self, folder: Path, most_bytes: int, spare_bytes: int = SPARE_BYTES) -> None:
         self.folder = folder
         self.most_bytes = most_bytes
-        self._spare_bytes = spare_bytes
+        self.spare_bytes = spare_bytes
         self._disk = ThreadPoolExecutor(THREADS, "shelf")
 
     def close(self) -> None:
@@ -84,16 +82,26 @@ class Shelf:
                 size += len(piece)
                 if size > self.most_bytes:
                     raise TooLarge
-                await self._on_disk(_append, file, piece, check)
+                await self._on_disk(self._append, file, piece, check)
             return await self._on_disk(_finish, file, kind, check), size
         finally:
             await asyncio.shield(self._on_disk(file.close))
 
     def _create(self, path: Path) -> BinaryIO:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if shutil.disk_usage(path.parent).free < self._spare_bytes + self.most_bytes:
-            raise ShelfFull
+        self._check_room(self.most_bytes)
         return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600), "w+b")
+
+    def _append(self, file: BinaryIO, piece: bytes, check: TextCheck | None) -> None:
+        if check:
+            check.feed(piece)
+        if file.tell() % CHECK_BYTES < len(piece):  # others began while there was room for them, too
+            self._check_room(0)
+        file.write(piece)
+
+    def _check_room(self, wanted_bytes: int) -> None:
+        if shutil.disk_usage(self.folder).free < self.spare_bytes + wanted_bytes:
+            raise ShelfFull
 
     def _move(self, coming: Path, path: Path) -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -102,30 +110,51 @@ class Shelf:
         _sync_folder(self.folder)
 
     async def _on_disk(self, work: Callable[..., T], *values: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._disk, work, *values)
+        """Raises `OSError` of the disk, and where this process stops."""
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._disk, work, *values)
+        except RuntimeError:  # closed: somebody's upload outlived the others
+            raise OSError("this process stops") from None
+        return await future
 
     async def sweep(self, known: Callable[[list[str]], Awaitable[Collection[str]]]) -> int:
-        """Take old files away that no row speaks of; `known` says which ids have one. Gives how many they were."""
-        old = await self._on_disk(self._older_than, time.time() - ORPHAN_AGE_S)
-        gone = [path for path in old if path.parent.name == COMING]
-        kept = [path for path in old if path.parent.name != COMING]
-        for at in range(0, len(kept), SWEEP_BATCH):
-            batch = kept[at : at + SWEEP_BATCH]
-            rows = await known([path.name for path in batch])
-            gone += [path for path in batch if path.name not in rows]
-        for path in gone:
-            await self._on_disk(path.unlink, True)
-        return len(gone)
-
-    def _older_than(self, before: float) -> list[Path]:
-        return [path for path in self.folder.glob("*/*") if ID.fullmatch(path.name) and _changed(path) < before]
+        """Take old files away that no row speaks of; `known` says which ids have one. Gives how many they were. Folder
+        by folder: no upload waits for its turn at the disk for long."""
+        before, gone = time.time() - ORPHAN_AGE_S, 0
+        for folder in await self._on_disk(_folders, self.folder):
+            old = await self._on_disk(_older_than, folder, before)
+            for at in range(0, len(old), SWEEP_BATCH):
+                batch = old[at : at + SWEEP_BATCH]
+                rows = () if folder.name == COMING else await known([path.name for path in batch])
+                gone += await self._on_disk(_remove, [path for path in batch if path.name not in rows])
+        return gone
 
 
-def _changed(path: Path) -> float:
+def _folders(folder: Path) -> list[Path]:
+    """Where files lie. A link is none of ours: it may lead anywhere."""
     try:
-        return path.stat().st_mtime
+        with os.scandir(folder) as found:
+            return [Path(each.path) for each in found if each.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:  # nothing was ever sent
+        return []
+
+
+def _older_than(folder: Path, before: float) -> list[Path]:
+    with os.scandir(folder) as found:
+        return [Path(each.path) for each in found if ID.fullmatch(each.name) and _changed(each) < before]
+
+
+def _changed(entry: "os.DirEntry[str]") -> float:
+    try:
+        return entry.stat(follow_symlinks=False).st_mtime if entry.is_file(follow_symlinks=False) else math.inf
     except FileNotFoundError:  # another sidecar's sweep, or an upload that ended
         return math.inf
+
+
+def _remove(paths: list[Path]) -> int:
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return len(paths)
 
 
 async def _head(pieces: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:
@@ -142,12 +171,6 @@ async def _chain(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes
     yield head
     async for piece in rest:
         yield piece
-
-
-def _append(file: BinaryIO, piece: bytes, check: TextCheck | None) -> None:
-    if check:
-        check.feed(piece)
-    file.write(piece)
 
 
 def _finish(file: BinaryIO, kind: Kind, check: TextCheck | None) -> str:

@@ -1,34 +1,50 @@
 """Attachments over real HTTP, real rows and a real disk: what is let in, who gets it back, and what a fault leaves."""
 
 import asyncio
+import gzip
 import io
+import ipaddress
+import json
 import os
+import random
+import re
+import resource
 import stat
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from psycopg2.extensions import cursor
+from yarl import URL
 
 from db import chat, console, files
 from db.postgres import Ledger, LedgerDown
-from sidecar.attachments import Attachments
+from sidecar.attachments import ADDRESS_AT_ONCE, ADDRESS_HERE, UPLOAD_S, UPLOADS_AT_ONCE, Attachments
+from sidecar.door import Door
 from sidecar.login import Agent
-from sidecar.shelf import COMING, ORPHAN_AGE_S, Shelf
+from sidecar.shelf import CHECK_BYTES, COMING, ORPHAN_AGE_S, Shelf
 from sidecar.store import Store
 from sidecar.writer import Writer
+from tests.services.chat_of import Chat, run_chat
 
 TENANT, OTHER = "toko", "warung"
 MOST = 256 * 1024
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x07\x00\x00\x00\x05" + bytes(range(256)) * 40
 PUBLIC = "/api/v1/public/sessions"
+HERE, ELSEWHERE = "203.0.113.7", "198.51.100.9"
+OF_X = "multipart/form-data; boundary=x"
+ODD = b"\0\r\n\r\n\t -:;=\"*%'\xff\x80xXa0/"
+HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+FORM = HEAD + PNG + bytes(60_000) + b"\r\n--x--\r\n"
 
 
 def docx() -> bytes:
@@ -39,14 +55,24 @@ def docx() -> bytes:
     return made.getvalue()
 
 
+class House(NamedTuple):
+    uploads_a_minute: int = 1000
+    spare_bytes: int = 0
+    most_bytes: int = MOST
+    patience_s: float = UPLOAD_S
+
+
 class World:
     """Two tenants with an agent each and one session each, and a server with nothing but the three routes."""
 
-    def __init__(self, store: Store, folder: Path, uploads_a_minute: int, spare_bytes: int) -> None:
+    def __init__(self, store: Store, folder: Path, house: House) -> None:
         self.store = store
         self.writer = Writer(store, lambda tenant, news: None)
-        self.shelf = Shelf(folder, MOST, spare_bytes)
-        self.files = Attachments(store, self.write, self.who, self.shelf, uploads_a_minute)
+        self.shelf = Shelf(folder, house.most_bytes, house.spare_bytes)
+        door = Door((), (ipaddress.ip_network("127.0.0.0/8"),), demo=False)
+        self.files = Attachments(
+            store, self.write, self.who, self.shelf, house.uploads_a_minute, door.address, house.patience_s
+        )
         self.down = False  # the database, for the writer
         self.agents: dict[str, Agent] = {}
         self.keys: dict[str, str] = {}
@@ -81,8 +107,22 @@ class World:
         ani = self.agents[f"ani-{tenant}"].agent_id
         cur.execute("UPDATE sessions SET status = 'active', agent = %s WHERE tenant = %s", (ani, tenant))
 
+    async def another(self, name: str) -> str:
+        """One more session, as a name for `send`."""
+        self.keys[name], self.rooms[name] = chat.new_key(), chat.new_room()
+        args = (TENANT, self.rooms[name], self.keys[name], f"{name}@example.com", name)
+        await self.store.run(lambda cur: chat.open_session(cur, *args))
+        return name
+
     async def send(
-        self, content: Any, name: str = "a.png", *, token: str | None = None, tenant: str = TENANT, **fields: str
+        self,
+        content: Any,
+        name: str = "a.png",
+        *,
+        token: str | None = None,
+        tenant: str = TENANT,
+        address: str = HERE,
+        **fields: str,
     ) -> tuple[int, Any]:
         """The customer's upload, or an agent's: (status, answer)."""
         form = aiohttp.FormData(quote_fields=False)  # as browsers do
@@ -90,7 +130,8 @@ class World:
             form.add_field(field, value)
         form.add_field("file", content, filename=name, content_type="image/png")
         path = f"/api/v1/sessions/{self.rooms[tenant]}" if token else f"{PUBLIC}/{self.keys[tenant]}"
-        async with self.http.post(f"{path}/attachments", data=form, headers=bearer(token)) as answer:
+        headers = {**bearer(token), "X-Forwarded-For": address}
+        async with self.http.post(f"{path}/attachments", data=form, headers=headers) as answer:
             return answer.status, await answer.json()
 
     async def sent(self, content: bytes, name: str = "a.png", **more: Any) -> dict[str, Any]:
@@ -114,14 +155,64 @@ class World:
         return await self.store.run(count)
 
 
+class Slow:
+    """An upload whose sender takes its time: `FORM`, of which the test sends the next piece when it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._sent = 0
+
+    @classmethod
+    async def begin(cls, w: World, whose: str = TENANT, address: str = HERE) -> "Slow":
+        url = w.http._base_url
+        assert url is not None
+        made = cls(*await asyncio.open_connection(url.host, url.port))
+        path, length = f"{PUBLIC}/{w.keys[whose]}/attachments", w.shelf.most_bytes
+        head = f"Host: x\r\nX-Forwarded-For: {address}\r\nContent-Length: {length}\r\nContent-Type: {OF_X}\r\n"
+        made.write(f"POST {path} HTTP/1.1\r\n{head}\r\n".encode())
+        made.go_on(9000)
+        return made
+
+    def go_on(self, much: int) -> None:
+        self.write(FORM[self._sent : self._sent + much])
+        self._sent += much
+
+    def write(self, content: bytes) -> None:
+        self._writer.write(content)
+
+    async def answer(self) -> tuple[int, Any]:
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode()
+        length = re.search(r"Content-Length: (\d+)", head)
+        assert length, head
+        return int(head.split()[1]), json.loads(await self._reader.readexactly(int(length[1])))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+async def on_their_way(w: World, slow: list[Slow], number: int) -> None:
+    """So many of them have a file on the disk."""
+    async with asyncio.timeout(20):
+        while len(w.on_disk()) < number:
+            for one in slow:
+                one.go_on(20)  # what came is written when more comes
+            await asyncio.sleep(0.02)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
 def bearer(token: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 @asynccontextmanager
-async def world(database_url: str, folder: Path, uploads: int, spare_bytes: int) -> AsyncIterator[World]:
+async def world(database_url: str, folder: Path, house: House) -> AsyncIterator[World]:
     store = Store(database_url)
-    made = World(store, folder, uploads, spare_bytes)
+    made = World(store, folder, house)
     await made.prepare()
     app = web.Application()
     app.add_routes(made.files.routes())
@@ -142,9 +233,9 @@ Play = Callable[[World], Awaitable[None]]
 
 @pytest.fixture
 def play(database_url: str, tmp_path: Path) -> Callable[..., None]:
-    def go(work: Play, uploads: int = 1000, spare_bytes: int = 0) -> None:
+    def go(work: Play, **house: Any) -> None:
         async def run() -> None:
-            async with world(database_url, tmp_path / "attachments", uploads, spare_bytes) as made:
+            async with world(database_url, tmp_path / "attachments", House(**house)) as made:
                 await work(made)
 
         asyncio.run(run())
@@ -355,28 +446,81 @@ def test_a_lost_database_keeps_the_file_for_the_sweep_to_judge(play: Callable[..
 
 def test_a_sender_who_goes_away_in_the_middle_leaves_nothing(play: Callable[..., None]) -> None:
     async def work(w: World) -> None:
-        url = w.http._base_url
-        assert url is not None
-        reader, writer = await asyncio.open_connection(url.host, url.port)
-        head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
-        path = f"{PUBLIC}/{w.keys[TENANT]}/attachments"
-        writer.write(
-            f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
-            "Content-Type: multipart/form-data; boundary=x\r\n\r\n".encode()
-        )
-        writer.write(head + PNG)
-        async with asyncio.timeout(5):
-            while not w.on_disk():
-                writer.write(b"more")
-                await writer.drain()
-                await asyncio.sleep(0.01)
-        writer.close()
-        async with asyncio.timeout(5):
-            while w.on_disk():
-                await asyncio.sleep(0.01)
+        slow = await Slow.begin(w)
+        await on_their_way(w, [slow], 1)
+        slow.close()
+        await until(lambda: not w.on_disk())
         assert await w.messages() == 0
 
     play(work)
+
+
+def test_two_files_of_a_chat_are_on_their_way_and_the_third_waits_its_turn(play: Callable[..., None]) -> None:
+    async def work(w: World) -> None:
+        first, second = [await Slow.begin(w) for _ in range(2)]
+        await on_their_way(w, [first, second], 2)
+        third = asyncio.create_task(w.send(PNG))
+        for _ in range(3):
+            assert (await w.send(PNG, tenant=OTHER))[0] == 201
+        assert not third.done()
+        assert await w.messages() == 0
+        first.close()
+        async with asyncio.timeout(20):
+            assert (await third)[0] == 201
+        second.close()
+
+    play(work)
+
+
+def test_slow_senders_of_a_few_chats_keep_nobody_else_from_sending(play: Callable[..., None]) -> None:
+    async def work(w: World) -> None:
+        chats = [await w.another(f"slow{n}") for n in range(4)]
+        slow = [await Slow.begin(w, chats[n % 4]) for n in range(UPLOADS_AT_ONCE)]
+        await on_their_way(w, slow, ADDRESS_AT_ONCE)
+        assert (await w.send(PNG, address=ELSEWHERE))[0] == 201
+        assert len(w.on_disk()) == ADDRESS_AT_ONCE + 1
+        answers = [asyncio.create_task(one.answer()) for one in slow]
+        await until(lambda: sum(each.done() for each in answers) >= UPLOADS_AT_ONCE - ADDRESS_HERE)
+        told = [each.result() for each in answers if each.done()]
+        assert {(status, found["error"]["code"]) for status, found in told} == {(429, "rate_limited")}
+        assert len(told) == UPLOADS_AT_ONCE - ADDRESS_HERE, "the others wait for their turn"
+        for each, one in zip(answers, slow, strict=True):
+            each.cancel()
+            one.close()
+
+    play(work)
+
+
+def test_whoever_shares_an_address_with_slow_senders_is_next_when_they_are_given_up(play: Callable[..., None]) -> None:
+    async def work(w: World) -> None:
+        chats = [await w.another(f"slow{n}") for n in range(5)]
+        slow = [await Slow.begin(w, chats[n % 4]) for n in range(ADDRESS_AT_ONCE)]
+        await until(lambda: len(w.files._of_address._turns) == 1 and w.files._of_address._turns[HERE].locked())
+        async with asyncio.timeout(20):
+            assert (await w.send(PNG, tenant=chats[4]))[0] == 201
+            assert {(await one.answer())[0] for one in slow} == {400}
+
+    play(work, patience_s=1.0)
+
+
+def test_a_trickle_is_ended_long_before_all_of_it_could_have_come(play: Callable[..., None]) -> None:
+    async def work(w: World) -> None:
+        slow = await Slow.begin(w)
+
+        async def trickle() -> None:
+            while True:
+                slow.write(b"a")
+                await asyncio.sleep(0.05)
+
+        task = asyncio.create_task(trickle())
+        async with asyncio.timeout(20):
+            status, found = await slow.answer()
+        task.cancel()
+        assert (status, found["error"]["message"]) == (400, "file: it came too slowly")
+        await until(lambda: not w.on_disk())
+        assert (await w.send(PNG))[0] == 201
+
+    play(work, patience_s=0.5, most_bytes=64 * 1024 * 1024)
 
 
 def test_uploads_are_limited_for_each_session(play: Callable[..., None]) -> None:
@@ -388,9 +532,9 @@ def test_uploads_are_limited_for_each_session(play: Callable[..., None]) -> None
         form = aiohttp.FormData()
         form.add_field("file", PNG, filename="a.png")
         async with w.http.post(url, data=form) as answer:
-            assert 0 < int(answer.headers["Retry-After"]) <= 21
+            assert 0 < int(answer.headers["Retry-After"]) <= 60
 
-    play(work, uploads=3)
+    play(work, uploads_a_minute=3)
 
 
 def test_a_disk_with_little_room_takes_no_file(play: Callable[..., None]) -> None:
@@ -399,6 +543,83 @@ def test_a_disk_with_little_room_takes_no_file(play: Callable[..., None]) -> Non
         assert (status, answer["error"]["code"]) == (503, "unavailable")
 
     play(work, spare_bytes=1 << 60)
+
+
+def test_a_disk_that_fills_up_while_a_file_comes_is_left_its_spare_room(play: Callable[..., None]) -> None:
+    """Many files may have begun while there was room for each."""
+
+    async def work(w: World) -> None:
+        slow = await Slow.begin(w)
+        await on_their_way(w, [slow], 1)
+        w.shelf.spare_bytes = 1 << 60
+        slow.write(bytes(2 * CHECK_BYTES))
+        async with asyncio.timeout(20):
+            status, found = await slow.answer()
+        assert (status, found["error"]["code"]) == (503, "unavailable")
+        await until(lambda: not w.on_disk())
+
+    play(work, most_bytes=64 * 1024 * 1024)
+
+
+def test_a_disk_that_refuses_a_write_leaves_nothing(play: Callable[..., None]) -> None:
+    async def work(w: World) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+        try:
+            status, found = await w.send(PNG + bytes(120_000))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert (status, found["error"]["code"]) == (503, "unavailable")
+        assert w.on_disk() == []
+        assert (await w.send(PNG))[0] == 201
+
+    play(work)
+
+
+def test_a_sidecar_that_stops_says_so_to_who_is_sending(play: Callable[..., None]) -> None:
+    async def work(w: World) -> None:
+        slow = await Slow.begin(w)
+        await on_their_way(w, [slow], 1)
+        w.shelf.close()
+        slow.go_on(len(FORM))
+        async with asyncio.timeout(20):
+            status, found = await slow.answer()
+        assert (status, found["error"]["code"]) == (503, "unavailable")
+        assert await w.messages() == 0
+
+    play(work)
+
+
+def test_the_sweep_keeps_to_files_of_the_folder_itself(play: Callable[..., None], tmp_path: Path) -> None:
+    """Neither a link that leads elsewhere nor a folder that is named like a file takes it astray or stops it."""
+
+    async def work(w: World) -> None:
+        own, elsewhere = "a" * 32, tmp_path / "elsewhere"
+        for place in (w.shelf.folder / "00" / own, w.shelf.folder / "aa" / ("b" * 32), elsewhere):
+            place.mkdir(parents=True)
+        orphan = w.shelf.folder / "zz" / own
+        orphan.parent.mkdir()
+        for path in (orphan, elsewhere / own):
+            path.write_bytes(b"x")
+        (w.shelf.folder / "bb").symlink_to(elsewhere)
+        (w.shelf.folder / "aa" / ("c" * 32)).symlink_to(elsewhere / own)
+        for path in (w.shelf.folder / "00" / own, w.shelf.folder / "aa" / ("b" * 32), orphan, elsewhere / own):
+            os.utime(path, (time.time() - ORPHAN_AGE_S - 1,) * 2)
+        await w.files.sweep()
+        assert (elsewhere / own).exists()
+        assert not orphan.exists()
+
+    play(work)
+
+
+def test_a_session_with_an_impossible_name_is_not_found(play: Callable[..., None]) -> None:
+    async def work(w: World) -> None:
+        for room in ("%00", "a%20b", "x" * 65, "%ff"):
+            url = URL(f"{w.http._base_url}api/v1/sessions/{room}/attachments", encoded=True)
+            async with w.http.post(url, data=FORM, headers=bearer("ani-toko")) as answer:
+                assert answer.status == 404, room
+
+    play(work)
 
 
 @pytest.mark.parametrize(
@@ -418,6 +639,15 @@ def test_a_disk_with_little_room_takes_no_file(play: Callable[..., None]) -> Non
             b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y\r\n\r\n--y--\r\n--x--\r\n",
             400,
         ),
+        (OF_X, b"--x\r\nno header\r\n\r\n" + FORM, 400),
+        (OF_X, b"--x\r\n" + b"A: b\r\n" * 300 + b"\r\n", 400),
+        (OF_X, b"--x\r\nA: " + b"b" * 20_000 + b"\r\n\r\n" + FORM, 400),
+        (OF_X, FORM.replace(b"a.png", b"a\0.png"), 400),
+        (OF_X, b'--x\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\n' + b"u" * 40 + b"\r\n" + FORM, 400),
+        (OF_X, b"\n" * 50_000 + FORM, 400),
+        (OF_X, FORM[: -len("\r\n--x--\r\n")], 400),
+        (OF_X, FORM[:30], 400),
+        (OF_X, b'--x\r\nContent-Disposition: form-data; name="b"\r\n\r\n' + b"b" * 2 * MOST + b"\r\n" + FORM, 413),
     ],
 )
 def test_a_broken_form_is_refused_clearly(
@@ -427,10 +657,70 @@ def test_a_broken_form_is_refused_clearly(
         url = f"{PUBLIC}/{w.keys[TENANT]}/attachments"
         async with w.http.post(url, data=body, headers={"Content-Type": content_type}) as answer:
             assert answer.status == status
-            assert (await answer.json())["error"]["code"] in ("invalid_payload", "unsupported_media_type")
+            codes = {400: "invalid_payload", 413: "payload_too_large", 415: "unsupported_media_type"}
+            assert (await answer.json())["error"]["code"] == codes[status]
         assert w.on_disk() == []
+        assert await w.messages() == 0
 
     play(work)
+
+
+async def _any_form(w: World, body: bytes, **headers: str) -> tuple[int, str]:
+    async def pieces() -> AsyncIterator[bytes]:  # of unknown length, so that nothing is refused for it
+        yield body
+
+    headers = {"Content-Type": OF_X, **headers}
+    async with w.http.post(f"{PUBLIC}/{w.keys[TENANT]}/attachments", data=pieces(), headers=headers) as answer:
+        return answer.status, (await answer.json()).get("error", {}).get("code", "")
+
+
+def test_what_is_packed_is_refused_clearly_and_never_unpacked(
+    database_url: str, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a real sidecar: a few packed bytes could be any number, and broken ones made a stack trace each."""
+
+    async def story(house: Chat) -> None:
+        at = await house.sidecar()
+        url = f"{at.url}{PUBLIC}/{(await at.customer('Budi')).key}"
+        for body in (gzip.compress(FORM), gzip.compress(FORM)[:-30], FORM):
+            headers = {"Content-Type": OF_X, "Content-Encoding": "gzip"}
+            async with at.http.post(f"{url}/attachments", data=body, headers=headers) as answer:
+                assert (answer.status, (await answer.json())["error"]["code"]) == (415, "unsupported_media_type")
+            headers["Content-Type"] = "application/json"
+            async with at.http.post(f"{url}/messages", data=body, headers=headers) as answer:
+                assert (answer.status, (await answer.json())["error"]["code"]) == (400, "invalid_json")
+
+    run_chat(database_url, redis_url, story)
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.filterwarnings("ignore::aiohttp.BadContentDispositionHeader")
+@pytest.mark.filterwarnings("ignore::aiohttp.BadContentDispositionParam")
+def test_however_a_form_is_damaged_the_answer_is_one_of_ours(play: Callable[..., None]) -> None:
+    async def work(w: World) -> None:
+        dice = random.Random(7)
+        caption = b'--x\r\nContent-Disposition: form-data; name="body"\r\n\r\nlook\r\n'
+        for n in range(300):
+            form = bytearray(caption + FORM[:400] + FORM[-100:])
+            for _ in range(dice.randint(1, 6)):
+                at, most = dice.randrange(len(form)), dice.choice((1, 1, 1, 2, 20))
+                form[at : at + dice.randint(0, most)] = bytes(dice.choices(ODD, k=dice.randint(0, most)))
+            status, code = await _any_form(w, bytes(form))
+            assert status in (201, 400, 413, 415), (n, status, code, bytes(form))
+
+    play(work)
+
+
+def test_nothing_is_said_or_kept_of_a_broken_head_of_a_part() -> None:
+    """aiohttp warns of it: with a sender's text on standard error, and each of them remembered for ever."""
+    ask = """
+import aiohttp.multipart, sidecar.attachments
+aiohttp.multipart.parse_content_disposition('form-data; =what a sender wrote')
+aiohttp.multipart.parse_content_disposition("form-data; a*b*c=what a sender wrote")
+print([each for each in vars(aiohttp.multipart).get("__warningregistry__", {}) if each != "version"])
+"""
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def test_the_rows_of_files_are_known_by_id(database_url: str) -> None:
