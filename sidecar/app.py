@@ -115,7 +115,7 @@ class Sidecar:
         self.writer.heard = self.bot.heard
         self.sockets = Sockets(self._parts())
         self.attachments = Attachments(
-            self.store, self.writer.write, self.login.who, self.shelf, config.uploads_a_minute, self.door.address
+            self.store, self.writer.write, self.login.who, self.shelf, config.uploads_a_minute, self.door.subject
         )
         self.health.registry.register(Figures(self.sockets.counts, self.feed))
 

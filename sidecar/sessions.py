@@ -22,7 +22,7 @@ from db.chat import CHAT, NotTaken, Session
 from sidecar import frames, transcripts
 from sidecar.door import Door
 from sidecar.marks import Marks
-from sidecar.pace import Paces
+from sidecar.pace import Paces, Windows
 from sidecar.refusals import Refused, answer, answering, checked, json_of, not_taken, text_of, whole_number
 from sidecar.state import State, state
 from sidecar.store import Store
@@ -57,8 +57,7 @@ class Front:
 class Sessions:
     def __init__(self, front: Front) -> None:
         self._front, self._store = front, front.store
-        new = front.sessions_a_minute
-        self._new = Paces(new / MINUTE_S, new)
+        self._new = Windows(front.sessions_a_minute, MINUTE_S)
         self._looks = Paces(LOOKS_A_SECOND, LOOKS_AT_ONCE)
         self._transcripts = Paces(1 / TRANSCRIPT_EVERY_S, TRANSCRIPTS_AT_ONCE)
 
@@ -87,17 +86,15 @@ class Sessions:
         return answering(answered)
 
     async def start(self, request: web.Request) -> web.StreamResponse:
-        address = self._front.door.address(request)
-        wait_s = self._new.take(self._front.door.subject(request), time.monotonic())
-        if wait_s:
-            log.warning(logs.line("refused", code="rate_limited", what="sessions", address=address))
-            raise Refused("rate_limited", "too many new chats from your network: try again soon", wait_s)
+        """What is refused for another reason counts for no limit."""
+        self._let_in(request, self._new.wait_s)
         found = await json_of(request)
         name, email = _name(found), _email(found)
         first = found.get("message")
         message = None if first is None or first == "" else checked("message", first, frames.body)
         tenant = await self._store.run(lambda cur: _tenant(cur, found))
         proved = await self._store.run(lambda cur: _proved(cur, tenant, email, found))
+        self._let_in(request, self._new.take)
         try:
             started = await self._front.turns.start(tenant, email, name, message, proved)
         except TurnRefused:
@@ -105,6 +102,13 @@ class Sessions:
         if message:
             self._front.heard(tenant, started.room, message, 0)
         return answer(_started(started), 201)
+
+    def _let_in(self, request: web.Request, wait_s_of: Callable[[str, float], float]) -> None:
+        subject = self._front.door.subject(request)
+        wait_s = wait_s_of(subject, time.monotonic())
+        if wait_s:
+            log.warning(logs.line("refused", code="rate_limited", what="sessions", address=subject))
+            raise Refused("rate_limited", "too many new chats from your network: try again soon", wait_s)
 
     async def look(self, request: web.Request, session: Session) -> web.StreamResponse:
         """A page that says what it has, has got it."""
