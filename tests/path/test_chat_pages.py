@@ -41,8 +41,9 @@ FAINT = """root => {
   const over = (top, under) => top.slice(0, 3).map((part, i) => part * top[3] + under[i] * (1 - top[3]));
   const linear = part => (part / 255 <= .04045 ? part / 255 / 12.92 : ((part / 255 + .055) / 1.055) ** 2.4);
   const light = rgb => rgb.map(linear).reduce((sum, part, i) => sum + part * [.2126, .7152, .0722][i], 0);
+  const up = node => node.parentElement ?? node.getRootNode().host;
   const ground = node => { const layers = [];
-    for (let at = node; at; at = at.parentElement ?? at.getRootNode().host) {
+    for (let at = node; at; at = up(at)) {
       const colour = rgba(getComputedStyle(at).backgroundColor); layers.push(colour); if (colour[3] > .99) break; }
     return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255]); };
   const shadows = [...document.querySelectorAll('*')].map(node => node.shadowRoot).filter(Boolean);
@@ -53,8 +54,12 @@ FAINT = """root => {
     while (walker.nextNode()) {
       const node = walker.currentNode.parentElement, text = walker.currentNode.textContent.trim();
       if (!text || !node || !node.checkVisibility?.({ checkOpacity: true, checkVisibilityCSS: true })) continue;
-      const style = getComputedStyle(node), under = ground(node), ink = over(rgba(style.color), under);
-      if (node.closest('.unseen, .skip, script, style, :disabled')) continue;
+      const style = getComputedStyle(node);
+      let under = ground(node), ink = over(rgba(style.color), under);
+      for (let at = node; at; at = up(at)) {
+        const dim = Number(getComputedStyle(at).opacity), behind = dim < 1 && up(at) ? ground(up(at)) : null;
+        if (behind) [under, ink] = [under, ink].map(colour => over([...colour, dim], behind)); }
+      if (node.closest('.unseen, .skip, script, style, :disabled, [aria-disabled=true]')) continue;
       if (/\\p{Extended_Pictographic}/u.test(text)) continue;
       const [high, low] = [light(ink), light(under)].sort((a, b) => b - a), ratio = (high + .05) / (low + .05);
       const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
@@ -64,13 +69,32 @@ FAINT = """root => {
   return found; }"""
 
 
+# What a screen reader would say: every text that is put into a live region of the page or of a shadow root.
+LISTEN = """window.heard = [];
+const isLive = node => { for (let at = node; at; at = at.parentElement ?? at.getRootNode().host) {
+  const live = at.ariaLive ?? (at.role === 'status' || at.role === 'log' ? 'polite' : null);
+  if (live) return live !== 'off'; } return false; };
+const listener = new MutationObserver(changes => { for (const { target, addedNodes, type } of changes) {
+  if (!isLive(target.nodeType === 1 ? target : target.parentElement)) continue;
+  heard.push(...(type === 'characterData' ? [target] : [...addedNodes]).map(node => node.textContent.trim())); } });
+const listenTo = root => listener.observe(root, { childList: true, subtree: true, characterData: true });
+listenTo(document);
+const attach = Element.prototype.attachShadow;
+Element.prototype.attachShadow = function (how) { const root = attach.call(this, how); listenTo(root); return root; };
+"""
+
+
+def heard(page: Page, part: str) -> list[str]:
+    return page.evaluate("part => heard.filter(text => text.includes(part))", part)
+
+
 class Customer:
     """One page of a customer."""
 
     def __init__(self, shop: Shop, page: Page) -> None:
         self.shop, self.page = shop, page
 
-    def starts(self, name: str = "Maya Putri", message: str = "", email: str = "") -> "Customer":
+    def starts(self, name: str = "Maya Putri", message: str = "Hello", email: str = "") -> "Customer":
         self.page.locator("#name").fill(name)
         self.page.locator("#email").fill(email or f"{secrets.token_hex(4)}@example.com")
         if message:
@@ -95,6 +119,11 @@ class Customer:
     def writes(self, text: str) -> None:
         self.page.locator("#text").fill(text)
         self.page.locator("#text").press("Enter")
+
+    def asks_for(self, entry: str) -> None:
+        """One of the menu."""
+        self.page.locator("#menu-button").click()
+        self.page.get_by_role("menuitem", name=entry).click()
 
     def bubbles(self) -> Any:
         return self.page.locator("#log .bubble")
@@ -121,6 +150,9 @@ class Agent:
 
     def says(self, room: str, body: str) -> None:
         self.does("POST", f"sessions/{room}/messages", body=body, client_id=secrets.token_hex(8))
+
+    def wishes(self, presence: str) -> None:
+        self.does("PUT", "me/presence", presence=presence)
 
     def online(self, browser: Browser) -> Page:
         """A socket of the agent, in a page of its own; `page.evaluate("tell(type, payload)")` sends."""
@@ -308,17 +340,48 @@ def test_both_sides_see_that_the_other_writes(customer, agent, browser):
     socket.context.close()
 
 
-def test_an_away_form_is_offered_when_nobody_is_online(customer):
+def test_where_nobody_is_online_the_question_is_asked_for_and_kept(customer):
     maya = customer()
     expect(maya.page.locator("#online-chip")).to_contain_text("We're away")
-    maya.starts()
+    maya.page.locator("#name").fill("Maya")
+    maya.page.locator("#email").fill("maya@example.com")
+    maya.page.locator("#start").click()
+    expect(maya.page.locator("#question-wrong")).to_have_text("Please write what it is about.")
+    expect(maya.page.locator("#question")).to_be_focused()
+    maya.starts(message="Please call me about order 10234")
+    expect(maya.page.locator("#away-card")).to_contain_text("You keep place 1")
+    expect(maya.bubbles()).to_have_text(["Please call me about order 10234"])
+
+
+def test_the_away_form_comes_when_the_last_agent_leaves_and_never_takes_what_was_typed(customer, agent, browser):
+    socket = agent.online(browser)
+    maya, form = customer().starts(message=""), "#away-form"
+    expect(maya.page.locator("#line-card")).to_be_visible()
+    agent.wishes("away")
     expect(maya.page.get_by_role("heading", name="Nobody is online right now")).to_be_visible()
     expect(maya.page.locator("#composer")).to_be_hidden()
-    maya.page.locator("#away-text").fill("Please call me about order 10234")
+    expect(maya.page.locator("#away-text")).to_be_focused()
+    agent.wishes("online")
+    expect(maya.page.locator(form)).to_be_hidden()
+    expect(maya.page.locator("#text")).to_be_focused()
+    maya.page.locator("#text").fill("Half a")
+    agent.wishes("away")
+    expect(maya.page.locator("#away-card")).to_be_visible()
+    expect(maya.page.locator("#text")).to_be_visible()
+    maya.page.locator("#text").fill("")
+    agent.wishes("online")
+    expect(maya.page.locator("#away-card")).to_be_hidden()
+    agent.wishes("away")
+    maya.page.locator("#away-text").fill("Please call me")
+    agent.wishes("online")
+    expect(maya.page.get_by_role("heading", name="Somebody is here now")).to_be_visible()
+    expect(maya.page.locator("#away-text")).to_have_value("Please call me")
+    maya.page.reload()
+    expect(maya.page.locator("#away-text")).to_have_value("Please call me")
     maya.page.get_by_role("button", name="Leave the message").click()
-    expect(maya.page.locator("#away-kept")).to_contain_text("You keep place 1")
-    expect(maya.bubbles()).to_have_text(["Please call me about order 10234"])
-    eventually(lambda: [row["body"] for row in maya.stored()] == ["Please call me about order 10234"], 5, "the message")
+    expect(maya.page.locator("#text")).to_be_focused()
+    expect(maya.bubbles()).to_have_text(["Please call me"])
+    socket.context.close()
 
 
 def test_a_form_that_is_not_filled_in_says_what_is_missing(customer):
@@ -333,11 +396,21 @@ def test_a_form_that_is_not_filled_in_says_what_is_missing(customer):
 
 def test_a_wrong_address_says_so(opened):
     page = opened("/chat?tenant=nobody")
-    Customer(None, page)  # type: ignore[arg-type]
-    page.locator("#name").fill("Maya")
-    page.locator("#email").fill("maya@example.com")
-    page.locator("#start").click()
-    expect(page.locator("#start-trouble")).to_have_text("There is no chat at this address. Please check the link.")
+    expect(page.get_by_role("alert")).to_have_text("There is no chat at this address. Please check the link.")
+    expect(page.locator("#name")).to_be_hidden()
+
+
+def test_a_chat_that_can_not_be_reached_says_so_and_comes_by_itself_or_by_the_button(customer):
+    maya = customer().starts()
+    fetches = "**/public/sessions/*?after=*"
+    for comes_by_button in (True, False):
+        maya.page.route(fetches, lambda route: route.abort())
+        maya.page.reload()
+        expect(maya.page.get_by_text("The chat can't be reached at the moment.")).to_be_visible()
+        maya.page.unroute(fetches)
+        if comes_by_button:
+            maya.page.get_by_role("button", name="Try now").click()
+        expect(maya.bubbles()).to_have_text(["Hello"], timeout=20_000)
 
 
 def test_the_bot_looks_different_and_a_person_can_be_asked_for(opened, shop):
@@ -405,13 +478,34 @@ def test_a_file_that_is_refused_says_why_and_can_be_removed(customer):
     script = {"name": "page.html", "mimeType": "text/html", "buffer": b"<!doctype html><script>alert(1)</script>"}
     maya.page.set_input_files("#files", [script])
     failed = maya.page.locator("#log .message.failed")
+    again = failed.get_by_role("button", name="Try again")
     expect(failed).to_contain_text("This kind of file is not allowed.")
+    expect(again).to_have_count(0)
     failed.get_by_role("button", name="Remove").click()
     expect(failed).to_have_count(0)
+    expect(maya.page.locator("#text")).to_be_focused()
+    maya.page.route("**/attachments", lambda route: route.fulfill(status=413, body="<h1>413</h1>"))
+    maya.page.set_input_files("#files", [{"name": "some.pdf", "mimeType": "application/pdf", "buffer": PDF}])
+    expect(failed).to_contain_text("Larger than 1 MB.")  # the word of a proxy
+    expect(again).to_have_count(0)
+    failed.get_by_role("button", name="Remove").click()
+    maya.page.unroute("**/attachments")
     large = {"name": "large.pdf", "mimeType": "application/pdf", "buffer": PDF + b" " * (1024 * 1024)}
     maya.page.set_input_files("#files", [large])
     expect(failed).to_contain_text("Larger than 1 MB.")
+    expect(again).to_have_count(0)
     assert len(maya.stored()) == 1
+
+
+def test_a_file_that_found_no_way_can_be_tried_again(customer):
+    maya = customer().starts(message="Files")
+    maya.page.route("**/attachments", lambda route: route.abort())
+    maya.page.set_input_files("#files", [{"name": "some.pdf", "mimeType": "application/pdf", "buffer": PDF}])
+    failed = maya.page.locator("#log .message.failed")
+    expect(failed).to_contain_text("Not sent: no connection.")
+    maya.page.unroute("**/attachments")
+    failed.get_by_role("button", name="Try again").click()
+    expect(maya.page.locator("#log .message:not(.waiting) a.file")).to_contain_text("some.pdf")
 
 
 def test_emojis_are_picked_by_keyboard(customer):
@@ -639,12 +733,20 @@ def test_text_has_enough_contrast_and_a_narrow_phone_needs_no_sideways_scrolling
 
     maya = customer(**look)
     assert is_well(maya.page)
+    gate = Gate(maya.page)
     maya.starts(message="Where is it? https://example.com/" + "long" * 30)
     expect(maya.bubbles()).to_have_count(1)
+    gate.shut()
+    maya.page.route("**/messages", lambda route: route.abort())
+    maya.writes("On its way")
+    expect(maya.page.locator("#log .message.waiting")).to_be_visible()
     assert is_well(maya.page)
+    maya.page.unroute("**/messages")
+    gate.open()
+    expect(maya.page.locator("#log .message.waiting")).to_have_count(0, timeout=20_000)
     agent.picks(maya.id)
     agent.says(maya.id, "Hello " + "w" * 200)
-    expect(maya.bubbles()).to_have_count(2)
+    expect(maya.bubbles()).to_have_count(3)
     assert is_well(maya.page)
     agent.does("POST", f"sessions/{maya.id}/end")
     expect(maya.page.locator("#ending")).to_be_visible()
@@ -675,6 +777,203 @@ def test_a_reader_hears_the_chat_and_keys_reach_everything(customer, agent):
       .filter(node => !(node.innerText || node.getAttribute('aria-label') || node.labels?.length))
       .map(node => node.outerHTML)"""
     assert maya.page.evaluate(nameless) == []
+
+
+def test_each_message_is_said_once_and_history_not_at_all(customer, agent, browser):
+    maya = customer()
+    maya.page.context.add_init_script(LISTEN)
+    gate = Gate(maya.page)
+    maya.page.reload()
+    maya.starts(message="Question")
+    agent.picks(maya.id)
+    socket = agent.online(browser)
+    maya.expect_state("live")
+    log = maya.page.get_by_role("log", name="Conversation")
+    expect(log).to_have_attribute("aria-live", "polite")
+    for text in ("Alpha", "Beta"):
+        agent.says(maya.id, text)
+        maya.writes(f"My {text}")
+        expect(maya.bubbles().last).to_have_text(f"My {text}")
+    mark = maya.page.locator("#log .mark").last
+    for event in ("delivered", "read"):
+        socket.evaluate(f"id => tell('chat.message.{event}', {{ session_id: id, up_to_seq: 99 }})", maya.id)
+        expect(mark).to_have_attribute("data-mark", event)
+    for text in ("LestariAlpha", "My Alpha", "LestariBeta", "My Beta"):
+        assert len(heard(maya.page, text)) == 1, maya.page.evaluate("heard")
+    assert heard(maya.page, "Delivered") == heard(maya.page, "Read") == []
+    maya.page.reload()
+    expect(log).to_have_attribute("aria-live", "polite")
+    expect(maya.bubbles()).to_have_count(5)
+    assert [heard(maya.page, text) for text in ("Question", "Alpha", "Beta", "joined")] == [[], [], [], []]
+    gate.shut()
+    for text in ("Gamma", "Delta"):
+        agent.says(maya.id, text)
+    gate.open()
+    expect(maya.bubbles()).to_have_count(7, timeout=20_000)
+    assert [len(heard(maya.page, text)) for text in ("Alpha", "Beta", "Gamma", "Delta")] == [0, 0, 1, 1]
+    socket.context.close()
+
+
+def test_what_changes_is_said_once_and_a_moving_line_only_now_and_then(customer, agent, browser):
+    socket = agent.online(browser)
+    others = [customer().starts(f"Customer {n}") for n in (1, 2)]
+    maya = customer()
+    maya.page.context.add_init_script(LISTEN)
+    gate = Gate(maya.page)
+    maya.page.route("**/public/sessions/*?after=*", lambda route: route.abort() if gate.is_shut else route.continue_())
+    maya.page.clock.install()
+    maya.page.reload()
+    maya.starts()
+    maya.expect_state("live")
+    eventually(lambda: len(heard(maya.page, "Place 3 in line")) == 1, 5, "the place")
+    for other in others:
+        agent.picks(other.id)
+    expect(maya.page.locator("#place-title")).to_have_text("You're next")
+    maya.page.clock.run_for(10_000)
+    maya.page.clock.resume()
+    eventually(lambda: len(heard(maya.page, "You're next")) == 1, 5, "the place")
+    assert heard(maya.page, "Place 2") == []
+    gate.shut()
+    eventually(lambda: len(heard(maya.page, "Connection lost")) == 1, 10, "the loss")
+    banner = maya.page.locator("#banner-text")
+    seen: set[str] = set()
+    eventually(lambda: seen.add(banner.inner_text()) or len(seen) > 3, 20, "seconds that are counted")
+    gate.open()
+    maya.page.get_by_role("button", name="Try now").click()
+    eventually(lambda: len(heard(maya.page, "Connected again.")) == 1, 10, "the return")
+    assert len(heard(maya.page, "Connection lost")) == 1
+    expect(maya.page.locator("#text")).to_be_focused()  # the button is gone
+    socket.context.close()
+
+
+def test_the_focus_stays_in_the_chat_and_what_was_not_sent_goes_into_the_next(customer, agent):
+    maya = customer().starts()
+    page, active = maya.page, maya.page.locator(":focus")
+    maya.asks_for("End the chat")
+    page.get_by_role("button", name="Keep chatting").click()
+    expect(page.locator("#menu-button")).to_be_focused()
+    agent.picks(maya.id)
+    page.locator("#text").fill("Half a sen")
+    agent.does("POST", f"sessions/{maya.id}/end")
+    expect(page.get_by_role("heading", name="This chat has ended")).to_be_focused()
+    expect(page.get_by_label("You had not sent this yet")).to_have_value("Half a sen")
+    page.get_by_role("radio", name="4 stars").check(force=True)
+    page.get_by_role("button", name="Send the rating").click()
+    expect(page.locator("#rated")).to_be_focused()
+    page.get_by_role("button", name="Start a new chat").click()
+    expect(page.locator("#question")).to_have_value("Half a sen")
+    expect(page.locator("#question")).to_be_focused()
+    page.locator("#start").click()
+    expect(maya.bubbles()).to_have_text(["Half a sen"])
+    expect(page.locator("#text")).to_have_value("")
+    maya.asks_for("End the chat")
+    page.get_by_role("dialog").get_by_role("button", name="End the chat").click()
+    expect(active).to_have_text("This chat has ended")
+
+
+def test_words_from_right_to_left_are_set_so_whoever_writes_them(customer, agent):
+    maya = customer().starts("مايا", "مرحبا!")
+    agent.picks(maya.id)
+    agent.says(maya.id, "שלום?")
+    expect(maya.bubbles()).to_have_text(["مرحبا!", "שלום?"])
+    of = "all => all.map(node => getComputedStyle(node).direction)"
+    assert maya.bubbles().evaluate_all(of) == ["rtl", "rtl"]
+    maya.page.locator("#text").fill("مرحبا")
+    fields = "all => all.filter(node => node.type !== 'file' && node.type !== 'radio' && node.type !== 'email')"
+    assert (
+        maya.page.locator("input, textarea").evaluate_all(f"all => ({fields})(all).map(node => node.dir)")
+        == ["auto"] * 6
+    )
+    assert maya.page.locator("#text").evaluate("node => getComputedStyle(node).direction") == "rtl"
+    agent.says(maya.id, "And from the left")
+    expect(maya.bubbles().last).to_have_css("direction", "ltr")
+
+
+def test_nothing_lies_on_the_messages_and_keys_scroll_them(customer, agent, browser):
+    socket = agent.online(browser)
+    maya = customer(viewport={"width": 640, "height": 400}).starts("Maya", "First")  # 200 %
+    for n in range(12):
+        maya.writes(f"Line {n}")
+    expect(maya.bubbles()).to_have_count(13)
+    bottom = "node => node.getBoundingClientRect().bottom"
+    assert maya.page.locator("#line-card").evaluate(bottom) <= maya.page.locator("#scroll").bounding_box()["y"] + 1
+    maya.page.get_by_role("region", name="All messages").focus()
+    maya.page.keyboard.press("Home")
+    eventually(lambda: maya.page.evaluate("document.querySelector('#scroll').scrollTop") == 0, 5, "the first message")
+    maya.page.locator("#text").fill("tall\n" * 9)
+    newest = maya.page.get_by_role("button", name="To the newest message")
+    expect(newest).to_be_visible()
+    under = newest.bounding_box()
+    assert under["y"] + under["height"] <= maya.page.locator("#composer").bounding_box()["y"]
+    socket.context.close()
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "id-ID"])
+def test_the_header_of_a_small_phone_is_one_line_and_its_menu_has_the_rest(customer, locale):
+    maya = customer(viewport={"width": 320, "height": 568}, locale=locale, color_scheme="light")
+    maya.starts()
+    line = maya.page.locator("#who-line")
+    assert line.evaluate("node => node.scrollWidth <= node.clientWidth && node.clientHeight < 24")
+    menu = maya.page.locator("#menu-button")
+    menu.click()
+    maya.page.get_by_role("menuitemradio", name="English").click()
+    expect(line).to_have_text("Waiting for an agent")
+    expect(menu).to_be_focused()
+    menu.click()
+    expect(maya.page.get_by_role("menuitemradio", name="English")).to_have_attribute("aria-checked", "true")
+    maya.page.get_by_role("menuitem", name="Light or dark").click()
+    expect(maya.page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_with_forced_colours_everything_keeps_its_shape_and_its_focus(customer, agent):
+    maya = customer(forced_colors="active").starts()
+    agent.picks(maya.id)
+    agent.says(maya.id, "Hi")
+    expect(maya.bubbles()).to_have_count(2)
+    for node in (*maya.bubbles().all(), maya.page.locator("#send"), maya.page.locator("#menu-button")):
+        assert node.evaluate("node => getComputedStyle(node).borderTopStyle") == "solid"
+    maya.page.locator("#text").focus()
+    ring = maya.page.locator(".writing").evaluate("node => getComputedStyle(node).outlineStyle")
+    maya.page.locator("#text").evaluate("node => node.blur()")
+    assert (ring, maya.page.locator(".writing").evaluate("node => getComputedStyle(node).outlineStyle")) == (
+        "solid",
+        "none",
+    )
+
+
+TONES = """window.tones = 0; const start = OscillatorNode.prototype.start;
+OscillatorNode.prototype.start = function (...at) { tones += 1; return start.apply(this, at); };
+Object.defineProperty(document, 'hidden', { get: () => window.isAway ?? false });
+window.leaves = away => { window.isAway = away; document.dispatchEvent(new Event('visibilitychange')); };"""
+
+
+def test_who_looks_elsewhere_is_told_by_the_title_and_if_they_wish_by_a_tone(customer, agent):
+    maya = customer()
+    maya.page.context.add_init_script(TONES)
+    maya.page.reload()
+    maya.starts()
+    agent.picks(maya.id)
+    expect(maya.page).to_have_title("Ani Lestari")
+    maya.page.evaluate("leaves(true)")
+    agent.says(maya.id, "One")
+    expect(maya.page).to_have_title("(1) Ani Lestari")
+    assert maya.page.evaluate("tones") == 0
+    maya.page.evaluate("leaves(false)")
+    expect(maya.page).to_have_title("Ani Lestari")
+    maya.page.locator("#menu-button").click()
+    maya.page.get_by_role("menuitemcheckbox", name="Sound for new messages").click()
+    eventually(lambda: maya.page.evaluate("tones") > 0, 5, "a sample")
+    maya.page.reload()
+    expect(maya.bubbles()).to_have_count(2)
+    maya.page.locator("#menu-button").click()
+    expect(maya.page.get_by_role("menuitemcheckbox")).to_have_attribute("aria-checked", "true")
+    maya.page.keyboard.press("Escape")
+    agent.says(maya.id, "Seen")
+    expect(maya.bubbles()).to_have_count(3)
+    assert maya.page.evaluate("tones") == 0  # who looks needs no tone
+    maya.page.evaluate("leaves(true)")
+    agent.says(maya.id, "Two")
+    eventually(lambda: maya.page.evaluate("tones") > 0, 5, "a tone")
 
 
 def test_pictures_of_the_pages_are_kept(customer, agent, opened, tmp_path: Path):

@@ -3,9 +3,11 @@
  *   await ask("GET", `public/sessions/${key}?after=0`)
  *   await ask("POST", "public/sessions", { json: {…} })
  *   await upload(`public/sessions/${key}/attachments`, file, { clientId, onShare })   // onShare(0…1)
+ *   servedBy("https://chat.example.com")   // for the widget, whose page is somebody else's
  */
 
 const BASE = "/api/v1/";
+let home = location.href;
 const ANSWER_WITHIN_MS = 20_000;
 const HOPELESS = new Set([401, 403, 404]);
 
@@ -20,6 +22,13 @@ export class NotAnswered extends Error {
   }
 }
 
+/** Where the server is; else it is the page's own. */
+export function servedBy(address) {
+  home = address;
+}
+
+export const addressOf = (path) => new URL(path, home).href;
+
 export async function ask(method, path, { json, token } = {}) {
   const headers = { accept: "application/json" };
   if (json !== undefined) headers["content-type"] = "application/json";
@@ -27,7 +36,7 @@ export async function ask(method, path, { json, token } = {}) {
   const body = json === undefined ? undefined : JSON.stringify(json);
   let answer;
   try {
-    answer = await fetch(BASE + path, { method, headers, body, cache: "no-store", signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+    answer = await fetch(addressOf(BASE + path), { method, headers, body, cache: "no-store", signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
   } catch {
     throw new NotAnswered(0);
   }
@@ -50,7 +59,7 @@ export function upload(path, file, { clientId, onShare }) {
         reject(error);
       }
     };
-    request.open("POST", BASE + path);
+    request.open("POST", addressOf(BASE + path));
     request.send(form);
   });
 }

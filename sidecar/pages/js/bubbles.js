@@ -1,96 +1,146 @@
-/* Rows of a conversation → nodes, as the customer sees them. Text only ever becomes text. */
+/* Rows of a conversation → nodes, as the customer sees them. Text only ever becomes text.
+ *
+ *   drawThread(log, { rows, pending, marks }, { again(id), drop(id), fileAddress(file) })
+ *
+ * `log` is a live region: a message's node is put in once, with its text, and changed in place from then on. What goes
+ * on changing (sent, delivered, read) is a quiet place in it.
+ */
 
-import { avatar, icon, linked, make } from "./dom.js";
+import { avatar, icon, keyed, linked, make, setClass, setText } from "./dom.js";
 import { mark } from "./thread.js";
-import { bytes, clock, dateTime, day, t, wordOr } from "./words.js";
+import { bytes, clock, currentLanguage, dateTime, day, t, wordOr } from "./tongue.js";
 
 const TOGETHER_MS = 5 * 60_000; // messages of one sender within this stand together
 const ONLY_EMOJI = /^(?:\p{Extended_Pictographic}|\p{Emoji_Component}(?<![\d#*])|\s){1,12}$/u;
 const HAS_EMOJI = /\p{Extended_Pictographic}/u;
+const HOPELESS = new Set(["too_large", "payload_too_large", "unsupported_media_type", "invalid_payload", "session_ended", "forbidden", "not_found"]);
 export const WANTS_PERSON = "/person"; // what the button sends; the server's word (answers.py)
 
-/**
- * The list for `reconcile`. `marks`: {got, read}; `pending`: letters and uploads not stored yet;
- * `on`: {again(id), drop(id), fileAddress(file)}.
- */
-export function items(rows, pending, marks, on) {
+/** `marks`: {got, read}; `pending`: letters and uploads that are not stored yet. */
+export function drawThread(log, { rows, pending, marks }, on) {
+  keyed(log, items(rows, pending, marks), ({ key }) => key, (item) => KINDS[item.kind].make(item, on), (node, item) => changed(node, item) && KINDS[item.kind].update(node, item, on));
+}
+
+/** What is shown of an item hangs on these words alone. */
+function changed(node, { kind, first, last, how, text, row, letter }) {
+  const sign = [kind, first, last, how, text, letter ? `${letter.failed}` : row?.seq, currentLanguage()].join();
+  const is = node.dataset.sign !== sign;
+  node.dataset.sign = sign;
+  return is;
+}
+
+function items(rows, pending, marks) {
   const list = [];
   let lastDay = "";
   rows.forEach((row, index) => {
     const date = new Date(row.created_at).toDateString();
-    if (date !== lastDay) list.push(dayItem(row, date));
+    if (date !== lastDay) list.push({ kind: "day", key: `day ${date}`, text: day(row.created_at) });
     const first = date !== lastDay || !together(rows[index - 1], row);
     const next = rows[index + 1];
     const last = next ? !together(row, next) : !(pending.length && isMine(row));
     lastDay = date;
-    list.push(row.event || row.body === WANTS_PERSON ? happeningItem(row) : messageItem(row, first, last, marks, on));
+    list.push(isSaid(row) ? said(row, first, last, marks) : { kind: "happening", key: String(row.seq), text: happening(row), row });
   });
-  pending.forEach((letter, index) => list.push(pendingItem(letter, index, pending, rows, on)));
-  return list;
+  return [...list, ...pending.map((letter, index) => waiting(letter, index, pending, rows))];
 }
 
-const isMine = (row) => row.sender_type === "customer" && !row.event && row.body !== WANTS_PERSON;
+const isSaid = (row) => Boolean(row) && !row.event && row.body !== WANTS_PERSON;
+const isMine = (row) => isSaid(row) && row.sender_type === "customer";
+const sender = (row) => (isMine(row) ? "customer" : `${row.sender_type} ${row.sender_id}`); // an ack names no id
 
 function together(one, two) {
-  if (!one || one.event || two.event || one.body === WANTS_PERSON || two.body === WANTS_PERSON) return false;
-  return one.sender_type === two.sender_type && one.sender_id === two.sender_id && new Date(two.created_at) - new Date(one.created_at) < TOGETHER_MS;
+  return isSaid(one) && isSaid(two) && sender(one) === sender(two) && new Date(two.created_at) - new Date(one.created_at) < TOGETHER_MS;
 }
 
-function dayItem(row, date) {
-  const text = day(row.created_at);
-  return { key: `day ${date}`, sign: text, make: () => make("div", { class: "day", role: "separator", text }) };
+function said(row, first, last, marks) {
+  const mine = isMine(row);
+  return { kind: mine ? "mine" : "theirs", key: mine && row.client_id ? row.client_id : String(row.seq), first, last, how: mine ? mark(row.seq, marks) : "", row };
 }
 
-function happeningItem(row) {
-  const text = row.event ? happening(row) : t("askedForPerson");
-  const at = clock(row.created_at);
-  return { key: String(row.seq), sign: text, make: () => make("p", { class: "happening" }, text, make("time", { datetime: row.created_at, text: at })) };
+/** A letter that is not stored yet, or an upload under way. */
+function waiting(letter, index, pending, rows) {
+  const first = index === 0 && !isMine(rows.at(-1));
+  const last = index === pending.length - 1 || Boolean(letter.failed) || Boolean(pending[index + 1]?.failed);
+  return { kind: "mine", key: letter.client_id, first, last, how: letter.failed ? "failed" : "waiting", letter };
 }
 
 function happening({ event, body }) {
+  if (!event) return t("askedForPerson");
   const by = event.type === "ended" && event.by ? `_${event.by}` : "";
   return wordOr(`happened_${event.type}${by}`, null) === null ? body : t(`happened_${event.type}${by}`, { name: event.name ?? "" });
 }
 
-function messageItem(row, first, last, marks, on) {
-  const mine = isMine(row);
-  const how = mine ? mark(row.seq, marks) : "";
-  const sign = [first, last, last && mine ? how : "", document.documentElement.lang].join();
-  const kinds = ["message", mine && "mine", row.sender_type === "bot" && "bot", first && "first", last && "last", isEmoji(row.body) && !row.attachments?.length && "emoji"];
-  return {
-    key: row.client_id && mine ? row.client_id : String(row.seq),
-    sign,
-    make: () =>
-      make(
-        "article",
-        { class: kinds.filter(Boolean).join(" ") },
-        mine ? make("span", { class: "unseen", text: `${t("you")}: ` }) : face(row),
-        mine ? null : name(row),
-        content(row, on),
-        make("div", { class: "foot" }, make("time", { datetime: row.created_at, title: dateTime(row.created_at), text: clock(row.created_at) }), mine ? ticks(how) : null),
-      ),
-  };
-}
+/* --- nodes: made once, changed in place */
 
-const isEmoji = (text) => ONLY_EMOJI.test(text) && HAS_EMOJI.test(text);
+const KINDS = {
+  day: { make: () => make("div", { class: "day", role: "separator" }), update: (node, { text }) => setText(node, text) },
+  happening: {
+    make: ({ row }) => make("p", { class: "happening" }, make("span"), make("time", { datetime: row.created_at, text: clock(row.created_at) })),
+    update: (node, { text }) => setText(node.firstChild, text),
+  },
+  theirs: {
+    make: ({ row }, on) => make("article", {}, face(row), make("span", { class: "name" }, ...names(row)), content(row, on), make("div", { class: "foot" }, make("time", { datetime: row.created_at, text: clock(row.created_at) }))),
+    update(node, { row, first, last }) {
+      setClass(node, classes("message", row.sender_type === "bot" && "bot", first && "first", last && "last", isEmoji(row) && "emoji"));
+      if (row.sender_type === "bot") names(row).forEach((part, index) => setText(node.children[1].children[index], part.textContent));
+      node.querySelector("time").title = dateTime(row.created_at);
+    },
+  },
+  mine: {
+    make: (item, on) => make("article", {}, make("span", { class: "unseen", text: `${t("you")}: ` }), box(item, on), make("div", { class: "foot", "aria-live": "off" })),
+    update(node, item, on) {
+      const { row, letter, first, last, how } = item;
+      setClass(node, classes("message mine", first && "first", last && "last", isEmoji(row ?? letter) && "emoji", !row && how));
+      setText(node.firstChild, `${t("you")}: `);
+      if (node.children[1].dataset.holds !== holds(item)) node.children[1].replaceWith(box(item, on));
+      foot(node.lastChild, item, on);
+    },
+  },
+};
+
+const classes = (...names) => names.filter(Boolean).join(" ");
+const isEmoji = ({ body, attachments, file }) => !file && !attachments?.length && ONLY_EMOJI.test(body ?? "") && HAS_EMOJI.test(body);
 const face = (row) => (row.sender_type === "bot" ? make("span", { class: "bot-face", "aria-hidden": "true" }, icon("bot")) : avatar(row.sender_name, "small"));
+const names = (row) => (row.sender_type === "bot" ? [make("span", { text: t("botName") }), make("span", { class: "chip", text: t("automatic") })] : [make("bdi", { text: row.sender_name })]);
 
-function name(row) {
-  const isBot = row.sender_type === "bot";
-  return make("span", { class: "name" }, isBot ? t("botName") : row.sender_name, isBot ? make("span", { class: "chip", text: t("automatic") }) : null);
+/** A text is the same before and after it is stored; a file's card becomes what was stored of it. */
+const holds = ({ row, letter }) => (row ? (row.attachments?.length ? "files" : "text") : letter.file ? `upload ${letter.failed ?? ""}` : "text");
+
+function box(item, on) {
+  const { row, letter } = item;
+  const made = row ? content(row, on) : make("div", { class: "content" }, letter.file ? uploadCard(letter) : bubble(letter.body === WANTS_PERSON ? t("talkToPerson") : letter.body));
+  made.dataset.holds = holds(item);
+  return made;
 }
 
-const ticks = (how) => make("span", { class: "mark", "data-mark": how, title: t(`mark_${how}`) }, icon(how === "sent" ? "check" : "checks"), make("span", { class: "unseen", text: t(`mark_${how}`) }));
+function foot(node, { row, letter, how }, on) {
+  const tick = node.querySelector(".mark");
+  if (row && tick) return showTick(tick, how);
+  if (letter?.failed) node.removeAttribute("aria-live"); // this is worth a word
+  else node.setAttribute("aria-live", "off");
+  if (row) node.replaceChildren(make("time", { datetime: row.created_at, title: dateTime(row.created_at), text: clock(row.created_at) }), showTick(make("span", { class: "mark", role: "img" }), how));
+  else node.replaceChildren(...(letter.failed ? failedFoot(letter, on) : [icon("clock", "tiny"), t(letter.file ? "uploading" : "waitingToSend")]));
+}
+
+function showTick(node, how) {
+  node.dataset.mark = how;
+  node.title = t(`mark_${how}`);
+  node.setAttribute("aria-label", t(`mark_${how}`));
+  node.replaceChildren(icon(how === "sent" ? "check" : "checks"));
+  return node;
+}
 
 function content(row, on) {
-  const box = make("div", { class: "content" });
-  for (const file of row.attachments ?? []) box.append(isPicture(file) ? picture(file, on) : fileCard(file, on));
-  if (row.body) {
-    const bubble = make("div", { class: "bubble" });
-    bubble.append(linked(row.body));
-    box.append(bubble);
-  }
-  return box;
+  const made = make("div", { class: "content" });
+  for (const file of row.attachments ?? []) made.append(isPicture(file) ? picture(file, on) : fileCard(file, on));
+  if (row.body) made.append(bubble(row.body));
+  return made;
+}
+
+function bubble(body) {
+  const made = make("div", { class: "bubble", dir: "auto" });
+  made.append(linked(body));
+  return made;
 }
 
 const isPicture = ({ type }) => /^image\/(?:png|jpeg|gif|webp)$/.test(type);
@@ -108,44 +158,23 @@ function picture(file, on) {
 function fileCard(file, on) {
   return make(
     "a",
-    { class: "file", href: on.fileAddress(file), download: file.name, "aria-label": t("downloadFile", { name: file.name }) },
+    { class: "file", href: on.fileAddress(file), download: file.name, target: "_blank", rel: "noopener", "aria-label": t("downloadFile", { name: file.name }) },
     make("span", { class: "kind" }, icon("file")),
-    make("span", {}, make("b", { text: file.name }), make("small", { text: bytes(file.size) })),
+    make("span", {}, make("b", { dir: "auto", text: file.name }), make("small", { text: bytes(file.size) })),
     icon("download"),
   );
 }
 
-/** A letter that is not stored yet, or an upload under way. */
-function pendingItem(letter, index, pending, rows, on) {
-  const before = index ? true : isMine(rows[rows.length - 1] ?? { sender_type: "system" });
-  const last = index === pending.length - 1 || Boolean(letter.failed) || Boolean(pending[index + 1]?.failed);
-  const kinds = ["message", "mine", !before && "first", last && "last", letter.failed ? "failed" : "waiting"];
-  const sign = [letter.failed, last, !before, document.documentElement.lang].join();
-  return {
-    key: letter.client_id,
-    sign,
-    make: () =>
-      make(
-        "article",
-        { class: kinds.filter(Boolean).join(" ") },
-        make("div", { class: "content" }, letter.file ? uploadCard(letter) : make("div", { class: "bubble", text: letter.body === WANTS_PERSON ? t("talkToPerson") : letter.body })),
-        make("div", { class: "foot" }, ...(letter.failed ? failedFoot(letter, on) : [icon("clock", "tiny"), t(letter.file ? "uploading" : "waitingToSend")])),
-      ),
-  };
-}
-
+/** Where trying again can only fail again, it is not offered. */
 function failedFoot(letter, on) {
   const why = wordOr(`failed_${letter.failed}`, null) === null ? t("failed_other") : t(`failed_${letter.failed}`, letter.facts ?? {});
-  return [
-    make("span", { text: why }),
-    make("button", { type: "button", text: t("tryAgain"), onclick: () => on.again(letter.client_id) }),
-    make("button", { type: "button", text: t("remove"), onclick: () => on.drop(letter.client_id) }),
-  ];
+  const again = HOPELESS.has(letter.failed) ? null : make("button", { type: "button", text: t("tryAgain"), onclick: () => on.again(letter.client_id) });
+  return [make("span", { text: why }), again, make("button", { type: "button", text: t("remove"), onclick: () => on.drop(letter.client_id) })].filter(Boolean);
 }
 
 function uploadCard(letter) {
   const bar = letter.failed ? null : make("progress", { max: 1, value: letter.share ?? 0, "aria-label": t("uploading") });
   if (bar) letter.onShare = (share) => (bar.value = share);
   const sight = letter.preview ? make("img", { src: letter.preview, alt: "", width: 36, height: 36, class: "kind" }) : make("span", { class: "kind" }, icon("file"));
-  return make("div", { class: "file" }, sight, make("span", {}, make("b", { text: letter.file.name }), make("small", { text: bytes(letter.file.size) })), make("span"), bar);
+  return make("div", { class: "file" }, sight, make("span", {}, make("b", { dir: "auto", text: letter.file.name }), make("small", { text: bytes(letter.file.size) })), make("span"), bar);
 }

@@ -1,6 +1,7 @@
 /* Where the customer writes: text, emojis, files by button, paste and drop. Before talk.js, which sends. */
 
 import { byId, make } from "./dom.js";
+import { keepDraft, recallDraft } from "./drafts.js";
 import { bytes } from "./words.js";
 
 const EMOJIS = "😀 😂 😊 😍 😉 😎 🙂 🤔 😅 😢 😭 😡 😱 😴 🤗 🙄 👍 👎 👌 🙏 👏 💪 👋 🤝 ❤️ 🔥 ✨ 🎉 ✅ ❌ ❓ ❗ 📷 📎 📦 🚚 💳 🧾 🕐 📍 📞 💻 📱 🔒 ☕ 🌧️ ☀️ 🌙".split(" ");
@@ -71,6 +72,20 @@ export function composer({ talk, said, mostBytes }) {
       grow();
     },
     focus: () => text.focus({ preventScroll: true }),
+    get typed() {
+      return text.value.trim();
+    },
+    /** Behind what is typed already. */
+    add(more) {
+      text.value = [text.value.trim(), more].filter(Boolean).join("\n");
+      keepDraft(talk().id, text.value);
+      grow();
+    },
+    clear() {
+      text.value = "";
+      if (talk()) keepDraft(talk().id, "");
+      grow();
+    },
   };
 }
 
@@ -127,23 +142,4 @@ function emojiPicker(button, box, chosen) {
     to.focus();
   });
   document.addEventListener("pointerdown", ({ target }) => !box.hidden && !box.contains(target) && !button.contains(target) && close(false));
-}
-
-/* What was not sent yet survives a reload of this tab. */
-
-function keepDraft(id, text) {
-  try {
-    if (text) sessionStorage.setItem(`giliran-draft-${id}`, text);
-    else sessionStorage.removeItem(`giliran-draft-${id}`);
-  } catch {
-    /* storage may be forbidden */
-  }
-}
-
-function recallDraft(id) {
-  try {
-    return sessionStorage.getItem(`giliran-draft-${id}`) ?? "";
-  } catch {
-    return "";
-  }
 }

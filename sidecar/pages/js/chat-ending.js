@@ -1,4 +1,4 @@
-/* After the end: the rating, once. */
+/* After the end: what was not sent any more, and the rating, once. */
 
 import { byId, icon, make } from "./dom.js";
 import { onLanguage, t } from "./words.js";
@@ -10,6 +10,7 @@ export function ratingForm({ rate, failed }) {
   const form = byId("rating");
   const stars = byId("stars");
   let chosen = 0;
+  let sending = false;
 
   const light = (upTo) => {
     [...stars.children].forEach((label, index) => label.classList.toggle("lit", index < upTo));
@@ -34,23 +35,25 @@ export function ratingForm({ rate, failed }) {
   stars.addEventListener("pointerleave", () => light(chosen));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const button = form.querySelector("[type=submit]");
-    button.disabled = true;
+    if (sending) return;
+    sending = true; // its button is not disabled: it would lose the focus
     try {
       await rate(chosen, byId("comment").value.trim());
     } catch {
       failed();
     } finally {
-      button.disabled = false;
+      sending = false;
     }
   });
 
   return {
-    draw(rating) {
+    draw(rating, unsent) {
+      byId("unsent").hidden = !unsent;
+      byId("unsent-text").value = unsent;
       form.hidden = rating !== null;
       byId("rated").hidden = rating === null;
       const given = byId("stars-given");
-      if (rating !== null && given.childElementCount !== STARS.length) given.append(...STARS.map((n) => make("span", { class: n <= rating ? "lit" : "" }, icon("star"))));
+      if (rating !== null && given.childElementCount !== STARS.length) given.append(...STARS.map((n) => make("span", { class: n <= rating ? "lit" : undefined }, icon("star"))));
     },
     forget() {
       chosen = 0;

@@ -11,6 +11,7 @@ const KNOWN = { origin_not_allowed: "startForbidden", forbidden: "startForbidden
 export function startForm({ tenant, started }) {
   const form = byId("start-view");
   let desk = null;
+  let isBusy = false;
   const trouble = (text) => show(byId("start-trouble"), text);
 
   const draw = () => {
@@ -28,8 +29,9 @@ export function startForm({ tenant, started }) {
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (isBusy) return;
     const given = { name: form.elements.name.value.trim(), email: form.elements.email.value.trim(), message: form.elements.message.value.trim() };
-    if (!valid(form, given)) return;
+    if (!valid(form, given, desk?.agents_online === 0)) return;
     busy(true);
     trouble("");
     try {
@@ -42,18 +44,21 @@ export function startForm({ tenant, started }) {
       busy(false);
     }
   });
-  for (const input of [form.elements.name, form.elements.email]) input.addEventListener("input", () => wrong(input, ""));
+  for (const input of [form.elements.name, form.elements.email, form.elements.message]) input.addEventListener("input", () => wrong(input, ""));
 
   const busy = (is) => {
-    byId("start").disabled = is;
+    isBusy = is;
+    byId("start").setAttribute("aria-disabled", String(is)); // not disabled: it would lose the focus
     if (is) byId("start-text").textContent = t("starting");
     else draw();
   };
 
   return {
-    async show(known = {}) {
+    /** `draft`: what was typed into a chat that is over. */
+    show(known = {}, draft = "") {
       form.elements.name.value ||= known.name ?? "";
       form.elements.email.value ||= known.email ?? "";
+      form.elements.message.value ||= draft;
       draw();
       (form.elements.name.value ? form.elements.message : form.elements.name).focus();
     },
@@ -61,17 +66,24 @@ export function startForm({ tenant, started }) {
       desk = found;
       draw();
     },
+    takeQuestion() {
+      const typed = form.elements.message.value.trim();
+      form.elements.message.value = "";
+      return typed;
+    },
     trouble,
   };
 }
 
 const body = (tenant, { name, email, message }) => ({ ...(tenant ? { tenant_id: tenant } : {}), name, email, ...(message ? { message } : {}) });
 
-function valid(form, { name, email }) {
+/** Where nobody is there to ask back, the question itself is needed. */
+function valid(form, { name, email, message }, nobodyIsThere) {
   const nameWrong = wrong(form.elements.name, name ? "" : t("nameMissing"));
   const emailWrong = wrong(form.elements.email, EMAIL.test(email) ? "" : t("emailWrong"));
-  (nameWrong ?? emailWrong)?.focus();
-  return !nameWrong && !emailWrong;
+  const questionWrong = wrong(form.elements.message, nobodyIsThere && !message ? t("questionMissing") : "");
+  (nameWrong ?? emailWrong ?? questionWrong)?.focus();
+  return !nameWrong && !emailWrong && !questionWrong;
 }
 
 /** Marks the field; gives it where it is wrong. */

@@ -1,32 +1,45 @@
 /* The customer's page: start, wait, talk, rate. What is known is in talk.js; here it is drawn. */
 
 import { ask } from "./api.js";
-import { items, WANTS_PERSON } from "./bubbles.js";
+import { drawThread, WANTS_PERSON } from "./bubbles.js";
+import { connectionBanner } from "./chat-banner.js";
 import { composer } from "./chat-composer.js";
 import { ratingForm } from "./chat-ending.js";
+import { waitingCards } from "./chat-line.js";
+import { openMenu } from "./chat-menu.js";
+import { playTone } from "./chat-sound.js";
 import { startForm } from "./chat-start.js";
-import { avatar, byId, make, reconcile, toast } from "./dom.js";
+import { avatar, byId, keepingFocus, make, setText, toast } from "./dom.js";
+import { wait } from "./link.js";
+import { openSpeaker } from "./spoken.js";
 import { Talk } from "./talk.js";
-import { onLanguage, span, t, translate } from "./words.js";
+import { onLanguage, t, translate } from "./words.js";
 import "./words-chat.js";
 
 const tenant = new URLSearchParams(location.search).get("tenant");
 const KEPT = `giliran-chat-${tenant ?? ""}`;
 const NEAR_PX = 80;
 const UPLOAD_MOST = 10 * 1024 * 1024; // where the server does not say
-const BEHIND_MS = 1500; // a connection that is back within this was never worth a word
+const DESK_MS = 1500; // the form waits so long for who is online, not for ever
+const SLOW_MS = 6000; // a first load that takes longer is told
+const HUSHED_MS = 500; // browsers tell a reader of a change some time after it
 
 let talk = null;
 let desk = null;
 let drawing = 0;
+let atEnd = true; // of the messages, where new ones are followed
 let unseen = 0; // rows below what is looked at
 let missed = 0; // rows since the page was left, for its title
 let lastDrawn = 0;
-let connectionTimer = 0;
+let hushed = 0;
+let endsHere = false; // this customer, on this page
 
 const scroll = byId("scroll");
 const log = byId("log");
+const speaker = openSpeaker(byId("spoken"));
+const drawBanner = connectionBanner({ speaker });
 const write = composer({ talk: () => talk, said: toBottom, mostBytes: () => (desk?.upload_max_mb ? desk.upload_max_mb * 1024 * 1024 : UPLOAD_MOST) });
+const cards = waitingCards({ leave, isWriting: () => write.typed !== "", moveText: write.add, speaker });
 const start = startForm({ tenant, started: begun });
 const rating = ratingForm({ rate: (stars, comment) => talk.rate(stars, comment), failed: () => toast(t("rateFailed"), "bad") });
 
@@ -34,25 +47,31 @@ const rating = ratingForm({ rate: (stars, comment) => talk.rate(stars, comment),
 
 function view(name) {
   document.body.dataset.view = name;
-  byId("start-view").hidden = name !== "start";
-  byId("chat-view").hidden = name !== "chat";
-  byId("more").hidden = byId("live").hidden = name !== "chat";
+  for (const one of ["loading", "nowhere", "start", "chat"]) byId(`${one}-view`).hidden = one !== name;
+  byId("live").hidden = name !== "chat";
 }
 
 async function arrive() {
   translate(document);
+  view("loading");
   const kept = recall();
-  if (kept?.session_key) await resume(kept);
-  else showStart();
-  desk = await ask("GET", `public/desk${tenant ? `?tenant_id=${encodeURIComponent(tenant)}` : ""}`).catch(() => null);
-  if (desk) start.about(desk);
+  const asked = ask("GET", `public/desk${tenant ? `?tenant_id=${encodeURIComponent(tenant)}` : ""}`).then(knowDesk, ({ status }) => status);
+  if (kept?.session_key) return resume(kept);
+  const status = await Promise.race([asked, new Promise((done) => setTimeout(done, DESK_MS))]);
+  if (status === 404) view("nowhere");
+  else if (!talk) showStart();
+}
+
+function knowDesk(found) {
+  desk = found;
+  start.about(desk);
   drawHead(talk?.loaded ? talk.now : undefined);
   draw();
 }
 
-function showStart(known = recall() ?? {}) {
+function showStart(known = recall() ?? {}, draft = "") {
   view("start");
-  start.show(known);
+  start.show(known, draft);
   drawHead();
 }
 
@@ -63,40 +82,77 @@ function begun({ session_key, session_id, name, email }) {
 
 async function resume({ session_key, session_id }) {
   talk?.close();
-  talk = new Talk(session_key, session_id, { changed: soon, lost });
+  const mine = (talk = new Talk(session_key, session_id, { changed: soon, lost }));
   lastDrawn = unseen = missed = 0;
+  endsHere = false;
   rating.forget();
+  hush();
+  log.classList.add("still");
   log.replaceChildren();
   view("loading");
-  for (let tries = 1; ; tries += 1) {
-    const mine = talk;
-    try {
-      await talk.open();
-      break;
-    } catch (error) {
-      if (error.status === 404) return forget(t("lostSession"));
-      await new Promise((done) => setTimeout(done, Math.min(8000, 500 * 2 ** tries) * (0.5 + Math.random() / 2)));
-      if (mine !== talk) return;
-    }
-  }
+  if (!(await firstLoad(mine))) return;
+  loadingSays("loading");
   view("chat");
   write.open();
+  cards.open(talk.id);
   draw();
   toBottom();
+  unhush();
   requestAnimationFrame(() => log.classList.remove("still"));
-  if (matchMedia("(hover: hover)").matches) write.focus();
+  if (!byId("away-form").hidden) byId("away-text").focus({ preventScroll: true });
+  else if (matchMedia("(hover: hover)").matches) write.focus();
+  else byId("who").focus({ preventScroll: true }); // no keyboard over half of a phone's screen
+}
+
+/** What was said before, or is said again in other words, is there to be read, not to be read out. */
+function hush() {
+  clearTimeout(hushed);
+  log.setAttribute("aria-live", "off");
+}
+
+function unhush() {
+  clearTimeout(hushed);
+  hushed = setTimeout(() => log.setAttribute("aria-live", "polite"), HUSHED_MS);
+}
+
+/** Tries until it is there. Gives whether it is, and still wanted. */
+async function firstLoad(mine) {
+  const slow = setTimeout(() => mine === talk && loadingSays("unreachable"), SLOW_MS);
+  for (let tries = 1; mine === talk; tries += 1) {
+    try {
+      await mine.open();
+      break;
+    } catch (error) {
+      if (mine === talk && error.status === 404) forget(t("lostSession"));
+      if (mine !== talk) break;
+      loadingSays("unreachable");
+      await new Promise((done) => setTimeout(done, wait(tries + 1)));
+    }
+  }
+  clearTimeout(slow);
+  return mine === talk;
+}
+
+function loadingSays(key) {
+  setText(byId("loading-text"), t(key));
+  byId("loading-text").dataset.t = key;
+  byId("load-now").hidden = key === "loading";
 }
 
 function lost(reason) {
   if (reason === "not_found") forget(t("lostSession"));
 }
 
+/** Back to the start. What was typed and not sent comes along. */
 function forget(why) {
   const known = recall() ?? {};
+  const typed = write.typed;
+  write.clear();
   talk?.close();
   talk = null;
   keep({ name: known.name, email: known.email });
-  showStart(known);
+  loadingSays("loading");
+  showStart(known, typed);
   if (why) start.trouble(why);
 }
 
@@ -111,62 +167,60 @@ function soon() {
 
 function draw() {
   if (!talk?.loaded || document.body.dataset.view !== "chat") return;
+  keepingFocus(document, paint, nextPlace);
+  if (!endsHere || talk.now.status !== "ended") return;
+  endsHere = false;
+  nextPlace().focus({ preventScroll: true });
+}
+
+function paint() {
   const now = talk.now;
-  const atBottom = isAtBottom();
+  const over = now.status === "ended";
+  const follows = atEnd;
   document.body.dataset.status = now.status;
   drawHead(now);
-  drawLine(now);
-  drawConnection();
-  reconcile(log, items(talk.thread.rows, talk.pending, talk.marks, { again: (id) => talk.again(id), drop: (id) => talk.drop(id), fileAddress: (file) => talk.fileAddress(file) }));
-  count(atBottom);
+  const asks = cards.draw(talk, now.status);
+  byId("composer").hidden = over || asks;
+  drawBanner(() => talk);
+  drawThread(log, { rows: talk.thread.rows, pending: talk.pending, marks: talk.marks }, { again: (id) => talk.again(id), drop: (id) => talk.drop(id), fileAddress: (file) => talk.fileAddress(file) });
+  count(follows);
+  drawTitle();
   drawTyping(now);
   byId("offers").hidden = !offersPerson(now);
-  byId("ending").hidden = now.status !== "ended";
-  byId("end").hidden = byId("end-rule").hidden = now.status === "ended";
-  if (now.status === "ended") rating.draw(talk.rating);
+  byId("ending").hidden = !over;
+  byId("end").hidden = byId("end-rule").hidden = over;
+  if (over) rating.draw(talk.rating, write.typed);
   for (const [id, format] of [["transcript-txt", "txt"], ["transcript-json", "json"], ["ending-transcript", "txt"]]) byId(id).href = talk.transcript(format);
-  for (const id of ["transcript-txt", "transcript-json", "ending-transcript"]) byId(id).setAttribute("download", "");
-  if (atBottom) toBottom();
+  if (follows) toBottom();
   sawIt();
 }
 
+/** Where the focus goes when its place is gone. */
+function nextPlace() {
+  if (talk.now.status === "ended") return byId(talk.rating === null ? "ending-title" : "rated");
+  return byId("composer").hidden ? byId("away-text") : byId("text");
+}
+
+const title = (now) => (now?.status === "active" && now.agent ? now.agent.name : desk?.name || t("chatTitle"));
+
 function drawHead(now) {
-  const agent = now?.agent;
-  const title = agent && now.status === "active" ? agent.name : desk?.name || t("chatTitle");
-  if (byId("who").textContent !== title) byId("who").textContent = title;
-  const lines = { waiting: "waitingTitle", active: "withAgent", ended: "endedTitle" };
-  byId("who-line").textContent = now && talk ? (now.status === "active" ? desk?.name ?? "" : t(lines[now.status])) : "";
+  const agent = now?.status === "active" ? now.agent : null;
+  setText(byId("who"), title(now));
+  const lines = { waiting: "waitingTitle", ended: "endedTitle" };
+  setText(byId("who-line"), !now || !talk ? "" : now.status in lines ? t(lines[now.status]) : (desk?.name ?? ""));
   const face = byId("face");
-  const wanted = now?.status === "active" && agent ? agent.name : "";
+  const wanted = agent?.name ?? "";
   if (face.dataset.name !== wanted) {
     face.dataset.name = wanted;
     face.replaceChildren(wanted ? avatar(wanted) : make("img", { src: "/static/favicon.svg", alt: "", width: 36, height: 36 }));
   }
-  document.title = missed && document.hidden ? t("unreadTitle", { n: missed, title }) : title;
+  drawTitle();
 }
 
-function drawLine(now) {
-  const waits = now.status === "waiting";
-  const { position, waiting, eta } = talk.place;
-  const away = waits && talk.agentsOnline === 0;
-  const asks = away && !talk.hasWritten;
-  byId("line-card").hidden = !waits || away;
-  byId("away-card").hidden = !away;
-  byId("composer").hidden = now.status === "ended" || asks;
-  if (!waits) return;
-  const number = byId("place-number");
-  number.textContent = position ?? "–";
-  number.toggleAttribute("data-long", String(position ?? "").length > 2);
-  byId("place-title").textContent = position === null ? t("inLine") : position === 1 ? t("next") : t(waiting > position ? "placeOf" : "place", { n: position, of: waiting });
-  put(byId("place-line"), hope(position, eta));
-  byId("away-ask").hidden = !asks;
-  byId("away-kept").hidden = asks;
-  byId("away-kept-text").textContent = t("awayKeptText", { n: position ?? 1 });
-}
-
-function hope(position, eta) {
-  if (eta !== null && eta > 0) return t("expect", { span: span(eta < 60 ? Math.ceil(eta / 10) * 10 : eta) });
-  return t(position === 1 ? "almost" : "expectUnknown");
+function drawTitle() {
+  const name = title(talk?.loaded ? talk.now : undefined);
+  const wanted = missed && document.hidden ? t("unreadTitle", { n: missed, title: name }) : name;
+  if (document.title !== wanted) document.title = wanted;
 }
 
 function drawTyping(now) {
@@ -179,51 +233,29 @@ function drawTyping(now) {
 
 const offersPerson = (now) => now.status === "waiting" && talk.thread.rows.some((row) => row.sender_type === "bot") && !talk.thread.rows.some((row) => row.body === WANTS_PERSON) && !talk.pending.some((letter) => letter.body === WANTS_PERSON);
 
-/** Trouble is shown only when it lasts: a socket that is back at once is no news. */
-function drawConnection() {
-  clearTimeout(connectionTimer);
-  const { state, retryAt, troubleSince } = talk.connection;
-  const young = BEHIND_MS - (Date.now() - troubleSince);
-  const shown = state === "reconnecting" && young > 0 ? "live" : state;
-  if (state !== shown) connectionTimer = setTimeout(drawConnection, young);
-  byId("live").dataset.state = shown;
-  put(byId("live-text"), t({ polling: "pollingShort", closed: "refused" }[shown] ?? shown));
-  const left = Math.ceil(((retryAt ?? 0) - Date.now()) / 1000);
-  const lines = { polling: () => t("polling"), closed: () => t("refused"), reconnecting: () => (left > 0 ? t("reconnectingIn", { span: span(left) }) : t("reconnectingNow")) };
-  const over = talk.now.status === "ended";
-  byId("banner").hidden = !(shown in lines) || over;
-  byId("banner").className = shown === "polling" ? "notice" : "notice warn";
-  byId("try-now").hidden = shown !== "reconnecting";
-  if (shown in lines) put(byId("banner-text"), lines[shown]());
-  if (shown === "reconnecting" && left > 0) connectionTimer = setTimeout(drawConnection, 1000);
-}
-
-function put(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
 /* --- what was seen */
 
 const isAtBottom = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_PX;
 
 function toBottom() {
   scroll.scrollTop = scroll.scrollHeight;
+  atEnd = true;
   unseen = 0;
   drawNewest();
 }
 
-function count(wasAtBottom) {
-  const rows = talk.thread.rows;
-  const fresh = lastDrawn ? rows.filter((row) => row.seq > lastDrawn && row.sender_type !== "customer").length : 0;
+function count(follows) {
+  const fresh = lastDrawn ? talk.thread.rows.filter((row) => row.seq > lastDrawn && row.sender_type !== "customer") : [];
   lastDrawn = talk.thread.last;
-  if (document.hidden) missed += fresh;
-  if (!wasAtBottom) unseen += fresh;
+  if (document.hidden) missed += fresh.length;
+  if (document.hidden && fresh.some((row) => row.sender_type === "agent")) playTone();
+  if (!follows) unseen += fresh.length;
   drawNewest();
 }
 
 function drawNewest() {
   byId("newest").hidden = isAtBottom();
-  byId("newest-text").textContent = unseen ? t("newBelow", { n: unseen }) : "";
+  setText(byId("newest-text"), unseen ? t("newBelow", { n: unseen }) : "");
 }
 
 function sawIt() {
@@ -233,75 +265,46 @@ function sawIt() {
 }
 
 scroll.addEventListener("scroll", () => {
-  if (isAtBottom()) unseen = 0;
+  atEnd = isAtBottom();
+  if (atEnd) unseen = 0;
   drawNewest();
   sawIt();
 }, { passive: true });
-log.addEventListener("grown", () => isAtBottom() || unseen === 0 ? toBottom() : null);
-new ResizeObserver(() => !unseen && talk && toBottom()).observe(scroll);
+log.addEventListener("grown", () => (atEnd ? toBottom() : drawNewest()));
+new ResizeObserver(() => (atEnd ? toBottom() : drawNewest())).observe(scroll);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden || !talk) return;
   missed = 0;
+  drawTitle();
   soon();
 });
 byId("newest").addEventListener("click", () => (toBottom(), write.focus()));
 
 /* --- what the customer asks for */
 
-byId("person").addEventListener("click", () => (talk.say(WANTS_PERSON), write.focus()));
-byId("try-now").addEventListener("click", () => talk.link.retryNow());
-byId("new-chat").addEventListener("click", () => forget(""));
-byId("away-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const text = byId("away-text").value.trim();
-  if (!text) return byId("away-text").focus();
+function leave(text) {
   talk.say(text);
-  byId("away-text").value = "";
   draw();
   toBottom();
-});
-byId("end").addEventListener("click", () => {
-  closeMenu();
-  byId("end-text").textContent = t(talk.now.status === "waiting" ? "endWaiting" : "endText");
-  byId("end-dialog").returnValue = "";
-  byId("end-dialog").showModal();
+}
+
+byId("person").addEventListener("click", () => (talk.say(WANTS_PERSON), write.focus()));
+byId("try-now").addEventListener("click", () => talk.link.retryNow());
+byId("load-now").addEventListener("click", () => resume({ session_key: talk.key, session_id: talk.id }));
+byId("new-chat").addEventListener("click", () => forget(""));
+openMenu({
+  end() {
+    setText(byId("end-text"), t(talk.now.status === "waiting" ? "endWaiting" : "endText"));
+    byId("end-dialog").returnValue = "";
+    byId("end-dialog").showModal();
+  },
 });
 byId("end-dialog").addEventListener("close", async ({ target }) => {
   if (target.returnValue !== "yes") return;
+  endsHere = true;
   await talk.end().catch((error) => error.code !== "session_ended" && toast(t("endFailed"), "bad"));
   soon();
 });
-
-/* --- the menu */
-
-const menu = byId("menu");
-const menuButton = byId("menu-button");
-const entries = () => [...menu.querySelectorAll("[role=menuitem]")].filter((entry) => !entry.hidden);
-
-function closeMenu(toButton = false) {
-  menu.hidden = true;
-  menuButton.setAttribute("aria-expanded", "false");
-  if (toButton) menuButton.focus();
-}
-
-menuButton.addEventListener("click", () => {
-  if (!menu.hidden) return closeMenu(true);
-  menu.hidden = false;
-  menuButton.setAttribute("aria-expanded", "true");
-  entries()[0].focus();
-});
-menu.addEventListener("keydown", (event) => {
-  const all = entries();
-  const at = all.indexOf(document.activeElement);
-  const to = { ArrowDown: at + 1, ArrowUp: at - 1 + all.length, Home: 0, End: all.length - 1 }[event.key];
-  if (to !== undefined) {
-    event.preventDefault();
-    all[to % all.length].focus();
-  }
-  if (event.key === "Escape" || event.key === "Tab") closeMenu(event.key === "Escape");
-});
-menu.addEventListener("click", () => closeMenu());
-document.addEventListener("pointerdown", ({ target }) => !byId("more").contains(target) && closeMenu());
 
 /* --- what is kept in this browser: the key of the session, so that a reload and another tab show the same chat */
 
@@ -321,15 +324,24 @@ function keep(what) {
   }
 }
 
+/** The chat that another tab has begun; what was typed here is not lost. */
+async function follow(kept) {
+  const typed = start.takeQuestion();
+  await resume(kept);
+  if (typed) write.add(typed);
+}
+
 addEventListener("storage", (event) => {
   if (event.key !== KEPT) return;
   const kept = recall();
   const open = talk && talk.now.status !== "ended";
-  if (kept?.session_key && kept.session_key !== talk?.key && !open) resume(kept);
+  if (kept?.session_key && kept.session_key !== talk?.key && !open) follow(kept);
 });
 
 onLanguage(() => {
+  hush();
   drawHead(talk?.loaded ? talk.now : undefined);
   draw();
+  unhush();
 });
 arrive();

@@ -6,6 +6,7 @@ const TONES = 6;
 const LINK = /\bhttps?:\/\/[^\s<>"'`]+/giu;
 const AFTER_LINK = /[.,;:!?…]+$/u;
 const TOAST_MS = 5000;
+const shapes = {};
 
 export const byId = (id) => document.getElementById(id);
 
@@ -22,13 +23,26 @@ export function make(tag, attributes = {}, ...children) {
   return node;
 }
 
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+export function setClass(node, wanted) {
+  if (node.className !== wanted) node.className = wanted;
+}
+
+/** Paths (24 × 24) by name, for whoever can't use our sprite: on another site a browser does not load it. */
+export const drawIconsFrom = (paths) => Object.assign(shapes, paths);
+
 export function icon(name, extra = "") {
   const svg = document.createElementNS(SVG, "svg");
-  const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `${SPRITE}#${name}`);
+  const inside = document.createElementNS(SVG, name in shapes ? "path" : "use");
+  if (name in shapes) inside.setAttribute("d", shapes[name]);
+  else inside.setAttribute("href", `${SPRITE}#${name}`);
+  svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("class", `icon-svg ${extra}`.trim());
   svg.setAttribute("aria-hidden", "true");
-  svg.append(use);
+  svg.append(inside);
   return svg;
 }
 
@@ -74,25 +88,26 @@ export function toast(text, kind = "") {
   setTimeout(() => node.remove(), TOAST_MS);
 }
 
-/** Puts `wanted` [{key, sign, make}] into `list`: known keys stay in place (focus, scroll), changed signs are made anew.
- *  A key stands for one node: the first that wants it. */
-export function reconcile(list, wanted) {
-  const present = new Map([...list.children].map((node) => [node.dataset.key, node]));
-  const placed = new Set();
-  let at = list.firstElementChild;
-  for (const item of wanted) {
-    if (placed.has(item.key)) continue;
-    placed.add(item.key);
-    let node = present.get(item.key);
-    if (node?.dataset.sign !== item.sign) {
-      const fresh = item.make();
-      Object.assign(fresh.dataset, { key: item.key, sign: item.sign });
-      if (node && node === at) at = at.nextElementSibling;
-      node?.remove();
-      node = fresh;
-    }
+/** Makes `parent` show `items`: leavers go, stayers are changed in place, newcomers are made. A node is put in once, so a
+ *  live region says it once. A key stands for one node: the first that wants it. */
+export function keyed(parent, items, keyOf, create, update) {
+  const wanted = new Map();
+  for (const item of items) if (!wanted.has(String(keyOf(item)))) wanted.set(String(keyOf(item)), item);
+  for (const node of [...parent.children]) if (!wanted.has(node.dataset.key)) node.remove();
+  const here = new Map([...parent.children].map((node) => [node.dataset.key, node]));
+  let at = parent.firstElementChild;
+  for (const [key, item] of wanted) {
+    const node = here.get(key) ?? create(item);
+    node.dataset.key = key;
+    update(node, item);
     if (node === at) at = at.nextElementSibling;
-    else list.insertBefore(node, at);
+    else parent.insertBefore(node, at);
   }
-  for (const [key, node] of present) if (!placed.has(key)) node.remove();
+}
+
+/** Changes the page; where that hid what had the focus, `next()` gets it, for it would fall to the page's very start. */
+export function keepingFocus(root, change, next) {
+  const had = root.activeElement;
+  change();
+  if (had && had !== document.body && !had.checkVisibility()) next()?.focus({ preventScroll: true });
 }

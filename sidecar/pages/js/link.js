@@ -116,7 +116,7 @@ class Link {
       if (hello) socket.send(JSON.stringify(hello()));
     };
     socket.onmessage = ({ data }) => {
-      if (socket !== this.#socket) return;
+      if (socket !== this.#socket || this.state === "closed") return;
       this.#heardAt = Date.now();
       this.#heard(data);
     };

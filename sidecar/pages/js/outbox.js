@@ -5,6 +5,7 @@
  *   outbox.kick()         // the way is open again
  *   outbox.settle(id)     // came back as a row: no ack will be needed
  *   outbox.again(id), outbox.drop(id)   // of one that failed for good
+ *   outbox.close()        // nothing is tried any more
  *
  * One letter is on its way at a time: so a retry can't overtake, and `client_id` makes the repetition harmless.
  * `deliver(letter)` gives the ack, or throws: Refused/NotAnswered with a code that passes (429, 503) or not, or Lost.
@@ -24,6 +25,7 @@ class Outbox {
   letters = [];
   #options;
   #busy = false;
+  #closed = false;
   #timer = 0;
   #tries = 0;
 
@@ -57,9 +59,14 @@ class Outbox {
     this.settle(clientId);
   }
 
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
   async kick() {
     clearTimeout(this.#timer);
-    if (this.#busy) return;
+    if (this.#busy || this.#closed) return;
     this.#busy = true;
     try {
       for (let letter = this.#next(); letter; letter = this.#next()) if (!(await this.#sent(letter))) break;
@@ -83,7 +90,7 @@ class Outbox {
       if (error.code && !PASSES.has(error.code)) return this.#failed(letter, error.code);
       this.#tries += 1;
       const pause = Math.max((error.retryAfter ?? 0) * 1000, Math.min(LONGEST_MS, AGAIN_MS * 2 ** (this.#tries - 1)) * (0.75 + Math.random() / 2));
-      this.#timer = setTimeout(() => this.kick(), pause);
+      if (!this.#closed) this.#timer = setTimeout(() => this.kick(), pause);
       return false;
     }
   }

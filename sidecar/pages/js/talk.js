@@ -4,7 +4,7 @@
  * place (a hole that stays open), the same first load runs again, while the socket goes on.
  */
 
-import { ask, upload } from "./api.js";
+import { addressOf, ask, upload } from "./api.js";
 import { Lost, openLink, socketUrl } from "./link.js";
 import { newClientId, openOutbox } from "./outbox.js";
 import { situation, Thread } from "./thread.js";
@@ -12,6 +12,7 @@ import { situation, Thread } from "./thread.js";
 const HOLE_MS = 1500;
 const TYPING_SHOWN_MS = 6000;
 const TYPING_TOLD_MS = 3000;
+const REFUSED_FILE = { 413: "too_large", 415: "unsupported_media_type" }; // also where a proxy says it, without our code
 
 export class Talk {
   thread = new Thread();
@@ -24,6 +25,7 @@ export class Talk {
   uploads = [];
   connection = { state: "connecting" };
   loaded = false;
+  #closed = false;
   #timers = {};
   #read = 0;
   #toldTyping = 0;
@@ -45,8 +47,9 @@ export class Talk {
 
   async open() {
     await this.load();
+    if (this.#closed) return;
     this.link = openLink({
-      address: () => socketUrl(`/ws/public/${encodeURIComponent(this.key)}?after=${this.thread.last}`),
+      address: () => socketUrl(`/ws/public/${encodeURIComponent(this.key)}?after=${this.thread.last}`, addressOf("/")),
       poll: () => this.#poll(),
       onFrame: (type, payload) => this.heard(type, payload),
       onState: (state, facts) => this.#connected(state, facts),
@@ -54,6 +57,8 @@ export class Talk {
   }
 
   close() {
+    this.#closed = true;
+    this.outbox.close();
     for (const timer of Object.values(this.#timers)) clearTimeout(timer);
     this.link?.close();
   }
@@ -65,7 +70,7 @@ export class Talk {
     do {
       answer = await ask("GET", `${this.path}?after=${rows.at(-1)?.seq ?? 0}`);
       rows.push(...answer.messages);
-    } while (answer.more && answer.messages.length);
+    } while (answer.more && answer.messages.length && !this.#closed);
     this.thread = Thread.of(rows, this.thread);
     this.#take(answer);
     this.loaded = true;
@@ -84,7 +89,7 @@ export class Talk {
     if (row.client_id) this.outbox.settle(row.client_id);
     if (shown.some((one) => one.sender_type === "agent")) this.#typed(null);
     if (shown.some((one) => one.event)) this.place = this.now.status === "waiting" ? this.place : { position: null, waiting: null, eta: null };
-    if (this.thread.hasHole) this.#timers.hole ??= setTimeout(() => this.#mend(), HOLE_MS);
+    if (this.thread.hasHole && !this.#closed) this.#timers.hole ??= setTimeout(() => this.#mend(), HOLE_MS);
     return shown;
   }
 
@@ -94,9 +99,9 @@ export class Talk {
   }
 
   async send(file, most) {
-    const letter = { client_id: newClientId(), file, share: 0, preview: file.type.startsWith("image/") ? URL.createObjectURL(file) : null };
+    const letter = { client_id: newClientId(), file, share: 0, facts: { most: most.text }, preview: file.type.startsWith("image/") ? URL.createObjectURL(file) : null };
     this.uploads.push(letter);
-    if (file.size > most.bytes) Object.assign(letter, { failed: "too_large", facts: { most: most.text } });
+    if (file.size > most.bytes) letter.failed = "too_large";
     else await this.#upload(letter);
     this.changed();
   }
@@ -104,7 +109,6 @@ export class Talk {
   async again(clientId) {
     const letter = this.uploads.find((one) => one.client_id === clientId);
     if (!letter) return this.outbox.again(clientId);
-    if (letter.failed === "too_large") return this.drop(clientId);
     delete letter.failed;
     this.changed();
     await this.#upload(letter);
@@ -152,13 +156,13 @@ export class Talk {
   }
 
   fileAddress(file) {
-    const url = new URL(file.url, location.href);
+    const url = new URL(addressOf(file.url));
     url.searchParams.set("key", this.key);
     return url.href;
   }
 
   transcript(format) {
-    return `/api/v1/${this.path}/transcript?format=${format}`;
+    return addressOf(`/api/v1/${this.path}/transcript?format=${format}`);
   }
 
   async #deliver(letter) {
@@ -183,7 +187,7 @@ export class Talk {
       this.#dropUpload(letter.client_id);
       this.add({ client_id: letter.client_id, ...row });
     } catch (error) {
-      letter.failed = error.status === 0 ? "lost" : error.code;
+      letter.failed = error.status === 0 ? "lost" : (REFUSED_FILE[error.status] ?? error.code);
     }
   }
 
@@ -206,7 +210,7 @@ export class Talk {
     do {
       answer = await ask("GET", `${this.path}?after=${this.thread.last}`);
       for (const row of answer.messages) this.add(row);
-    } while (answer.more && answer.messages.length);
+    } while (answer.more && answer.messages.length && !this.#closed);
     this.#take(answer);
     this.changed();
   }
@@ -218,12 +222,12 @@ export class Talk {
 
   async #mend() {
     this.#timers.hole = undefined;
-    if (!this.thread.hasHole) return;
+    if (!this.thread.hasHole || this.#closed) return;
     try {
       await this.load();
       this.changed();
     } catch {
-      this.#timers.hole = setTimeout(() => this.#mend(), HOLE_MS); // the server is away: the link says so
+      if (!this.#closed) this.#timers.hole = setTimeout(() => this.#mend(), HOLE_MS); // the server is away: the link says so
     }
   }
 

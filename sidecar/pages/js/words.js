@@ -1,39 +1,19 @@
-/* The words of the pages, in English and Indonesian. A page adds its own and marks its HTML; the rest is here.
+/* The words on a page: marked places, the language that was chosen, and who wants to know of it. What is said: tongue.js.
  *
  *   import { addWords, t, translate, onLanguage } from "./words.js";
- *   addWords({ en: { greet: "Hello {name}", left: { one: "{n} chat", other: "{n} chats" } },
- *              id: { greet: "Halo {name}", left: { other: "{n} percakapan" } } });
- *   t("greet", { name }), t("left", { n })        // {one, other}: by the number `n`
  *   <p data-t="greet">, data-t-label (aria-label), data-t-title, data-t-placeholder, [data-language="id"] buttons
  *   translate(document) once; onLanguage(draw) draws again what code has made.
- *
- * A key that only one language has is an error of ours: tests compare them (`vocabulary()`).
  */
 
+import { LANGUAGES, currentLanguage, setLanguage, spoken, t } from "./tongue.js";
+
+export * from "./tongue.js";
+
 const KEPT = "giliran-language";
-const LANGUAGES = ["en", "id"];
-const words = { en: {}, id: {} };
 const listeners = new Set();
 const PLACES = { t: (node, text) => (node.textContent = text), tLabel: "aria-label", tTitle: "title", tPlaceholder: "placeholder" };
 
-let language = kept() ?? (navigator.languages ?? [navigator.language]).map((one) => one?.slice(0, 2).toLowerCase()).find((one) => LANGUAGES.includes(one)) ?? "en";
-
-export const currentLanguage = () => language;
-export const vocabulary = () => words;
-export const known = (key) => key in words.en;
-
-export function addWords(more) {
-  for (const one of LANGUAGES) Object.assign(words[one], more[one]);
-}
-
-export function t(key, facts = {}) {
-  let text = words[language][key] ?? words.en[key] ?? key;
-  if (typeof text === "object") text = text[new Intl.PluralRules(language).select(facts.n ?? 0)] ?? text.other;
-  return text.replace(/\{(\w+)\}/g, (_, name) => facts[name] ?? "");
-}
-
-/** The word of a key made of two parts; where there is none, `other`. For codes that a server sends. */
-export const wordOr = (key, other) => (known(key) ? t(key) : other);
+setLanguage(kept() ?? spoken(navigator.languages ?? [navigator.language]));
 
 /** Called after each change of the language. Returns what ends it. */
 export function onLanguage(listener) {
@@ -43,7 +23,7 @@ export function onLanguage(listener) {
 
 export function speak(wanted) {
   if (!LANGUAGES.includes(wanted)) return;
-  language = wanted;
+  setLanguage(wanted);
   try {
     localStorage.setItem(KEPT, wanted);
   } catch {
@@ -55,7 +35,7 @@ export function speak(wanted) {
 
 /** Puts the words into everything marked, and the language into <html lang>. */
 export function translate(root) {
-  document.documentElement.lang = language;
+  document.documentElement.lang = currentLanguage();
   for (const [mark, place] of Object.entries(PLACES)) {
     const attribute = `data-${mark.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     for (const node of root.querySelectorAll(`[${attribute}]`)) {
@@ -64,49 +44,14 @@ export function translate(root) {
       else place(node, text);
     }
   }
-  for (const button of root.querySelectorAll("[data-language]")) button.setAttribute("aria-pressed", String(button.dataset.language === language));
+  for (const button of root.querySelectorAll("[data-language]")) button.setAttribute(button.getAttribute("role") === "menuitemradio" ? "aria-checked" : "aria-pressed", String(button.dataset.language === currentLanguage()));
 }
 
 addEventListener("click", (event) => {
   const button = event.target.closest?.("[data-language]");
   if (button) speak(button.dataset.language);
 });
-addEventListener("storage", (event) => event.key === KEPT && event.newValue && event.newValue !== language && speak(event.newValue));
-
-/* Times, as the reader is used to them. `moment` is what the API sends, or milliseconds. */
-
-export const clock = (moment) => new Date(moment).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-
-export const dateTime = (moment) => new Date(moment).toLocaleString(language, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
-
-/** "Today", "Yesterday", else the date: for the lines between the days of a conversation. */
-export function day(moment, now = Date.now()) {
-  const midnight = (time) => new Date(time).setHours(0, 0, 0, 0);
-  const days = Math.round((midnight(now) - midnight(moment)) / 86_400_000);
-  if (days === 0 || days === 1) return capital(new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(-days, "day"));
-  const sameYear = new Date(now).getFullYear() === new Date(moment).getFullYear();
-  return new Date(moment).toLocaleDateString(language, { weekday: "long", day: "numeric", month: "long", ...(sameYear ? {} : { year: "numeric" }) });
-}
-
-/** How long, roughly: "40 s", "3 min", "2 h 5 min". */
-export function span(seconds) {
-  const whole = Math.max(0, Math.round(seconds));
-  const unit = language === "id" ? { s: "dtk", m: "mnt", h: "jam", d: "hari" } : { s: "s", m: "min", h: "h", d: "d" };
-  if (whole < 60) return `${whole} ${unit.s}`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} ${unit.m}`;
-  if (whole < 86_400) return `${Math.floor(whole / 3600)} ${unit.h} ${Math.floor((whole % 3600) / 60)} ${unit.m}`;
-  return `${Math.floor(whole / 86_400)} ${unit.d}`;
-}
-
-export const number = (n) => n.toLocaleString(language);
-
-export function bytes(size) {
-  const units = ["B", "KB", "MB", "GB"];
-  const step = Math.min(units.length - 1, size > 0 ? Math.floor(Math.log(size) / Math.log(1024)) : 0);
-  return `${(size / 1024 ** step).toLocaleString(language, { maximumFractionDigits: step ? 1 : 0 })} ${units[step]}`;
-}
-
-const capital = (text) => text.charAt(0).toLocaleUpperCase(language) + text.slice(1);
+addEventListener("storage", (event) => event.key === KEPT && event.newValue && event.newValue !== currentLanguage() && speak(event.newValue));
 
 function kept() {
   try {

@@ -1,0 +1,85 @@
+/* Above the messages of somebody who waits: their place in line, or that nobody is online and a message can be left. */
+
+import { byId, setText } from "./dom.js";
+import { keepDraft, recallDraft } from "./drafts.js";
+import { span, t } from "./words.js";
+
+/** `leave(text)` sends it. `isWriting()`: there is text in the composer. `moveText(text)` takes what was typed here. */
+export function waitingCards({ leave, isWriting, moveText, speaker }) {
+  const field = byId("away-text");
+  let name = "";
+  let spoken = {};
+
+  const clear = () => {
+    field.value = "";
+    keepDraft(name, "");
+  };
+  field.addEventListener("input", () => keepDraft(name, field.value));
+  byId("away-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = field.value.trim();
+    if (!text) return field.focus();
+    clear();
+    leave(text);
+  });
+
+  /** Only a new place is news: the length of the line and the minutes change all the time. */
+  const speak = (place, title, line) => {
+    if (spoken.place !== place) spoken = { place, text: `${title}. ${line}` };
+    speaker.follow(spoken.text);
+  };
+
+  return {
+    open(id) {
+      name = `${id}-away`;
+      field.value = recallDraft(name);
+      spoken = {};
+    },
+    /** Gives whether a message is asked for, in place of the composer. What was typed is never taken away. */
+    draw(talk, status) {
+      const waits = status === "waiting";
+      const away = waits && talk.agentsOnline === 0;
+      const typed = field.value.trim();
+      const asks = waits && (typed !== "" || (away && !talk.hasWritten && !isWriting()));
+      byId("line-card").hidden = !waits || away;
+      byId("away-card").hidden = !away && !asks;
+      byId("away-form").hidden = !asks;
+      if (waits) {
+        const line = drawPlace(talk.place);
+        const told = drawAway(away, asks, talk);
+        speak(away ? `away ${told}` : talk.place.position, away ? told : placeOf(talk.place.position), away ? "" : line);
+      } else {
+        speaker.follow("");
+        if (typed) moveText(typed), clear();
+      }
+      return asks;
+    },
+  };
+}
+
+const placeOf = (position) => (position === null ? t("inLine") : position === 1 ? t("next") : t("place", { n: position }));
+
+/** Gives the line that says how long. */
+function drawPlace({ position, waiting, eta }) {
+  const number = byId("place-number");
+  setText(number, String(position ?? "–"));
+  number.toggleAttribute("data-long", String(position ?? "").length > 2);
+  setText(byId("place-title"), position > 1 && waiting > position ? t("placeOf", { n: position, of: waiting }) : placeOf(position));
+  const line = hope(position, eta);
+  setText(byId("place-line"), line);
+  return line;
+}
+
+function hope(position, eta) {
+  if (eta !== null && eta > 0) return t("expect", { span: span(eta < 60 ? Math.ceil(eta / 10) * 10 : eta) });
+  return t(position === 1 ? "almost" : "expectUnknown");
+}
+
+/** Gives the title. */
+function drawAway(away, asks, talk) {
+  const kept = !asks && talk.hasWritten;
+  const title = kept ? t("awayKept") : t(away ? "awayTitle" : "awayBack");
+  setText(byId("away-title"), title);
+  setText(byId("away-line"), kept ? t("awayKeptText", { n: talk.place.position ?? 1 }) : t(away ? "awayText" : "awayBackText"));
+  return title;
+}
