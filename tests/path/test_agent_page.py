@@ -60,6 +60,11 @@ class Customer:
     def ends(self) -> None:
         self._home.post(f"public/sessions/{self.key}/end")
 
+    def is_given_to(self, name: str) -> None:
+        """By the supervisor, who has no page open."""
+        boss = self._home.login("supervisor@demo.com")
+        self._home.post(f"sessions/{self.id}/assign", boss, agent_id=self._home.ids[name])
+
 
 class Desk:
     """One signed-in page."""
@@ -101,13 +106,46 @@ class Desk:
         expect(self.page.locator("#desk")).to_be_visible()
 
 
+class Line:
+    """The way of a page's sockets: `shut` cuts it and keeps it cut, `free` lets them through again."""
+
+    def __init__(self, page: Page) -> None:
+        self._sockets: list[WebSocketRoute] = []
+        self._is_shut = threading.Event()
+        page.route_web_socket(re.compile("/ws$"), self._route)
+
+    def _route(self, socket: WebSocketRoute) -> None:
+        if self._is_shut.is_set():
+            socket.close(code=1011)
+            return
+        self._sockets.append(socket)
+        socket.connect_to_server()
+
+    def shut(self) -> None:
+        self._is_shut.set()
+        for socket in self._sockets:
+            socket.close(code=1011)
+        self._sockets.clear()
+
+    def free(self) -> None:
+        self._is_shut.clear()
+
+
+def _on_a_line(made: Desk, email: str) -> Line:
+    """Signs in on a page whose sockets can be cut."""
+    line = Line(made.page)
+    made.page.reload()
+    made.sign_in(email).expect_live()
+    return line
+
+
 def _is_wrong(said: ConsoleMessage) -> bool:
     return said.type == "error" and not any(word in said.text for word in ("net::", "status of", "WebSocket"))
 
 
 @pytest.fixture(scope="module")
 def home(_databases, _redis_databases) -> Iterator[Shop]:
-    with page_shop(_databases, _redis_databases) as made:
+    with page_shop(_databases, _redis_databases, UPLOAD_MAX_MB="1") as made:
         yield made
 
 
@@ -315,13 +353,14 @@ def test_the_worker_gives_conversations_to_whoever_is_online(desk, shop):
 
 def test_html_is_text_and_links_open_elsewhere(desk, shop):
     made = desk("agent@demo.com")
-    body = "<script>alert(1)</script> https://example.com/a?b=1."
+    body = "<script>alert(1)</script> https://example.com/a?b=1. And (https://example.com/Foo_(bar))"
     maya = Customer(shop, "<img src=x onerror=alert(1)>", body, "maya@example.com")
     made.pick(maya)
     expect(made.bubbles()).to_have_text([body])
-    link = made.page.locator("#log a")
-    expect(link).to_have_attribute("href", "https://example.com/a?b=1")
-    expect(link).to_have_attribute("rel", "noopener noreferrer")
+    links = made.page.locator("#log a")
+    expect(links).to_have_text(["https://example.com/a?b=1", "https://example.com/Foo_(bar)"])
+    expect(links.first).to_have_attribute("href", "https://example.com/a?b=1")
+    expect(links.first).to_have_attribute("rel", re.compile("noopener noreferrer"))
     assert made.page.locator("#log img, #log script, #rows img").count() == 0
 
 
@@ -337,6 +376,71 @@ def test_notes_are_shown_to_colleagues_and_never_reach_the_customer(desk, shop):
     expect(budi.page.locator("#log .note")).to_contain_text("Third complaint this month")
     expect(budi.page.locator("#notes li")).to_contain_text("Third complaint this month")
     assert "Third complaint" not in str(maya.sees())
+
+
+def test_what_somebody_writes_never_changes_its_kind_by_itself(desk, shop):
+    """Half a note would go to the customer, half a reply to the colleagues."""
+    made = desk("agent@demo.com")
+    page = made.page
+    maya = Customer(shop, "Maya Putri", "Hi")
+    made.open(maya, "queue")
+    page.locator("#text").press_sequentially("She is rude, give her")
+    maya.is_given_to("Ani Lestari")
+    expect(page.locator("#room-state")).to_have_text("With you")
+    page.keyboard.type(" nothing")
+    page.keyboard.press("Enter")
+    expect(page.locator("#log .note")).to_contain_text("She is rude, give her nothing")
+    expect(page.locator("#composer")).to_have_attribute("data-kind", "note")
+    page.get_by_role("tab", name="Reply").click()
+    page.keyboard.type("Dear Maya")
+    maya.is_given_to("Budi Santoso")
+    expect(page.locator("#bar-text")).to_contain_text("Budi Santoso has this conversation now")
+    page.keyboard.press("Enter")
+    expect(page.locator("#text")).to_have_value("Dear Maya")
+    expect(page.locator("#composer")).to_have_attribute("data-kind", "reply")
+    expect(page.locator("#send")).to_be_disabled()
+    expect(page.locator("#said")).to_contain_text("your reply cannot be sent")
+    page.get_by_role("button", name="Write a private note").click()
+    expect(page.locator("#text")).to_have_value("")
+    expect(page.locator("#send")).to_be_enabled()
+    page.locator("#log-box").click()
+    maya.is_given_to("Ani Lestari")
+    expect(page.locator("#room-state")).to_have_text("With you")
+    page.get_by_role("tab", name="Reply").click()
+    expect(page.locator("#text")).to_have_value("Dear Maya")
+    assert maya.bodies() == ["Hi"]
+    expect(page.locator("#log .note")).to_have_count(1)
+
+
+def test_a_reply_that_came_too_late_says_why_it_is_not_sent(desk, shop):
+    made = desk(None)
+    line = _on_a_line(made, "agent@demo.com")
+    maya = Customer(shop, "Maya Putri", "Hi")
+    made.pick(maya)
+    line.shut()
+    made.page.route("**/messages", lambda route: route.abort())
+    expect(made.page.locator("#live")).not_to_have_attribute("data-state", "live")
+    made.write("Too late")
+    maya.is_given_to("Budi Santoso")
+    made.page.unroute("**/messages")
+    line.free()
+    expect(made.page.locator("#log .failed .meta")).to_contain_text(
+        "Not sent: a colleague has this conversation now", timeout=20_000
+    )
+    assert maya.bodies() == ["Hi"]
+
+
+def test_the_emoji_close_when_somebody_goes_on_elsewhere_and_keys_move_by_their_rows(desk, shop):
+    made = desk("agent@demo.com")
+    page = made.page
+    made.pick(Customer(shop, "Maya Putri", "Hi"))
+    for size, reached in ((DESK, 11), (PHONE, 11 + 8)):
+        page.set_viewport_size(size)
+        page.locator("#emoji-button").click()
+        page.keyboard.press("ArrowDown")
+        expect(page.locator("#emoji button").nth(reached)).to_be_focused()
+        page.locator("#log-box").click()
+        expect(page.locator("#emoji")).to_be_hidden()
 
 
 def test_canned_replies_come_by_their_shortcut(desk, shop):
@@ -594,8 +698,38 @@ def test_files_go_both_ways(desk, shop):
     with made.page.expect_download() as download:
         made.page.locator("#log .file").click()
     assert Path(download.value.path()).read_bytes() == b"All is well"
-    made.page.locator("#file").set_input_files(_file("x.html", "text/html", b"<html><script>alert(1)</script>"))
-    expect(made.page.locator(".toast")).to_contain_text("x.html is a kind of file that cannot be sent here")
+
+
+def test_an_upload_stays_with_its_conversation_and_says_what_is_wrong(desk, shop):
+    made = desk("agent@demo.com")
+    page, held = made.page, []
+    maya, joko = (Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W"))
+    for each in (joko, maya):
+        made.pick(each)
+    rows, files = page.locator("#uploads li"), page.locator("#file")
+    page.route("**/attachments", lambda route: held.append(route))
+    files.set_input_files(_file("terms.txt", "text/plain", b"All is well"))
+    eventually(lambda: page.title() and held, 5, "the upload")
+    made.open(joko)
+    expect(rows).to_have_count(0)
+    held[0].abort()
+    made.open(maya)
+    expect(rows).to_contain_text("No connection. Try again in a moment.")
+    page.unroute("**/attachments")
+    rows.get_by_role("button", name="Try again").click()
+    expect(page.locator("#log .file")).to_contain_text("terms.txt")
+    expect(rows).to_have_count(0)
+    asked: list[str] = []
+    files.set_input_files(_file("x.html", "text/html", b"<html><script>alert(1)</script>"))
+    expect(rows).to_contain_text("x.html is a kind of file that cannot be sent here")
+    page.on("request", lambda request: asked.append(request.url))
+    files.set_input_files(_file("big.bin", "application/octet-stream", bytes(1 + (1 << 20))))
+    expect(rows.last).to_contain_text("big.bin is too large: at most 1 MB may be sent.")
+    expect(rows.get_by_role("button", name="Try again")).to_have_count(0)
+    assert asked == []
+    for name in ("x.html", "big.bin"):
+        page.get_by_role("button", name=f"Remove {name}").click()
+    expect(rows).to_have_count(0)
 
 
 def test_a_transcript_is_saved_as_text_and_as_json(desk, shop):
@@ -620,6 +754,11 @@ def test_search_finds_messages_of_ended_conversations_and_shows_them(desk, shop)
     hit.click()
     expect(made.page.locator("#log .msg.flash")).to_contain_text("The courier broke my vase")
     expect(made.page.locator("#bar-text")).to_contain_text("has ended")
+    told = shop.post("public/sessions", tenant_id=shop.id, name="Silent Joko", email="joko@example.com")
+    shop.post(f"public/sessions/{told['session_key']}/end")
+    made.page.keyboard.press("/")
+    made.page.keyboard.type("silent")
+    expect(made.page.locator("#found-rows time")).to_have_text(re.compile(r"^\d\d:\d\d$"))
 
 
 def test_earlier_visits_are_beside_the_conversation_with_their_messages(desk, shop):
@@ -694,6 +833,37 @@ def test_notifications_are_shown_to_whoever_asked_for_them_and_looks_elsewhere(d
     expect(made.page).to_have_title("(2) Agent · Giliran")
 
 
+def test_a_new_customer_in_the_line_is_told_to_whoever_picks_by_hand(desk, shop):
+    """Agents who are away; supervisors once they ask for it. Others are given chats and need not look."""
+    away, online, boss = (desk(f"{name}@demo.com") for name in ("agent", "agent2", "supervisor"))
+    away.page.locator("#me-button").click()
+    away.page.get_by_role("menuitemradio", name="Away").click()
+    for each in (away, online, boss):
+        each.page.evaluate(TOLD)
+        each.page.locator("#me-button").click()
+        each.page.get_by_role("menuitemcheckbox", name="Desktop notifications").click()
+        each.page.keyboard.press("Escape")
+    maya = Customer(shop, "Maya Putri", "Hi")
+    for each in (away, online, boss):
+        expect(each.page.locator("[data-count=queue]")).to_have_text("1")
+    expect(away.page).to_have_title("(1) Agent · Giliran")
+    assert [each.page.evaluate("told") for each in (away, online, boss)] == [
+        ["New in the queue: Maya Putri: Hi"],
+        [],
+        [],
+    ]
+    boss.page.locator("#me-button").click()
+    boss.page.get_by_role("menuitemcheckbox", name="New in the queue").click()
+    Customer(shop, "Joko W", "Hello")
+    expect(boss.page).to_have_title("(1) Agent · Giliran")
+    assert boss.page.evaluate("told") == ["New in the queue: Joko W: Hello"]
+    maya.ends()
+    expect(away.page).to_have_title("(1) Agent · Giliran")
+    away.page.evaluate("document.hasFocus = () => true")
+    away.tab("queue")
+    expect(away.page).to_have_title("Agent · Giliran")
+
+
 # --- the connection
 
 
@@ -717,30 +887,44 @@ def test_no_request_is_made_while_messages_flow(desk, shop):
 
 def test_what_was_said_while_the_socket_was_away_is_there_once_and_in_order(desk, shop):
     made = desk(None)
-    sockets: list[WebSocketRoute] = []
-    shut = threading.Event()
-
-    def route(socket: WebSocketRoute) -> None:
-        if shut.is_set():
-            socket.close(code=1011)
-            return
-        sockets.append(socket)
-        socket.connect_to_server()
-
-    made.page.route_web_socket(re.compile("/ws$"), route)
-    made.page.reload()
-    made.sign_in("agent@demo.com").expect_live()
+    line = _on_a_line(made, "agent@demo.com")
     maya = Customer(shop, "Maya Putri", "Hi")
     made.pick(maya)
-    shut.set()
-    sockets[-1].close(code=1011)
+    line.shut()
     expect(made.page.locator("#live")).not_to_have_attribute("data-state", "live")
     said = [f"message {n}" for n in range(30)]
     for text in said:
         maya.says(text)
-    shut.clear()
+    line.free()
     made.expect_live()
     expect(made.bubbles()).to_have_text(["Hi", *said])
+
+
+def test_the_list_of_the_ended_is_whole_again_after_the_socket_was_away(desk, shop):
+    """Those that it had, of later pages too; those that ended meanwhile; each once."""
+    early = [Customer(shop, f"Guest {number}", "Hi") for number in range(53)]
+    for customer in early[1:]:
+        customer.ends()
+    made = desk(None)
+    line = _on_a_line(made, "agent@demo.com")
+    made.tab("all")
+    made.page.locator("[data-show=ended]").click()
+    expect(made.page.locator("#rows .row")).to_have_count(50)
+    made.page.locator("#more").click()
+    expect(made.page.locator("#rows .row")).to_have_count(52)
+    late = [Customer(shop, name, "Hi") for name in ("Joko W", "Dewi A")]
+    late[0].ends()
+    expect(made.page.locator("#rows .name").first).to_have_text("Joko W")
+    line.shut()
+    expect(made.page.locator("#live")).not_to_have_attribute("data-state", "live")
+    late[1].ends()
+    early[0].ends()
+    line.free()
+    made.expect_live()
+    expect(made.page.locator("#rows .row")).to_have_count(55)
+    expect(made.page.locator("#rows .name").nth(0)).to_have_text("Guest 0")
+    expect(made.page.locator("#rows .name").nth(1)).to_have_text("Dewi A")
+    expect(made.page.locator("#rows .name").nth(2)).to_have_text("Joko W")
 
 
 def test_where_sockets_are_blocked_it_goes_on_by_polling(desk, shop):
@@ -750,6 +934,11 @@ def test_where_sockets_are_blocked_it_goes_on_by_polling(desk, shop):
     maya = Customer(shop, "Maya Putri", "Hi")
     made.sign_in("agent@demo.com")
     expect(made.page.locator("#live")).to_have_text("Offline · polling", timeout=15_000)
+    eventually(
+        lambda: shop.get(f"public/desk?tenant_id={shop.id}")["agents_online"] == 1,
+        5,
+        "the presence of a page that polls",
+    )
     made.pick(maya)
     made.write("By another way")
     expect(made.bubbles()).to_have_text(["Hi", "By another way"])

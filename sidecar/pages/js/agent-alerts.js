@@ -2,10 +2,10 @@
 // Permission is asked when somebody presses the button, never by itself.
 
 const KEPT = "giliran-agent-alerts";
-const TUNES = { message: [[880, 0, 0.09]], assigned: [[660, 0, 0.1], [990, 0.11, 0.16]] };
+const TUNES = { message: [[880, 0, 0.09]], assigned: [[660, 0, 0.1], [990, 0.11, 0.16]], queued: [[587, 0, 0.1], [587, 0.17, 0.1]] };
 const SOUND_EVERY_MS = 1200;
 
-const chosen = { sound: true, notify: "ask", ...recall() };
+const chosen = { sound: true, notify: "ask", queue: null, ...recall() }; // queue: null until somebody chooses
 let audio = null;
 let soundedAt = 0;
 
@@ -16,6 +16,9 @@ export const offered = () => chosen.notify === "ask" && supported() && Notificat
 export const blocked = () => supported() && Notification.permission === "denied";
 
 export function setSound(on) { keep({ sound: on }); if (on) play("message"); }
+/** Of a new customer in the line. Agents are told unless they turn it off, supervisors once they turn it on. */
+export const queueWanted = (boss) => chosen.queue ?? !boss;
+export function setQueue(on) { keep({ queue: on }); if (on) play("queued"); }
 export function refuseNotify() { keep({ notify: "no" }); }
 
 export async function askNotify() {

@@ -2,6 +2,7 @@
 
 const BASE = "/api/v1/";
 const KEPT = "giliran-agent";
+const KEPT_TENANT = "giliran-agent-tenant";
 const TIMEOUT_MS = 15000;
 
 /** The server's refusal. `status` 0: no answer at all. */
@@ -12,7 +13,7 @@ export class Refused extends Error {
   }
 }
 
-let kept = read("sessionStorage") ?? read("localStorage");
+let kept = read("sessionStorage", KEPT) ?? read("localStorage", KEPT);
 let whenExpired = () => {};
 let skewMs = 0; // server's clock minus ours; whole seconds are enough for "waits since 3 min"
 
@@ -22,9 +23,13 @@ export const onExpired = (then) => { whenExpired = then; };
 
 export function keepToken(value, staySignedIn) {
   kept = value;
-  write("sessionStorage", value);
-  if (staySignedIn || value === null) write("localStorage", value);
+  write("sessionStorage", KEPT, value);
+  if (staySignedIn || value === null) write("localStorage", KEPT, value);
 }
+
+/** The workspace that was named with the sign-in; empty where there is only one. */
+export const keptTenant = () => read("localStorage", KEPT_TENANT) ?? "";
+export const keepTenant = (name) => write("localStorage", KEPT_TENANT, name || null);
 
 export async function ask(method, path, body, { signal } = {}) {
   const headers = kept ? { Authorization: `Bearer ${kept}` } : {};
@@ -88,18 +93,18 @@ function parsed(text) {
   }
 }
 
-function read(storage) {
+function read(storage, name) {
   try {
-    return window[storage].getItem(KEPT);
+    return window[storage].getItem(name);
   } catch {
     return null; // storage may be forbidden: the login lasts as long as the page
   }
 }
 
-function write(storage, value) {
+function write(storage, name, value) {
   try {
-    if (value === null) window[storage].removeItem(KEPT);
-    else window[storage].setItem(KEPT, value);
+    if (value === null) window[storage].removeItem(name);
+    else window[storage].setItem(name, value);
   } catch (error) {
     console.info("the login is not kept", error.name);
   }

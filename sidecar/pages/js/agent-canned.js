@@ -2,8 +2,9 @@
 // replaced as a whole: where somebody else changed it meanwhile, the person is asked. Changes are dropped on purpose only.
 
 import { Refused, ask } from "./agent-api.js";
-import { answerOf, explain, inWords, toast } from "./agent-deeds.js";
+import { answerOf } from "./agent-deeds.js";
 import { byId, el, icon, setAttr, setText } from "./agent-dom.js";
+import { explain, inWords, toast } from "./agent-notices.js";
 import { onLanguage, t } from "./words.js";
 
 // The limits of PUT canned.

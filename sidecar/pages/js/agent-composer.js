@@ -1,9 +1,9 @@
 // What the agent writes: a reply or a private note, with canned replies, emoji and files. Before it the person, after it
-// the outbox (replies), REST (notes, files). Drafts are kept for each conversation and kind.
+// the outbox (replies), REST (notes), agent-uploads.js (files). Drafts are kept for each conversation and kind.
 
-import { Refused, ask, upload } from "./agent-api.js";
-import { byId, el, icon, setAttr, setText } from "./agent-dom.js";
-import { newClientId } from "./agent-outbox.js";
+import { ask } from "./agent-api.js";
+import { byId, el, setAttr, setText } from "./agent-dom.js";
+import { Uploads } from "./agent-uploads.js";
 import { t } from "./words.js";
 
 const TYPING_EVERY_MS = 2500;
@@ -13,10 +13,11 @@ const EMOJI = ["😀", "😄", "😊", "🙂", "😉", "😍", "🤗", "🤔", "
   "❤️", "💚", "🎉", "✨", "⭐", "🔥", "✅", "❌", "⚠️", "❓", "💡", "📌", "📎", "📦", "🚚", "💳", "🧾", "📞", "✉️", "⏰"];
 
 export class Composer {
-  /** `deeds`: {canned(), me(), say(frame), noted(id, note), stored(message), refused(error, name)} */
+  /** `deeds`: {canned(), me(), say(frame), noted(id, note), stored(message), refused(error, name), turned()} */
   constructor(outbox, deeds) {
-    Object.assign(this, { outbox, deeds, session: null, kind: "reply", may: false, typedAt: 0, typingTimer: 0, found: [], chosen: 0 });
+    Object.assign(this, { outbox, deeds, session: null, kind: "reply", may: false, asked: false, saving: false, typedAt: 0, typingTimer: 0, found: [], chosen: 0 });
     this.text = byId("text");
+    this.uploads = new Uploads(deeds);
     this.wire();
   }
 
@@ -25,18 +26,32 @@ export class Composer {
     const moved = this.session?.session_id !== session.session_id;
     if (moved) this.stopTyping();
     if (moved) this.closePickers();
-    const kind = may ? (moved || !this.may ? "reply" : this.kind) : "note";
-    const again = moved || kind !== this.kind;
-    Object.assign(this, { session, may });
-    if (again) this.choose(kind);
+    Object.assign(this, { session, may, asked: this.asked && !moved });
+    const kind = this.kindNow(moved);
+    if (moved || kind !== this.kind) this.choose(kind);
     this.words();
-    if (moved) byId("uploads").replaceChildren();
+    if (moved) this.uploads.show(session.session_id);
+  }
+
+  /** Never another one while somebody writes: half a note would go to the customer, half a reply to the colleagues. */
+  kindNow(moved) {
+    const writes = !moved && (this.text.value || document.activeElement === this.text);
+    if (writes || (this.may && this.asked)) return this.kind;
+    return this.may ? "reply" : "note";
+  }
+
+  /** A reply that was begun and may not be sent any more. */
+  isStuck() {
+    return this.kind === "reply" && !this.may;
   }
 
   words() {
     if (!this.session) return;
     const note = this.kind === "note";
-    byId("kind-reply").hidden = !this.may;
+    const stuck = this.isStuck();
+    byId("kind-reply").hidden = !this.may && !stuck;
+    byId("send").disabled = stuck || this.saving;
+    for (const id of ["attach", "emoji-button", "canned-button"]) byId(id).disabled = stuck;
     for (const id of ["attach", "emoji-button", "canned-button"]) byId(id).hidden = note && id !== "emoji-button";
     setAttr(this.text, "placeholder", note ? t("notePlaceholder") : t(innerWidth < 760 ? "replyToShort" : "replyTo", { name: this.session.customer.name.split(" ")[0] }));
     setAttr(this.text, "aria-label", t(note ? "privateNote" : "reply"));
@@ -56,17 +71,22 @@ export class Composer {
     this.words();
   }
 
+  /** What the person asks for. */
   focus(kind) {
-    if (kind && (kind === "note" || this.may)) this.choose(kind);
+    if (kind && (kind === "note" || this.may)) {
+      this.asked = true;
+      this.choose(kind);
+      this.deeds.turned();
+    }
     this.text.focus();
   }
 
   wire() {
     byId("composer").addEventListener("submit", (event) => { event.preventDefault(); this.submit(); });
-    for (const kind of ["reply", "note"]) byId(`kind-${kind}`).addEventListener("click", () => { this.choose(kind); this.text.focus(); });
+    for (const kind of ["reply", "note"]) byId(`kind-${kind}`).addEventListener("click", () => this.focus(kind));
     byId("composer").querySelector("[role=tablist]").addEventListener("keydown", (event) => {
-      if (!["ArrowLeft", "ArrowRight"].includes(event.key) || !this.may) return;
-      this.choose(this.kind === "reply" ? "note" : "reply");
+      if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
+      this.focus(this.kind === "reply" ? "note" : "reply");
       byId(`kind-${this.kind}`).focus();
     });
     this.text.addEventListener("input", () => this.typed());
@@ -77,6 +97,7 @@ export class Composer {
     byId("emoji-button").addEventListener("click", () => this.toggleEmoji());
     byId("canned-button").addEventListener("click", () => (byId("canned-box").hidden ? this.showCanned("", true) : this.closePickers()));
     byId("emoji").addEventListener("keydown", (event) => this.emojiKey(event));
+    for (const type of ["pointerdown", "focusin"]) document.addEventListener(type, (event) => this.leftPicker(event.target));
     this.wireDrop();
   }
 
@@ -118,7 +139,7 @@ export class Composer {
 
   submit() {
     const body = this.text.value.trim();
-    if (!body || !this.session) return;
+    if (!body || !this.session || this.isStuck()) return;
     const { session_id: id } = this.session;
     this.stopTyping();
     if (this.kind === "note") return this.saveNote(id, body);
@@ -129,7 +150,7 @@ export class Composer {
   }
 
   async saveNote(id, body) {
-    byId("send").disabled = true;
+    this.saving = byId("send").disabled = true;
     try {
       const told = await ask("POST", `sessions/${id}/notes`, { body });
       this.outbox.keepDraft(id, "note", "");
@@ -138,7 +159,8 @@ export class Composer {
     } catch (error) {
       this.deeds.refused(error);
     } finally {
-      byId("send").disabled = false;
+      this.saving = false;
+      this.words();
     }
   }
 
@@ -244,7 +266,8 @@ export class Composer {
   }
 
   emojiKey(event) {
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 11, ArrowUp: -11 }[event.key];
+    const columns = getComputedStyle(byId("emoji")).gridTemplateColumns.split(" ").length;
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
     if (event.key === "Escape") { this.closePickers(); this.text.focus(); event.stopPropagation(); }
     if (!step) return;
     event.preventDefault();
@@ -252,6 +275,13 @@ export class Composer {
     const to = all[Math.min(Math.max(all.indexOf(document.activeElement) + step, 0), all.length - 1)];
     for (const button of all) button.tabIndex = button === to ? 0 : -1;
     to.focus();
+  }
+
+  /** Somebody goes on elsewhere on the page. The text is a part of the canned replies: it says which. */
+  leftPicker(target) {
+    const opener = byId("emoji").hidden ? byId("canned-button") : byId("emoji-button");
+    const inside = [...document.querySelectorAll(".picker:not([hidden])"), opener, ...(byId("emoji").hidden ? [this.text] : [])];
+    if (!inside.some((node) => node.contains(target))) this.closePickers();
   }
 
   /** Answers whether one was open. */
@@ -267,32 +297,6 @@ export class Composer {
   // ---- files
 
   files(list) {
-    if (!this.may || !this.session) return;
-    for (const file of list) this.sendFile(this.session.session_id, file);
-  }
-
-  /** A repeat has the same client_id: however often it is tried, it is one message. */
-  async sendFile(id, file, clientId = newClientId()) {
-    const bar = el("progress", { max: "1", value: "0", "aria-label": t("uploadOf", { name: file.name }) });
-    const row = el("li", {}, icon("file"), el("span", { cls: "file-name", text: file.name }), bar);
-    byId("uploads").append(row);
-    try {
-      const told = await upload(`sessions/${id}/attachments`, file, { client_id: clientId }, (share) => { bar.value = share; });
-      row.remove();
-      this.deeds.stored({ session_id: id, ...(told.message ?? told) });
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      this.showRefused(row, error, file, () => this.sendFile(id, file, clientId));
-    }
-  }
-
-  showRefused(row, error, file, retry) {
-    const again = el("button", { type: "button", cls: "quiet small", text: t("tryAgain") });
-    const away = el("button", { type: "button", cls: "quiet small icon", "aria-label": t("removeUpload", { name: file.name }) }, icon("close"));
-    again.addEventListener("click", () => { row.remove(); retry(); });
-    away.addEventListener("click", () => row.remove());
-    row.className = "failed";
-    row.querySelector("progress").replaceWith(...([413, 415].includes(error.status) ? [away] : [again, away]));
-    this.deeds.refused(error, file.name);
+    if (this.may && this.session) this.uploads.add(this.session.session_id, list);
   }
 }

@@ -4,26 +4,10 @@
 import { ask, fetchBlob } from "./agent-api.js";
 import { byId, el, keyed, paintAvatar, part, setAttr, setClass, setText } from "./agent-dom.js";
 import { save, showLog } from "./agent-log.js";
-import { dateTime, known, t } from "./words.js";
+import { explain, toast } from "./agent-notices.js";
+import { dateTime, t } from "./words.js";
 
-const TOAST_MS = 6000;
 const PRESENCE_ORDER = { online: 0, away: 1, offline: 2 };
-
-export function toast(text, tone = "") {
-  const node = el("p", { cls: `toast ${tone}`, text });
-  byId("toasts").append(node);
-  setTimeout(() => node.remove(), TOAST_MS);
-}
-
-/** A refusal in words for a person. `name`: the file or agent that it is about. */
-export function explain(error, name = "") {
-  if (!error.code) throw error;
-  if (error.code === "unauthorized") return; // the sign-in comes up by itself
-  if (error.code === "at_max_load" && !name) return toast(t("x_at_max_load_me"), "bad");
-  toast(inWords(error, name), "bad");
-}
-
-export const inWords = ({ code, message }, name = "") => (known(`x_${code}`) ? t(`x_${code}`, { name }) : t("x_failed", { why: message || code }));
 
 /** `written(id)`: whether all that the agent wrote there is stored. `done()`: where no event tells of it (no socket), the
     page looks again. */

@@ -1,8 +1,9 @@
 // The right panel: who the customer is, notes of colleagues, earlier visits. Before it the desk's state, after it nothing.
 
 import { serverNow } from "./agent-api.js";
-import { byId, el, keyed, paintAvatar, part, setAttr, setClass, setText, withLinks } from "./agent-dom.js";
+import { byId, el, keyed, paintAvatar, part, setAttr, setClass, setText } from "./agent-dom.js";
 import { short } from "./agent-list.js";
+import { linked } from "./dom.js";
 import { dateTime, span, t } from "./words.js";
 
 export function showDetails(session, room, openVisit) {
@@ -45,7 +46,7 @@ function mailLink(address) {
 function showNotes(notes) {
   setText(byId("notes-count"), notes.length || "");
   byId("no-notes").hidden = notes.length > 0;
-  keyed(byId("notes"), [...notes].reverse(), (note) => note.id, (note) => el("li", {}, el("p", { cls: "body" }, ...withLinks(note.body)), el("p", { cls: "soft", "data-part": "by" })),
+  keyed(byId("notes"), [...notes].reverse(), (note) => note.id, (note) => el("li", {}, el("p", { cls: "body", dir: "auto" }, linked(note.body)), el("p", { cls: "soft", "data-part": "by" })),
     (node, note) => setText(part(node, "by"), t("noteBy", { name: note.agent_name, when: short(note.created_at) })));
 }
 

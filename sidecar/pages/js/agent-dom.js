@@ -63,20 +63,6 @@ export function keyed(parent, items, keyOf, make, update) {
 
 export const part = (node, name) => node.querySelector(`[data-part="${name}"]`);
 
-const LINK = /\bhttps?:\/\/[^\s<>"']+[^\s<>"'.,;:!?)\]}]/g;
-
-/** Text with its http(s) addresses made clickable. Everything else stays text. */
-export function withLinks(text) {
-  const parts = [];
-  let from = 0;
-  for (const found of text.matchAll(LINK)) {
-    parts.push(text.slice(from, found.index), el("a", { href: found[0], text: found[0], target: "_blank", rel: "noopener noreferrer" }));
-    from = found.index + found[0].length;
-  }
-  parts.push(text.slice(from));
-  return parts.filter((each) => each !== "");
-}
-
 /** Opens `menu` (a popover) beside its button, and gives it the keys that a menu has. */
 export function wireMenu(button, menu, prepare = () => {}) {
   button.addEventListener("click", () => (menu.matches(":popover-open") ? menu.hidePopover() : menu.showPopover()));

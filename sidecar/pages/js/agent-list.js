@@ -122,13 +122,14 @@ export function showFound(found, openAt) {
   byId("found-rows").replaceChildren(...found.results.map((hit) => foundRow(hit, openAt)));
 }
 
-function foundRow({ session_id: id, customer, message, snippet }, openAt) {
+function foundRow({ session_id: id, customer, message, created_at: began, snippet }, openAt) {
+  const at = message?.created_at ?? began;
   const avatar = el("span", { "aria-hidden": "true" });
   paintAvatar(avatar, customer.name, "small");
   const said = el("span", { cls: "said two" }, ...marked(snippet ?? message?.body ?? ""));
   const button = el("button", { type: "button", cls: "row found-row" }, avatar, el("span", { cls: "row-text" },
     el("span", { cls: "row-head" }, el("span", { cls: "name", text: customer.name }),
-      el("time", { text: short(message?.created_at ?? ""), title: message ? dateTime(message.created_at) : "" })), said));
+      el("time", { text: short(at), title: dateTime(at) })), said));
   button.addEventListener("click", () => openAt(id, message?.seq));
   return el("li", {}, button);
 }

@@ -2,7 +2,9 @@
 // Before it the desk's state and the outbox, after it nothing. Whatever somebody wrote is text here, never HTML.
 
 import { fetchBlob } from "./agent-api.js";
-import { el, icon, keyed, paintAvatar, part, setAttr, setClass, setText, withLinks } from "./agent-dom.js";
+import { el, icon, keyed, paintAvatar, part, setAttr, setClass, setText } from "./agent-dom.js";
+import { unsentWhy } from "./agent-notices.js";
+import { linked } from "./dom.js";
 import { bytes, clock, currentLanguage, dateTime, day, t } from "./words.js";
 
 const TOGETHER_MS = 5 * 60_000; // messages of one sender within it look like one turn
@@ -47,7 +49,7 @@ const MAKE = {
   day: () => el("li", { cls: "day" }, el("span", { "data-part": "text" })),
   happening: () => el("li", { cls: "happening" }, el("span", { "data-part": "text" }), el("time", { "data-part": "time" })),
   note: ({ note }) => el("li", { cls: "note" }, el("div", { cls: "note-box" }, el("p", { cls: "note-by" }, icon("lock"), el("span", { "data-part": "by" })),
-    el("p", { cls: "body" }, ...withLinks(note.body)), el("time", { text: clock(note.created_at), title: dateTime(note.created_at) }))),
+    el("p", { cls: "body", dir: "auto" }, linked(note.body)), el("time", { text: clock(note.created_at), title: dateTime(note.created_at) }))),
   message: (item, facts) => makeMessage(item, facts),
   letter: (item, facts) => makeLetter(item, facts),
 };
@@ -88,7 +90,7 @@ function endedBy({ by = "" }, name) {
 
 function makeMessage({ message }, facts) {
   const bubble = el("div", { cls: "bubble" });
-  if (message.body) bubble.append(el("p", { cls: "body" }, ...withLinks(message.body)));
+  if (message.body) bubble.append(el("p", { cls: "body", dir: "auto" }, linked(message.body)));
   for (const file of message.attachments ?? []) bubble.append(attachment(file, facts));
   return el("li", { cls: "msg" }, el("span", { "data-part": "avatar", "aria-hidden": "true" }),
     el("div", { cls: "turn" }, el("p", { cls: "by" }, el("span", { "data-part": "by" }), message.sender_type === "bot" && el("span", { cls: "chip bot-chip", "data-part": "bot" })), bubble,
@@ -129,14 +131,14 @@ function makeLetter({ letter }, facts) {
   again.addEventListener("click", () => facts.retry(letter.client_id));
   away.addEventListener("click", () => facts.discard(letter.client_id));
   return el("li", { cls: "msg mine" }, el("span", { "data-part": "avatar", "aria-hidden": "true" }),
-    el("div", { cls: "turn" }, el("p", { cls: "by", text: t("you") }), el("div", { cls: "bubble" }, el("p", { cls: "body" }, ...withLinks(letter.body))),
+    el("div", { cls: "turn" }, el("p", { cls: "by", text: t("you") }), el("div", { cls: "bubble" }, el("p", { cls: "body", dir: "auto" }, linked(letter.body))),
       el("p", { cls: "meta" }, el("span", { "data-part": "state" }), el("span", { cls: "again", "data-part": "again" }, again, away))));
 }
 
 function updateLetter(node, { letter, first, last }, { me }) {
   setClass(node, `msg mine pending${letter.trouble ? " failed" : ""}${first ? " first" : ""}${last ? " last" : ""}`);
   paintAvatar(part(node, "avatar"), me.name, "small");
-  setText(part(node, "state"), letter.trouble ? t("notSent") : `${t("sending")}…`);
+  setText(part(node, "state"), letter.trouble ? t("notSent", { why: unsentWhy(letter.trouble) }) : `${t("sending")}…`);
   part(node, "again").hidden = !letter.trouble;
 }
 

@@ -24,7 +24,7 @@ export function showRoom(session, desk, facts) {
   byId("room").hidden = !session;
   if (!session) { shownId = ""; return; }
   showHead(session, desk);
-  showBar(session, desk);
+  showBar(session, desk, facts.stuck);
   showRows(session, desk, facts);
   showTyping(session, desk);
 }
@@ -54,16 +54,21 @@ export function showState(session, desk) {
   byId("room-state").dataset.status = status;
 }
 
-function showBar(session, desk) {
+const BAR_ICONS = { waiting: "#i-chat", ended: "#i-check", watching: "#i-eye", stuck: "#i-lock" };
+
+/** `stuck`: a reply was begun that may not be sent any more. */
+function showBar(session, desk, stuck) {
   const { status, agent } = session;
-  const boss = desk.isBoss();
-  const kind = status === "waiting" ? "waiting" : status === "ended" ? "ended" : desk.isMine(session) ? "" : "watching";
+  const name = agent?.name ?? "";
+  const kind = stuck ? "stuck" : status === "waiting" ? "waiting" : status === "ended" ? "ended" : desk.isMine(session) ? "" : "watching";
   byId("bar").hidden = !kind;
   if (!kind) return;
   byId("bar").dataset.kind = kind;
-  setAttr(byId("bar-icon"), "href", { waiting: "#i-chat", ended: "#i-check", watching: "#i-eye" }[kind]);
-  const text = { waiting: () => t("waitingBar"), ended: () => t("endedBar", { when: short(session.ended_at) }), watching: () => t(boss ? "watchingBoss" : "watching", { name: agent?.name ?? "" }) };
+  setAttr(byId("bar-icon"), "href", BAR_ICONS[kind]);
+  const text = { waiting: () => t("waitingBar"), ended: () => t("endedBar", { when: short(session.ended_at) }), watching: () => t(desk.isBoss() ? "watchingBoss" : "watching", { name }), stuck: () => t(`stuck_${status}`, { name }) };
   setText(byId("bar-text"), text[kind]());
+  byId("bar-deed").hidden = !stuck;
+  setText(byId("bar-deed"), t("writeNote"));
 }
 
 function showRows(session, desk, facts) {

@@ -2,15 +2,16 @@
 // State comes from the first load and the events only; whenever the socket was away, the first load runs again. While the
 // socket stands, no request is made except for what the person does.
 
-import { Refused, ask, keepToken, onExpired, token } from "./agent-api.js";
-import { askNotify, badge, blocked, notify, notifying, offered, play, refuseNotify, setSound, sound } from "./agent-alerts.js";
+import { Refused, ask, keepTenant, keepToken, keptTenant, onExpired, token } from "./agent-api.js";
+import { askNotify, badge, blocked, notify, notifying, offered, play, queueWanted, refuseNotify, setQueue, setSound, sound } from "./agent-alerts.js";
 import { CannedEditor } from "./agent-canned.js";
 import { Composer } from "./agent-composer.js";
-import { allMessages, deedsOf, enlarge, explain, openKeys, openTeam, openVisit, showTeam, toast } from "./agent-deeds.js";
+import { allMessages, deedsOf, enlarge, openKeys, openTeam, openVisit, showTeam } from "./agent-deeds.js";
 import { Desk } from "./agent-desk.js";
 import { showDetails } from "./agent-details.js";
 import { byId, paintAvatar, setAttr, setText, wireMenu } from "./agent-dom.js";
 import { showFound, showList, shownIn, tickList } from "./agent-list.js";
+import { explain, toast } from "./agent-notices.js";
 import { Outbox } from "./agent-outbox.js";
 import { flash, isAtEnd, showRoom, showState, showTyping, toEnd } from "./agent-room.js";
 import { openLink, socketUrl } from "./link.js";
@@ -25,12 +26,14 @@ const QUEUE_PAGE = 200; // GET queue tells so many at most
 const RELOAD_MS = 2000;
 const GOT_MS = 250;
 const CANNED_MS = 1000; // within it all pages ask for canned replies that were changed, not all at one moment
+const LEARN_MOST = 20; // sessions after a reconnect, each a request
 const UNKNOWN_MS = 1500; // a message of a session that nobody told of: look, if it is still unknown then
 const WIDE = matchMedia("(min-width: 1180px)");
 
 const desk = new Desk();
 const view = { tab: "mine", show: "open", filter: "", at: null, busy: true, most: ROWS, ended: () => endedOnes() };
-const history = { rows: [], next: null, loaded: false };
+const history = { rows: [], next: null, loaded: false, stale: false };
+const arrivals = new Set(); // who came into the line since somebody looked there
 let open = null; // the conversation that is shown
 let moves = 0; // how often another tab or conversation was chosen
 let link = null;
@@ -38,6 +41,7 @@ let loaded = false;
 let loading = null; // the load that runs; events wait in `early` meanwhile
 let early = [];
 let drawing = 0;
+let stuck = false; // the reply that is written may not be sent any more
 let found = null;
 let searchTimer = 0;
 let gotTimer = 0;
@@ -59,6 +63,7 @@ const composer = new Composer(outbox, {
   noted: (id, note) => { desk.note(id, note); draw(); },
   stored: (message) => { if (message.seq) desk.acknowledged(message); draw(); },
   refused: explain,
+  turned: () => draw(),
 });
 const editor = new CannedEditor(haveCanned);
 const deeds = deedsOf(desk, (id) => outbox.written(id), (error) => {
@@ -96,8 +101,10 @@ function reload() {
 
 async function load() {
   early = [];
-  const before = unreadOfMine();
+  const before = { unread: unreadOfMine(), known: new Map(desk.sessions) };
   const state = await firstLoad();
+  history.rows.push(...[...desk.sessions.values()].filter((session) => session.status === "ended"));
+  history.stale = history.loaded;
   desk.load(state, open);
   outbox.open(state.me.agent_id);
   view.busy = false;
@@ -105,11 +112,24 @@ async function load() {
   early = [];
   for (const [type, payload] of heard) take(type, payload);
   if (open) await fetchRoom(open).catch((error) => { if (error.status !== 404) throw error; });
-  if (loaded && link?.state !== "live" && unreadOfMine() > before) play("message");
+  if (loaded) missed(before);
   if (!loaded) begun();
   got();
   outbox.again();
+  if (endedShown()) freshHistory();
   draw();
+}
+
+/** What no event told, since the socket was away. */
+function missed({ unread, known }) {
+  if (link?.state !== "live" && unreadOfMine() > unread) play("message");
+  for (const session of desk.line()) if (known.get(session.session_id)?.status !== "waiting") queued(session);
+  learnEnded([...known.values()].filter(({ session_id: id, status }) => status !== "ended" && !desk.sessions.has(id)));
+}
+
+/** They were open when the socket went. In the list of the ended they may stand far behind the first page. */
+function learnEnded(sessions) {
+  if (history.loaded) for (const { session_id: id } of sessions.slice(0, LEARN_MOST)) learn(id);
 }
 
 function begun() {
@@ -119,7 +139,15 @@ function begun() {
   byId("boot").hidden = true;
   byId("offer").hidden = !offered();
   composer.words();
+  learnLimit().catch(quietly); // where it fails, the server refuses what is too large
   if (WIDE.matches) showDetailsPanel(true);
+}
+
+/** How large a file may be. */
+async function learnLimit() {
+  const tenant = keptTenant();
+  const { upload_max_mb: most } = await ask("GET", `public/desk${tenant ? `?tenant_id=${encodeURIComponent(tenant)}` : ""}`);
+  composer.uploads.mostBytes = most * 2 ** 20;
 }
 
 // ---- the socket
@@ -132,6 +160,7 @@ function connect() {
     ready: "auth.ok",
     poll: async () => {
       try {
+        await here();
         await reload();
       } catch (error) {
         if (error.status === 401) error.final = true;
@@ -142,6 +171,9 @@ function connect() {
     onState: showLink,
   });
 }
+
+/** No socket says that this page is there: so it says so itself. Older servers don't know the word. */
+const here = () => ask("POST", "me/here", {}).catch((error) => { if (error.status !== 404) throw error; });
 
 function heard(type, payload) {
   if (type === "auth.ok") return freshStart();
@@ -167,6 +199,7 @@ function take(type, payload) {
   if (what.kind === "gap" && desk.rooms.has(what.id)) fetchRoom(what.id).then(draw, explain);
   if (what.kind === "canned") return learnCanned();
   if (what.kind === "unknown") setTimeout(() => learn(what.id), UNKNOWN_MS);
+  if (what.kind === "arrived" && what.session.status === "waiting") queued(what.session);
   if (what.message) alertOf(what.session, what.message);
   if (what.message?.sender_type === "customer") got();
   if (what.id === open) seen();
@@ -228,10 +261,29 @@ function alertOf(session, message) {
     say(t("n_assigned", { name: session.customer.name }));
     if (event.by !== desk.me.agent_id) tell("assigned", t("n_assigned", { name: session.customer.name }), session.last_message?.body ?? "", session);
   }
+  if (event?.type === "released") queued(session);
   if (sender !== "customer" || !mine) return;
   const text = message.body || message.attachments?.[0]?.name || "";
   if (session.session_id === open) say(t("said_message", { name: session.customer.name, text }));
   if (session.session_id !== open || document.hidden || !document.hasFocus()) tell("message", t("n_message", { name: session.customer.name }), text, session);
+}
+
+/** Somebody new in the line. Whoever is given chats needs not look there: only those who pick by hand are told. */
+function queued(session) {
+  const boss = desk.isBoss();
+  if (!queueWanted(boss) || (!boss && desk.me.presence === "online") || arrivals.has(session.session_id)) return;
+  arrivals.add(session.session_id);
+  const title = t("n_queued", { name: session.customer.name });
+  say(title);
+  if (!looksAtQueue()) tell("queued", title, session.last_message?.body ?? "", session);
+}
+
+const looksAtQueue = () => view.tab === "queue" && !document.hidden && document.hasFocus();
+
+/** How many of them wait still. */
+function newInLine() {
+  for (const id of arrivals) if (looksAtQueue() || desk.sessions.get(id)?.status !== "waiting") arrivals.delete(id);
+  return arrivals.size;
 }
 
 function tell(tune, title, text, session) {
@@ -328,14 +380,34 @@ function more() {
   draw();
 }
 
+const historyPage = (cursor) => ask("GET", `sessions?status=ended${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+
 async function moreHistory() {
   try {
-    const told = await ask("GET", `sessions?status=ended${history.next ? `&cursor=${encodeURIComponent(history.next)}` : ""}`);
+    const told = await historyPage(history.next);
     history.rows.push(...told.sessions);
     if (history.loaded) view.most += told.sessions.length;
     Object.assign(history, { next: told.next, loaded: true });
   } catch (error) {
     explain(error);
+  }
+  draw();
+}
+
+/** The first page once more: what ended while the socket was away is on it. Later pages stay as they are, unless so much
+    has ended that the new first page does not reach to them. */
+async function freshHistory() {
+  if (!history.loaded) return moreHistory();
+  if (!history.stale) return;
+  history.stale = false;
+  try {
+    const { sessions, next } = await historyPage(null);
+    const known = new Set(history.rows.map((session) => session.session_id));
+    const reaches = !next || sessions.some((session) => known.has(session.session_id));
+    Object.assign(history, reaches ? { rows: [...history.rows, ...sessions] } : { rows: sessions, next });
+  } catch (error) {
+    history.stale = true;
+    quietly(error);
   }
   draw();
 }
@@ -350,13 +422,14 @@ function chooseTab(tab) {
   }
   setAttr(byId("list-box"), "aria-labelledby", `tab-${tab}`);
   byId("chips").hidden = tab !== "all";
+  if (endedShown()) freshHistory();
   draw();
 }
 
 function chooseShow(show) {
   Object.assign(view, { show, most: ROWS });
   for (const each of document.querySelectorAll("[data-show]")) setAttr(each, "aria-pressed", each.dataset.show === show);
-  if (show === "ended" && !history.loaded) moreHistory();
+  if (endedShown()) freshHistory();
   draw();
 }
 
@@ -378,7 +451,7 @@ async function searchAll(q) {
     const inMessages = new Set(results.map((hit) => hit.session_id));
     const shown = new Set(shownIn(view, desk).map((session) => session.session_id));
     const people = sessions.filter(({ session_id: id }) => !inMessages.has(id) && !shown.has(id))
-      .map((session) => ({ session_id: session.session_id, customer: session.customer, message: session.last_message, snippet: session.last_message?.body ?? session.customer.email, person: true }));
+      .map((session) => ({ session_id: session.session_id, customer: session.customer, message: session.last_message, created_at: session.created_at, snippet: session.last_message?.body ?? session.customer.email, person: true }));
     found = { results: [...results, ...people] };
   } catch (error) {
     if (q !== view.filter.trim()) return;
@@ -406,12 +479,18 @@ function paint() {
   showTeam(desk);
   showList(view, desk, open);
   byId("more").hidden = !isCut() && !(endedShown() && history.next);
-  showRoom(session, desk, { pending: outbox.pending(open), retry: (clientId) => outbox.retry(open, clientId), discard: (clientId) => outbox.discard(open, clientId), enlarge, refused: explain });
-  badge(unreadOfMine(), t("title"));
-  if (!session) return showDetailsPanelFor(null);
-  composer.show(session, desk.mayWrite(session));
+  if (session) composer.show(session, desk.mayWrite(session));
+  showRoom(session, desk, { stuck: composer.isStuck(), pending: outbox.pending(open), retry: (clientId) => outbox.retry(open, clientId), discard: (clientId) => outbox.discard(open, clientId), enlarge, refused: explain });
+  badge(unreadOfMine() + newInLine(), t("title"));
   showDetailsPanelFor(session);
-  if (seen()) draw();
+  sayStuck(session && composer.isStuck());
+  if (session && seen()) draw();
+}
+
+/** Once, when it happens. */
+function sayStuck(now) {
+  if (now && !stuck) say(byId("bar-text").textContent);
+  stuck = Boolean(now);
 }
 
 function showDetailsPanelFor(session) {
@@ -464,6 +543,7 @@ async function signIn(event) {
   setText(byId("login-button"), t("signingIn"));
   try {
     const told = await ask("POST", "auth/login", { email, password: password && byId("password").value, ...(tenant ? { tenant_id: tenant } : {}) });
+    keepTenant(tenant);
     enter(told);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -538,6 +618,7 @@ function wireButtons() {
   byId("back").addEventListener("click", closeRoom);
   byId("details-button").addEventListener("click", () => { showDetailsPanel(byId("details").hidden); screen(byId("details").hidden ? "room" : "details"); });
   byId("details-back").addEventListener("click", () => { if (!WIDE.matches) showDetailsPanel(false); screen("room"); });
+  byId("bar-deed").addEventListener("click", () => composer.focus("note"));
   byId("add-note").addEventListener("click", () => { screen("room"); if (!WIDE.matches) showDetailsPanel(false); composer.focus("note"); });
   byId("to-end").addEventListener("click", () => { toEnd(); seen(); draw(); });
   byId("log-box").addEventListener("scroll", () => { if (desk.sessions.get(open)?.unread) { seen(); draw(); } }, { passive: true });
@@ -552,11 +633,14 @@ function wireMyMenu() {
   wireMenu(byId("me-button"), byId("me-menu"), () => {
     for (const choice of document.querySelectorAll("[data-wish]")) setAttr(choice, "aria-checked", choice.dataset.wish === desk.me.presence);
     setAttr(byId("sound-switch"), "aria-checked", sound());
+    setAttr(byId("queue-switch"), "aria-checked", queueWanted(desk.isBoss()));
+    setText(byId("queue-hint"), desk.isBoss() ? "" : t("whileAway"));
     setAttr(byId("notify-switch"), "aria-checked", notifying());
   });
   wireMenu(byId("more-button"), byId("more-menu"));
   for (const choice of document.querySelectorAll("[data-wish]")) choice.addEventListener("click", () => { byId("me-menu").hidePopover(); wish(choice.dataset.wish); });
   byId("sound-switch").addEventListener("click", () => { setSound(!sound()); setAttr(byId("sound-switch"), "aria-checked", sound()); });
+  byId("queue-switch").addEventListener("click", () => { setQueue(!queueWanted(desk.isBoss())); setAttr(byId("queue-switch"), "aria-checked", queueWanted(desk.isBoss())); });
   byId("notify-switch").addEventListener("click", turnNotify);
   byId("notify-yes").addEventListener("click", turnNotify);
   byId("notify-no").addEventListener("click", () => { refuseNotify(); byId("offer").hidden = true; });

@@ -1,0 +1,26 @@
+// What the agent's page says in passing: notices, and refusals in words for a person. Before it whatever was asked of the
+// server, after it the person.
+
+import { byId, el } from "./agent-dom.js";
+import { known, t } from "./words.js";
+
+const TOAST_MS = 6000;
+
+export function toast(text, tone = "") {
+  const node = el("p", { cls: `toast ${tone}`, text });
+  byId("toasts").append(node);
+  setTimeout(() => node.remove(), TOAST_MS);
+}
+
+/** A refusal in words for a person. `name`: the file or agent that it is about. */
+export function explain(error, name = "") {
+  if (!error.code) throw error;
+  if (error.code === "unauthorized") return; // the sign-in comes up by itself
+  if (error.code === "at_max_load" && !name) return toast(t("x_at_max_load_me"), "bad");
+  toast(inWords(error, name), "bad");
+}
+
+export const inWords = ({ code, message, facts }, name = "") => (known(`x_${code}`) ? t(`x_${code}`, { name, ...facts }) : t("x_failed", { why: message || code }));
+
+/** Why a message is not sent, as the end of a sentence. */
+export const unsentWhy = (code) => (known(`u_${code}`) ? t(`u_${code}`) : t("u_other", { code }));

@@ -1,0 +1,80 @@
+// Files on their way into a conversation, each shown there until it is stored or taken away. Before it the composer, after
+// it REST. Whoever looks at another conversation meanwhile finds them again.
+
+import { Refused, upload } from "./agent-api.js";
+import { byId, el, icon, keyed, part, setAttr, setClass, setText } from "./agent-dom.js";
+import { inWords } from "./agent-notices.js";
+import { newClientId } from "./agent-outbox.js";
+import { bytes, t } from "./words.js";
+
+const NEVER = new Set([413, 415]); // this size, this kind: another try ends the same way
+
+export class Uploads {
+  /** `deeds`: {stored(message), refused(error, name)} */
+  constructor(deeds) {
+    Object.assign(this, { deeds, all: [], shown: "", mostBytes: Infinity });
+  }
+
+  /** Those of one conversation. */
+  show(id) {
+    this.shown = id;
+    this.draw();
+  }
+
+  add(id, files) {
+    const added = [...files].map((file) => ({ id, file, clientId: newClientId(), share: 0, error: null }));
+    this.all.push(...added);
+    for (const one of added) this.send(one);
+  }
+
+  /** A repeat has the same client_id: however often it is tried, it is one message. */
+  async send(one) {
+    Object.assign(one, { share: 0, error: null });
+    this.draw();
+    try {
+      const told = await this.uploaded(one);
+      this.remove(one);
+      this.deeds.stored({ session_id: one.id, ...(told.message ?? told) });
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      one.error = error;
+      this.draw();
+      this.deeds.refused(error, one.file.name);
+    }
+  }
+
+  async uploaded(one) {
+    if (one.file.size > this.mostBytes) throw Object.assign(new Refused(413, "too_large", ""), { facts: { most: bytes(this.mostBytes) } });
+    return upload(`sessions/${one.id}/attachments`, one.file, { client_id: one.clientId }, (share) => { one.share = share; this.draw(); });
+  }
+
+  remove(one) {
+    this.all = this.all.filter((other) => other !== one);
+    this.draw();
+  }
+
+  draw() {
+    keyed(byId("uploads"), this.all.filter((one) => one.id === this.shown), (one) => one.clientId, (one) => this.make(one), update);
+  }
+
+  make(one) {
+    const again = el("button", { type: "button", cls: "quiet small", "data-part": "again" });
+    const away = el("button", { type: "button", cls: "quiet small icon", "data-part": "away" }, icon("close"));
+    again.addEventListener("click", () => this.send(one));
+    away.addEventListener("click", () => this.remove(one));
+    return el("li", {}, icon("file"), el("span", { cls: "upload-text" }, el("span", { cls: "file-name", text: one.file.name, dir: "auto" }), el("small", { "data-part": "why" })),
+      el("progress", { max: "1", "data-part": "bar" }), again, away);
+  }
+}
+
+function update(node, { file, share, error }) {
+  setClass(node, error ? "failed" : "");
+  setText(part(node, "why"), error ? inWords(error, file.name) : "");
+  setText(part(node, "again"), t("tryAgain"));
+  part(node, "bar").value = share;
+  part(node, "bar").hidden = Boolean(error);
+  part(node, "again").hidden = !error || NEVER.has(error.status);
+  part(node, "away").hidden = !error;
+  setAttr(part(node, "bar"), "aria-label", t("uploadOf", { name: file.name }));
+  for (const name of ["aria-label", "title"]) setAttr(part(node, "away"), name, t("removeUpload", { name: file.name }));
+}
