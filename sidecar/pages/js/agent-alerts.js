@@ -5,7 +5,7 @@ const KEPT = "giliran-agent-alerts";
 const TUNES = { message: [[880, 0, 0.09]], assigned: [[660, 0, 0.1], [990, 0.11, 0.16]], queued: [[587, 0, 0.1], [587, 0.17, 0.1]] };
 const SOUND_EVERY_MS = 1200;
 
-const chosen = { sound: true, notify: "ask", queue: null, ...recall() }; // queue: null until somebody chooses
+const chosen = { sound: true, notify: "ask", queue: null, keys: true, ...recall() }; // queue: null until somebody chooses
 let audio = null;
 let soundedAt = 0;
 
@@ -19,6 +19,9 @@ export function setSound(on) { keep({ sound: on }); if (on) play("message"); }
 /** Of a new customer in the line. Agents are told unless they turn it off, supervisors once they turn it on. */
 export const queueWanted = (boss) => chosen.queue ?? !boss;
 export function setQueue(on) { keep({ queue: on }); if (on) play("queued"); }
+/** Whether single keys do something (WCAG 2.1.4: they can be turned off). */
+export const singleKeys = () => chosen.keys;
+export function setSingleKeys(on) { keep({ keys: on }); }
 export function refuseNotify() { keep({ notify: "no" }); }
 
 export async function askNotify() {

@@ -29,7 +29,7 @@ class Row {
     this.isNew = !shortcut && !body;
     this.gone = false;
     this.shortcut = el("input", { id: `${this.id}-shortcut`, autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
-    this.text = el("textarea", { id: `${this.id}-text`, rows: "2" });
+    this.text = el("textarea", { id: `${this.id}-text`, rows: "2", dir: "auto" });
     this.away = el("button", { type: "button", cls: "icon quiet reply-away" }, icon("bin"));
     this.back = el("button", { type: "button", cls: "small", text: t("undo") });
     this.goneText = el("span");

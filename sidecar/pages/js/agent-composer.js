@@ -9,6 +9,8 @@ import { t } from "./words.js";
 const TYPING_EVERY_MS = 2500;
 const TYPING_ENDS_MS = 4000;
 const CANNED_MOST = 8;
+// Of the text, while it chooses from the canned replies; at other times it is a plain text.
+const COMBOBOX = { role: "combobox", "aria-expanded": true, "aria-controls": "canned", "aria-autocomplete": "list", "aria-haspopup": "listbox" };
 const EMOJI = ["😀", "😄", "😊", "🙂", "😉", "😍", "🤗", "🤔", "😅", "😂", "😢", "😮", "😴", "😎", "🙏", "👍", "👎", "👌", "👏", "🙌", "💪", "🤝", "👋", "✌️",
   "❤️", "💚", "🎉", "✨", "⭐", "🔥", "✅", "❌", "⚠️", "❓", "💡", "📌", "📎", "📦", "🚚", "💳", "🧾", "📞", "✉️", "⏰"];
 
@@ -208,16 +210,17 @@ export class Composer {
     this.found = [...starts, ...holds].slice(0, CANNED_MOST);
     this.chosen = 0;
     byId("emoji").hidden = true;
-    if (!this.found.length && !asked) { byId("canned-box").hidden = true; return; }
-    byId("canned").replaceChildren(...(this.found.length ? this.found.map((each, n) => this.cannedRow(each, n)) : [el("li", { cls: "soft", text: t(all.length ? "noCanned" : "noCannedAtAll") })]));
+    if (!this.found.length && !asked) { this.closePickers(); return; }
+    byId("canned").replaceChildren(...(this.found.length ? this.found.map((each, n) => this.cannedRow(each, n)) : [el("li", { cls: "soft", role: "option", "aria-disabled": "true", text: t(all.length ? "noCanned" : "noCannedAtAll") })]));
     byId("canned-box").hidden = false;
     setAttr(byId("canned-button"), "aria-expanded", true);
+    for (const [name, value] of Object.entries(COMBOBOX)) setAttr(this.text, name, value);
     this.markCanned();
     if (asked) this.text.focus();
   }
 
   cannedRow({ shortcut, body }, n) {
-    const row = el("li", { role: "option", id: `canned-${n}` }, el("kbd", { text: `/${shortcut.replace(/^\//, "")}` }), el("span", { text: body }));
+    const row = el("li", { role: "option", id: `canned-${n}` }, el("kbd", { text: `/${shortcut.replace(/^\//, "")}` }), el("span", { text: body, dir: "auto" }));
     row.addEventListener("mousedown", (event) => { event.preventDefault(); this.chosen = n; this.takeCanned(); });
     return row;
   }
@@ -290,7 +293,7 @@ export class Composer {
     byId("canned-box").hidden = byId("emoji").hidden = true;
     setAttr(byId("canned-button"), "aria-expanded", false);
     setAttr(byId("emoji-button"), "aria-expanded", false);
-    setAttr(this.text, "aria-activedescendant", null);
+    for (const name of [...Object.keys(COMBOBOX), "aria-activedescendant"]) setAttr(this.text, name, null);
     return open;
   }
 

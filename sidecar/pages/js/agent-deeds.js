@@ -67,6 +67,17 @@ export function answerOf(dialog) {
 
 // ---- people
 
+/** Up and down go through the people of the dialog, as they do in a menu. */
+export function wirePeople() {
+  byId("give-people").addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const all = [...byId("give-people").querySelectorAll("button")];
+    all.at((all.indexOf(document.activeElement) + step) % all.length)?.focus();
+  });
+}
+
 async function chooseAgent(desk, session) {
   const others = colleagues(desk).filter((agent) => !agent.disabled && agent.agent_id !== (session.agent?.agent_id ?? ""));
   setText(byId("give-title"), t(session.status === "waiting" ? "assignTitle" : "giveTitle"));
@@ -85,7 +96,7 @@ const makePerson = () => el("li", { cls: "person-row" }, ...personParts());
 
 const personParts = () => [
   el("span", { cls: "avatar-box" }, el("span", { "data-part": "avatar", "aria-hidden": "true" }), el("span", { cls: "presence", "data-part": "dot" })),
-  el("span", { cls: "person-text" }, el("strong", { "data-part": "name" }), el("small", { cls: "soft", "data-part": "sub" })),
+  el("span", { cls: "person-text" }, el("strong", { "data-part": "name", dir: "auto" }), el("small", { cls: "soft", "data-part": "sub" })),
   el("span", { cls: "load", "data-part": "load" }),
 ];
 
@@ -123,7 +134,9 @@ export function openTeam(desk) {
 
 const KEYS = [["J", "K", "key_move"], ["Enter", "key_open"], ["/", "key_search"], ["Esc", "key_back"], ["P", "key_pick"], ["R", "key_reply"], ["N", "key_note"], ["1", "2", "3", "key_tabs"], ["/…", "key_canned"], ["?", "key_help"]];
 
-export function openKeys() {
+/** `single`: whether keys without Ctrl do something. */
+export function openKeys(single) {
+  setText(byId("keys-note"), t(single ? "keysOn" : "keysOff"));
   byId("shortcut-list").replaceChildren(...KEYS.map((keys) => el("div", {}, el("dt", { text: t(keys.at(-1)) }), el("dd", {}, ...keys.slice(0, -1).map((text) => el("kbd", { text }))))));
   byId("keys-dialog").showModal();
 }
@@ -155,5 +168,7 @@ export async function allMessages(id, from = 0) {
 export function enlarge(url, file) {
   byId("photo").src = url;
   byId("photo").alt = file.name;
+  setAttr(byId("photo-save"), "href", url);
+  setAttr(byId("photo-save"), "download", file.name);
   byId("photo-dialog").showModal();
 }

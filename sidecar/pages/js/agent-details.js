@@ -55,7 +55,7 @@ function showVisits(visits, openVisit) {
   byId("no-visits").hidden = visits.length > 0;
   keyed(byId("visits"), visits, (visit) => visit.session_id, (visit) => {
     const button = el("button", { type: "button", cls: "visit" }, el("span", { cls: "visit-head" }, el("strong", { "data-part": "when" }), el("span", { cls: "stars", "data-part": "stars" })),
-      el("span", { cls: "soft", "data-part": "last" }), el("small", { cls: "soft", "data-part": "with" }));
+      el("span", { cls: "soft", "data-part": "last", dir: "auto" }), el("small", { cls: "soft", "data-part": "with" }));
     button.addEventListener("click", () => openVisit(visit));
     return el("li", {}, button);
   }, (node, visit) => {

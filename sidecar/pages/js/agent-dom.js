@@ -1,7 +1,8 @@
 // Small hands for the DOM of the agent's page: nodes are changed in place, so that focus and scroll stay where they are.
 
+import { initials, tone } from "./dom.js";
+
 const SVG = "http://www.w3.org/2000/svg";
-const TONES = 6;
 
 export const byId = (id) => document.getElementById(id);
 
@@ -40,10 +41,14 @@ export function setClass(node, wanted) {
 
 /** First letters in a colour that a name always has. */
 export function paintAvatar(node, name, extra = "") {
-  const letters = name.trim().split(/\s+/).map((word) => [...word][0] ?? "").join("");
-  const tone = [...name].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 997, 7) % TONES;
-  setText(node, (letters.length > 2 ? letters[0] + letters.at(-1) : letters).toUpperCase() || "?");
-  setClass(node, `avatar tone-${tone} ${extra}`.trim());
+  setText(node, initials(name));
+  setClass(node, `avatar tone-${tone(name)} ${extra}`.trim());
+}
+
+/** The bot is nobody: it has a sign instead of letters. */
+export function paintBot(node, extra = "") {
+  if (!node.firstElementChild) node.replaceChildren(icon("bot"));
+  setClass(node, `avatar bot-face ${extra}`.trim());
 }
 
 /** Makes `parent` show `items`: leavers go first, stayers are changed in place, newcomers are made. */
@@ -72,17 +77,19 @@ export function wireMenu(button, menu, prepare = () => {}) {
     setAttr(button, "aria-expanded", open);
     if (!open) return;
     place(menu, button.getBoundingClientRect());
-    menu.querySelector("[role^=menuitem]")?.focus();
+    itemsOf(menu)[0]?.focus();
   });
   menu.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
-    const items = [...menu.querySelectorAll("[role^=menuitem]:not([hidden])")];
+    const items = itemsOf(menu);
     items.at((items.indexOf(document.activeElement) + step) % items.length)?.focus();
   });
   menu.addEventListener("click", (event) => { if (event.target.closest("[role=menuitem]")) menu.hidePopover(); });
 }
+
+const itemsOf = (menu) => [...menu.querySelectorAll("[role^=menuitem]")].filter((item) => item.getClientRects().length);
 
 function place(menu, near) {
   const { width, height } = menu.getBoundingClientRect();

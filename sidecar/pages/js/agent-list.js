@@ -8,16 +8,23 @@ import { clock, dateTime, span, t } from "./words.js";
 const DAY_MS = 86_400_000;
 
 /** What a tab shows, in its order. */
-export function shownIn({ tab, show, filter, ended }, desk) {
+export function shownIn({ tab, show, filter, ended, agent, only }, desk) {
   const latest = (a, b) => moment(b).localeCompare(moment(a));
   const all = {
     mine: () => desk.mine().sort(latest),
     queue: () => desk.line(),
     all: () => (show === "ended" ? ended() : desk.open().sort(latest)),
   }[tab]();
+  const kept = tab === "all" ? all.filter((session) => passes(session, agent, only)) : all;
   const wanted = filter.trim().toLowerCase();
-  return wanted ? all.filter((session) => matches(session, wanted)) : all;
+  return wanted ? kept.filter((session) => matches(session, wanted)) : kept;
 }
+
+/** Unanswered: its present agent has written nothing yet, or it has none. */
+const passes = (session, agent, only) =>
+  (!agent || session.agent?.agent_id === agent) && (!only.unread || session.unread > 0) && (!only.unanswered || !session.answered);
+
+const isNarrowed = ({ tab, agent, only }) => tab === "all" && Boolean(agent || only.unread || only.unanswered);
 
 const moment = (session) => session.last_message?.created_at ?? session.created_at;
 
@@ -27,6 +34,8 @@ const matches = ({ customer, last_message: last }, wanted) =>
 export function showList(view, desk, open) {
   const rows = shownIn(view, desk).slice(0, view.most);
   showCounts(desk);
+  showAgents(view, desk);
+  byId("rows").tabIndex = rows.length ? 0 : -1; // nothing to go through
   keyed(byId("rows"), rows, (session) => session.session_id, makeRow, (node, session) => updateRow(node, session, view, desk, open));
   setAttr(byId("rows"), "aria-activedescendant", view.at && rows.some((each) => each.session_id === view.at) ? `row-${view.at}` : null);
   showNothing(view, desk, rows.length);
@@ -43,12 +52,19 @@ function showCounts(desk) {
   }
 }
 
+function showAgents(view, desk) {
+  if (view.tab !== "all") return;
+  const people = [...desk.agents.values()].sort((a, b) => a.name.localeCompare(b.name));
+  keyed(byId("of-agent"), [{ agent_id: "", name: t("everybody") }, ...people], (agent) => agent.agent_id, (agent) => el("option", { value: agent.agent_id }), (node, agent) => setText(node, agent.name));
+  byId("of-agent").value = view.agent;
+}
+
 function makeRow({ session_id: id }) {
   return el("li", { cls: "row", role: "option", id: `row-${id}` },
     el("span", { cls: "avatar", "data-part": "avatar", "aria-hidden": "true" }),
     el("div", { cls: "row-text" },
-      el("p", { cls: "row-head" }, el("span", { cls: "name", "data-part": "name" }), el("time", { "data-part": "time" })),
-      el("p", { cls: "row-foot" }, el("span", { cls: "said", "data-part": "last" }), el("span", { "data-part": "mark" }))));
+      el("p", { cls: "row-head" }, el("span", { cls: "name", "data-part": "name", dir: "auto" }), el("time", { "data-part": "time" })),
+      el("p", { cls: "row-foot" }, el("span", { cls: "said", "data-part": "last", dir: "auto" }), el("span", { "data-part": "mark" }))));
 }
 
 function updateRow(node, session, view, desk, open) {
@@ -57,17 +73,18 @@ function updateRow(node, session, view, desk, open) {
   setText(part(node, "name"), customer.name);
   setText(part(node, "time"), status === "waiting" ? waited(session) : short(moment(session)));
   setText(part(node, "last"), lastLine(session, desk));
-  showMark(part(node, "mark"), session, desk);
+  showMark(part(node, "mark"), session, desk, view.fresh.has(id));
   setClass(node, `row ${status}${unread && desk.isMine(session) ? " unread" : ""}${desk.typer(id)?.by === "customer" ? " typing" : ""}`);
   setAttr(node, "aria-selected", id === open);
   setAttr(node, "data-at", id === view.at ? "" : null);
   setAttr(node, "data-agent", agent?.agent_id);
 }
 
-function showMark(node, session, desk) {
+function showMark(node, session, desk, isFresh) {
   if (session.status === "waiting") { setClass(node, "chip warn"); return setText(node, session.position ? t("place", { n: session.position }) : t("st_waiting")); }
   if (session.unread && desk.isMine(session)) { setClass(node, "badge"); setAttr(node, "aria-label", t("unread", { n: session.unread })); return setText(node, session.unread > 99 ? "99+" : session.unread); }
   node.removeAttribute("aria-label");
+  if (isFresh) { setClass(node, "chip accent"); return setText(node, t("freshMark")); }
   if (session.rating) { setClass(node, "stars"); return setText(node, "★".repeat(session.rating)); }
   setClass(node, "soft who-has");
   setText(node, session.agent && !desk.isMine(session) ? firstName(session.agent) : "");
@@ -80,6 +97,7 @@ function lastLine(session, desk) {
   if (desk.typer(id)?.by === "customer") return t("isTyping", { name: firstName(customer) });
   if (!last) return customer.email;
   const said = last.body.replace(/\s+/g, " ");
+  if (last.sender_type === "bot") return t("wrote", { name: t("bot"), text: said });
   if (last.sender_type !== "agent") return said;
   return agent && agent.agent_id !== desk.me.agent_id ? t("wrote", { name: firstName(agent), text: said }) : t("youWrote", { text: said });
 }
@@ -103,11 +121,12 @@ export function tickList(desk) {
   }
 }
 
-function showNothing({ tab, show, filter, busy }, desk, n) {
+function showNothing(view, desk, n) {
+  const { tab, show, filter, busy } = view;
   const none = n === 0 && !busy;
   byId("no-rows").hidden = !none;
   if (!none) return;
-  const kind = filter.trim() ? "Filter" : { mine: "Mine", queue: "Queue", all: show === "ended" ? "Ended" : "All" }[tab];
+  const kind = filter.trim() ? "Filter" : isNarrowed(view) ? "Narrowed" : { mine: "Mine", queue: "Queue", all: show === "ended" ? "Ended" : "All" }[tab];
   setText(byId("no-rows-title"), t(`empty${kind}`));
   setText(byId("no-rows-hint"), t(kind === "Mine" && desk.me.presence === "away" ? "emptyMineAway" : `empty${kind}Hint`));
 }
@@ -126,9 +145,9 @@ function foundRow({ session_id: id, customer, message, created_at: began, snippe
   const at = message?.created_at ?? began;
   const avatar = el("span", { "aria-hidden": "true" });
   paintAvatar(avatar, customer.name, "small");
-  const said = el("span", { cls: "said two" }, ...marked(snippet ?? message?.body ?? ""));
+  const said = el("span", { cls: "said two", dir: "auto" }, ...marked(snippet ?? message?.body ?? ""));
   const button = el("button", { type: "button", cls: "row found-row" }, avatar, el("span", { cls: "row-text" },
-    el("span", { cls: "row-head" }, el("span", { cls: "name", text: customer.name }),
+    el("span", { cls: "row-head" }, el("span", { cls: "name", text: customer.name, dir: "auto" }),
       el("time", { text: short(at), title: dateTime(at) })), said));
   button.addEventListener("click", () => openAt(id, message?.seq));
   return el("li", {}, button);

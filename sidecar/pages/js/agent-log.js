@@ -2,7 +2,7 @@
 // Before it the desk's state and the outbox, after it nothing. Whatever somebody wrote is text here, never HTML.
 
 import { fetchBlob } from "./agent-api.js";
-import { el, icon, keyed, paintAvatar, part, setAttr, setClass, setText } from "./agent-dom.js";
+import { el, icon, keyed, paintAvatar, paintBot, part, setAttr, setClass, setText } from "./agent-dom.js";
 import { unsentWhy } from "./agent-notices.js";
 import { linked } from "./dom.js";
 import { bytes, clock, currentLanguage, dateTime, day, t } from "./words.js";
@@ -89,13 +89,16 @@ function endedBy({ by = "" }, name) {
 }
 
 function makeMessage({ message }, facts) {
-  const bubble = el("div", { cls: "bubble" });
+  const bubble = el("div", { cls: isPictureOnly(message) ? "bubble of-picture" : "bubble" });
   if (message.body) bubble.append(el("p", { cls: "body", dir: "auto" }, linked(message.body)));
   for (const file of message.attachments ?? []) bubble.append(attachment(file, facts));
   return el("li", { cls: "msg" }, el("span", { "data-part": "avatar", "aria-hidden": "true" }),
-    el("div", { cls: "turn" }, el("p", { cls: "by" }, el("span", { "data-part": "by" }), message.sender_type === "bot" && el("span", { cls: "chip bot-chip", "data-part": "bot" })), bubble,
+    el("div", { cls: "turn" }, el("p", { cls: "by" }, el("span", { "data-part": "by", dir: "auto" }), message.sender_type === "bot" && el("span", { cls: "chip bot-chip", "data-part": "bot" })), bubble,
       el("p", { cls: "meta" }, el("time", { "data-part": "time", title: dateTime(message.created_at) }), el("span", { cls: "mark-box", "data-part": "mark" }))));
 }
+
+const isPicture = (file) => file.type.startsWith("image/") && file.size <= PREVIEW_MOST_BYTES;
+const isPictureOnly = ({ body, attachments }) => !body && attachments?.length > 0 && attachments.every(isPicture);
 
 function updateMessage(node, { message, first, last }, { session, me }) {
   const mark = message.sender_type === "agent" ? markOf(message, session) : "";
@@ -105,7 +108,8 @@ function updateMessage(node, { message, first, last }, { session, me }) {
   const { sender_type: type, sender_id: id, sender_name: name } = message;
   const side = type === "customer" ? "theirs" : type === "bot" ? "bot" : id === me.agent_id ? "mine" : "colleague";
   setClass(node, `msg ${side}${first ? " first" : ""}${last ? " last" : ""}${node.classList.contains("flash") ? " flash" : ""}`);
-  paintAvatar(part(node, "avatar"), name || session.customer.name, "small");
+  if (side === "bot") paintBot(part(node, "avatar"), "small");
+  else paintAvatar(part(node, "avatar"), name || session.customer.name, "small");
   const by = { theirs: name || session.customer.name, bot: name || t("bot"), mine: t("you"), colleague: name }[side];
   setText(part(node, "by"), by);
   if (side === "bot") setText(part(node, "bot"), t("botMark"));
@@ -144,16 +148,17 @@ function updateLetter(node, { letter, first, last }, { me }) {
 
 // ---- attachments
 
-function attachment(file, facts) {
-  const picture = file.type.startsWith("image/") && file.size <= PREVIEW_MOST_BYTES;
-  return picture ? pictureOf(file, facts) : fileOf(file, facts);
-}
+const attachment = (file, facts) => (isPicture(file) ? pictureOf(file, facts) : fileOf(file, facts));
 
 function pictureOf(file, facts) {
   const image = el("img", { alt: file.name });
   const button = el("button", { type: "button", cls: "picture", "aria-label": `${t("picture")}: ${file.name}` }, image);
   const show = pictureUrl(file);
-  show.then((url) => { image.src = url; }).catch((error) => { button.replaceWith(fileOf(file, facts)); console.info("no preview", error.code); });
+  show.then((url) => { image.src = url; }).catch((error) => {
+    button.parentElement.classList.remove("of-picture");
+    button.replaceWith(fileOf(file, facts));
+    console.info("no preview", error.code);
+  });
   button.addEventListener("click", async () => facts.enlarge(await show, file));
   return button;
 }
@@ -167,7 +172,7 @@ export function pictureUrl(file) {
 
 function fileOf(file, facts) {
   const button = el("button", { type: "button", cls: "file", "aria-label": `${t("download")}: ${file.name}` }, icon("file"),
-    el("span", { cls: "file-text" }, el("span", { cls: "file-name", text: file.name }), el("small", { text: bytes(file.size) })), icon("down"));
+    el("span", { cls: "file-text" }, el("span", { cls: "file-name", text: file.name, dir: "auto" }), el("small", { text: bytes(file.size) })), icon("down"));
   button.addEventListener("click", async () => {
     try {
       save(await fetchBlob(file.url), file.name);

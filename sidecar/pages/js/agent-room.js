@@ -38,8 +38,10 @@ function showHead(session, desk) {
   byId("pick").hidden = status !== "waiting";
   byId("take").hidden = status !== "active" || mine || !desk.isBoss();
   byId("give").hidden = status === "ended" || (status === "active" && !mine && !desk.isBoss());
-  setText(byId("give-text"), t(status === "waiting" ? "assign" : "transfer"));
+  for (const id of ["give-text", "give-item"]) setText(byId(id), t(status === "waiting" ? "assign" : "transfer"));
+  setAttr(byId("give"), "title", byId("give-text").textContent);
   byId("end").hidden = !(mine || (desk.isBoss() && status !== "ended"));
+  for (const item of document.querySelectorAll("[data-deed]")) item.hidden = byId(item.dataset.deed).hidden;
 }
 
 export function showState(session, desk) {

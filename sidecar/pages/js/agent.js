@@ -3,20 +3,21 @@
 // socket stands, no request is made except for what the person does.
 
 import { Refused, ask, keepTenant, keepToken, keptTenant, onExpired, token } from "./agent-api.js";
-import { askNotify, badge, blocked, notify, notifying, offered, play, queueWanted, refuseNotify, setQueue, setSound, sound } from "./agent-alerts.js";
+import { askNotify, badge, blocked, notify, notifying, offered, play, queueWanted, refuseNotify, setQueue, setSingleKeys, setSound, singleKeys, sound } from "./agent-alerts.js";
 import { CannedEditor } from "./agent-canned.js";
 import { Composer } from "./agent-composer.js";
-import { allMessages, deedsOf, enlarge, openKeys, openTeam, openVisit, showTeam } from "./agent-deeds.js";
+import { allMessages, deedsOf, enlarge, openKeys, openTeam, openVisit, showTeam, wirePeople } from "./agent-deeds.js";
 import { Desk } from "./agent-desk.js";
 import { showDetails } from "./agent-details.js";
-import { byId, paintAvatar, setAttr, setText, wireMenu } from "./agent-dom.js";
+import { byId, el, paintAvatar, setAttr, setText, wireMenu } from "./agent-dom.js";
 import { showFound, showList, shownIn, tickList } from "./agent-list.js";
+import { happening } from "./agent-log.js";
 import { explain, toast } from "./agent-notices.js";
 import { Outbox } from "./agent-outbox.js";
 import { flash, isAtEnd, showRoom, showState, showTyping, toEnd } from "./agent-room.js";
 import { openLink, socketUrl } from "./link.js";
 import "./words-agent.js";
-import { onLanguage, span, t, translate } from "./words.js";
+import { currentLanguage, onLanguage, span, speak, t, translate } from "./words.js";
 
 const SEARCH_MS = 300;
 const SEARCH_FROM = 2; // letters
@@ -28,10 +29,12 @@ const GOT_MS = 250;
 const CANNED_MS = 1000; // within it all pages ask for canned replies that were changed, not all at one moment
 const LEARN_MOST = 20; // sessions after a reconnect, each a request
 const UNKNOWN_MS = 1500; // a message of a session that nobody told of: look, if it is still unknown then
+const SAID_MS = 20_000; // a reader that is slow has read it by then
+const SAID_MOST = 6;
 const WIDE = matchMedia("(min-width: 1180px)");
 
 const desk = new Desk();
-const view = { tab: "mine", show: "open", filter: "", at: null, busy: true, most: ROWS, ended: () => endedOnes() };
+const view = { tab: "mine", show: "open", filter: "", at: null, busy: true, most: ROWS, ended: () => endedOnes(), agent: "", only: { unread: false, unanswered: false }, fresh: new Set() };
 const history = { rows: [], next: null, loaded: false, stale: false };
 const arrivals = new Set(); // who came into the line since somebody looked there
 let open = null; // the conversation that is shown
@@ -41,6 +44,7 @@ let loaded = false;
 let loading = null; // the load that runs; events wait in `early` meanwhile
 let early = [];
 let drawing = 0;
+let focusedBefore = null; // by whoever has to sign in again
 let stuck = false; // the reply that is written may not be sent any more
 let found = null;
 let searchTimer = 0;
@@ -123,6 +127,7 @@ async function load() {
 /** What no event told, since the socket was away. */
 function missed({ unread, known }) {
   if (link?.state !== "live" && unreadOfMine() > unread) play("message");
+  for (const { session_id: id } of desk.mine()) if (!desk.isMine(known.get(id) ?? {}) && id !== open) view.fresh.add(id);
   for (const session of desk.line()) if (known.get(session.session_id)?.status !== "waiting") queued(session);
   learnEnded([...known.values()].filter(({ session_id: id, status }) => status !== "ended" && !desk.sessions.has(id)));
 }
@@ -140,7 +145,8 @@ function begun() {
   byId("offer").hidden = !offered();
   composer.words();
   learnLimit().catch(quietly); // where it fails, the server refuses what is too large
-  if (WIDE.matches) showDetailsPanel(true);
+  showDetailsPanel(WIDE.matches);
+  if (document.activeElement === document.body) byId("rows").focus({ preventScroll: true });
 }
 
 /** How large a file may be. */
@@ -257,14 +263,16 @@ function showLink(state, facts) {
 function alertOf(session, message) {
   const mine = desk.isMine(session);
   const { event, sender_type: sender } = message;
-  if (event && (event.type === "assigned" || event.type === "transferred") && event.agent_id === desk.me.agent_id) {
+  const given = (event?.type === "assigned" || event?.type === "transferred") && event.agent_id === desk.me.agent_id;
+  if (!given && session.session_id === open) sayRow(session, message);
+  if (given) {
     say(t("n_assigned", { name: session.customer.name }));
+    if (session.session_id !== open) view.fresh.add(session.session_id);
     if (event.by !== desk.me.agent_id) tell("assigned", t("n_assigned", { name: session.customer.name }), session.last_message?.body ?? "", session);
   }
   if (event?.type === "released") queued(session);
   if (sender !== "customer" || !mine) return;
   const text = message.body || message.attachments?.[0]?.name || "";
-  if (session.session_id === open) say(t("said_message", { name: session.customer.name, text }));
   if (session.session_id !== open || document.hidden || !document.hasFocus()) tell("message", t("n_message", { name: session.customer.name }), text, session);
 }
 
@@ -291,7 +299,22 @@ function tell(tune, title, text, session) {
   notify(title, text.slice(0, 160), session.session_id, () => openRoom(session.session_id));
 }
 
-const say = (text) => setText(byId("said"), text);
+/** For those who hear the page. A node of its own each time: the same words again are said again. */
+function say(text) {
+  const said = el("p", { text, dir: "auto" });
+  byId("said").append(said);
+  if (byId("said").childElementCount > SAID_MOST) byId("said").firstElementChild.remove();
+  setTimeout(() => said.remove(), SAID_MS);
+}
+
+/** What comes into the conversation that is shown, whoever has it; not what this agent did. */
+function sayRow(session, message) {
+  const { sender_type: sender, sender_id: id, sender_name: name, event, body, attachments } = message;
+  if (id === desk.me.agent_id || String(event?.by ?? "").includes(desk.me.agent_id)) return;
+  if (sender === "system") return say(happening(message, desk.me));
+  say(t("said_message", { name: sender === "bot" ? t("bot") : name || session.customer.name, text: body || attachments?.[0]?.name || "" }));
+}
+
 const unreadOfMine = () => (desk.me ? desk.mine().reduce((sum, session) => sum + session.unread, 0) : 0);
 
 /** Read: shown, at the end, by its own agent, who looks at the page. Answers whether something was read just now. */
@@ -315,6 +338,7 @@ async function openRoom(id, { seq, focus = true } = {}) {
   const focused = document.activeElement;
   open = id;
   view.at = id;
+  view.fresh.delete(id);
   screen("room");
   draw(true);
   try {
@@ -357,6 +381,26 @@ const innerScreen = () => (getComputedStyle(byId("back")).display === "none" ? "
 
 function screen(wanted) {
   byId("desk").dataset.screen = wanted;
+}
+
+function openDetails() {
+  showDetailsPanel(true);
+  screen("details");
+  if (!WIDE.matches) byId("details-back").focus();
+}
+
+function closeDetails() {
+  showDetailsPanel(false);
+  screen("room");
+  byId("details-button").focus();
+}
+
+/** On a tablet it lies over the conversation. */
+function leftDetails({ target }) {
+  const over = !byId("details").hidden && !WIDE.matches && innerScreen() === "all";
+  if (!over || [byId("details"), byId("details-button")].some((node) => node.contains(target)) || target.closest("dialog, [popover]")) return;
+  showDetailsPanel(false);
+  screen("room");
 }
 
 function showDetailsPanel(on) {
@@ -433,6 +477,12 @@ function chooseShow(show) {
   draw();
 }
 
+function narrow(change) {
+  Object.assign(view, change, { most: ROWS });
+  for (const chip of document.querySelectorAll("[data-only]")) setAttr(chip, "aria-pressed", view.only[chip.dataset.only]);
+  draw();
+}
+
 // ---- search
 
 function searched() {
@@ -475,6 +525,7 @@ function paint() {
   drawing = 0;
   if (!loaded) return;
   const session = desk.sessions.get(open);
+  const focused = document.activeElement;
   showMe();
   showTeam(desk);
   showList(view, desk, open);
@@ -484,7 +535,14 @@ function paint() {
   badge(unreadOfMine() + newInLine(), t("title"));
   showDetailsPanelFor(session);
   sayStuck(session && composer.isStuck());
+  if (focused !== document.body && !focused.getClientRects().length) focusNext();
   if (session && seen()) draw();
+}
+
+/** What had the focus is gone: it goes to the conversation that is shown, else to the list. */
+function focusNext() {
+  if (document.querySelector("dialog[open]") || !byId("gate").hidden) return;
+  (open && byId("room-name").getClientRects().length ? byId("room-name") : byId("rows")).focus({ preventScroll: true });
 }
 
 /** Once, when it happens. */
@@ -531,6 +589,7 @@ function showGate(why) {
   byId("desk").inert = true;
   byId("login-why").dataset.t = why;
   setText(byId("login-why"), t(why));
+  focusedBefore = document.activeElement;
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   (byId("email").value ? byId("password") : byId("email")).focus();
 }
@@ -563,6 +622,8 @@ function enter({ token: fresh, agent }) {
   byId("gate").hidden = true;
   byId("boot").hidden = loaded;
   connect();
+  if (loaded && focusedBefore?.getClientRects().length) focusedBefore.focus();
+  else if (loaded) focusNext();
   editor.resume();
 }
 
@@ -594,14 +655,15 @@ async function signOut() {
 function wireButtons() {
   const current = (deed) => async ({ currentTarget: button }) => {
     const session = desk.sessions.get(open);
-    if (!session) return;
-    button.disabled = true;
+    if (!session || button.ariaDisabled === "true") return;
+    setAttr(button, "aria-disabled", true); // not `disabled`: the focus would be lost
     await deed(session);
-    button.disabled = false;
+    setAttr(button, "aria-disabled", null);
+    if (document.activeElement === document.body) focusNext();
   };
   byId("login").addEventListener("submit", signIn);
   byId("pick").addEventListener("click", current(pick));
-  for (const deed of ["take", "give", "end"]) byId(deed).addEventListener("click", current(deeds[deed]));
+  for (const deed of ["take", "give", "end"]) for (const button of [byId(deed), document.querySelector(`[data-deed=${deed}]`)]) button.addEventListener("click", current(deeds[deed]));
   for (const button of document.querySelectorAll("[data-export]")) button.addEventListener("click", current((session) => deeds.transcript(session, button.dataset.export)));
   for (const tab of document.querySelectorAll("#tabs [role=tab]")) tab.addEventListener("click", () => chooseTab(tab.dataset.tab));
   byId("tabs").addEventListener("keydown", (event) => {
@@ -612,12 +674,16 @@ function wireButtons() {
     byId(`tab-${view.tab}`).focus();
   });
   for (const chip of document.querySelectorAll("[data-show]")) chip.addEventListener("click", () => chooseShow(chip.dataset.show));
+  for (const chip of document.querySelectorAll("[data-only]")) chip.addEventListener("click", () => narrow({ only: { ...view.only, [chip.dataset.only]: !view.only[chip.dataset.only] } }));
+  byId("of-agent").addEventListener("change", () => narrow({ agent: byId("of-agent").value }));
+  byId("rows").addEventListener("focus", () => { if (byId("rows").matches(":focus-visible")) step(0); }); // not by mouse: the list would move under it
   byId("more").addEventListener("click", more);
   byId("search").addEventListener("input", searched);
   byId("rows").addEventListener("click", (event) => { const row = event.target.closest("[data-key]"); if (row) openRoom(row.dataset.key); });
   byId("back").addEventListener("click", closeRoom);
-  byId("details-button").addEventListener("click", () => { showDetailsPanel(byId("details").hidden); screen(byId("details").hidden ? "room" : "details"); });
-  byId("details-back").addEventListener("click", () => { if (!WIDE.matches) showDetailsPanel(false); screen("room"); });
+  byId("details-button").addEventListener("click", () => (byId("details").hidden ? openDetails() : closeDetails()));
+  byId("details-back").addEventListener("click", closeDetails);
+  document.addEventListener("pointerdown", leftDetails);
   byId("bar-deed").addEventListener("click", () => composer.focus("note"));
   byId("add-note").addEventListener("click", () => { screen("room"); if (!WIDE.matches) showDetailsPanel(false); composer.focus("note"); });
   byId("to-end").addEventListener("click", () => { toEnd(); seen(); draw(); });
@@ -625,8 +691,9 @@ function wireButtons() {
   byId("team-button").addEventListener("click", () => openTeam(desk));
   byId("canned-edit").addEventListener("click", () => { composer.closePickers(); editor.open(byId("canned-button")); });
   byId("canned-menu").addEventListener("click", () => editor.open(byId("me-button")));
-  byId("photo-dialog").addEventListener("click", () => byId("photo-dialog").close());
+  byId("photo-dialog").addEventListener("click", (event) => { if (!event.target.closest("a")) byId("photo-dialog").close(); });
   WIDE.addEventListener("change", () => showDetailsPanel(WIDE.matches));
+  wirePeople();
 }
 
 function wireMyMenu() {
@@ -636,17 +703,31 @@ function wireMyMenu() {
     setAttr(byId("queue-switch"), "aria-checked", queueWanted(desk.isBoss()));
     setText(byId("queue-hint"), desk.isBoss() ? "" : t("whileAway"));
     setAttr(byId("notify-switch"), "aria-checked", notifying());
+    setAttr(byId("keys-switch"), "aria-checked", singleKeys());
+    showLanguage();
   });
   wireMenu(byId("more-button"), byId("more-menu"));
   for (const choice of document.querySelectorAll("[data-wish]")) choice.addEventListener("click", () => { byId("me-menu").hidePopover(); wish(choice.dataset.wish); });
   byId("sound-switch").addEventListener("click", () => { setSound(!sound()); setAttr(byId("sound-switch"), "aria-checked", sound()); });
   byId("queue-switch").addEventListener("click", () => { setQueue(!queueWanted(desk.isBoss())); setAttr(byId("queue-switch"), "aria-checked", queueWanted(desk.isBoss())); });
   byId("notify-switch").addEventListener("click", turnNotify);
+  byId("keys-switch").addEventListener("click", () => { setSingleKeys(!singleKeys()); setAttr(byId("keys-switch"), "aria-checked", singleKeys()); showKeys(); });
+  for (const choice of document.querySelectorAll("[data-speaks]")) choice.addEventListener("click", () => { speak(choice.dataset.speaks); showLanguage(); });
   byId("notify-yes").addEventListener("click", turnNotify);
   byId("notify-no").addEventListener("click", () => { refuseNotify(); byId("offer").hidden = true; });
-  byId("keys-button").addEventListener("click", openKeys);
+  byId("keys-button").addEventListener("click", () => openKeys(singleKeys()));
   byId("sign-out").addEventListener("click", signOut);
   byId("copy-id").addEventListener("click", () => navigator.clipboard.writeText(open).then(() => toast(t("copied")), () => toast(open)));
+}
+
+function showLanguage() {
+  for (const choice of document.querySelectorAll("[data-speaks]")) setAttr(choice, "aria-checked", choice.dataset.speaks === currentLanguage());
+}
+
+/** Where single keys are off, none is offered. */
+function showKeys() {
+  document.body.classList.toggle("no-keys", !singleKeys());
+  setAttr(byId("search"), "aria-keyshortcuts", singleKeys() ? "/" : null);
 }
 
 async function wish(presence) {
@@ -676,7 +757,7 @@ const KEYS = {
   Enter: () => { if (view.at) openRoom(view.at); },
   "/": () => { screen("list"); byId("search").focus(); byId("search").select(); },
   p: pickNext, r: () => composer.focus("reply"), n: () => composer.focus("note"),
-  1: () => chooseTab("mine"), 2: () => chooseTab("queue"), 3: () => chooseTab("all"), "?": openKeys,
+  1: () => chooseTab("mine"), 2: () => chooseTab("queue"), 3: () => chooseTab("all"), "?": () => openKeys(true),
 };
 const IN_LIST_ONLY = new Set(["ArrowDown", "ArrowUp", "Home", "End", "Enter"]);
 
@@ -686,7 +767,7 @@ function wireKeys() {
     if (document.querySelector("dialog[open], :popover-open")) return;
     if (event.key === "Escape") return escape(event);
     if (event.target === byId("search") && ["ArrowDown", "Enter"].includes(event.key)) { event.preventDefault(); byId("rows").focus(); return step(0); }
-    if (typingIn(event.target)) return;
+    if (typingIn(event.target) || (event.key.length === 1 && !singleKeys())) return;
     if (IN_LIST_ONLY.has(event.key) && event.target !== byId("rows") && event.target !== document.body) return;
     const deed = KEYS[event.key];
     if (!deed || (["r", "n"].includes(event.key) && !open)) return;
@@ -724,7 +805,7 @@ function escape(event) {
   if (composer.closePickers()) return composer.text.focus();
   if (event.target === byId("search")) { byId("search").value = ""; searched(); return byId("rows").focus(); }
   if (typingIn(event.target)) return byId("log-box").focus();
-  if (!byId("details").hidden && !WIDE.matches) return byId("details-back").click();
+  if (!byId("details").hidden && !WIDE.matches) return closeDetails();
   if (open) closeRoom();
 }
 
@@ -736,6 +817,7 @@ onExpired(signedOut);
 wireButtons();
 wireMyMenu();
 wireKeys();
+showKeys();
 addEventListener("focus", () => { if (loaded) { seen(); draw(); } });
 document.addEventListener("visibilitychange", () => { if (loaded && !document.hidden) draw(); });
 byId("boot").hidden = false;
