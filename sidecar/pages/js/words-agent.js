@@ -73,7 +73,7 @@ const ENGLISH = {
   status: "Status", singleKeys: "Single-key shortcuts", keysOn: "Single keys can be turned off in the menu under your name.", keysOff: "Single keys are turned off: turn them on in the menu under your name. Arrows, Enter and Esc work.",
   ofAgent: "Conversations of", everybody: "Everybody", onlyUnread: "Unread", onlyUnanswered: "Unanswered", unansweredHint: "Whoever has it now has not answered yet", freshMark: "New",
   emptyNarrowed: "Nothing passes the filter", emptyNarrowedHint: "Choose everybody, or turn off “Unread” and “Unanswered”.",
-  queueAlert: "New in the queue", whileAway: "while you are away", n_queued: "New in the queue: {name}",
+  queueAlert: "New in the queue", whileAway: "while away", n_queued: "New in the queue: {name}",
   n_assigned: "New conversation: {name}", n_message: "{name}",
   x_already_taken: "A colleague was faster: somebody has this conversation already.", x_at_max_load: "{name} has all the conversations that the limit allows. End one first, or give it to someone else.",
   x_at_max_load_me: "You have as many conversations as your limit allows. End one first.",
