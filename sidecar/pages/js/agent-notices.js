@@ -1,6 +1,7 @@
 // What the agent's page says in passing: notices, and refusals in words for a person. Before it whatever was asked of the
 // server, after it the person.
 
+import { Refused } from "./agent-api.js";
 import { byId, el } from "./agent-dom.js";
 import { known, t } from "./words.js";
 
@@ -19,6 +20,9 @@ export function explain(error, name = "") {
   if (error.code === "at_max_load" && !name) return toast(t("x_at_max_load_me"), "bad");
   toast(inWords(error, name), "bad");
 }
+
+/** For what nobody asked for. */
+export const quietly = (error) => { if (!(error instanceof Refused)) throw error; };
 
 export const inWords = ({ code, message, facts }, name = "") => (known(`x_${code}`) ? t(`x_${code}`, { name, ...facts }) : t("x_failed", { why: message || code }));
 

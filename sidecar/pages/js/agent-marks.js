@@ -1,0 +1,115 @@
+// What was noticed: the agent learns of messages and new customers (said, shown, sounded, counted), customers learn that
+// theirs have arrived and are read. Before it the events, after it the person and the socket.
+
+import { ask } from "./agent-api.js";
+import { notify, play, queueWanted } from "./agent-alerts.js";
+import { byId, el } from "./agent-dom.js";
+import { happening } from "./agent-log.js";
+import { quietly } from "./agent-notices.js";
+import { isAtEnd } from "./agent-room.js";
+import { desk, innerScreen, page, view } from "./agent-state.js";
+import { t } from "./words.js";
+
+const GOT_MS = 250;
+const SAID_MS = 20_000; // a reader that is slow has read it by then
+const SAID_MOST = 6;
+
+const told = new Map(); // conversation → the seq up to which its customer was told "delivered"
+const arrivals = new Set(); // who came into the line since somebody looked there
+let gotTimer = 0;
+let stuck = false; // the reply that is written may not be sent any more
+let openRoom = () => {};
+
+/** `deeds`: {openRoom(id)} */
+export function wireMarks(deeds) {
+  ({ openRoom } = deeds);
+}
+
+// ---- to the agent
+
+export function alertOf(session, message) {
+  const mine = desk.isMine(session);
+  const { event, sender_type: sender } = message;
+  const given = (event?.type === "assigned" || event?.type === "transferred") && event.agent_id === desk.me.agent_id;
+  if (!given && session.session_id === page.open) sayRow(session, message);
+  if (given) {
+    say(t("n_assigned", { name: session.customer.name }));
+    if (session.session_id !== page.open) view.fresh.add(session.session_id);
+    if (event.by !== desk.me.agent_id) tell("assigned", t("n_assigned", { name: session.customer.name }), session.last_message?.body ?? "", session);
+  }
+  if (event?.type === "released") queued(session);
+  if (sender !== "customer" || !mine) return;
+  const text = message.body || message.attachments?.[0]?.name || "";
+  if (session.session_id !== page.open || document.hidden || !document.hasFocus()) tell("message", t("n_message", { name: session.customer.name }), text, session);
+}
+
+/** Somebody new in the line. Whoever is given chats needs not look there: only those who pick by hand are told. */
+export function queued(session) {
+  const boss = desk.isBoss();
+  if (!queueWanted(boss) || (!boss && desk.me.presence === "online") || arrivals.has(session.session_id)) return;
+  arrivals.add(session.session_id);
+  const title = t("n_queued", { name: session.customer.name });
+  say(title);
+  if (!looksAtQueue()) tell("queued", title, session.last_message?.body ?? "", session);
+}
+
+const looksAtQueue = () => view.tab === "queue" && !document.hidden && document.hasFocus();
+
+/** How many of them wait still. */
+export function newInLine() {
+  for (const id of arrivals) if (looksAtQueue() || desk.sessions.get(id)?.status !== "waiting") arrivals.delete(id);
+  return arrivals.size;
+}
+
+function tell(tune, title, text, session) {
+  play(tune);
+  notify(title, text.slice(0, 160), session.session_id, () => openRoom(session.session_id));
+}
+
+/** For those who hear the page. A node of its own each time: the same words again are said again. */
+export function say(text) {
+  const said = el("p", { text, dir: "auto" });
+  byId("said").append(said);
+  if (byId("said").childElementCount > SAID_MOST) byId("said").firstElementChild.remove();
+  setTimeout(() => said.remove(), SAID_MS);
+}
+
+/** What comes into the conversation that is shown, whoever has it; not what this agent did. */
+function sayRow(session, message) {
+  const { sender_type: sender, sender_id: id, sender_name: name, event, body, attachments } = message;
+  if (id === desk.me.agent_id || String(event?.by ?? "").includes(desk.me.agent_id)) return;
+  if (sender === "system") return say(happening(message, desk.me));
+  say(t("said_message", { name: sender === "bot" ? t("bot") : name || session.customer.name, text: body || attachments?.[0]?.name || "" }));
+}
+
+/** Once, when it happens. */
+export function sayStuck(now) {
+  if (now && !stuck) say(byId("bar-text").textContent);
+  stuck = Boolean(now);
+}
+
+export const unreadOfMine = () => (desk.me ? desk.mine().reduce((sum, session) => sum + session.unread, 0) : 0);
+
+// ---- to the customers
+
+/** Tells the customers of this agent that their messages have arrived here: one mark for many messages. */
+export function got() {
+  gotTimer ||= setTimeout(() => {
+    gotTimer = 0;
+    for (const session of desk.mine()) {
+      if (!session.unread || told.get(session.session_id) === session.last_seq) continue;
+      if (page.link?.send("chat.message.delivered", { session_id: session.session_id, up_to_seq: session.last_seq })) told.set(session.session_id, session.last_seq);
+    }
+  }, GOT_MS);
+}
+
+/** Read: shown, at the end, by its own agent, who looks at the page. Answers whether something was read just now. */
+export function seen() {
+  const session = desk.sessions.get(page.open);
+  if (!session?.unread || !desk.isMine(session) || document.hidden || !document.hasFocus() || !isAtEnd()) return false;
+  if (!desk.room(page.open).loaded || desk.heldTo(page.open) < session.last_seq || innerScreen() === "list") return false;
+  const payload = { session_id: page.open, up_to_seq: session.last_seq };
+  if (!page.link?.send("chat.message.read", payload)) ask("POST", `sessions/${page.open}/read`, { up_to_seq: session.last_seq }).catch(quietly);
+  desk.hear("chat.message.read", { ...payload, by: "agent" });
+  return true;
+}
