@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import hmac
 import ipaddress
+import itertools
 import json
+import os
 from typing import Any
 
 import aiohttp
@@ -175,6 +177,42 @@ def test_a_page_of_a_site_that_is_not_allowed_can_read_why(database_url: str, re
             assert answer.headers["Access-Control-Allow-Origin"] == "https://evil.example"
         async with at.http.get(at.url + "/api/v1/queue", headers={"Origin": "https://evil.example"}) as answer:
             assert answer.status == 403 and "Access-Control-Allow-Origin" not in answer.headers
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_keys_and_ids_of_chats_that_begin_together_have_nothing_in_common(database_url: str, redis_url: str) -> None:
+    """Nothing of them is made from the clock or counted."""
+
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        started = [one.started for one in await asyncio.gather(*(at.customer(f"C{n}") for n in range(100)))]
+        for name, least in (("session_key", 43), ("session_id", 21)):
+            words = sorted(one[name] for one in started)
+            assert len(set(words)) == 100 and min(map(len, words)) >= least
+            alike = [len(os.path.commonprefix(pair)) for pair in itertools.pairwise(words)]
+            assert max(alike) < 8, name
+            assert not [word for word in words if word[1:].isdigit()]
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_no_running_number_and_no_id_opens_a_chat(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        budi = await at.customer("Budi", "halo")
+        await budi.post("end", {})
+        numbers = chat.rows("SELECT id, customer FROM sessions")[0]
+        ways = [("GET", ""), ("GET", "/transcript"), ("POST", "/messages"), ("POST", "/end"), ("POST", "/rating")]
+        for guess in {str(numbers.id), str(numbers.customer), "0", "1", budi.room}:
+            for method, path in ways:
+                async with at.http.request(method, f"{at.url}{SESSIONS}/{guess}{path}", json={"body": "x"}) as answer:
+                    assert answer.status == 404, (guess, method, path)
+            async with at.http.ws_connect(f"{at.url}/ws/public/{guess}") as ws:
+                await ws.receive()
+                await ws.receive()
+                assert ws.close_code == 4404, guess
+        assert len(chat.stored(budi.room)) == 3
 
     run_chat(database_url, redis_url, story)
 

@@ -232,6 +232,21 @@ def test_a_transfer_moves_the_seat_and_both_are_told(line: Line) -> None:
     asyncio.run(story())
 
 
+def test_an_assignment_by_hand_to_somebody_who_is_full_is_refused_whoever_gives_it(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line, default_limit=1) as floor:
+            ani, budi, boss = await floor.hire("ani"), await floor.hire("budi"), await floor.hire("boss", "supervisor")
+            await floor.seats.pick(TENANT, await floor.start("C1"), budi)
+            room = await floor.start("C2")
+            for by in (ani, budi, boss):
+                assert await outcome(floor.seats.assign(TENANT, room, budi.agent_id, by)) == "at_max_load"
+            assert (floor.session(room).status, line.visit(room).state) == ("waiting", "waiting")
+            assert line.agent(budi.agent_id).open_seats == 1
+            assert await outcome(floor.seats.assign(TENANT, room, ani.agent_id, boss)) == "done"
+
+    asyncio.run(story())
+
+
 def test_a_transfer_to_somebody_who_is_full_is_refused_and_the_chat_stays(line: Line) -> None:
     async def story() -> None:
         async with Floor(line, default_limit=1) as floor:

@@ -403,6 +403,12 @@ def test_numbers_are_the_codes(page: str, number: str) -> None:
     assert re.search(number, (ROOT / page).read_text())
 
 
+def test_every_test_that_a_page_names_is_there() -> None:
+    tests = "\n".join(path.read_text() for path in code("tests"))
+    named = {name for page in PAGES for name in re.findall(r"`(test_\w+)`", page.read_text())}
+    assert named and not [name for name in sorted(named) if f"def {name}(" not in tests]
+
+
 def test_the_choosing_knows_every_policy() -> None:
     seat, room = choose.Seats("1", 0, 1), choose.Waiting(1, "r", "", 1)
     for policy in settings.POLICIES:
