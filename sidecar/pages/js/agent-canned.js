@@ -3,8 +3,8 @@
 
 import { Refused, ask } from "./agent-api.js";
 import { answerOf } from "./agent-deeds.js";
-import { byId, el, icon, setAttr, setText } from "./agent-dom.js";
-import { explain, inWords, toast } from "./agent-notices.js";
+import { explain, inWords } from "./agent-notices.js";
+import { byId, icon, make, setAttr, setText, toast } from "./dom.js";
 import { onLanguage, t } from "./words.js";
 
 // The limits of PUT canned.
@@ -28,11 +28,11 @@ class Row {
     this.id = `reply-${(numbers += 1)}`;
     this.isNew = !shortcut && !body;
     this.gone = false;
-    this.shortcut = el("input", { id: `${this.id}-shortcut`, autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
-    this.text = el("textarea", { id: `${this.id}-text`, rows: "2", dir: "auto" });
-    this.away = el("button", { type: "button", cls: "icon quiet reply-away" }, icon("bin"));
-    this.back = el("button", { type: "button", cls: "small", text: t("undo") });
-    this.goneText = el("span");
+    this.shortcut = make("input", { id: `${this.id}-shortcut`, autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+    this.text = make("textarea", { id: `${this.id}-text`, rows: "2", dir: "auto" });
+    this.away = make("button", { type: "button", class: "icon quiet reply-away" }, icon("bin"));
+    this.back = make("button", { type: "button", class: "small", text: t("undo") });
+    this.goneText = make("span");
     this.node = this.make();
     this.shortcut.value = shortcut;
     this.text.value = body;
@@ -44,13 +44,13 @@ class Row {
   }
 
   make() {
-    const cell = (field, name, ...around) => el("div", { cls: `reply-cell ${name}` },
-      el("label", { cls: "reply-label", for: field.id, "data-label": name }), ...around, el("p", { cls: "wrong", id: `${field.id}-wrong`, hidden: "" }));
-    this.fields = el("div", { cls: "reply-fields" },
-      cell(this.shortcut, "shortcut", el("div", { cls: "slashed" }, el("span", { text: "/", "aria-hidden": "true" }), this.shortcut)),
+    const cell = (field, name, ...around) => make("div", { class: `reply-cell ${name}` },
+      make("label", { class: "reply-label", for: field.id, "data-label": name }), ...around, make("p", { class: "wrong", id: `${field.id}-wrong`, hidden: "" }));
+    this.fields = make("div", { class: "reply-fields" },
+      cell(this.shortcut, "shortcut", make("div", { class: "slashed" }, make("span", { text: "/", "aria-hidden": "true" }), this.shortcut)),
       cell(this.text, "replyText", this.text), this.away);
-    this.gonePart = el("div", { cls: "reply-gone", hidden: "" }, icon("bin"), this.goneText, this.back);
-    return el("li", { cls: "reply", role: "group" }, this.fields, this.gonePart);
+    this.gonePart = make("div", { class: "reply-gone", hidden: "" }, icon("bin"), this.goneText, this.back);
+    return make("li", { class: "reply", role: "group" }, this.fields, this.gonePart);
   }
 
   values() {

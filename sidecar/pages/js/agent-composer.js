@@ -2,8 +2,8 @@
 // the outbox (replies), REST (notes), agent-uploads.js (files). Drafts are kept for each conversation and kind.
 
 import { ask } from "./agent-api.js";
-import { byId, el, setAttr, setText } from "./agent-dom.js";
 import { Uploads } from "./agent-uploads.js";
+import { byId, make, setAttr, setText } from "./dom.js";
 import { t } from "./words.js";
 
 const TYPING_EVERY_MS = 2500;
@@ -211,7 +211,7 @@ export class Composer {
     this.chosen = 0;
     byId("emoji").hidden = true;
     if (!this.found.length && !asked) { this.closePickers(); return; }
-    byId("canned").replaceChildren(...(this.found.length ? this.found.map((each, n) => this.cannedRow(each, n)) : [el("li", { cls: "soft", role: "option", "aria-disabled": "true", text: t(all.length ? "noCanned" : "noCannedAtAll") })]));
+    byId("canned").replaceChildren(...(this.found.length ? this.found.map((each, n) => this.cannedRow(each, n)) : [make("li", { class: "soft", role: "option", "aria-disabled": "true", text: t(all.length ? "noCanned" : "noCannedAtAll") })]));
     byId("canned-box").hidden = false;
     setAttr(byId("canned-button"), "aria-expanded", true);
     for (const [name, value] of Object.entries(COMBOBOX)) setAttr(this.text, name, value);
@@ -220,7 +220,7 @@ export class Composer {
   }
 
   cannedRow({ shortcut, body }, n) {
-    const row = el("li", { role: "option", id: `canned-${n}` }, el("kbd", { text: `/${shortcut.replace(/^\//, "")}` }), el("span", { text: body, dir: "auto" }));
+    const row = make("li", { role: "option", id: `canned-${n}` }, make("kbd", { text: `/${shortcut.replace(/^\//, "")}` }), make("span", { text: body, dir: "auto" }));
     row.addEventListener("mousedown", (event) => { event.preventDefault(); this.chosen = n; this.takeCanned(); });
     return row;
   }
@@ -257,7 +257,7 @@ export class Composer {
     const box = byId("emoji");
     if (!box.children.length)
       box.replaceChildren(...EMOJI.map((sign, n) => {
-        const button = el("button", { type: "button", text: sign, tabindex: n ? "-1" : "0" });
+        const button = make("button", { type: "button", text: sign, tabindex: n ? "-1" : "0" });
         button.addEventListener("click", () => { this.insert(sign); this.closePickers(); });
         return button;
       }));

@@ -2,9 +2,10 @@
 // and keys, after it REST; the change itself comes back as an event. A refusal is told in kind words.
 
 import { ask, fetchBlob } from "./agent-api.js";
-import { byId, el, keyed, paintAvatar, part, setAttr, setClass, setText } from "./agent-dom.js";
+import { paintAvatar } from "./agent-face.js";
 import { save, showLog } from "./agent-log.js";
-import { explain, toast } from "./agent-notices.js";
+import { explain } from "./agent-notices.js";
+import { byId, keyed, make, part, setAttr, setClass, setText, toast } from "./dom.js";
 import { dateTime, t } from "./words.js";
 
 const PRESENCE_ORDER = { online: 0, away: 1, offline: 2 };
@@ -90,14 +91,14 @@ async function chooseAgent(desk, session) {
   return others.find((agent) => agent.agent_id === chosen);
 }
 
-const makeChoice = (agent) => el("li", {}, el("button", { cls: "person-row", value: agent.agent_id }, ...personParts()));
+const makeChoice = (agent) => make("li", {}, make("button", { class: "person-row", value: agent.agent_id }, ...personParts()));
 
-const makePerson = () => el("li", { cls: "person-row" }, ...personParts());
+const makePerson = () => make("li", { class: "person-row" }, ...personParts());
 
 const personParts = () => [
-  el("span", { cls: "avatar-box" }, el("span", { "data-part": "avatar", "aria-hidden": "true" }), el("span", { cls: "presence", "data-part": "dot" })),
-  el("span", { cls: "person-text" }, el("strong", { "data-part": "name", dir: "auto" }), el("small", { cls: "soft", "data-part": "sub" })),
-  el("span", { cls: "load", "data-part": "load" }),
+  make("span", { class: "avatar-box" }, make("span", { "data-part": "avatar", "aria-hidden": "true" }), make("span", { class: "presence", "data-part": "dot" })),
+  make("span", { class: "person-text" }, make("strong", { "data-part": "name", dir: "auto" }), make("small", { class: "soft", "data-part": "sub" })),
+  make("span", { class: "load", "data-part": "load" }),
 ];
 
 function updatePerson(node, agent, desk) {
@@ -137,7 +138,7 @@ const KEYS = [["J", "K", "key_move"], ["Enter", "key_open"], ["/", "key_search"]
 /** `single`: whether keys without Ctrl do something. */
 export function openKeys(single) {
   setText(byId("keys-note"), t(single ? "keysOn" : "keysOff"));
-  byId("shortcut-list").replaceChildren(...KEYS.map((keys) => el("div", {}, el("dt", { text: t(keys.at(-1)) }), el("dd", {}, ...keys.slice(0, -1).map((text) => el("kbd", { text }))))));
+  byId("shortcut-list").replaceChildren(...KEYS.map((keys) => make("div", {}, make("dt", { text: t(keys.at(-1)) }), make("dd", {}, ...keys.slice(0, -1).map((text) => make("kbd", { text }))))));
   byId("keys-dialog").showModal();
 }
 

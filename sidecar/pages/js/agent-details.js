@@ -1,9 +1,9 @@
 // The right panel: who the customer is, notes of colleagues, earlier visits. Before it the desk's state, after it nothing.
 
 import { serverNow } from "./agent-api.js";
-import { byId, el, keyed, paintAvatar, part, setAttr, setClass, setText } from "./agent-dom.js";
+import { paintAvatar } from "./agent-face.js";
 import { short } from "./agent-list.js";
-import { linked } from "./dom.js";
+import { byId, keyed, linked, make, part, setAttr, setClass, setText } from "./dom.js";
 import { dateTime, span, t } from "./words.js";
 
 export function showDetails(session, room, openVisit) {
@@ -27,7 +27,7 @@ function facts(session) {
   return all.filter(([, value]) => value);
 }
 
-const makeFact = ([key]) => el("div", {}, el("dt", {}), el("dd", { "data-fact": key }));
+const makeFact = ([key]) => make("div", {}, make("dt", {}), make("dd", { "data-fact": key }));
 
 function showFact(key, value) {
   const told = byId("facts").querySelector(`[data-fact="${key}"]`);
@@ -40,13 +40,13 @@ function showFact(key, value) {
 /** May be broken before the @, so that a long address stays readable. */
 function mailLink(address) {
   const at = address.lastIndexOf("@");
-  return el("a", { href: `mailto:${encodeURIComponent(address).replace("%40", "@")}` }, address.slice(0, at), el("wbr"), address.slice(at));
+  return make("a", { href: `mailto:${encodeURIComponent(address).replace("%40", "@")}` }, address.slice(0, at), make("wbr"), address.slice(at));
 }
 
 function showNotes(notes) {
   setText(byId("notes-count"), notes.length || "");
   byId("no-notes").hidden = notes.length > 0;
-  keyed(byId("notes"), [...notes].reverse(), (note) => note.id, (note) => el("li", {}, el("p", { cls: "body", dir: "auto" }, linked(note.body)), el("p", { cls: "soft", "data-part": "by" })),
+  keyed(byId("notes"), [...notes].reverse(), (note) => note.id, (note) => make("li", {}, make("p", { class: "body", dir: "auto" }, linked(note.body)), make("p", { class: "soft", "data-part": "by" })),
     (node, note) => setText(part(node, "by"), t("noteBy", { name: note.agent_name, when: short(note.created_at) })));
 }
 
@@ -54,10 +54,10 @@ function showVisits(visits, openVisit) {
   setText(byId("visits-count"), visits.length || "");
   byId("no-visits").hidden = visits.length > 0;
   keyed(byId("visits"), visits, (visit) => visit.session_id, (visit) => {
-    const button = el("button", { type: "button", cls: "visit" }, el("span", { cls: "visit-head" }, el("strong", { "data-part": "when" }), el("span", { cls: "stars", "data-part": "stars" })),
-      el("span", { cls: "soft", "data-part": "last", dir: "auto" }), el("small", { cls: "soft", "data-part": "with" }));
+    const button = make("button", { type: "button", class: "visit" }, make("span", { class: "visit-head" }, make("strong", { "data-part": "when" }), make("span", { class: "stars", "data-part": "stars" })),
+      make("span", { class: "soft", "data-part": "last", dir: "auto" }), make("small", { class: "soft", "data-part": "with" }));
     button.addEventListener("click", () => openVisit(visit));
-    return el("li", {}, button);
+    return make("li", {}, button);
   }, (node, visit) => {
     setText(part(node, "when"), dateTime(visit.created_at));
     setText(part(node, "stars"), visit.rating ? "★".repeat(visit.rating) : "");

@@ -2,10 +2,10 @@
 // Before it the person, after it REST and the list.
 
 import { ask } from "./agent-api.js";
-import { byId, setAttr } from "./agent-dom.js";
 import { showFound, shownIn } from "./agent-list.js";
 import { explain, quietly } from "./agent-notices.js";
 import { ROWS, desk, draw, page, view } from "./agent-state.js";
+import { byId, setAttr } from "./dom.js";
 
 const SEARCH_MS = 300;
 const SEARCH_FROM = 2; // letters

@@ -1,10 +1,10 @@
 // Signing in and out. Before it the person, after it the socket; the page behind the gate stays as it is, drafts too.
 
 import { Refused, ask, keepTenant, keepToken } from "./agent-api.js";
-import { byId, setText } from "./agent-dom.js";
 import { quietly } from "./agent-notices.js";
 import { desk, page } from "./agent-state.js";
 import { connect } from "./agent-sync.js";
+import { byId, setText } from "./dom.js";
 import { span, t } from "./words.js";
 
 let focusedBefore = null; // by whoever has to sign in again

@@ -3,11 +3,10 @@
 
 import { singleKeys } from "./agent-alerts.js";
 import { openKeys } from "./agent-deeds.js";
-import { byId } from "./agent-dom.js";
 import { chooseTab, searched } from "./agent-finder.js";
 import { shownIn } from "./agent-list.js";
-import { toast } from "./agent-notices.js";
 import { WIDE, desk, draw, page, screen, view } from "./agent-state.js";
+import { byId, toast } from "./dom.js";
 import { t } from "./words.js";
 
 let deeds = {};

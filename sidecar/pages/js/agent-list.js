@@ -1,8 +1,9 @@
 // The left panel: conversations in three tabs, what the search found, and the keys that move through them.
 // Before it the desk's state, after it nothing; a choice is told to `open(id)`.
 
-import { byId, el, keyed, paintAvatar, part, setAttr, setClass, setText } from "./agent-dom.js";
 import { serverNow } from "./agent-api.js";
+import { paintAvatar } from "./agent-face.js";
+import { byId, keyed, make, part, setAttr, setClass, setText } from "./dom.js";
 import { clock, dateTime, span, t } from "./words.js";
 
 const DAY_MS = 86_400_000;
@@ -55,16 +56,16 @@ function showCounts(desk) {
 function showAgents(view, desk) {
   if (view.tab !== "all") return;
   const people = [...desk.agents.values()].sort((a, b) => a.name.localeCompare(b.name));
-  keyed(byId("of-agent"), [{ agent_id: "", name: t("everybody") }, ...people], (agent) => agent.agent_id, (agent) => el("option", { value: agent.agent_id }), (node, agent) => setText(node, agent.name));
+  keyed(byId("of-agent"), [{ agent_id: "", name: t("everybody") }, ...people], (agent) => agent.agent_id, (agent) => make("option", { value: agent.agent_id }), (node, agent) => setText(node, agent.name));
   byId("of-agent").value = view.agent;
 }
 
 function makeRow({ session_id: id }) {
-  return el("li", { cls: "row", role: "option", id: `row-${id}` },
-    el("span", { cls: "avatar", "data-part": "avatar", "aria-hidden": "true" }),
-    el("div", { cls: "row-text" },
-      el("p", { cls: "row-head" }, el("span", { cls: "name", "data-part": "name", dir: "auto" }), el("time", { "data-part": "time" })),
-      el("p", { cls: "row-foot" }, el("span", { cls: "said", "data-part": "last", dir: "auto" }), el("span", { "data-part": "mark" }))));
+  return make("li", { class: "row", role: "option", id: `row-${id}` },
+    make("span", { class: "avatar", "data-part": "avatar", "aria-hidden": "true" }),
+    make("div", { class: "row-text" },
+      make("p", { class: "row-head" }, make("span", { class: "name", "data-part": "name", dir: "auto" }), make("time", { "data-part": "time" })),
+      make("p", { class: "row-foot" }, make("span", { class: "said", "data-part": "last", dir: "auto" }), make("span", { "data-part": "mark" }))));
 }
 
 function updateRow(node, session, view, desk, open) {
@@ -143,17 +144,17 @@ export function showFound(found, openAt) {
 
 function foundRow({ session_id: id, customer, message, created_at: began, snippet }, openAt) {
   const at = message?.created_at ?? began;
-  const avatar = el("span", { "aria-hidden": "true" });
+  const avatar = make("span", { "aria-hidden": "true" });
   paintAvatar(avatar, customer.name, "small");
-  const said = el("span", { cls: "said two", dir: "auto" }, ...marked(snippet ?? message?.body ?? ""));
-  const button = el("button", { type: "button", cls: "row found-row" }, avatar, el("span", { cls: "row-text" },
-    el("span", { cls: "row-head" }, el("span", { cls: "name", text: customer.name, dir: "auto" }),
-      el("time", { text: short(at), title: dateTime(at) })), said));
+  const said = make("span", { class: "said two", dir: "auto" }, ...marked(snippet ?? message?.body ?? ""));
+  const button = make("button", { type: "button", class: "row found-row" }, avatar, make("span", { class: "row-text" },
+    make("span", { class: "row-head" }, make("span", { class: "name", text: customer.name, dir: "auto" }),
+      make("time", { text: short(at), title: dateTime(at) })), said));
   button.addEventListener("click", () => openAt(id, message?.seq));
-  return el("li", {}, button);
+  return make("li", {}, button);
 }
 
 /** The server puts STX and ETX around what matched: characters that no message has. */
 function marked(snippet) {
-  return snippet.split(/\u0002([^\u0003]*)\u0003/).map((text, n) => (n % 2 ? el("mark", { text }) : text)).filter((each) => each !== "");
+  return snippet.split(/\u0002([^\u0003]*)\u0003/).map((text, n) => (n % 2 ? make("mark", { text }) : text)).filter((each) => each !== "");
 }

@@ -2,9 +2,9 @@
 // Before it the desk's state and the outbox, after it nothing. Whatever somebody wrote is text here, never HTML.
 
 import { fetchBlob } from "./agent-api.js";
-import { el, icon, keyed, paintAvatar, paintBot, part, setAttr, setClass, setText } from "./agent-dom.js";
+import { paintAvatar, paintBot } from "./agent-face.js";
 import { unsentWhy } from "./agent-notices.js";
-import { linked } from "./dom.js";
+import { icon, keyed, linked, make, part, setAttr, setClass, setText } from "./dom.js";
 import { bytes, clock, currentLanguage, dateTime, day, t } from "./words.js";
 
 const TOGETHER_MS = 5 * 60_000; // messages of one sender within it look like one turn
@@ -46,10 +46,10 @@ function withDays(items) {
 }
 
 const MAKE = {
-  day: () => el("li", { cls: "day" }, el("span", { "data-part": "text" })),
-  happening: () => el("li", { cls: "happening" }, el("span", { "data-part": "text" }), el("time", { "data-part": "time" })),
-  note: ({ note }) => el("li", { cls: "note" }, el("div", { cls: "note-box" }, el("p", { cls: "note-by" }, icon("lock"), el("span", { "data-part": "by" })),
-    el("p", { cls: "body", dir: "auto" }, linked(note.body)), el("time", { text: clock(note.created_at), title: dateTime(note.created_at) }))),
+  day: () => make("li", { class: "day" }, make("span", { "data-part": "text" })),
+  happening: () => make("li", { class: "happening" }, make("span", { "data-part": "text" }), make("time", { "data-part": "time" })),
+  note: ({ note }) => make("li", { class: "note" }, make("div", { class: "note-box" }, make("p", { class: "note-by" }, icon("lock"), make("span", { "data-part": "by" })),
+    make("p", { class: "body", dir: "auto" }, linked(note.body)), make("time", { text: clock(note.created_at), title: dateTime(note.created_at) }))),
   message: (item, facts) => makeMessage(item, facts),
   letter: (item, facts) => makeLetter(item, facts),
 };
@@ -89,12 +89,12 @@ function endedBy({ by = "" }, name) {
 }
 
 function makeMessage({ message }, facts) {
-  const bubble = el("div", { cls: isPictureOnly(message) ? "bubble of-picture" : "bubble" });
-  if (message.body) bubble.append(el("p", { cls: "body", dir: "auto" }, linked(message.body)));
+  const bubble = make("div", { class: isPictureOnly(message) ? "bubble of-picture" : "bubble" });
+  if (message.body) bubble.append(make("p", { class: "body", dir: "auto" }, linked(message.body)));
   for (const file of message.attachments ?? []) bubble.append(attachment(file, facts));
-  return el("li", { cls: "msg" }, el("span", { "data-part": "avatar", "aria-hidden": "true" }),
-    el("div", { cls: "turn" }, el("p", { cls: "by" }, el("span", { "data-part": "by", dir: "auto" }), message.sender_type === "bot" && el("span", { cls: "chip bot-chip", "data-part": "bot" })), bubble,
-      el("p", { cls: "meta" }, el("time", { "data-part": "time", title: dateTime(message.created_at) }), el("span", { cls: "mark-box", "data-part": "mark" }))));
+  return make("li", { class: "msg" }, make("span", { "data-part": "avatar", "aria-hidden": "true" }),
+    make("div", { class: "turn" }, make("p", { class: "by" }, make("span", { "data-part": "by", dir: "auto" }), message.sender_type === "bot" && make("span", { class: "chip bot-chip", "data-part": "bot" })), bubble,
+      make("p", { class: "meta" }, make("time", { "data-part": "time", title: dateTime(message.created_at) }), make("span", { class: "mark-box", "data-part": "mark" }))));
 }
 
 const isPicture = (file) => file.type.startsWith("image/") && file.size <= PREVIEW_MOST_BYTES;
@@ -125,18 +125,18 @@ function markOf({ seq }, { customer_read: readTo, customer_got: gotTo }) {
 function showMark(node, mark) {
   if (node.dataset.mark === mark) return;
   node.dataset.mark = mark;
-  node.replaceChildren(...(mark ? [el("span", { cls: "unseen", text: t(mark) }), ...(mark === "sent" ? [icon("tick")] : [icon("ticks")])] : []));
+  node.replaceChildren(...(mark ? [make("span", { class: "unseen", text: t(mark) }), ...(mark === "sent" ? [icon("tick")] : [icon("ticks")])] : []));
   setAttr(node, "title", mark ? t(mark) : null);
 }
 
 function makeLetter({ letter }, facts) {
-  const again = el("button", { type: "button", cls: "quiet small", text: t("tryAgain") });
-  const away = el("button", { type: "button", cls: "quiet small", text: t("discard") });
+  const again = make("button", { type: "button", class: "quiet small", text: t("tryAgain") });
+  const away = make("button", { type: "button", class: "quiet small", text: t("discard") });
   again.addEventListener("click", () => facts.retry(letter.client_id));
   away.addEventListener("click", () => facts.discard(letter.client_id));
-  return el("li", { cls: "msg mine" }, el("span", { "data-part": "avatar", "aria-hidden": "true" }),
-    el("div", { cls: "turn" }, el("p", { cls: "by", text: t("you") }), el("div", { cls: "bubble" }, el("p", { cls: "body", dir: "auto" }, linked(letter.body))),
-      el("p", { cls: "meta" }, el("span", { "data-part": "state" }), el("span", { cls: "again", "data-part": "again" }, again, away))));
+  return make("li", { class: "msg mine" }, make("span", { "data-part": "avatar", "aria-hidden": "true" }),
+    make("div", { class: "turn" }, make("p", { class: "by", text: t("you") }), make("div", { class: "bubble" }, make("p", { class: "body", dir: "auto" }, linked(letter.body))),
+      make("p", { class: "meta" }, make("span", { "data-part": "state" }), make("span", { class: "again", "data-part": "again" }, again, away))));
 }
 
 function updateLetter(node, { letter, first, last }, { me }) {
@@ -151,8 +151,8 @@ function updateLetter(node, { letter, first, last }, { me }) {
 const attachment = (file, facts) => (isPicture(file) ? pictureOf(file, facts) : fileOf(file, facts));
 
 function pictureOf(file, facts) {
-  const image = el("img", { alt: file.name });
-  const button = el("button", { type: "button", cls: "picture", "aria-label": `${t("picture")}: ${file.name}` }, image);
+  const image = make("img", { alt: file.name });
+  const button = make("button", { type: "button", class: "picture", "aria-label": `${t("picture")}: ${file.name}` }, image);
   const show = pictureUrl(file);
   show.then((url) => { image.src = url; }).catch((error) => {
     button.parentElement.classList.remove("of-picture");
@@ -171,8 +171,8 @@ export function pictureUrl(file) {
 }
 
 function fileOf(file, facts) {
-  const button = el("button", { type: "button", cls: "file", "aria-label": `${t("download")}: ${file.name}` }, icon("file"),
-    el("span", { cls: "file-text" }, el("span", { cls: "file-name", text: file.name, dir: "auto" }), el("small", { text: bytes(file.size) })), icon("down"));
+  const button = make("button", { type: "button", class: "file", "aria-label": `${t("download")}: ${file.name}` }, icon("file"),
+    make("span", { class: "file-text" }, make("span", { class: "file-name", text: file.name, dir: "auto" }), make("small", { text: bytes(file.size) })), icon("down"));
   button.addEventListener("click", async () => {
     try {
       save(await fetchBlob(file.url), file.name);
@@ -185,7 +185,7 @@ function fileOf(file, facts) {
 
 export function save(blob, name) {
   const url = URL.createObjectURL(blob);
-  const link = el("a", { href: url, download: name });
+  const link = make("a", { href: url, download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

@@ -1,13 +1,13 @@
 // What was noticed: the agent learns of messages and new customers (said, shown, sounded, counted), customers learn that
 // theirs have arrived and are read. Before it the events, after it the person and the socket.
 
-import { ask } from "./agent-api.js";
 import { notify, play, queueWanted } from "./agent-alerts.js";
-import { byId, el } from "./agent-dom.js";
+import { ask } from "./agent-api.js";
 import { happening } from "./agent-log.js";
 import { quietly } from "./agent-notices.js";
 import { isAtEnd } from "./agent-room.js";
 import { desk, innerScreen, page, view } from "./agent-state.js";
+import { byId, make } from "./dom.js";
 import { t } from "./words.js";
 
 const GOT_MS = 250;
@@ -68,7 +68,7 @@ function tell(tune, title, text, session) {
 
 /** For those who hear the page. A node of its own each time: the same words again are said again. */
 export function say(text) {
-  const said = el("p", { text, dir: "auto" });
+  const said = make("p", { text, dir: "auto" });
   byId("said").append(said);
   if (byId("said").childElementCount > SAID_MOST) byId("said").firstElementChild.remove();
   setTimeout(() => said.remove(), SAID_MS);

@@ -3,10 +3,11 @@
 
 import { askNotify, blocked, notifying, queueWanted, refuseNotify, setQueue, setSingleKeys, setSound, singleKeys, sound } from "./agent-alerts.js";
 import { openKeys } from "./agent-deeds.js";
-import { byId, paintAvatar, setAttr, setText, wireMenu } from "./agent-dom.js";
+import { paintAvatar } from "./agent-face.js";
 import { signOut } from "./agent-gate.js";
-import { toast } from "./agent-notices.js";
 import { desk, draw, page } from "./agent-state.js";
+import { byId, setAttr, setText, toast } from "./dom.js";
+import { wireMenu } from "./menu.js";
 import { currentLanguage, speak, t } from "./words.js";
 
 /** Switch → whether it is on, and what turns it. */

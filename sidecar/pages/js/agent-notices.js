@@ -2,16 +2,8 @@
 // server, after it the person.
 
 import { Refused } from "./agent-api.js";
-import { byId, el } from "./agent-dom.js";
+import { toast } from "./dom.js";
 import { known, t } from "./words.js";
-
-const TOAST_MS = 6000;
-
-export function toast(text, tone = "") {
-  const node = el("p", { cls: `toast ${tone}`, text });
-  byId("toasts").append(node);
-  setTimeout(() => node.remove(), TOAST_MS);
-}
 
 /** A refusal in words for a person. `name`: the file or agent that it is about. */
 export function explain(error, name = "") {

@@ -2,9 +2,10 @@
 // Before it the desk's state, after it nothing; what the person does is told to the deeds.
 
 import { serverNow } from "./agent-api.js";
-import { byId, paintAvatar, setAttr, setText } from "./agent-dom.js";
+import { paintAvatar } from "./agent-face.js";
 import { short } from "./agent-list.js";
 import { showLog } from "./agent-log.js";
+import { byId, setAttr, setText } from "./dom.js";
 import { currentLanguage, span, t } from "./words.js";
 
 const NEAR_PX = 90;

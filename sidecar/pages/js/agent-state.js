@@ -2,7 +2,7 @@
 // shows all of it anew. Whoever changes something of it draws; agent.js says how.
 
 import { Desk } from "./agent-desk.js";
-import { byId } from "./agent-dom.js";
+import { byId } from "./dom.js";
 
 export const ROWS = 150; // that a list shows until somebody asks for more
 export const WIDE = matchMedia("(min-width: 1180px)");

@@ -3,11 +3,11 @@
 
 import { play } from "./agent-alerts.js";
 import { Refused, ask, token } from "./agent-api.js";
-import { byId, setAttr, setText } from "./agent-dom.js";
 import { endedKnown, keepEnded, refreshEnded } from "./agent-finder.js";
 import { alertOf, got, queued, seen, unreadOfMine } from "./agent-marks.js";
 import { explain, quietly } from "./agent-notices.js";
 import { desk, draw, page, view } from "./agent-state.js";
+import { byId, setAttr, setText } from "./dom.js";
 import { openLink, socketUrl } from "./link.js";
 import { t } from "./words.js";
 

@@ -2,9 +2,9 @@
 // it REST. Whoever looks at another conversation meanwhile finds them again.
 
 import { Refused, upload } from "./agent-api.js";
-import { byId, el, icon, keyed, part, setAttr, setClass, setText } from "./agent-dom.js";
 import { inWords } from "./agent-notices.js";
 import { newClientId } from "./agent-outbox.js";
+import { byId, icon, keyed, make, part, setAttr, setClass, setText } from "./dom.js";
 import { bytes, t } from "./words.js";
 
 const NEVER = new Set([413, 415]); // this size, this kind: another try ends the same way
@@ -58,12 +58,12 @@ export class Uploads {
   }
 
   make(one) {
-    const again = el("button", { type: "button", cls: "quiet small", "data-part": "again" });
-    const away = el("button", { type: "button", cls: "quiet small icon", "data-part": "away" }, icon("close"));
+    const again = make("button", { type: "button", class: "quiet small", "data-part": "again" });
+    const away = make("button", { type: "button", class: "quiet small icon", "data-part": "away" }, icon("close"));
     again.addEventListener("click", () => this.send(one));
     away.addEventListener("click", () => this.remove(one));
-    return el("li", {}, icon("file"), el("span", { cls: "upload-text" }, el("span", { cls: "file-name", text: one.file.name, dir: "auto" }), el("small", { "data-part": "why" })),
-      el("progress", { max: "1", "data-part": "bar" }), again, away);
+    return make("li", {}, icon("file"), make("span", { class: "upload-text" }, make("span", { class: "file-name", text: one.file.name, dir: "auto" }), make("small", { "data-part": "why" })),
+      make("progress", { max: "1", "data-part": "bar" }), again, away);
   }
 }
 

@@ -8,7 +8,6 @@ import { CannedEditor } from "./agent-canned.js";
 import { Composer } from "./agent-composer.js";
 import { allMessages, deedsOf, enlarge, openTeam, openVisit, showTeam, wirePeople } from "./agent-deeds.js";
 import { showDetails } from "./agent-details.js";
-import { byId, setAttr } from "./agent-dom.js";
 import { hasMore, showSearch, wireFinder } from "./agent-finder.js";
 import { showGate, signedOut, wireGate } from "./agent-gate.js";
 import { pick, step, wireKeys } from "./agent-keys.js";
@@ -20,8 +19,9 @@ import { Outbox } from "./agent-outbox.js";
 import { flash, showRoom, showState, showTyping, toEnd } from "./agent-room.js";
 import { WIDE, desk, draw, drawsWith, innerScreen, page, screen, view } from "./agent-state.js";
 import { connect, reload, showLink, wireSync } from "./agent-sync.js";
-import "./words-agent.js";
+import { byId, setAttr } from "./dom.js";
 import { onLanguage, t, translate } from "./words.js";
+import "./words-agent.js";
 
 const outbox = new Outbox({
   link: () => page.link,

@@ -1,7 +1,7 @@
 /* Making nodes without ever parsing text as HTML. */
 
 const SVG = "http://www.w3.org/2000/svg";
-const SPRITE = "/static/icons.svg";
+const SPRITE = document.querySelector("svg.sprite") ? "#i-" : "/static/icons.svg#"; // a page's own asks for nothing later
 const TONES = 6;
 const LINK = /\bhttps?:\/\/[^\s<>"'`]+/giu;
 const AFTER_LINK = /[.,;:!?…]+$/u;
@@ -24,7 +24,13 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 export function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const wanted = String(text ?? "");
+  if (node.textContent !== wanted) node.textContent = wanted;
+}
+
+export function setAttr(node, name, value) {
+  if (value === null || value === undefined) node.removeAttribute(name);
+  else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
 export function setClass(node, wanted) {
@@ -38,7 +44,7 @@ export function icon(name, extra = "") {
   const svg = document.createElementNS(SVG, "svg");
   const inside = document.createElementNS(SVG, name in shapes ? "path" : "use");
   if (name in shapes) inside.setAttribute("d", shapes[name]);
-  else inside.setAttribute("href", `${SPRITE}#${name}`);
+  else inside.setAttribute("href", SPRITE + name);
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("class", `icon-svg ${extra}`.trim());
   svg.setAttribute("aria-hidden", "true");
@@ -87,6 +93,8 @@ export function toast(text, kind = "") {
   place.append(node);
   setTimeout(() => node.remove(), TOAST_MS);
 }
+
+export const part = (node, name) => node.querySelector(`[data-part="${name}"]`);
 
 /** Makes `parent` show `items`: leavers go, stayers are changed in place, newcomers are made. A node is put in once, so a
  *  live region says it once. A key stands for one node: the first that wants it. */
