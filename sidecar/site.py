@@ -16,15 +16,16 @@ from db import chat
 from db.people import PEOPLE
 from sidecar.refusals import answer, answering
 from sidecar.store import Store
+from sidecar.widget import joined
 
 FOLDER = Path(__file__).resolve().parent / "pages"
+WIDGET = FOLDER / "widget" / "entry.js"
 PAGES: Mapping[str, str] = {
     "/": "index.html",
     "/chat": "chat.html",
     "/agent": "agent.html",
     "/widget-demo.html": "widget-demo.html",
     "/websocket-test.html": "websocket-test.html",
-    "/chat-widget.js": "chat-widget.js",
     "/favicon.ico": "favicon.svg",
 }
 POLICY = (
@@ -56,13 +57,21 @@ class Site:
     def routes(self) -> list[web.RouteDef]:
         pages = [web.get(path, self.page) for path in PAGES]
         about = web.get("/api/v1/about", answering(self.about))
-        return [*pages, web.get("/static/{path:.+}", self.static), about]
+        widget = web.get("/chat-widget.js", self.widget)
+        return [*pages, widget, web.get("/static/{path:.+}", self.static), about]
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        response = await _file(FOLDER / PAGES[request.path])
-        if request.path == "/chat-widget.js":
-            response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-            response.headers["Access-Control-Allow-Origin"] = "*"
+        return await _file(FOLDER / PAGES[request.path])
+
+    async def widget(self, request: web.Request) -> web.StreamResponse:
+        """For pages of others, wherever they are."""
+        made = await asyncio.to_thread(joined, WIDGET)
+        headers = {**HEADERS, "Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*"}
+        response = web.Response(text=made.text, content_type="text/javascript", charset="utf-8", headers=headers)
+        response.etag = made.etag
+        response.enable_compression()
+        if any(known.value in (made.etag, "*") for known in request.if_none_match or ()):
+            response = web.Response(status=304, headers={**headers, "ETag": f'"{made.etag}"'})
         return response
 
     async def static(self, request: web.Request) -> web.StreamResponse:

@@ -1,12 +1,13 @@
-/* How the connection is: a dot in the header, and a line where it does not work. Seconds are counted for the eye only. */
+/* How the connection is: a line where it does not work. Its seconds are counted for the eye only. */
 
 import { byId, setText } from "./dom.js";
-import { span, t } from "./words.js";
+import { span, t } from "./tongue.js";
 
 const BEHIND_MS = 1500; // a connection that is back within this was never worth a word
 const SAID = { reconnecting: "reconnectingNow", polling: "polling", closed: "refused" };
 
-export function connectionBanner({ speaker }) {
+/** `shows(state)`: what may be shown of it, for a sign elsewhere. */
+export function connectionBanner({ speaker, shows = () => null }) {
   let timer = 0;
   let told = "live";
 
@@ -27,8 +28,7 @@ export function connectionBanner({ speaker }) {
     const left = Math.ceil(((retryAt ?? 0) - Date.now()) / 1000);
     const counts = shown === "reconnecting" && left > 0;
     if (state !== shown || counts) timer = setTimeout(() => draw(present), counts ? 1000 : young);
-    byId("live").dataset.state = shown;
-    setText(byId("live-text"), t({ polling: "pollingShort", closed: "refused" }[shown] ?? shown));
+    shows(shown);
     byId("banner").hidden = !(shown in SAID) || isOver;
     byId("banner").className = shown === "polling" ? "notice" : "notice warn";
     byId("try-now").hidden = shown !== "reconnecting";

@@ -2,7 +2,7 @@
 
 import { byId, make } from "./dom.js";
 import { keepDraft, recallDraft } from "./drafts.js";
-import { bytes } from "./words.js";
+import { bytes } from "./tongue.js";
 
 const EMOJIS = "😀 😂 😊 😍 😉 😎 🙂 🤔 😅 😢 😭 😡 😱 😴 🤗 🙄 👍 👎 👌 🙏 👏 💪 👋 🤝 ❤️ 🔥 ✨ 🎉 ✅ ❌ ❓ ❗ 📷 📎 📦 🚚 💳 🧾 🕐 📍 📞 💻 📱 🔒 ☕ 🌧️ ☀️ 🌙".split(" ");
 const COLUMNS = 8;
@@ -135,11 +135,11 @@ function emojiPicker(button, box, chosen) {
     if (!(event.key in steps)) return;
     event.preventDefault();
     const all = [...box.children];
-    const at = all.indexOf(document.activeElement);
+    const at = all.indexOf(box.getRootNode().activeElement);
     const to = all[Math.min(all.length - 1, Math.max(0, at + steps[event.key]))];
     all[at]?.setAttribute("tabindex", "-1");
     to.setAttribute("tabindex", "0");
     to.focus();
   });
-  document.addEventListener("pointerdown", ({ target }) => !box.hidden && !box.contains(target) && !button.contains(target) && close(false));
+  box.getRootNode().addEventListener("pointerdown", ({ target }) => !box.hidden && !box.contains(target) && !button.contains(target) && close(false));
 }

@@ -1,7 +1,7 @@
 /* After the end: what was not sent any more, and the rating, once. */
 
 import { byId, icon, make } from "./dom.js";
-import { onLanguage, t } from "./words.js";
+import { onLanguage, t } from "./tongue.js";
 
 const STARS = [1, 2, 3, 4, 5];
 

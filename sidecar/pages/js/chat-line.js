@@ -2,7 +2,7 @@
 
 import { byId, setText } from "./dom.js";
 import { keepDraft, recallDraft } from "./drafts.js";
-import { span, t } from "./words.js";
+import { span, t } from "./tongue.js";
 
 /** `leave(text)` sends it. `isWriting()`: there is text in the composer. `moveText(text)` takes what was typed here. */
 export function waitingCards({ leave, isWriting, moveText, speaker }) {

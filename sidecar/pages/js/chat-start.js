@@ -1,15 +1,20 @@
-/* The customer says who they are, and the chat starts. Before it: nothing; after it: chat.js with a session key. */
+/* The customer says who they are, and the chat starts. Before it: nothing; after it: a session key. On the page and in
+ * the widget; what was typed survives a reload of the tab.
+ */
 
 import { ask } from "./api.js";
 import { byId } from "./dom.js";
-import { onLanguage, span, t } from "./words.js";
+import { keepDraft, recallDraft } from "./drafts.js";
+import { onLanguage, span, t } from "./tongue.js";
 
 const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]+$/u;
-const KNOWN = { origin_not_allowed: "startForbidden", forbidden: "startForbidden" };
+const FIELDS = ["name", "email", "message"];
 
-/** `tenant`: from the address or null. `started({session_key, session_id, name, email})`. */
-export function startForm({ tenant, started }) {
+/** `tenant`: from the address or null. `kept`: the name of the drafts. `started({session_key, session_id, name, email})`.
+ *  `proof`: of who the customer is, from a site that knows them: then the question alone is asked. */
+export function startForm({ tenant, started, kept, proof, isKnown = false }) {
   const form = byId("start-view");
+  const [name, email, question] = FIELDS.map((field) => form.elements[field]);
   let desk = null;
   let isBusy = false;
   const trouble = (text) => show(byId("start-trouble"), text);
@@ -17,78 +22,88 @@ export function startForm({ tenant, started }) {
   const draw = () => {
     const away = desk?.agents_online === 0;
     byId("hello-soft").textContent = t(away ? "helloAway" : "helloSoft");
-    byId("start-text").textContent = t(away ? "startAway" : "start");
-    byId("question-optional").hidden = away;
+    byId("start-text").textContent = t(isBusy ? "starting" : away ? "startAway" : "start");
+    byId("question-optional").hidden = away || isKnown;
     const chip = byId("online-chip");
     chip.hidden = desk?.agents_online === undefined;
     chip.className = away ? "chip" : "chip good";
     chip.firstElementChild.dataset.presence = away ? "offline" : "online";
     chip.lastElementChild.textContent = t(away ? "awayNow" : "onlineNow");
   };
-  onLanguage(draw);
-
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (isBusy) return;
-    const given = { name: form.elements.name.value.trim(), email: form.elements.email.value.trim(), message: form.elements.message.value.trim() };
-    if (!valid(form, given, desk?.agents_online === 0)) return;
-    busy(true);
-    trouble("");
-    try {
-      const answer = await ask("POST", "public/sessions", { json: body(tenant, given) });
-      form.elements.message.value = "";
-      started({ ...answer, name: given.name, email: given.email });
-    } catch (error) {
-      trouble(said(error));
-    } finally {
-      busy(false);
-    }
-  });
-  for (const input of [form.elements.name, form.elements.email, form.elements.message]) input.addEventListener("input", () => wrong(input, ""));
-
   const busy = (is) => {
     isBusy = is;
     byId("start").setAttribute("aria-disabled", String(is)); // not disabled: it would lose the focus
-    if (is) byId("start-text").textContent = t("starting");
-    else draw();
+    draw();
   };
+  const begin = async (given) => {
+    busy(true);
+    trouble("");
+    try {
+      const answer = await ask("POST", "public/sessions", { json: body(tenant, given, proof) });
+      for (const field of FIELDS) keepDraft(`${kept}-${field}`, "");
+      question.value = "";
+      started({ ...answer, name: given.name, email: given.email });
+    } catch (error) {
+      trouble(said(error, proof));
+    } finally {
+      busy(false);
+    }
+  };
+
+  onLanguage(draw);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const given = { name: name.value.trim(), email: email.value.trim(), message: question.value.trim() };
+    if (!isBusy && isComplete(form, given, isKnown || desk?.agents_online === 0)) begin(given);
+  });
+  for (const input of [name, email, question]) {
+    input.addEventListener("input", () => {
+      wrong(input, "");
+      keepDraft(`${kept}-${input.name}`, input.value);
+    });
+  }
 
   return {
     /** `draft`: what was typed into a chat that is over. */
     show(known = {}, draft = "") {
-      form.elements.name.value ||= known.name ?? "";
-      form.elements.email.value ||= known.email ?? "";
-      form.elements.message.value ||= draft;
+      name.value ||= recallDraft(`${kept}-name`) || (known.name ?? "");
+      email.value ||= recallDraft(`${kept}-email`) || (known.email ?? "");
+      question.value ||= draft || recallDraft(`${kept}-message`);
       draw();
-      (form.elements.name.value ? form.elements.message : form.elements.name).focus();
+    },
+    /** Where the customer goes on. */
+    get place() {
+      return [name, email].find((input) => input.type !== "hidden" && !input.value) ?? question;
     },
     about(found) {
       desk = found;
       draw();
     },
     takeQuestion() {
-      const typed = form.elements.message.value.trim();
-      form.elements.message.value = "";
+      const typed = question.value.trim();
+      question.value = "";
+      keepDraft(`${kept}-message`, "");
       return typed;
     },
     trouble,
   };
 }
 
-const body = (tenant, { name, email, message }) => ({ ...(tenant ? { tenant_id: tenant } : {}), name, email, ...(message ? { message } : {}) });
+const body = (tenant, { name, email, message }, proof) => ({ ...(tenant ? { tenant_id: tenant } : {}), name, email, ...(message ? { message } : {}), ...(proof ? { user_hash: proof } : {}) });
 
-/** Where nobody is there to ask back, the question itself is needed. */
-function valid(form, { name, email, message }, nobodyIsThere) {
+/** Where nobody is there to ask back, the question itself is needed. Marks what is missing, and goes to the first. */
+function isComplete(form, { name, email, message }, needsQuestion) {
   const nameWrong = wrong(form.elements.name, name ? "" : t("nameMissing"));
   const emailWrong = wrong(form.elements.email, EMAIL.test(email) ? "" : t("emailWrong"));
-  const questionWrong = wrong(form.elements.message, nobodyIsThere && !message ? t("questionMissing") : "");
+  const questionWrong = wrong(form.elements.message, needsQuestion && !message ? t("questionMissing") : "");
   (nameWrong ?? emailWrong ?? questionWrong)?.focus();
   return !nameWrong && !emailWrong && !questionWrong;
 }
 
 /** Marks the field; gives it where it is wrong. */
 function wrong(input, text) {
-  show(byId(`${input.id}-wrong`), text);
+  const place = byId(`${input.id}-wrong`);
+  if (place) show(place, text);
   if (text) input.setAttribute("aria-invalid", "true");
   else input.removeAttribute("aria-invalid");
   return text ? input : null;
@@ -99,11 +114,11 @@ function show(node, text) {
   node.hidden = !text;
 }
 
-function said({ status, code, message, retryAfter }) {
+function said({ status, code, message, retryAfter }, proof) {
   if (status === 429) return t("startTooOften", { span: span(retryAfter || 60) });
-  if (code in KNOWN) return t(KNOWN[code]);
-  if (code === "invalid_payload" && /tenant_id/.test(message)) return t("tenantUnknown");
-  if (code === "not_found") return t("tenantUnknown");
+  if (code === "forbidden" && proof) return t("notProved");
+  if (code === "origin_not_allowed" || code === "forbidden") return t("startForbidden");
+  if (code === "not_found" || (code === "invalid_payload" && /tenant_id/.test(message))) return t("tenantUnknown");
   if (code === "invalid_payload" && /email/.test(message)) return t("emailWrong");
   return t("startFailed");
 }

@@ -10,8 +10,8 @@ import { openMenu } from "./chat-menu.js";
 import { playTone } from "./chat-sound.js";
 import { startForm } from "./chat-start.js";
 import { avatar, byId, keepingFocus, make, setText, toast } from "./dom.js";
-import { wait } from "./link.js";
-import { openSpeaker } from "./spoken.js";
+import { firstLoad } from "./first-load.js";
+import { openHush, openSpeaker } from "./spoken.js";
 import { Talk } from "./talk.js";
 import { onLanguage, t, translate } from "./words.js";
 import "./words-chat.js";
@@ -21,8 +21,6 @@ const KEPT = `giliran-chat-${tenant ?? ""}`;
 const NEAR_PX = 80;
 const UPLOAD_MOST = 10 * 1024 * 1024; // where the server does not say
 const DESK_MS = 1500; // the form waits so long for who is online, not for ever
-const SLOW_MS = 6000; // a first load that takes longer is told
-const HUSHED_MS = 500; // browsers tell a reader of a change some time after it
 
 let talk = null;
 let desk = null;
@@ -31,16 +29,16 @@ let atEnd = true; // of the messages, where new ones are followed
 let unseen = 0; // rows below what is looked at
 let missed = 0; // rows since the page was left, for its title
 let lastDrawn = 0;
-let hushed = 0;
 let endsHere = false; // this customer, on this page
 
 const scroll = byId("scroll");
 const log = byId("log");
+const hush = openHush(log);
 const speaker = openSpeaker(byId("spoken"));
-const drawBanner = connectionBanner({ speaker });
+const drawBanner = connectionBanner({ speaker, shows: drawLive });
 const write = composer({ talk: () => talk, said: toBottom, mostBytes: () => (desk?.upload_max_mb ? desk.upload_max_mb * 1024 * 1024 : UPLOAD_MOST) });
 const cards = waitingCards({ leave, isWriting: () => write.typed !== "", moveText: write.add, speaker });
-const start = startForm({ tenant, started: begun });
+const start = startForm({ tenant, started: begun, kept: `start-${tenant ?? ""}` });
 const rating = ratingForm({ rate: (stars, comment) => talk.rate(stars, comment), failed: () => toast(t("rateFailed"), "bad") });
 
 /* --- from one view to the next */
@@ -72,6 +70,7 @@ function knowDesk(found) {
 function showStart(known = recall() ?? {}, draft = "") {
   view("start");
   start.show(known, draft);
+  start.place.focus({ preventScroll: true });
   drawHead();
 }
 
@@ -86,51 +85,23 @@ async function resume({ session_key, session_id }) {
   lastDrawn = unseen = missed = 0;
   endsHere = false;
   rating.forget();
-  hush();
+  hush.begin();
   log.classList.add("still");
   log.replaceChildren();
   view("loading");
-  if (!(await firstLoad(mine))) return;
+  const isWanted = () => mine === talk;
+  if (!(await firstLoad(mine, { isWanted, trouble: () => loadingSays("unreachable"), gone: () => forget(t("lostSession")) }))) return;
   loadingSays("loading");
   view("chat");
   write.open();
   cards.open(talk.id);
   draw();
   toBottom();
-  unhush();
+  hush.end();
   requestAnimationFrame(() => log.classList.remove("still"));
   if (!byId("away-form").hidden) byId("away-text").focus({ preventScroll: true });
   else if (matchMedia("(hover: hover)").matches) write.focus();
   else byId("who").focus({ preventScroll: true }); // no keyboard over half of a phone's screen
-}
-
-/** What was said before, or is said again in other words, is there to be read, not to be read out. */
-function hush() {
-  clearTimeout(hushed);
-  log.setAttribute("aria-live", "off");
-}
-
-function unhush() {
-  clearTimeout(hushed);
-  hushed = setTimeout(() => log.setAttribute("aria-live", "polite"), HUSHED_MS);
-}
-
-/** Tries until it is there. Gives whether it is, and still wanted. */
-async function firstLoad(mine) {
-  const slow = setTimeout(() => mine === talk && loadingSays("unreachable"), SLOW_MS);
-  for (let tries = 1; mine === talk; tries += 1) {
-    try {
-      await mine.open();
-      break;
-    } catch (error) {
-      if (mine === talk && error.status === 404) forget(t("lostSession"));
-      if (mine !== talk) break;
-      loadingSays("unreachable");
-      await new Promise((done) => setTimeout(done, wait(tries + 1)));
-    }
-  }
-  clearTimeout(slow);
-  return mine === talk;
 }
 
 function loadingSays(key) {
@@ -215,6 +186,11 @@ function drawHead(now) {
     face.replaceChildren(wanted ? avatar(wanted) : make("img", { src: "/static/favicon.svg", alt: "", width: 36, height: 36 }));
   }
   drawTitle();
+}
+
+function drawLive(state) {
+  byId("live").dataset.state = state;
+  setText(byId("live-text"), t({ polling: "pollingShort", closed: "refused" }[state] ?? state));
 }
 
 function drawTitle() {
@@ -339,9 +315,9 @@ addEventListener("storage", (event) => {
 });
 
 onLanguage(() => {
-  hush();
+  hush.begin();
   drawHead(talk?.loaded ? talk.now : undefined);
   draw();
-  unhush();
+  hush.end();
 });
 arrive();

@@ -7,8 +7,14 @@ const LINK = /\bhttps?:\/\/[^\s<>"'`]+/giu;
 const AFTER_LINK = /[.,;:!?…]+$/u;
 const TOAST_MS = 5000;
 const shapes = {};
+let place = document;
 
-export const byId = (id) => document.getElementById(id);
+/** Where `byId` looks: the page, or a shadow root. */
+export function lookIn(root) {
+  place = root;
+}
+
+export const byId = (id) => place.getElementById(id);
 
 /** make("p", { class: "soft", text: "…", onclick: … }, child, …). Undefined attributes are left out; null children too. */
 export function make(tag, attributes = {}, ...children) {

@@ -30,3 +30,20 @@ export function openSpeaker(node) {
     },
   };
 }
+
+const HUSHED_MS = 500; // browsers tell a reader of a change some time after it
+
+/** A log that is silent while it is filled with what was said before, or is said again in another language. */
+export function openHush(log) {
+  let timer = 0;
+  return {
+    begin() {
+      clearTimeout(timer);
+      log.setAttribute("aria-live", "off");
+    },
+    end() {
+      clearTimeout(timer);
+      timer = setTimeout(() => log.setAttribute("aria-live", "polite"), HUSHED_MS);
+    },
+  };
+}

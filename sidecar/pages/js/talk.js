@@ -30,9 +30,10 @@ export class Talk {
   #read = 0;
   #toldTyping = 0;
 
-  /** `changed()`: draw again. `lost(reason)`: there is no such session, or no way to it any more. */
-  constructor(key, id, { changed, lost }) {
-    Object.assign(this, { key, id, changed, lost });
+  /** `changed()`: draw again. `lost(reason)`: there is no such session, or no way to it any more. `previews`: of pictures
+   *  under way; somebody's page may forbid them. */
+  constructor(key, id, { changed, lost, previews = true }) {
+    Object.assign(this, { key, id, changed, lost, previews });
     this.path = `public/sessions/${encodeURIComponent(key)}`;
     this.outbox = openOutbox({ kept: `giliran-outbox-${id}`, deliver: (letter) => this.#deliver(letter), onChange: changed, onSent: (ack, letter) => this.#sent(ack, letter) });
   }
@@ -99,7 +100,7 @@ export class Talk {
   }
 
   async send(file, most) {
-    const letter = { client_id: newClientId(), file, share: 0, facts: { most: most.text }, preview: file.type.startsWith("image/") ? URL.createObjectURL(file) : null };
+    const letter = { client_id: newClientId(), file, share: 0, facts: { most: most.text }, preview: this.previews && file.type.startsWith("image/") ? URL.createObjectURL(file) : null };
     this.uploads.push(letter);
     if (file.size > most.bytes) letter.failed = "too_large";
     else await this.#upload(letter);

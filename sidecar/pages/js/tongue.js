@@ -3,12 +3,14 @@
  *   addWords({ en: { greet: "Hello {name}", left: { one: "{n} chat", other: "{n} chats" } },
  *              id: { greet: "Halo {name}", left: { other: "{n} percakapan" } } });
  *   setLanguage("id"); t("greet", { name }), t("left", { n })        // {one, other}: by the number `n`
+ *   onLanguage(draw)                                                // draws again what code has made
  *
  * A key that only one language has is an error of ours: tests compare them (`vocabulary()`).
  */
 
 export const LANGUAGES = ["en", "id"];
 const words = { en: {}, id: {} };
+const listeners = new Set();
 let language = "en";
 
 export const currentLanguage = () => language;
@@ -20,6 +22,13 @@ export const spoken = (wishes) => wishes.map((one) => one?.slice(0, 2).toLowerCa
 
 export function setLanguage(wanted) {
   language = wanted;
+  for (const listener of listeners) listener(wanted);
+}
+
+/** Called after each change of the language. Returns what ends it. */
+export function onLanguage(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 export function addWords(more) {

@@ -1,36 +1,29 @@
 /* The words on a page: marked places, the language that was chosen, and who wants to know of it. What is said: tongue.js.
  *
- *   import { addWords, t, translate, onLanguage } from "./words.js";
+ *   import { addWords, t, translate, onLanguage } from "./words.js";      // all of tongue.js, too
  *   <p data-t="greet">, data-t-label (aria-label), data-t-title, data-t-placeholder, [data-language="id"] buttons
- *   translate(document) once; onLanguage(draw) draws again what code has made.
+ *   translate(document) once
  */
 
-import { LANGUAGES, currentLanguage, setLanguage, spoken, t } from "./tongue.js";
+import { LANGUAGES, currentLanguage, onLanguage, setLanguage, spoken, t } from "./tongue.js";
 
 export * from "./tongue.js";
 
 const KEPT = "giliran-language";
-const listeners = new Set();
 const PLACES = { t: (node, text) => (node.textContent = text), tLabel: "aria-label", tTitle: "title", tPlaceholder: "placeholder" };
 
 setLanguage(kept() ?? spoken(navigator.languages ?? [navigator.language]));
 
-/** Called after each change of the language. Returns what ends it. */
-export function onLanguage(listener) {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
+onLanguage(() => translate(document)); // before all others: they draw what code has made
 
 export function speak(wanted) {
   if (!LANGUAGES.includes(wanted)) return;
-  setLanguage(wanted);
   try {
     localStorage.setItem(KEPT, wanted);
   } catch {
     /* storage may be forbidden: the page works without */
   }
-  translate(document);
-  for (const listener of listeners) listener(wanted);
+  setLanguage(wanted);
 }
 
 /** Puts the words into everything marked, and the language into <html lang>. */
