@@ -1185,6 +1185,11 @@ RUDE = """* { all: unset !important; font-size: 40px !important; --fill: red !im
   body { transform: translateY(700px) rotate(3deg) !important; filter: blur(2px) !important; overflow: hidden }"""
 
 
+def _end_of(node) -> tuple[float, float]:
+    box = node.bounding_box()
+    return box["x"] + box["width"], box["y"] + box["height"]
+
+
 def test_the_widget_stands_in_its_corner_whatever_the_page_does(opened, site):
     page = opened(site)
     page.evaluate("document.documentElement.dir = 'rtl'")
@@ -1196,8 +1201,8 @@ def test_the_widget_stands_in_its_corner_whatever_the_page_does(opened, site):
         expect(greeting).to_have_css(name, value)
     expect(page.locator(".launcher")).to_have_css("background-color", "rgb(124, 58, 237)")
     assert page.locator("#callcenter-chat").bounding_box()["width"] == 0  # nothing before or after it
-    panel = page.locator(".panel").bounding_box()
-    assert (panel["x"] + panel["width"], panel["y"] + panel["height"]) == (DESK["width"] - 20, DESK["height"] - 92)
+    corner = (DESK["width"] - 20, DESK["height"] - 92)
+    eventually(lambda: _end_of(page.locator(".panel")) == corner, 5, "the panel at rest in its corner")
     page.evaluate("CallCenterChat.destroy(); delete HTMLElement.prototype.showPopover")
     page.locator("style").evaluate_all("all => all.forEach(node => node.remove())")
     page.evaluate("CallCenterChat.init({ tenantId: 'shop', position: 'left' })")
@@ -1271,7 +1276,8 @@ def test_a_phone_on_its_side_begins_at_the_first_field_and_a_wrong_tenant_shows_
     page = opened(site, **look)
     expect(page.locator(".launcher")).to_have_css("border-top-style", "solid")
     page.locator(".launcher").click()
-    assert page.locator(".panel").bounding_box() == {"x": 0, "y": 0, "width": 844, "height": 390}
+    whole = {"x": 0, "y": 0, "width": 844, "height": 390}
+    eventually(lambda: page.locator(".panel").bounding_box() == whole, 5, "the panel at rest on the whole screen")
     expect(page.get_by_label("Your name")).to_be_focused()
     expect(page.get_by_label("Your name")).to_be_in_viewport(ratio=1)
     nowhere = opened(f"{site}?{quote(json.dumps({'tenantId': 'nobody'}))}")
@@ -1324,8 +1330,9 @@ def test_the_widget_says_each_message_once_and_keeps_the_focus(opened, site, age
     assert heard(page, "Alpha") == heard(page, "Hello") == []
     agent.says(room, "مرحبا!")
     expect(page.locator("#log .bubble").last).to_have_css("direction", "rtl")
-    page.get_by_role("region", name="All messages").press("Home")
-    eventually(lambda: page.locator("#scroll").evaluate("node => node.scrollTop") == 0, 5, "the first message")
+    scroll = page.get_by_role("region", name="All messages")
+    at_first = lambda: scroll.evaluate("node => node.scrollTop") == 0  # noqa: E731
+    eventually(lambda: (scroll.press("Home"), at_first())[1], 5, "the first message, by the keyboard alone")
 
     end = page.get_by_role("button", name="End chat")
     end.click()
