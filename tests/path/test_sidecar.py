@@ -33,6 +33,7 @@ class Process:
         keep = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
         told = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "GILIRAN_DATA": folder, "HOST": "127.0.0.1"}
         told |= {"CHAT_PORT": str(self.port), "SESSIONS_PER_MINUTE": "100000", "DEMO": "0"}
+        told |= {"MESSAGES_PER_SECOND": "1000"}  # two pages of one customer that send again what a kill left unsaid
         self._env = {**keep, **told, **env}
         self._log = Path(folder) / f"sidecar-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None

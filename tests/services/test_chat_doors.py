@@ -1,12 +1,14 @@
 """Who may do what at the sidecar's doors: origins, proxies, limits, keys, answers, pages and their policy."""
 
 import asyncio
+import gzip
 import hashlib
 import hmac
 import ipaddress
 import itertools
 import json
 import os
+import zlib
 from typing import Any
 
 import aiohttp
@@ -157,12 +159,15 @@ def test_forwarded_addresses_of_strangers_are_not_believed(database_url: str, re
     run_chat(database_url, redis_url, story)
 
 
-def test_a_body_that_is_not_what_its_headers_say_is_no_json(database_url: str, redis_url: str) -> None:
+def test_a_packed_body_is_not_unpacked_and_is_no_json(database_url: str, redis_url: str) -> None:
+    """Whether it is packed well or not: nothing that a few bytes can become fills the memory."""
+
     async def story(chat: Chat) -> None:
         at = await chat.sidecar()
-        for coding in ("gzip", "deflate"):
+        plain = json.dumps(NEW).encode()
+        for coding, body in (("gzip", gzip.compress(plain)), ("deflate", zlib.compress(plain)), ("gzip", b"\x1f\x8b{")):
             headers = {"Content-Encoding": coding, "Content-Type": "application/json"}
-            async with at.http.post(at.url + SESSIONS, data=json.dumps(NEW).encode(), headers=headers) as answer:
+            async with at.http.post(at.url + SESSIONS, data=body, headers=headers) as answer:
                 assert (answer.status, (await answer.json())["error"]["code"]) == (400, "invalid_json"), coding
         assert (await at.post(SESSIONS, NEW))[0] == 201
 
