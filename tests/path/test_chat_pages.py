@@ -1405,7 +1405,7 @@ def test_a_site_that_is_not_allowed_is_told_so(opened, shop):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_any_colour_is_made_readable(opened, site, scheme):
-    page = opened(site, color_scheme=scheme)
+    page = opened(site, color_scheme=scheme, reduced_motion="reduce")
     _starts(page)
     for colour in ("#facc15", "#ffffff", "#000000", "tomato", "hsl(200 90% 60%)", "no colour"):
         page.evaluate(
