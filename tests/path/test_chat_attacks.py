@@ -555,7 +555,23 @@ def test_a_request_that_is_no_http_is_refused_and_none_of_its_bytes_are_in_the_l
 
 
 def test_the_logs_of_all_this_hold_no_secret(home: ChatHouse) -> None:
-    """Runs last: keys and tokens are random, so their shape is looked for; and what people wrote."""
-    log = home.log()
-    for word in (PASSWORD, BODY_SECRET, "mail.test", "Mallory", "Budi", "guess-"):
-        assert word not in log, [line for line in log.splitlines() if word in line][:3]
+    """Runs last: what people wrote anywhere above; and the key and the token of people who are refused for others."""
+
+    async def story() -> None:
+        async with a_room(home) as room:
+            mallory = await room.start()
+            key, token = mallory["session_key"], room.ani.token
+            assert (await room.refused("GET", f"{API}/sessions/{key}?key={key}", headers=_bearer(token)))[0] == 404
+            assert (await room.refused("GET", f"{API}/public/sessions/{token}"))[0] == 404
+            assert (await room.refused("GET", f"{API}/me", headers=_bearer(key)))[0] == 401
+            log = home.log()
+            assert "refused" in log
+            secret = (PASSWORD, BODY_SECRET, "mail.test", "Mallory", "Budi", "guess-", key, token, room.budi.key)
+            for word in secret:
+                assert word not in log, [line for line in log.splitlines() if word in line][:3]
+
+    asyncio.run(story())
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

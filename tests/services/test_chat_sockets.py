@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from sidecar import sockets, store
+from sidecar import places, sockets, store
 from sidecar.hub import Head
-from tests.services.chat_of import At, Chat, Colleague, Customer, Page, run_chat, until
+from tests.services.chat_of import TENANT, WITHIN_S, At, Chat, Colleague, Customer, Page, run_chat, until
 
 
 async def served(at: At, name: str = "ani", customer: str = "Budi") -> tuple[Customer, Page, Colleague, Page]:
@@ -323,25 +323,67 @@ def test_a_socket_ends_with_the_login_that_opened_it(database_url: str, redis_ur
     run_chat(database_url, redis_url, story)
 
 
-def test_places_count_down_live(database_url: str, redis_url: str) -> None:
+def test_each_page_hears_each_of_its_places_one_by_one(database_url: str, redis_url: str) -> None:
     async def story(chat: Chat) -> None:
         here, there = await chat.sidecar(), await chat.sidecar()
         chat.hire("ani")
         ani = await there.colleague("ani")
         desk = await ani.page()
         customers = [await here.customer(f"C{n}") for n in range(6)]
-        pages = [await (await one.page()).until_told("chat.queue.position") and one for one in customers]
-        live = [await one.page(here if n % 2 else there) for n, one in enumerate(pages)]
-        for page in live:
-            await page.until_told("chat.queue.position")
-        for customer in customers[:5]:
+        pages = [await one.page(here if n % 2 else there) for n, one in enumerate(customers)]
+        for gone in range(6):
+            for n, page in enumerate(pages[gone:]):
+                await page.until_told("chat.queue.position", lambda one, place=n + 1: one["position"] == place)
+            waiting = list(range(1, 7 - gone))
+            await desk.until_told(
+                "chat.queue.changed", lambda one, all_=waiting: [w["position"] for w in one["waiting"]] == all_
+            )
+            await ani.pick(customers[gone])
+        for n, page in enumerate(pages):
+            places = [one["position"] for one in page.told("chat.queue.position")]
+            assert sorted(set(places), reverse=True) == list(range(n + 1, 0, -1))
+            assert places == sorted(places, reverse=True), "nobody goes back"
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_who_stands_behind_the_first_hundred_hears_the_place_too(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "BEHIND_EVERY_S", 0.2)
+
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        chat.hire("ani")
+        ani = await at.colleague("ani")
+        await ani.page()
+        customers = [await at.customer(f"C{n}") for n in range(places.LIVE + 3)]
+        last = await customers[-1].page()
+        for gone, place in enumerate(range(places.LIVE + 3, places.LIVE - 1, -1)):
+            await last.until_told("chat.queue.position", lambda one, place=place: one["position"] == place)
+            await ani.pick(customers[gone])
+        heard = [one["position"] for one in last.told("chat.queue.position")]
+        assert heard == sorted(heard, reverse=True)
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_the_expected_wait_follows_how_fast_chats_ended_lately(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        chat.hire("ani")
+        ani = await at.colleague("ani")
+        await ani.page()
+        customers = [await at.customer(f"C{n}") for n in range(6)]
+        page = await customers[5].page()
+        assert (await page.until_told("chat.queue.position"))["eta_seconds"] is None, "nobody was served so far"
+        for customer in customers[:3]:
             await ani.pick(customer)
-            await asyncio.sleep(0.3)
-        last = live[5]
-        await last.until_told("chat.queue.position", lambda one: one["position"] == 1)
-        places = [one["position"] for one in last.told("chat.queue.position")]
-        assert places[0] == 6 and places == sorted(places, reverse=True)
-        await desk.until_told("chat.queue.changed", lambda one: [w["position"] for w in one["waiting"]] == [1])
+            assert (await ani.post(f"sessions/{customer.room}/end"))[0] == 200
+        chat.run("UPDATE visits SET closed_at = clock_timestamp() - interval '600 s' WHERE state = 'closed'")
+        await ani.pick(customers[3])
+        told = await page.until_told("chat.queue.position", lambda one: one["position"] == 2)
+        assert told["eta_seconds"] == pytest.approx(2 * 600 / 3, abs=20)
 
     run_chat(database_url, redis_url, story)
 
@@ -359,20 +401,28 @@ def test_several_messages_come_as_several_frames(database_url: str, redis_url: s
     run_chat(database_url, redis_url, story)
 
 
-def test_a_reader_that_is_too_slow_is_closed_and_nobody_waits_for_it(database_url: str, redis_url: str) -> None:
+def test_a_reader_that_is_too_slow_is_closed_and_nobody_waits_for_it(
+    database_url: str, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "sidecar.connection")
+
     async def story(chat: Chat) -> None:
         at = await chat.sidecar(messages_a_second=5000)
         budi, page, _, desk = await served(at)
         stuck = await stuck_socket(at, budi)
         await until(lambda: at.inside.sockets.counts()[0] == 2)
-        body = "x" * 9000
-        for n in range(400):
-            await page.wrote(f"{n} {body}")
+        sent = 0
+        while "reader_too_slow" not in caplog.text:
+            sent += 1
+            assert sent < 1000, "a reader that takes nothing may not be owed more"
+            await page.wrote(f"{sent} {'x' * 9000}")
+        assert await close_code_of(stuck) == 1013
         await until(lambda: at.inside.sockets.counts()[0] == 1, what="the slow reader's end")
-        await desk.until_seq(402, budi.room)
-        assert desk.seqs(budi.room) == list(range(1, 403))
+        last = sent + 2
+        await desk.until_seq(last, budi.room)
+        assert desk.seqs(budi.room) == list(range(1, last + 1))
         back = await budi.live(after=2)
-        assert back.seqs() == list(range(3, 403)), "whoever comes back has all of it"
+        assert back.seqs() == list(range(3, last + 1)), "whoever comes back has all of it"
         stuck.close()
 
     run_chat(database_url, redis_url, story)
@@ -391,6 +441,17 @@ async def stuck_socket(at: At, customer: Customer) -> socket.socket:
     await loop.sock_sendall(raw, "\r\n".join([*lines, "", ""]).encode())
     assert b" 101 " in await loop.sock_recv(raw, 64)
     return raw
+
+
+async def close_code_of(raw: socket.socket) -> int:
+    """Reads all that is owed, up to the close."""
+    tail = b""
+    async with asyncio.timeout(WITHIN_S):
+        while (at := tail.rfind(b"you read too slowly")) < 2:
+            more = await asyncio.get_running_loop().sock_recv(raw, 1 << 20)
+            assert more, "ended without a word"
+            tail = tail[-200:] + more
+    return int.from_bytes(tail[at - 2 : at], "big")
 
 
 def write_history(chat: Chat) -> None:
