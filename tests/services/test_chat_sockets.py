@@ -10,7 +10,7 @@ from yarl import URL
 
 from sidecar import places, sockets, store
 from sidecar.hub import Head
-from tests.services.chat_of import TENANT, WITHIN_S, At, Chat, Colleague, Customer, Page, run_chat, until
+from tests.services.chat_of import WITHIN_S, At, Chat, Colleague, Customer, Page, run_chat, until
 
 
 async def served(at: At, name: str = "ani", customer: str = "Budi") -> tuple[Customer, Page, Colleague, Page]:
