@@ -9,7 +9,7 @@ import secrets
 import redis
 from rq import Queue
 from rq.exceptions import NoSuchJobError
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from db import inbox
@@ -51,9 +51,10 @@ def is_queued(tickets: Queue, job_id: str) -> bool:
     if tickets.count == 0:
         return False
     try:
-        return Job.fetch(job_id, connection=tickets.connection, serializer=JSONSerializer).is_queued
+        job = Job.fetch(job_id, connection=tickets.connection, serializer=JSONSerializer)
     except NoSuchJobError:
         return False
+    return job.get_status(refresh=False) == JobStatus.QUEUED  # as fetched: asked for again, the job may be gone
 
 
 def replace(tickets: Queue, tenant: str, due: bool = True) -> None:

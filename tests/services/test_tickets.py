@@ -206,6 +206,18 @@ def test_a_job_under_way_counts_as_gone(work: Work) -> None:
     assert not tickets.is_queued(work.tickets, job_id)
 
 
+def test_a_job_that_ends_while_it_is_looked_at_is_no_fault(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id, fetch = tickets.add(work.tickets, TENANT), Job.fetch
+
+    def fetched(*args: Any, **more: Any) -> Job:
+        job = fetch(*args, **more)
+        work.tickets.connection.delete(job.key)
+        return job
+
+    monkeypatch.setattr(Job, "fetch", fetched)
+    assert tickets.is_queued(work.tickets, job_id), "as it was found"
+
+
 # --- the job
 
 
