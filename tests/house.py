@@ -39,6 +39,7 @@ from tests.simulated import Sim, simulator
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 APP = "demo-qiscus"
+LAG_S = 2  # DESK_LAG_SECONDS of these houses
 FINISH_S = 4.0  # what a process gets after SIGTERM at the end of a test; then a second one, then SIGKILL
 DEFINITE = {"400", "404"}  # outcomes of an assign call after which another agent may be tried
 
@@ -312,6 +313,13 @@ class Tenant:
         names = "id, room, state, agent, last_agent, learned, parked, attempt, refusals, aside, reason, suspect"
         return self.home.rows(f"SELECT {names} FROM visits WHERE tenant = %s ORDER BY id", self.id)
 
+    def learned_until(self) -> dict[str, float]:
+        """Rooms whose webhook did not come in time to bring their place → when their pause was over, on the clock of
+        the simulator's `mono`."""
+        sql = "SELECT room, extract(epoch FROM opened_at)::float8 AS s FROM visits WHERE tenant = %s AND learned"
+        offset_s = time.monotonic() - time.time()
+        return {row.room: row.s + LAG_S + offset_s for row in self.home.rows(sql, self.id)}
+
     def told(self, room: str) -> list[str]:
         """What happened to the room's visits beside the plain way, in order."""
         visits = "SELECT id FROM visits WHERE tenant = %s AND room = %s"
@@ -525,7 +533,7 @@ def house(
             "SIM_PORT": str(sim_port),
             "RETRY_SECONDS": "3",
             "IDLE_SECONDS": "5",
-            "DESK_LAG_SECONDS": "2",
+            "DESK_LAG_SECONDS": str(LAG_S),
             **env,
         }
         home = House(given, database_url, redis_url, Path(folder))
