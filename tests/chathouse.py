@@ -175,6 +175,10 @@ class Shop:
             PEOPLE.run(cur, "put_token", digest=digest, tenant=self.id, agent=self.ids[name], life_s=TOKEN_LIFE_S)
         return token
 
+    def staff_token(self, email: str) -> str:
+        """The same for one of `STAFF`."""
+        return self.token(STAFF[email][0])
+
     # --- what people do by REST
 
     @property
@@ -190,7 +194,7 @@ class Shop:
 
     def pick(self, email: str, room: str) -> None:
         """By an agent who has no page open."""
-        self.post(f"queue/{room}/pick", self.token(STAFF[email][0]))
+        self.post(f"queue/{room}/pick", self.staff_token(email))
 
     # --- in the ledger
 

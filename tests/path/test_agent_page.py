@@ -25,7 +25,7 @@ from playwright.sync_api import (
 )
 
 from db import chat
-from tests.chathouse import STAFF, Shop, page_shop
+from tests.chathouse import Shop, page_shop
 from tests.chromium import VIOLATIONS
 from tests.deadlines import eventually
 from tests.passwords import PASSWORD
@@ -197,7 +197,7 @@ def desk(browser: Browser, shop: Shop) -> Iterator[Callable[..., Desk]]:
         desks.append(made)
         page.goto(f"{shop.url}/agent")
         if email:
-            made.is_signed_in(shop.token(STAFF[email][0])).expect_live()
+            made.is_signed_in(shop.staff_token(email)).expect_live()
         return made
 
     yield opened

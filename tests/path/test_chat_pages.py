@@ -19,7 +19,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, WebSocketRoute, expect
 
-from tests.chathouse import STAFF, Shop, page_shop
+from tests.chathouse import Shop, page_shop
 from tests.chromium import VIOLATIONS
 from tests.deadlines import eventually
 from tests.servers import free_port
@@ -138,7 +138,7 @@ class Agent:
 
     def __init__(self, shop: Shop, email: str = "agent@demo.com") -> None:
         self._shop, self._email = shop, email
-        self.token = shop.token(STAFF[email][0])
+        self.token = shop.staff_token(email)
 
     def does(self, method: str, path: str, **body: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.token}"}

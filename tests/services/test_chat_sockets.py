@@ -340,9 +340,9 @@ def test_each_page_hears_each_of_its_places_one_by_one(database_url: str, redis_
             )
             await ani.pick(customers[gone])
         for n, page in enumerate(pages):
-            places = [one["position"] for one in page.told("chat.queue.position")]
-            assert sorted(set(places), reverse=True) == list(range(n + 1, 0, -1))
-            assert places == sorted(places, reverse=True), "nobody goes back"
+            heard = [one["position"] for one in page.told("chat.queue.position")]
+            assert sorted(set(heard), reverse=True) == list(range(n + 1, 0, -1))
+            assert heard == sorted(heard, reverse=True), "nobody goes back"
 
     run_chat(database_url, redis_url, story)
 
