@@ -8,7 +8,17 @@ from db import migrate
 from tests import servers
 from tests.servers import Databases, OwnServer, RedisDatabases
 
-LONGEST = ("test_chat_pages.py", "test_run.py", "test_agent_page.py", "test_kills.py", "test_chat_attacks.py")
+LONGEST = (
+    "test_run.py",
+    "test_chat_pages.py",
+    "test_agent_page.py",
+    "test_kills.py",
+    "test_chat_attacks.py",
+    "test_widget.py",
+    "test_agent_everybody.py",
+    "test_sidecar.py",
+    "test_chat_crowd.py",
+)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""How the widget's modules become its one script. That it works is shown in a browser, in test_chat_pages.py."""
+"""How the widget's modules become its one script. That it works is shown in a browser, in test_widget.py."""
 
 from pathlib import Path
 
