@@ -44,13 +44,15 @@ def sessions(
     )
 
 
-def queue(cur: cursor, tenant: str, most: int) -> list[dict[str, Any]]:
-    """The waiting sessions as agents see them, in the order of the line."""
-    rooms = [row.room for row in CONSOLE.all(cur, "line", tenant=tenant, most=most)]
-    if not rooms:
-        return []
-    known = {row.room: chat.session_payload(row) for row in sessions(cur, tenant, most, rooms=rooms)}
-    return [known[room] for room in rooms if room in known and known[room]["status"] == "waiting"]
+def queue(cur: cursor, tenant: str, most: int) -> tuple[list[dict[str, Any]], int]:
+    """The waiting sessions as agents see them, in the order of the line, and how many wait, with those behind them."""
+    line = CONSOLE.all(cur, "line", tenant=tenant, most=most)
+    if not line:
+        return [], 0
+    rows = sessions(cur, tenant, most, rooms=[row.room for row in line])
+    known = {row.room: chat.session_payload(row) for row in rows if row.status == "waiting"}
+    shown = [known[row.room] for row in line if row.room in known]  # others have just left it
+    return shown, line[0].waiting - len(line) + len(shown)
 
 
 def earlier(cur: cursor, tenant: str, customer: int, room: str) -> list[dict[str, Any]]:
@@ -70,10 +72,11 @@ def add_note(cur: cursor, tenant: str, room: str, agent: str, agent_name: str, b
     return _note(row) if row else None
 
 
-def search(cur: cursor, tenant: str, q: str, most: int) -> list[dict[str, Any]]:
+def search(cur: cursor, tenant: str, q: str, most: int) -> tuple[list[dict[str, Any]], bool]:
     """Messages with these words (as in a web search: "a phrase", or, -not), also in the names of their files, newest
-    first. The last word may be the beginning of one."""
-    return [_found(row) for row in CONSOLE.all(cur, "search", tenant=tenant, q=q, most=most)]
+    first, and whether there are more. The last word may be the beginning of one."""
+    rows = CONSOLE.all(cur, "search", tenant=tenant, q=q, most=most + 1)
+    return [_found(row) for row in rows[:most]], len(rows) > most
 
 
 def canned(cur: cursor, tenant: str) -> list[dict[str, str]]:

@@ -25,7 +25,7 @@ from sidecar.login import Agent, Login, LoginLater, LoginRefused, NoTenantNamed
 from sidecar.marks import Marks
 from sidecar.pace import Paces
 from sidecar.presence import AWAY, ONLINE, Presence
-from sidecar.refusals import Refused, answer, answering, checked, json_of, text_of, whole_number
+from sidecar.refusals import Refused, answer, answering, checked, json_of, text_of, whole_number, yes_or_no
 from sidecar.seats import Seats
 from sidecar.store import Store
 from sidecar.team import Team
@@ -165,7 +165,8 @@ class Console:
     # --- lists
 
     async def queue(self, agent: Agent, request: web.Request) -> web.StreamResponse:
-        return answer({"sessions": await self._store.run(lambda cur: console.queue(cur, agent.tenant, QUEUE_MOST))})
+        shown, waiting = await self._store.run(lambda cur: console.queue(cur, agent.tenant, QUEUE_MOST))
+        return answer({"sessions": shown, "waiting": waiting})
 
     async def sessions(self, agent: Agent, request: web.Request) -> web.StreamResponse:
         status = request.query.get("status", "")
@@ -173,7 +174,7 @@ class Console:
             raise Refused("invalid_payload", f"status: must be one of {', '.join(filter(None, STATUSES))}")
         values: dict[str, Any] = {
             "statuses": STATUSES[status],
-            "agent": agent.agent_id if request.query.get("mine", "") in ("1", "true") else None,
+            "agent": agent.agent_id if yes_or_no(request, "mine") else None,
             "q": frames.clean(request.query.get("q", "")).strip()[:Q_MOST] or None,
             "before": whole_number(request, "cursor"),
         }
@@ -185,7 +186,8 @@ class Console:
         q = frames.clean(request.query.get("q", "")).strip()
         if not 0 < len(q) <= Q_MOST:
             raise Refused("invalid_payload", f"q: must have 1 to {Q_MOST} characters")
-        return answer({"results": await self._store.run(lambda cur: console.search(cur, agent.tenant, q, FOUND_MOST))})
+        results, more = await self._store.run(lambda cur: console.search(cur, agent.tenant, q, FOUND_MOST))
+        return answer({"results": results, "more": more})
 
     # --- one session
 

@@ -164,3 +164,11 @@ def whole_number(request: web.Request, name: str) -> int | None:
     if not (value.isascii() and value.isdigit() and len(value) <= 16):
         raise Refused("invalid_payload", f"{name}: must be a whole number, 0 or more")
     return int(value)
+
+
+def yes_or_no(request: web.Request, name: str) -> bool:
+    """Of the query; not given means no."""
+    value = request.query.get(name, "").lower()
+    if value not in ("", "0", "1", "true", "false"):
+        raise Refused("invalid_payload", f"{name}: must be 0, 1, true or false")
+    return value in ("1", "true")

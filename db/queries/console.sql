@@ -34,8 +34,9 @@ SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.em
  ORDER BY s.id DESC
 
 -- name: line
--- Waiting sessions in the order of the line; first those that are being given to an agent at this moment.
-SELECT s.room FROM sessions s
+-- Waiting sessions in the order of the line, and how many wait; first those that are being given to an agent at this
+-- moment.
+SELECT s.room, count(*) OVER () AS waiting FROM sessions s
   LEFT JOIN visits v ON v.tenant = s.tenant AND v.room = s.room AND v.state <> 'closed'
  WHERE s.tenant = %(tenant)s AND s.status = 'waiting'
  ORDER BY v.state = 'reserved' DESC NULLS LAST, v.priority DESC, v.arrived_us, s.id LIMIT %(most)s

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from db import chat
+from sidecar import console as sidecar_console
 from tests.servers import Databases
 from tests.services.chat_floor import Counter, Floor
 from tests.services.line_of import TENANT, Line, empty, line_of
@@ -63,6 +64,28 @@ def test_the_queue_is_the_line_with_places(line: Line) -> None:
         }
         assert first["last_message"]["body"] == "Question 0"
         assert first["created_at"].endswith("Z") and len(first["created_at"]) == 24
+
+    story(line)
+
+
+def test_lists_that_are_cut_say_so(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sidecar_console, "QUEUE_MOST", 2)
+    monkeypatch.setattr(sidecar_console, "FOUND_MOST", 2)
+
+    @told_over
+    async def story(floor: Floor, counter: Counter) -> None:
+        ani = await floor.hire("ani")
+
+        async def seen() -> tuple[int, int, int, bool]:
+            _, queue = await counter.ask(ani, "GET", "queue")
+            _, hits = await counter.ask(ani, "GET", "search?q=parcel")
+            return len(queue["sessions"]), queue["waiting"], len(hits["results"]), hits["more"]
+
+        told = [await seen()]
+        for n in range(3):
+            await floor.start(f"C{n}", "My parcel")
+            told.append(await seen())
+        assert told == [(0, 0, 0, False), (1, 1, 1, False), (2, 2, 2, False), (2, 3, 2, True)]
 
     story(line)
 
@@ -256,7 +279,9 @@ def test_lists_filter_search_and_page(line: Line) -> None:
         _, rest = await counter.ask(ani, "GET", f"sessions?cursor={first['next']}")
         assert [s["session_id"] for s in first["sessions"] + rest["sessions"]] == rooms[::-1]
         assert rest["next"] is None
-        assert await counter.refusal(ani, "GET", "sessions?status=odd") == (400, "invalid_payload")
+        assert await ids("mine=0") == await ids("") and await ids("mine=TRUE") == [rooms[0]]
+        for odd in ("status=odd", "mine=yes"):
+            assert await counter.refusal(ani, "GET", f"sessions?{odd}") == (400, "invalid_payload"), odd
         assert await counter.refusal(ani, "GET", "sessions?cursor=x") == (400, "invalid_payload")
 
     story(line)

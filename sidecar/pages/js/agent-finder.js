@@ -142,13 +142,13 @@ export function searched() {
 
 async function searchAll(q) {
   try {
-    const [{ results }, { sessions }] = await Promise.all([ask("GET", `search?q=${encodeURIComponent(q)}`), ask("GET", `sessions?q=${encodeURIComponent(q)}`)]);
+    const [{ results, more: othersToo }, { sessions }] = await Promise.all([ask("GET", `search?q=${encodeURIComponent(q)}`), ask("GET", `sessions?q=${encodeURIComponent(q)}`)]);
     if (q !== view.filter.trim()) return;
     const inMessages = new Set(results.map((hit) => hit.session_id));
     const shown = new Set(shownIn(view, desk).map((session) => session.session_id));
     const people = sessions.filter(({ session_id: id }) => !inMessages.has(id) && !shown.has(id))
       .map((session) => ({ session_id: session.session_id, customer: session.customer, message: session.last_message, created_at: session.created_at, snippet: session.last_message?.body ?? session.customer.email, person: true }));
-    found = { results: [...results, ...people] };
+    found = { results: [...results, ...people], more: othersToo ? results.length : 0 };
   } catch (error) {
     if (q !== view.filter.trim()) return;
     found = { results: [] };

@@ -138,8 +138,14 @@ function showNothing(view, desk, n) {
 export function showFound(found, openAt) {
   byId("found").hidden = !found;
   if (!found) return byId("found-rows").replaceChildren();
-  setText(byId("found-title"), found.busy ? t("searching") : found.results.length ? t("foundIn") : t("foundNone"));
+  setText(byId("found-title"), foundTitle(found));
   byId("found-rows").replaceChildren(...found.results.map((hit) => foundRow(hit, openAt)));
+}
+
+function foundTitle({ busy, results, more }) {
+  if (busy) return t("searching");
+  if (more) return t("foundMost", { n: more });
+  return t(results.length ? "foundIn" : "foundNone");
 }
 
 function foundRow({ session_id: id, customer, message, created_at: began, snippet }, openAt) {
