@@ -211,11 +211,15 @@ async def _said(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except web.HTTPException as error:
         return _as_json(error)
-    except ConnectionError:
-        raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ConnectionError) and _has_left(request):
+            return web.Response(status=408)  # nobody reads it
         log.exception(logs.line("request_failed", path=request.match_info.route.resource))
         return Refused("unavailable", "the request was not served; try again", 2).response()
+
+
+def _has_left(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 def _as_json(error: web.HTTPException) -> web.StreamResponse:

@@ -13,10 +13,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
 from db.inbox import key
+from sidecar.connection import Connection
 from sidecar.site import FOLDER, PAGES, Demo
 from tests.services.chat_of import TENANT, At, Chat, run_chat
 
@@ -408,3 +410,26 @@ def test_delivered_and_read_are_told_to_the_other_side_and_kept(database_url: st
         assert new.told("chat.message.read") == [told], "a page that comes later knows it too"
 
     run_chat(database_url, redis_url, story)
+
+
+def test_a_page_that_leaves_while_its_socket_is_opened_leaves_no_stack_trace(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = Connection.open
+
+    async def opened_too_late(connection: Connection, request: web.Request) -> None:
+        assert request.transport
+        request.transport.abort()
+        await opened(connection, request)
+
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        budi = await at.customer("Budi")
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(Connection, "open", opened_too_late)
+            with pytest.raises(aiohttp.ClientError):
+                await budi.page()
+        assert (await budi.live()).seqs() == [1]
+
+    run_chat(database_url, redis_url, story)
+    assert [record for record in caplog.records if record.exc_info] == []
