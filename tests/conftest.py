@@ -1,11 +1,13 @@
 """Fixtures with real servers: one PostgreSQL and one Valkey for the whole run, a clean piece of them for each test."""
 
+import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
 
 from db import migrate
-from tests import servers
+from tests import memory_disk, servers
 from tests.servers import Databases, OwnServer, RedisDatabases
 
 LONGEST = (
@@ -19,6 +21,13 @@ LONGEST = (
     "test_sidecar.py",
     "test_chat_crowd.py",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:  # it has inherited the folder
+        return
+    if folder := memory_disk.begin():
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture(scope="session")

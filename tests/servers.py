@@ -125,7 +125,7 @@ def _running(own: OwnServer) -> Iterator[OwnServer]:
 
 
 class Databases:
-    """Makes databases by cloning one that was migrated once: some 30 ms each instead of a migration."""
+    """Makes databases by cloning one that was migrated once: some 20 ms each in memory, instead of a migration."""
 
     def __init__(self, admin_url: str, app_url: str) -> None:
         """The admin creates and drops; the application's role owns."""
@@ -160,7 +160,7 @@ class Databases:
     def _create(self, prefix: str, template: str = "template1") -> str:
         name = f"{prefix}_{secrets.token_hex(6)}"
         owner = urlsplit(self._app_url).username or "postgres"
-        self._run("CREATE DATABASE {} TEMPLATE {} OWNER {}", name, template, owner)
+        self._run("CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY FILE_COPY", name, template, owner)
         return name
 
     def _drop(self, name: str) -> None:
