@@ -18,7 +18,7 @@ LONGEST = (
     "test_chat_attacks.py",
     "test_widget.py",
     "test_agent_everybody.py",
-    "test_sidecar.py",
+    "test_chat_storm.py",
     "test_chat_crowd.py",
 )
 

@@ -2,14 +2,15 @@
 once, in order."""
 
 import asyncio
-from collections.abc import Iterator
+import signal
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
 from tests.chathouse import ChatHouse, Shop, chat_house
 from tests.chatpeople import AgentPage, Customer, People
 
-ROOMS, AGENTS = 50, 5
+ROOMS, FEWER, AGENTS = 50, 20, 5
 PAUSE_S = 0.25  # between two messages of one person in one room
 BUSY_S = 1.5  # before the kill, and after the return
 AWAY_S = 3.0  # how long a page has no network; `./scripts/bench away` takes 20 s
@@ -17,7 +18,7 @@ AWAY_S = 3.0  # how long a page has no network; `./scripts/bench away` takes 20 
 
 @pytest.fixture
 def home(_databases, _redis_databases) -> Iterator[ChatHouse]:
-    with chat_house(_databases, _redis_databases, workers=1) as made:
+    with chat_house(_databases, _redis_databases, receiver=False) as made:
         yield made
 
 
@@ -75,45 +76,77 @@ class Busy:
         self.people.judge(self.shop, self.customers, self.agents)
 
 
-@pytest.mark.parametrize("how", ["started again", "replaced on another port"])
-def test_a_sidecar_killed_among_50_busy_rooms_loses_and_repeats_nothing(home: ChatHouse, how: str) -> None:
-    async def story() -> None:
-        shop = home.new_shop(limit=ROOMS // AGENTS)
-        async with People(home) as people:
-            busy = Busy(people, shop, ROOMS, AGENTS)
-            await busy.begin()
-            await asyncio.sleep(BUSY_S)
-            before = [page.connects for page in busy.pages]
-            home.sidecar.kill()
-            await asyncio.to_thread(home.sidecar.start if how == "started again" else home.replace, *_dead(home, how))
-            for page, connects in zip(busy.pages, before, strict=True):
-                await page.until(lambda page=page, connects=connects: page.connects > connects, 20, "a reconnect")
-            await asyncio.sleep(BUSY_S)
-            await busy.rest()
-            busy.judge()
-            assert sum(len(page.acked) for page in busy.pages) > ROOMS * 2 * BUSY_S / PAUSE_S
+def test_a_sidecar_killed_among_50_busy_rooms_loses_and_repeats_nothing(home: ChatHouse) -> None:
+    async def trouble(busy: Busy) -> None:
+        before = [page.connects for page in busy.pages]
+        home.sidecar.kill()
+        await asyncio.to_thread(home.sidecar.start)
+        for page, connects in zip(busy.pages, before, strict=True):
+            await page.until(lambda page=page, connects=connects: page.connects > connects, 20, "a reconnect")
 
-    asyncio.run(story())
+    _busy_while(home, ROOMS, trouble)
 
 
-def _dead(home: ChatHouse, how: str) -> tuple[object, ...]:
-    return () if how == "started again" else (home.sidecar,)
+def test_a_killed_sidecar_may_be_replaced_on_another_port(home: ChatHouse) -> None:
+    async def trouble(_: Busy) -> None:
+        home.sidecar.kill()
+        await asyncio.to_thread(home.replace, home.sidecar)
+
+    _busy_while(home, FEWER, trouble)
 
 
 def test_of_two_sidecars_one_is_killed_and_the_other_serves_all(home: ChatHouse) -> None:
     """Customer and agent of one room are mostly on different ones before."""
+    home.start_sidecar()
+
+    async def trouble(_: Busy) -> None:
+        home.sidecars.pop(0).kill()
+
+    _busy_while(home, ROOMS, trouble)
+
+
+def test_of_two_sidecars_one_is_told_to_stop_and_leaves_cleanly(home: ChatHouse) -> None:
+    home.start_sidecar()
+
+    async def trouble(_: Busy) -> None:
+        stopped = home.sidecars.pop(0)
+        assert await asyncio.to_thread(stopped.stop) == 0
+        assert "sidecar_stopped" in home.house.log(f"sidecar{stopped.port}")
+
+    _busy_while(home, FEWER, trouble)
+
+
+def test_of_two_sidecars_one_freezes_and_goes_on_later(home: ChatHouse) -> None:
+    """Perhaps in the middle of a transaction: the other's people are not held up."""
+    home.start_sidecar()
+
+    async def trouble(busy: Busy) -> None:
+        frozen = home.sidecar.process
+        assert frozen
+        frozen.send_signal(signal.SIGSTOP)
+        before = [len(page.acked) for page in busy.pages]
+        await asyncio.sleep(AWAY_S)
+        went_on = sum(len(page.acked) > count + 2 for page, count in zip(busy.pages, before, strict=True))
+        frozen.send_signal(signal.SIGCONT)
+        assert went_on >= len(busy.pages) // 4, f"{went_on} of {len(busy.pages)} pages went on"
+
+    _busy_while(home, FEWER, trouble)
+
+
+def _busy_while(home: ChatHouse, rooms: int, trouble: Callable[[Busy], Awaitable[None]]) -> None:
+    """Everybody writes before, while and after it happens; then P8 is judged."""
 
     async def story() -> None:
-        shop = home.new_shop(limit=ROOMS // AGENTS)
-        home.start_sidecar()
+        shop = home.new_shop(limit=rooms // AGENTS)
         async with People(home) as people:
-            busy = Busy(people, shop, ROOMS, AGENTS)
+            busy = Busy(people, shop, rooms, AGENTS)
             await busy.begin()
             await asyncio.sleep(BUSY_S)
-            home.sidecars.pop(0).kill()
+            await trouble(busy)
             await asyncio.sleep(BUSY_S)
             await busy.rest()
             busy.judge()
+            assert sum(len(page.acked) for page in busy.pages) > rooms * 2 * BUSY_S / PAUSE_S
 
     asyncio.run(story())
 

@@ -157,11 +157,25 @@ def _readyz(port: int) -> bool:
 
 @pytest.fixture(scope="module")
 def data() -> Iterator[Path]:
-    """A folder that has been started once, so that each test's start is a second one."""
     with servers.folder() as folder:
-        with _run(folder) as run:
-            run.until_ready()
         yield folder
+
+
+@pytest.fixture(scope="module")
+def first(data: Path) -> Iterator[Run]:
+    """The first start of all, on an empty folder, ready; it runs while others look at it."""
+    with _run(data) as run:
+        run.until_ready()
+        run.until(lambda: "Redis" in run.text, "the whole block")
+        yield run
+
+
+@pytest.fixture
+def started_before(data: Path, first: Run) -> Path:
+    """A folder that has been started once, and runs no more."""
+    if first.process.poll() is None:
+        first.stop()
+    return data
 
 
 @pytest.fixture
@@ -170,187 +184,117 @@ def empty() -> Iterator[Path]:
         yield folder
 
 
-# Starts
+# What runs after the first start
 
 
-def test_the_first_start_says_ready_and_where_everything_is(empty: Path) -> None:
-    with _run(empty) as run:
-        run.until_ready()
-        run.until(lambda: "Redis" in run.text, "the whole block")
-        door = f"http://127.0.0.1:{run.port}"
-        assert f"POST {door}/allocate-agent/webhook" in run.text
-        assert f"POST {door}/mark-as-solved/webhook" in run.text
-        assert "app id demo-qiscus, secret key demo-secret" in run.text
-        assert requests.get(f"http://127.0.0.1:{run.sim_port}/", timeout=5).status_code == 200
-        assert requests.get(f"{door}/readyz", timeout=5).status_code == 200
-        with redis.Redis.from_url(re.search(r"redis://\S+", run.text)[0]) as client:
-            assert client.exists("giliran:tenants")
-        psycopg2.connect(re.search(r"postgresql://\S+", run.text)[0]).close()
-        chat = f"http://127.0.0.1:{run.chat_port}"
-        assert f"{chat}/chat for customers, {chat}/agent for agents" in run.text
-        for page in ("/", "/chat", "/agent", "/readyz"):
-            assert requests.get(f"{chat}{page}", timeout=5).status_code == 200, page
-        assert _login(run, "agent@demo.com").status_code == 200
+def test_the_first_start_says_ready_and_where_everything_is(first: Run) -> None:
+    door = f"http://127.0.0.1:{first.port}"
+    assert f"POST {door}/allocate-agent/webhook" in first.text
+    assert f"POST {door}/mark-as-solved/webhook" in first.text
+    assert "app id demo-qiscus, secret key demo-secret" in first.text
+    assert requests.get(f"http://127.0.0.1:{first.sim_port}/", timeout=5).status_code == 200
+    assert requests.get(f"{door}/readyz", timeout=5).status_code == 200
+    with redis.Redis.from_url(re.search(r"redis://\S+", first.text)[0]) as client:
+        assert client.exists("giliran:tenants")
+    psycopg2.connect(re.search(r"postgresql://\S+", first.text)[0]).close()
+    chat = f"http://127.0.0.1:{first.chat_port}"
+    assert f"{chat}/chat for customers, {chat}/agent for agents" in first.text
+    for page in ("/", "/chat", "/agent", "/readyz"):
+        assert requests.get(f"{chat}{page}", timeout=5).status_code == 200, page
 
 
-def test_the_demos_people_are_there_once_and_keep_what_was_changed(data: Path) -> None:
-    with _run(data) as run:
-        run.until_ready()
+def test_the_servers_addresses_are_private(first: Run) -> None:
+    file = first.data / "servers.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert _servers(first).keys() == {"database_url", "redis_url"}
+
+
+def test_a_customer_of_the_demo_meets_an_agent_and_the_admin_tool_knows_it_all(first: Run) -> None:
+    told = asyncio.run(_chat(first))
+    room = told["session_id"]
+    assert "Ani Wijaya: Hello Budi" in _giliran(first, "transcript", room)
+    agents = json.loads(_giliran(first, "agent", "list", "--tenant", "demo-tenant", "--json"))["agents"]
+    assert {each["email"]: each["role"] for each in agents} == {
+        "agent@demo.com": "agent",
+        "agent2@demo.com": "agent",
+        "supervisor@demo.com": "supervisor",
+    }
+    assert "least_loaded: 1 of 1 online agents had a free seat" in _giliran(first, "why", room)
+
+
+def test_a_second_launcher_on_the_same_folder_is_refused(first: Run, data: Path) -> None:
+    with _run(data) as second:
+        assert "in use by another ./scripts/run" in second.refused()
+    assert _readyz(first.port)
+
+
+def test_whatever_crashes_is_started_again(first: Run) -> None:
+    for name in CHILDREN:
+        before = first.child(name)
+        assert before, name
+        os.kill(before, signal.SIGKILL)
+        first.until(lambda name=name, before=before: first.child(name) not in (None, before), f"another {name}")
+    first.until(lambda: _readyz(first.port), "the receiver's readiness")
+    first.until(lambda: _readyz(first.chat_port), "the sidecar's readiness")
+
+
+def test_sigterm_stops_everything(first: Run, data: Path) -> None:
+    assert first.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in first.text
+    assert not (first.data / "servers.json").exists()
+    assert _left_of(data) == []
+
+
+# Later starts
+
+
+def test_a_second_start_installs_nothing_keeps_everything_and_ends_with_ctrl_c(started_before: Path) -> None:
+    """How long it takes is printed: five seconds are promised where nothing else runs, here the other tests do."""
+    with _run(started_before) as run:
+        print(f"ready after {run.until_ready():.1f} s")
+        assert "installing" not in run.text and "making the PostgreSQL data folder" not in run.text
+        with redis.Redis.from_url(_servers(run)["redis_url"]) as client:
+            client.set("kept", "yes")
         for email in ("agent@demo.com", "agent2@demo.com", "supervisor@demo.com"):
             assert _login(run, email).status_code == 200, email
         assert _login(run, "agent@demo.com", "wrong").status_code == 401
-        url = json.loads((run.data / "servers.json").read_text())["database_url"]
-        with closing(psycopg2.connect(url)) as conn, conn.cursor() as cur:
+        with closing(psycopg2.connect(_servers(run)["database_url"])) as conn, conn.cursor() as cur:
             cur.execute("SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM faq)")
             people, answers = cur.fetchone()
-    assert people == 3 and answers > 3
-
-
-def _login(run: Run, email: str, password: str = "Test@1234") -> requests.Response:
-    body = {"tenant_id": "demo-tenant", "email": email, "password": password}
-    return requests.post(f"http://127.0.0.1:{run.chat_port}/api/v1/auth/login", json=body, timeout=10)
-
-
-def test_a_second_start_installs_nothing_and_says_how_long_it_took(data: Path) -> None:
-    """Five seconds are promised on a machine with nothing else to do; here the other tests run beside."""
-    with _run(data) as run:
-        print(f"ready after {run.until_ready():.1f} s")
-        assert "installing" not in run.text and "making the PostgreSQL data folder" not in run.text
-
-
-def test_the_servers_addresses_are_private_and_there_while_it_runs(data: Path) -> None:
-    with _run(data) as run:
-        run.until_ready()
-        file = run.data / "servers.json"
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert json.loads(file.read_text()).keys() == {"database_url", "redis_url"}
-        run.stop()
-        assert not file.exists()
-
-
-def test_a_customer_of_the_demo_meets_an_agent_and_the_admin_tool_knows_it_all(data: Path) -> None:
-    with _run(data) as run:
-        run.until_ready()
-        told = asyncio.run(_chat(run))
-        room = told["session_id"]
-        assert "Ani Wijaya: Hello Budi" in _giliran(run, "transcript", room)
-        agents = json.loads(_giliran(run, "agent", "list", "--tenant", "demo-tenant", "--json"))["agents"]
-        assert {each["email"]: each["role"] for each in agents} == {
-            "agent@demo.com": "agent",
-            "agent2@demo.com": "agent",
-            "supervisor@demo.com": "supervisor",
-        }
-        assert "least_loaded: 1 of 1 online agents had a free seat" in _giliran(run, "why", room)
-
-
-async def _chat(run: Run) -> dict[str, str]:
-    """One chat from its start to its end: the customer over a socket, the agent too, the worker between them."""
-    site = f"http://127.0.0.1:{run.chat_port}"
-    token = _login(run, "agent@demo.com").json()["token"]
-    async with aiohttp.ClientSession() as http, asyncio.timeout(30), http.ws_connect(f"{site}/ws") as agent:
-        await agent.send_json({"type": "auth", "payload": {"token": token}})
-        await _heard(agent, "auth.ok")
-        body = {"tenant_id": "demo-tenant", "name": "Budi", "email": "budi@example.com", "message": "Good morning"}
-        async with http.post(f"{site}/api/v1/public/sessions", json=body) as answer:
-            assert answer.status == 201
-            begun = await answer.json()
-        async with http.ws_connect(f"{site}/ws/public/{begun['session_key']}") as customer:
-            assert (await _heard(customer, "chat.agent.joined"))["name"] == "Ani Wijaya"
-            said = {"session_id": begun["session_id"], "client_id": "1", "body": "Hello Budi"}
-            await agent.send_json({"type": "chat.message.send", "payload": said})
-            await _heard(agent, "chat.message.ack")
-            while (await _heard(customer, "chat.message.new"))["body"] != "Hello Budi":
-                pass
-            async with http.post(f"{site}/api/v1/public/sessions/{begun['session_key']}/end") as answer:
-                assert answer.status == 200
-            await _heard(agent, "chat.session.ended")
-    return begun
-
-
-async def _heard(socket: aiohttp.ClientWebSocketResponse, kind: str) -> dict[str, str]:
-    """The payload of the next frame of this kind."""
-    while True:
-        frame = await socket.receive_json()
-        if frame["type"] == kind:
-            return frame["payload"]
-
-
-def _giliran(run: Run, *words: str) -> str:
-    env = {**os.environ, "GILIRAN_DATA": str(run.data.parent), "DEMO": "1", "DATABASE_URL": "", "REDIS_URL": ""}
-    tool = str(ROOT / "scripts" / "giliran")
-    return subprocess.run([tool, *words], env=env, capture_output=True, text=True, check=True, timeout=30).stdout
-
-
-# Stops
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_everything_and_keeps_the_data(data: Path, number: signal.Signals) -> None:
-    mark = f"kept-{number.name}"
-    with _run(data) as run:
-        run.until_ready()
-        with redis.Redis.from_url(json.loads((run.data / "servers.json").read_text())["redis_url"]) as client:
-            client.set(mark, "yes")
-        assert run.stop(number) == 0
-    assert "Traceback" not in run.text
-    assert _left_of(data) == []
-    with _run(data) as run:
-        run.until_ready()
-        with redis.Redis.from_url(json.loads((run.data / "servers.json").read_text())["redis_url"]) as client:
-            assert client.get(mark) == b"yes"
-
-
-def test_ctrl_c_for_the_whole_group_leaves_no_traceback(data: Path) -> None:
-    with _run(data) as run:
-        run.until_ready()
-        os.killpg(run.process.pid, signal.SIGINT)
+        assert people == 3 and answers > 3, "the demo's people are there once"
+        os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does
         assert run.process.wait(STOP_S) == 0
     assert "Traceback" not in run.text
+    assert _left_of(started_before) == []
 
 
-def test_a_signal_during_the_start_stops_it_too(data: Path) -> None:
-    with _run(data) as run:
-        run.until(lambda: run.child("postgres"), "PostgreSQL")
-        assert run.stop() == 0
-    assert _left_of(data) == []
-
-
-# Crashes
-
-
-def test_whatever_crashes_is_started_again(data: Path) -> None:
-    with _run(data) as run:
+def test_after_a_killed_launcher_nothing_runs_on_and_the_next_start_works(started_before: Path) -> None:
+    with _run(started_before) as run:
         run.until_ready()
-        for name in CHILDREN:
-            before = run.child(name)
-            assert before, name
-            os.kill(before, signal.SIGKILL)
-            run.until(lambda name=name, before=before: run.child(name) not in (None, before), f"another {name}")
-        run.until(lambda: _readyz(run.port), "the receiver's readiness")
-        run.until(lambda: _readyz(run.chat_port), "the sidecar's readiness")
-
-
-def test_after_a_killed_launcher_nothing_runs_on_and_the_next_start_works(data: Path) -> None:
-    with _run(data) as run:
-        run.until_ready()
+        with redis.Redis.from_url(_servers(run)["redis_url"]) as client:
+            client.set("kept", "yes")
         before = [pid for name in CHILDREN if (pid := run.child(name))]
         run.process.kill()
         run.process.wait()
-        with _run(data, PORT=str(run.port), CHAT_PORT=str(run.chat_port), SIM_PORT=str(run.sim_port)) as after:
+        with _run(
+            started_before, PORT=str(run.port), CHAT_PORT=str(run.chat_port), SIM_PORT=str(run.sim_port)
+        ) as after:
             after.until_ready()
             assert [pid for pid in before if _command_line(pid)] == []
-    assert _left_of(data) == []
+            with redis.Redis.from_url(_servers(after)["redis_url"]) as client:
+                assert client.get("kept") == b"yes"
+            assert after.stop(signal.SIGINT) == 0
+    assert _left_of(started_before) == []
+
+
+def test_a_signal_during_the_start_stops_it_too(started_before: Path) -> None:
+    with _run(started_before) as run:
+        run.until(lambda: run.child("postgres"), "PostgreSQL")
+        assert run.stop() == 0
+    assert _left_of(started_before) == []
 
 
 # Refusals: one sentence, exit code 1, nothing touched
-
-
-def test_a_second_launcher_on_the_same_folder_is_refused(data: Path) -> None:
-    with _run(data) as run:
-        run.until(lambda: run.child("postgres"), "PostgreSQL")
-        with _run(data) as second:
-            assert "in use by another ./scripts/run" in second.refused()
-        run.until_ready()
 
 
 @pytest.mark.parametrize("name", ["PORT", "CHAT_PORT", "SIM_PORT"])
@@ -394,3 +338,53 @@ def test_help_starts_nothing() -> None:
     done = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, check=True, cwd="/")
     assert "Usage: ./scripts/run" in done.stdout
     assert subprocess.run([COMMAND, "--nonsense"], capture_output=True, check=False, cwd="/").returncode == 2
+
+
+# Who uses it
+
+
+def _login(run: Run, email: str, password: str = "Test@1234") -> requests.Response:
+    body = {"tenant_id": "demo-tenant", "email": email, "password": password}
+    return requests.post(f"http://127.0.0.1:{run.chat_port}/api/v1/auth/login", json=body, timeout=10)
+
+
+def _servers(run: Run) -> dict[str, str]:
+    return json.loads((run.data / "servers.json").read_text())
+
+
+async def _chat(run: Run) -> dict[str, str]:
+    """One chat from its start to its end: the customer over a socket, the agent too, the worker between them."""
+    site = f"http://127.0.0.1:{run.chat_port}"
+    token = _login(run, "agent@demo.com").json()["token"]
+    async with aiohttp.ClientSession() as http, asyncio.timeout(30), http.ws_connect(f"{site}/ws") as agent:
+        await agent.send_json({"type": "auth", "payload": {"token": token}})
+        await _heard(agent, "auth.ok")
+        body = {"tenant_id": "demo-tenant", "name": "Budi", "email": "budi@example.com", "message": "Good morning"}
+        async with http.post(f"{site}/api/v1/public/sessions", json=body) as answer:
+            assert answer.status == 201
+            begun = await answer.json()
+        async with http.ws_connect(f"{site}/ws/public/{begun['session_key']}") as customer:
+            assert (await _heard(customer, "chat.agent.joined"))["name"] == "Ani Wijaya"
+            said = {"session_id": begun["session_id"], "client_id": "1", "body": "Hello Budi"}
+            await agent.send_json({"type": "chat.message.send", "payload": said})
+            await _heard(agent, "chat.message.ack")
+            while (await _heard(customer, "chat.message.new"))["body"] != "Hello Budi":
+                pass
+            async with http.post(f"{site}/api/v1/public/sessions/{begun['session_key']}/end") as answer:
+                assert answer.status == 200
+            await _heard(agent, "chat.session.ended")
+    return begun
+
+
+async def _heard(socket: aiohttp.ClientWebSocketResponse, kind: str) -> dict[str, str]:
+    """The payload of the next frame of this kind."""
+    while True:
+        frame = await socket.receive_json()
+        if frame["type"] == kind:
+            return frame["payload"]
+
+
+def _giliran(run: Run, *words: str) -> str:
+    env = {**os.environ, "GILIRAN_DATA": str(run.data.parent), "DEMO": "1", "DATABASE_URL": "", "REDIS_URL": ""}
+    tool = str(ROOT / "scripts" / "giliran")
+    return subprocess.run([tool, *words], env=env, capture_output=True, text=True, check=True, timeout=30).stdout

@@ -8,7 +8,11 @@ import ipaddress
 import itertools
 import json
 import os
+import socket
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -433,3 +437,16 @@ def test_a_page_that_leaves_while_its_socket_is_opened_leaves_no_stack_trace(
 
     run_chat(database_url, redis_url, story)
     assert [record for record in caplog.records if record.exc_info] == []
+
+
+def test_a_taken_port_is_one_clear_sentence(database_url: str, redis_url: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        env = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "GILIRAN_DATA": str(tmp_path)}
+        env |= {"PATH": os.environ["PATH"], "HOST": "127.0.0.1", "CHAT_PORT": str(port), "DEMO": "0"}
+        command = [sys.executable, "-m", "sidecar"]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1
+    assert last.startswith(f"sidecar: can't listen on 127.0.0.1:{port}") and "set CHAT_PORT to a free port" in last
+    assert "Traceback" not in done.stderr
