@@ -166,7 +166,7 @@ def desks(browser: Browser, shop: Shop) -> Iterator[Callable[..., Desk]]:
     contexts, opened_desks = [], []
 
     def opened(email: str | None, **options: Any) -> Desk:
-        context = browser.new_context(**{"locale": "en-GB", "viewport": DESK, **options})
+        context = browser.new_context(**{"locale": "en-GB", "viewport": DESK, "reduced_motion": "reduce", **options})
         context.add_init_script(VIOLATIONS)
         contexts.append(context)
         page = context.new_page()

@@ -207,7 +207,9 @@ def opening(browser: Browser, shop: Shop) -> Iterator[Callable[..., Page]]:
 
     def made(path: str, context: Any = None, **options: Any) -> Page:
         if context is None:
-            context = browser.new_context(**{"locale": "en-GB", "viewport": DESK, **options})
+            context = browser.new_context(
+                **{"locale": "en-GB", "viewport": DESK, "reduced_motion": "reduce", **options}
+            )
             context.add_init_script(VIOLATIONS)
             contexts.append(context)
         page = context.new_page()

@@ -207,6 +207,7 @@ class Customer(Page):
         self.started = started
         self.status = started["status"]
         self.places: list[int] = [started["position"]]
+        self.placed_at = [time.time()]  # when each was told
         self.waitings: list[int] = []
         self.agent: Payload | None = None
 
@@ -232,6 +233,7 @@ class Customer(Page):
         elif kind == "chat.queue.position":
             self.status = "waiting"
             self.places.append(payload["position"])
+            self.placed_at.append(time.time())
             self.waitings.append(payload["waiting"])
         elif kind in ("chat.session.assigned", "chat.session.transferred"):
             self.status = "active"

@@ -136,6 +136,7 @@ def test_what_is_wrong_with_a_canned_reply_is_said_at_its_field_and_nothing_is_s
     expect(editor).to_be_hidden()
 
 
+@pytest.mark.long
 def test_in_a_long_list_of_canned_replies_one_is_found(desk, shop):
     shop.canned({f"reply{number}": f"Answer {number}" for number in range(30)})
     made = desk("supervisor@demo.com")
@@ -156,6 +157,7 @@ def test_in_a_long_list_of_canned_replies_one_is_found(desk, shop):
     expect(_reply(editor, "reply17").get_by_label("Text", exact=True)).to_have_value("Found")
 
 
+@pytest.mark.long
 def test_changed_canned_replies_are_not_dropped_without_asking(desk, shop):
     shop.canned({"hello": "Hello {name}"})
     made = desk("supervisor@demo.com")
@@ -195,6 +197,7 @@ def test_a_page_with_changed_canned_replies_is_not_left_without_asking(desk, sho
     expect(made.page.get_by_label("Text", exact=True)).to_have_value("Hello {name}")
 
 
+@pytest.mark.long
 def test_canned_replies_that_a_colleague_changed_meanwhile_are_not_overwritten_unseen(desk, shop):
     shop.canned({"hello": "Hello {name}"})
     made = desk("supervisor@demo.com")
@@ -215,6 +218,7 @@ def test_canned_replies_that_a_colleague_changed_meanwhile_are_not_overwritten_u
     expect(_reply(editor, "hello").get_by_label("Text", exact=True)).to_have_value("Mine again")
 
 
+@pytest.mark.long
 def test_a_refusal_and_a_sign_in_that_ended_lose_no_changed_canned_reply(desk, shop):
     made = desk("supervisor@demo.com")
     editor = _editor(made)
@@ -234,6 +238,7 @@ def test_a_refusal_and_a_sign_in_that_ended_lose_no_changed_canned_reply(desk, s
     expect(made.page.get_by_text("Canned replies saved")).to_be_visible()
 
 
+@pytest.mark.long
 def test_canned_replies_are_edited_on_a_phone_in_indonesian(desk, shop, tmp_path):
     """Leaves pictures to look at, as the day at the desk does."""
     folder = Path(os.environ.get("GILIRAN_PICTURES", tmp_path))

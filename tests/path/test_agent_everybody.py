@@ -142,6 +142,7 @@ def test_the_page_speaks_indonesian_and_has_all_words_in_both(desk):
     assert keys[0] == keys[1] and len(keys[0]) > 100
 
 
+@pytest.mark.long
 def test_on_a_phone_the_panels_are_screens(desk, shop):
     made = desk("agent@demo.com", viewport=PHONE, has_touch=True, is_mobile=True)
     maya = Customer(shop, "Maya Putri", "A rather long message that has to be broken into several lines on a phone")
@@ -167,6 +168,7 @@ def _box(place: Locator) -> dict[str, float]:
     return {**found, "right": found["x"] + found["width"], "bottom": found["y"] + found["height"]}
 
 
+@pytest.mark.long
 def test_on_narrow_screens_every_deed_keeps_its_name_and_the_customer_theirs(desk, shop):
     made, boss = desk("agent@demo.com", viewport=TABLET), desk("supervisor@demo.com", viewport=PHONE)
     page, maya = made.page, Customer(shop, "Maya Putri", "Hi")
@@ -189,6 +191,7 @@ def test_on_narrow_screens_every_deed_keeps_its_name_and_the_customer_theirs(des
     expect(boss.page.locator("#room-name")).to_be_focused()
 
 
+@pytest.mark.long
 def test_what_comes_into_the_open_conversation_is_said_each_time_to_whoever_looks_at_it(desk, shop):
     ani, boss = desk("agent@demo.com"), desk("supervisor@demo.com")
     maya = Customer(shop, "Maya Putri", "Hi")
@@ -208,6 +211,7 @@ def test_what_comes_into_the_open_conversation_is_said_each_time_to_whoever_look
         expect(ani.page.locator(place).first).to_have_attribute("dir", "auto")
 
 
+@pytest.mark.long
 def test_the_focus_never_falls_to_the_page(desk, shop):
     made = desk("agent@demo.com")
     page, maya, joko = made.page, Customer(shop, "Maya Putri", "Hi"), Customer(shop, "Joko W", "Hi")
@@ -241,6 +245,7 @@ def test_the_focus_never_falls_to_the_page(desk, shop):
     expect(page.locator("#rows")).to_be_focused()
 
 
+@pytest.mark.long
 def test_the_customers_details_open_over_a_tablet_and_close_again(desk, shop):
     made = desk("agent@demo.com", viewport=TABLET)
     page = made.page
@@ -259,6 +264,7 @@ def test_the_customers_details_open_over_a_tablet_and_close_again(desk, shop):
         expect(button).to_have_attribute("aria-expanded", "false")
 
 
+@pytest.mark.long
 def test_with_colours_of_the_readers_own_lines_say_what_colours_said(desk, shop):
     made = desk("agent@demo.com", forced_colors="active")
     page = made.page
@@ -277,6 +283,7 @@ def test_with_colours_of_the_readers_own_lines_say_what_colours_said(desk, shop)
     assert colours[0] != colours[1]
 
 
+@pytest.mark.long
 def test_single_keys_can_be_turned_off_and_stay_off(desk, shop):
     made = desk("agent@demo.com")
     page, maya = made.page, Customer(shop, "Maya Putri", "Hi")
@@ -315,6 +322,7 @@ CONTRAST = """place => { const node = document.querySelector(place);
     const [low, high] = [light(fore), light(back)].sort((a, b) => a - b); return (high + .05) / (low + .05); }"""
 
 
+@pytest.mark.long
 def test_faint_words_are_still_readable_and_the_canned_replies_are_a_combobox(desk, shop):
     shop.canned({"hello": "Hello {name}", "help": "How can I help?"})
     made = desk("agent@demo.com")
@@ -344,6 +352,7 @@ def test_faint_words_are_still_readable_and_the_canned_replies_are_a_combobox(de
 # --- the look
 
 
+@pytest.mark.long
 def test_the_way_to_the_latest_never_lies_on_the_text(desk, shop):
     made = desk("agent@demo.com")
     page, maya = made.page, Customer(shop, "Maya Putri", "Hi")
@@ -386,6 +395,7 @@ def test_the_list_tells_the_bot_from_the_customer_and_marks_what_was_just_given(
         expect(avatar).to_have_class(re.compile(tone))
 
 
+@pytest.mark.long
 def test_a_picture_fills_its_bubble_and_can_be_saved(desk, shop):
     made = desk("agent@demo.com")
     page, maya = made.page, Customer(shop, "Maya Putri", "Hi")

@@ -106,6 +106,7 @@ def test_places_in_line_move_up_live(desk, shop):
     expect(made.page.locator("#rows .name")).to_have_text(["Joko W", "Dewi A"])
 
 
+@pytest.mark.long
 def test_a_pick_whose_answer_is_late_takes_nobody_back(desk, shop):
     ani = desk("agent@demo.com")
     maya, joko = (Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W"))
@@ -231,6 +232,7 @@ def test_notes_are_shown_to_colleagues_and_never_reach_the_customer(desk, shop):
     assert "Third complaint" not in str(maya.sees())
 
 
+@pytest.mark.long
 def test_what_somebody_writes_never_changes_its_kind_by_itself(desk, shop):
     """Half a note would go to the customer, half a reply to the colleagues."""
     made = desk("agent@demo.com")
@@ -265,6 +267,7 @@ def test_what_somebody_writes_never_changes_its_kind_by_itself(desk, shop):
     expect(page.locator("#log .note")).to_have_count(1)
 
 
+@pytest.mark.long
 def test_a_reply_that_came_too_late_says_why_it_is_not_sent(desk, shop):
     made = desk("agent@demo.com")
     line = on_a_line(made)
@@ -283,6 +286,7 @@ def test_a_reply_that_came_too_late_says_why_it_is_not_sent(desk, shop):
     assert maya.bodies() == ["Hi"]
 
 
+@pytest.mark.long
 def test_the_emoji_close_when_somebody_goes_on_elsewhere_and_keys_move_by_their_rows(desk, shop):
     made = desk("agent@demo.com")
     page = made.page
@@ -330,6 +334,7 @@ def test_files_go_both_ways(desk, shop):
     assert Path(download.value.path()).read_bytes() == b"All is well"
 
 
+@pytest.mark.long
 def test_an_upload_stays_with_its_conversation_and_says_what_is_wrong(desk, shop):
     made = desk("agent@demo.com")
     page = made.page
@@ -408,6 +413,7 @@ def test_earlier_visits_are_beside_the_conversation_with_their_messages(desk, sh
     expect(made.page.locator("#visit-dialog")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_drafts_are_kept_for_each_conversation_and_over_a_reload(desk, shop):
     made = desk("agent@demo.com")
     maya, joko = (Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W"))
@@ -535,6 +541,7 @@ def test_what_was_said_while_the_socket_was_away_is_there_once_and_in_order(desk
     expect(made.bubbles()).to_have_text(["Hi", *said])
 
 
+@pytest.mark.long
 def test_the_list_of_the_ended_is_whole_again_after_the_socket_was_away(desk, shop):
     """Those that it had, of later pages too; those that ended meanwhile; each once."""
     early = [Customer(shop, f"Guest {number}", "Hi") for number in range(53)]

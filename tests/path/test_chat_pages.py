@@ -308,6 +308,7 @@ def test_a_file_that_found_no_way_can_be_tried_again(customer):
     expect(maya.page.locator("#log .message:not(.waiting) a.file")).to_contain_text("some.pdf")
 
 
+@pytest.mark.long
 def test_emojis_are_picked_by_keyboard(customer):
     maya = customer().starts(message="Hi")
     maya.page.locator("#emoji-button").click()
@@ -410,6 +411,7 @@ def test_a_page_that_lost_an_event_starts_over_and_shows_what_a_fresh_one_shows(
     eventually(lambda: fresh.evaluate(look) == maya.page.evaluate(look), 5, "two equal pages")
 
 
+@pytest.mark.long
 def test_a_killed_sidecar_comes_back_and_nothing_is_missing(customer, agent, shop):
     maya = customer().starts(message="Hello")
     agent.picks(maya.id)
@@ -425,6 +427,7 @@ def test_a_killed_sidecar_comes_back_and_nothing_is_missing(customer, agent, sho
     expect(maya.bubbles()).to_have_text(["Hello", "meanwhile 0", "meanwhile 1", "meanwhile 2", "Back again"])
 
 
+@pytest.mark.long
 def test_two_tabs_show_the_same_chat(customer, opened):
     maya = customer().starts(message="Hello")
     other = opened("/chat?tenant=shop", context=maya.page.context)
@@ -499,6 +502,7 @@ def test_both_languages_have_the_same_words(opened):
     assert english == indonesian and len(english) > 150
 
 
+@pytest.mark.long
 def test_a_marked_text_has_a_word(opened):
     for path in ("/", "/chat?tenant=shop", "/widget-demo.html", "/websocket-test.html"):
         page = opened(path)
@@ -519,6 +523,7 @@ def test_the_theme_follows_the_system_and_the_switch(opened):
     assert page.evaluate(ground) != dark
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_enough_contrast_and_a_narrow_phone_needs_no_sideways_scrolling(customer, agent, opened, scheme):
     look = {"color_scheme": scheme, "viewport": NARROW, "reduced_motion": "reduce"}
@@ -576,6 +581,7 @@ def test_a_reader_hears_the_chat_and_keys_reach_everything(customer, agent):
     assert maya.page.evaluate(nameless) == []
 
 
+@pytest.mark.long
 def test_each_message_is_said_once_and_history_not_at_all(customer, agent, browser):
     maya = customer()
     maya.page.context.add_init_script(LISTEN)
@@ -611,6 +617,7 @@ def test_each_message_is_said_once_and_history_not_at_all(customer, agent, brows
     socket.context.close()
 
 
+@pytest.mark.long
 def test_what_changes_is_said_once_and_a_moving_line_only_now_and_then(customer, agent, browser):
     socket = agent.online(browser)
     others = [customer().starts(f"Customer {n}") for n in (1, 2)]
@@ -643,6 +650,7 @@ def test_what_changes_is_said_once_and_a_moving_line_only_now_and_then(customer,
     socket.context.close()
 
 
+@pytest.mark.long
 def test_the_focus_stays_in_the_chat_and_what_was_not_sent_goes_into_the_next(customer, agent):
     maya = customer().starts()
     page, active = maya.page, maya.page.locator(":focus")
@@ -668,6 +676,7 @@ def test_the_focus_stays_in_the_chat_and_what_was_not_sent_goes_into_the_next(cu
     expect(active).to_have_text("This chat has ended")
 
 
+@pytest.mark.long
 def test_words_from_right_to_left_are_set_so_whoever_writes_them(customer, agent):
     maya = customer().starts("مايا", "مرحبا!")
     agent.picks(maya.id)
@@ -686,6 +695,7 @@ def test_words_from_right_to_left_are_set_so_whoever_writes_them(customer, agent
     expect(maya.bubbles().last).to_have_css("direction", "ltr")
 
 
+@pytest.mark.long
 def test_nothing_lies_on_the_messages_and_keys_scroll_them(customer, agent, browser):
     socket = agent.online(browser)
     maya = customer(viewport={"width": 640, "height": 400}).starts("Maya", "First")  # 200 %
@@ -705,6 +715,7 @@ def test_nothing_lies_on_the_messages_and_keys_scroll_them(customer, agent, brow
     socket.context.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("locale", ["en-GB", "id-ID"])
 def test_the_header_of_a_small_phone_is_one_line_and_its_menu_has_the_rest(customer, locale):
     maya = customer(viewport={"width": 320, "height": 568}, locale=locale, color_scheme="light")
@@ -738,6 +749,7 @@ def test_with_forced_colours_everything_keeps_its_shape_and_its_focus(customer, 
     )
 
 
+@pytest.mark.long
 def test_who_looks_elsewhere_is_told_by_the_title_and_if_they_wish_by_a_tone(customer, agent):
     maya = customer()
     maya.page.context.add_init_script(TONES)
@@ -767,6 +779,7 @@ def test_who_looks_elsewhere_is_told_by_the_title_and_if_they_wish_by_a_tone(cus
     eventually(lambda: maya.page.evaluate("tones") > 0, 5, "a tone")
 
 
+@pytest.mark.long
 def test_pictures_of_the_pages_are_kept(customer, agent, opened, tmp_path: Path):
     for size, viewport in (("desk", DESK), ("phone", PHONE)):
         for scheme, locale in (("light", "en-GB"), ("dark", "id-ID")):

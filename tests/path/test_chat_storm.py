@@ -87,6 +87,7 @@ def test_a_sidecar_killed_among_50_busy_rooms_loses_and_repeats_nothing(home: Ch
     _busy_while(home, ROOMS, trouble)
 
 
+@pytest.mark.long
 def test_a_killed_sidecar_may_be_replaced_on_another_port(home: ChatHouse) -> None:
     async def trouble(_: Busy) -> None:
         home.sidecar.kill()
@@ -105,6 +106,7 @@ def test_of_two_sidecars_one_is_killed_and_the_other_serves_all(home: ChatHouse)
     _busy_while(home, ROOMS, trouble)
 
 
+@pytest.mark.long
 def test_of_two_sidecars_one_is_told_to_stop_and_leaves_cleanly(home: ChatHouse) -> None:
     home.start_sidecar()
 
@@ -116,6 +118,7 @@ def test_of_two_sidecars_one_is_told_to_stop_and_leaves_cleanly(home: ChatHouse)
     _busy_while(home, FEWER, trouble)
 
 
+@pytest.mark.long
 def test_of_two_sidecars_one_freezes_and_goes_on_later(home: ChatHouse) -> None:
     """Perhaps in the middle of a transaction: the other's people are not held up."""
     home.start_sidecar()
@@ -151,7 +154,7 @@ def _busy_while(home: ChatHouse, rooms: int, trouble: Callable[[Busy], Awaitable
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("who", ["the customer", "the agent"])
+@pytest.mark.parametrize("who", ["the customer", pytest.param("the agent", marks=pytest.mark.long)])
 def test_30_messages_sent_while_the_socket_was_gone_appear_once_and_in_order(home: ChatHouse, who: str) -> None:
     async def story() -> None:
         shop = home.new_shop()

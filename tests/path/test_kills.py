@@ -35,6 +35,7 @@ def home(_home) -> Iterator[House]:
     _home.forget_tenants()
 
 
+@pytest.mark.long
 def test_kills_and_every_kind_of_fault_lose_no_room_and_seat_none_twice(home):
     rooms, agents = 150, 10
     chance = random.Random(SEED)
@@ -115,6 +116,7 @@ def test_two_workers_at_once_give_each_room_one_agent_in_order(home):
     assert all("assigned" in home.log(name) for name in ("worker0", "worker1"))
 
 
+@pytest.mark.long
 def test_a_worker_that_freezes_in_a_burst_and_comes_back_makes_nobody_over(home):
     home.start_worker()
     chance = random.Random(SEED)

@@ -13,7 +13,10 @@ def picked(tenant: Tenant) -> list[str]:
     return [row.agent for row in rows]
 
 
-@pytest.mark.parametrize("policy", ["upstream", "fill_two", "round_robin"])
+@pytest.mark.parametrize(
+    "policy",
+    ["fill_two", pytest.param("upstream", marks=pytest.mark.long), pytest.param("round_robin", marks=pytest.mark.long)],
+)
 def test_a_burst_under_a_policy_keeps_limit_and_order_and_serves_everybody(policy, _databases, _redis_databases):
     with street(_databases, _redis_databases, ALLOCATION_POLICY=policy) as home:
         tenant = home.new_tenant(policy, agents=AGENTS, offline=1, supervisors=1)

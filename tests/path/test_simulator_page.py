@@ -187,6 +187,7 @@ def test_a_phone_sees_everything_without_scrolling_sideways(page, sim):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+@pytest.mark.long
 def test_the_stream_comes_back_after_a_restart_of_the_server(browser):
     with simulator() as first:
         port = urlsplit(first.url).port

@@ -278,6 +278,7 @@ def test_the_widget_stands_in_its_corner_whatever_the_page_does(opened, site):
     assert page.evaluate(CORNER) == [DESK["width"] - 80, 20, 60]  # where there is no top layer
 
 
+@pytest.mark.long
 def test_a_widget_that_is_taken_away_asks_for_nothing_any_more(opened, site):
     page = opened(site)
     page.clock.install()
@@ -340,6 +341,7 @@ def test_tabs_have_one_chat_and_a_reload_loses_neither_the_draft_nor_the_open_pa
     expect(other.locator(".panel")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_a_phone_on_its_side_begins_at_the_first_field_and_a_wrong_tenant_shows_none(opened, site):
     look = {"viewport": {"width": 844, "height": 390}, "forced_colors": "active"}
     page = opened(site, **look)
@@ -378,6 +380,7 @@ def test_the_widget_asks_for_a_message_when_the_last_agent_leaves(opened, site, 
     socket.context.close()
 
 
+@pytest.mark.long
 def test_the_widget_says_each_message_once_and_keeps_the_focus(opened, site, agent):
     page = opened(site, viewport={"width": 1280, "height": 500})
     page.context.add_init_script(LISTEN)
@@ -427,6 +430,7 @@ def test_the_widget_says_each_message_once_and_keeps_the_focus(opened, site, age
     expect(page.locator("#ending-title")).to_be_focused()
 
 
+@pytest.mark.long
 def test_the_closed_widget_has_a_tone_for_whoever_switched_it_on(opened, site, agent):
     page = opened(site)
     page.context.add_init_script(TONES)
@@ -472,6 +476,7 @@ def test_a_site_that_is_not_allowed_is_told_so(opened, shop):
     server.server_close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_any_colour_is_made_readable(opened, site, scheme):
     page = opened(site, color_scheme=scheme, reduced_motion="reduce")
