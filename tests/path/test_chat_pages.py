@@ -518,9 +518,9 @@ def test_the_theme_follows_the_system_and_the_switch(opened):
     ground = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(ground)
     page.get_by_role("button", name="Light or dark").click()
-    assert page.evaluate(ground) != dark
+    page.wait_for_function(f"dark => {ground} !== dark", arg=dark)
     page.reload()
-    assert page.evaluate(ground) != dark
+    page.wait_for_function(f"dark => {ground} !== dark", arg=dark)
 
 
 @pytest.mark.long
