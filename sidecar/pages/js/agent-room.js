@@ -9,6 +9,8 @@ import { byId, setAttr, setText } from "./dom.js";
 import { currentLanguage, span, t } from "./words.js";
 
 const NEAR_PX = 90;
+const LIT_MS = 2400; // as long as the animation of .flash
+let lit = 0;
 let below = 0; // messages that came while somebody read further up
 let shownId = "";
 let shownLast = 0;
@@ -123,8 +125,10 @@ export function flash(seq) {
   if (!node) return;
   stuck = false;
   node.scrollIntoView({ block: "center" });
+  clearTimeout(lit);
+  for (const other of byId("log").querySelectorAll(".flash")) other.classList.remove("flash");
   node.classList.add("flash");
-  node.addEventListener("animationend", () => node.classList.remove("flash"), { once: true });
+  lit = setTimeout(() => node.classList.remove("flash"), LIT_MS); // where nothing may move there is no end of an animation
 }
 
 export function showTyping(session, desk) {
