@@ -529,6 +529,24 @@ def test_no_request_is_made_while_messages_flow(desk, shop):
     assert asked == []
 
 
+def test_a_quiet_page_makes_no_request_in_an_hour_and_is_live_after_it(desk, shop):
+    made = desk("agent@demo.com")
+    made.page.clock.install()
+    made.page.reload()
+    made.expect_live()
+    maya = Customer(shop, "Maya Putri", "Hi")
+    made.open(maya, "queue")
+    asked: list[str] = []
+    made.page.on("request", lambda request: asked.append(request.url))
+    made.page.on("websocket", lambda socket: asked.append(socket.url))
+    for _ in range(60 * 4):
+        made.page.clock.run_for(15_000)  # the server answers pings between the steps
+    maya.says("Still here?")
+    expect(made.bubbles()).to_have_text(["Hi", "Still here?"])
+    made.expect_live()
+    assert asked == []
+
+
 def test_what_was_said_while_the_socket_was_away_is_there_once_and_in_order(desk, shop):
     made = desk("agent@demo.com")
     line = on_a_line(made)

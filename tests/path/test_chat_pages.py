@@ -427,6 +427,24 @@ def test_a_killed_sidecar_comes_back_and_nothing_is_missing(customer, agent, sho
     expect(maya.bubbles()).to_have_text(["Hello", "meanwhile 0", "meanwhile 1", "meanwhile 2", "Back again"])
 
 
+def test_a_network_that_went_without_a_word_is_noticed_and_nothing_is_missing(customer, agent):
+    maya = customer()
+    gate = Gate(maya.page)
+    maya.page.clock.install()
+    maya.page.reload()
+    maya.starts(message="Hello")
+    agent.picks(maya.id)
+    maya.expect_state("live")
+    gate.swallow = lambda text: True  # the socket stays open, and nothing comes through
+    agent.says(maya.id, "Are you there?")
+    for _ in range(4):
+        maya.page.clock.run_for(15_000)
+    gate.swallow = lambda text: False
+    maya.page.clock.run_for(15_000)
+    maya.expect_state("live")
+    expect(maya.bubbles()).to_have_text(["Hello", "Are you there?"])
+
+
 @pytest.mark.long
 def test_two_tabs_show_the_same_chat(customer, opened):
     maya = customer().starts(message="Hello")

@@ -3,15 +3,17 @@
 import asyncio
 import time
 
+import pytest
 import redis
 import redis.asyncio
 
 from db import inbox
+from sidecar import connection
 from sidecar.feed import Feed
 from sidecar.hub import Hub
 from sidecar.store import Store
 from tests.servers import OwnServer
-from tests.services.chat_of import TENANT, Chat, run_chat, until
+from tests.services.chat_of import TENANT, WITHIN_S, Chat, run_chat, until
 from tests.services.test_chat_sockets import served
 
 
@@ -234,3 +236,29 @@ def test_a_feed_stops_whatever_it_is_doing(database_url: str, redis_url: str) ->
         store.close()
 
     asyncio.run(story())
+
+
+def test_an_agent_whose_network_went_without_a_word_is_gone_after_a_heartbeat(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEARTBEAT_S", 0.5)
+
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        chat.hire("ani")
+        ani = await at.colleague("ani")
+
+        async def presence() -> str:
+            return (await ani.get("agents"))[1]["agents"][0]["presence"]
+
+        socket = await at.http.ws_connect(f"{at.url}/ws", autoping=False)  # it answers no ping
+        await socket.send_json({"type": "auth", "payload": {"token": ani.token}})
+        while (await socket.receive_json())["type"] != "auth.ok":
+            pass
+        assert await presence() == "online"
+        deadline = time.monotonic() + WITHIN_S
+        while await presence() != "offline":
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+    run_chat(database_url, redis_url, story)
