@@ -478,15 +478,16 @@ def test_a_site_that_is_not_allowed_is_told_so(opened, shop):
 
 @pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_any_colour_is_made_readable(opened, site, scheme):
-    page = opened(site, color_scheme=scheme, reduced_motion="reduce")
-    _starts(page)
-    for colour in ("#facc15", "#ffffff", "#000000", "tomato", "hsl(200 90% 60%)", "no colour"):
+def test_any_colour_is_made_readable(opened, site, agent, scheme):
+    page = opened(site, color_scheme=scheme)
+    agent.picks(_starts(page))
+    for colour in ("#7c3aed", "#facc15", "#ffffff", "#000000", "tomato", "hsl(200 90% 60%)", "no colour"):
         page.evaluate(
             "colour => { CallCenterChat.destroy(); CallCenterChat.init({ tenantId: 'shop', primaryColor: colour }) }",
             colour,
         )
         page.locator(".launcher").click()
         expect(page.locator(".bubble").last).to_be_visible()
+        expect(page.locator("#face")).to_have_text("AL")
         faint = [one for one in page.evaluate(FAINT) if not one.startswith(("A shop", "Their text", "Buy"))]
         assert (colour, faint) == (colour, [])

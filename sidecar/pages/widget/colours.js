@@ -7,12 +7,14 @@ const DARK = [14, 22, 20];
 const DAY = [227, 231, 229]; // the darkest light ground and the lightest dark one that ink stands on
 const NIGHT = [38, 48, 46];
 
-/** Sets --fill, --on-fill, --ink-day and --ink-night. Important: no rule of the page shall change them. */
+/** Sets --fill, --on-fill, --shade (away from --on-fill), --ink-day and --ink-night. Important: no rule of the page shall change them. */
 export function paint(host, wish) {
   const rgb = toRgb(wish && CSS.supports("color", wish) ? wish : OURS);
   const onFill = contrast(rgb, WHITE) >= contrast(rgb, DARK) || contrast(rgb, WHITE) >= ENOUGH ? WHITE : DARK;
   const set = (name, colour) => host.style.setProperty(name, `rgb(${colour.map(Math.round).join(" ")})`, "important");
-  set("--fill", readable(rgb, onFill, onFill === WHITE ? [0, 0, 0] : WHITE));
+  const shade = onFill === WHITE ? [0, 0, 0] : WHITE;
+  set("--fill", readable(rgb, onFill, shade));
+  set("--shade", shade);
   set("--on-fill", onFill);
   set("--ink-day", readable(rgb, DAY, [0, 0, 0]));
   set("--ink-night", readable(rgb, NIGHT, WHITE));
