@@ -18,7 +18,7 @@ function show(direction, text) {
   const list = byId("frames");
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
   const arrow = { in: "←", out: "→", own: "·" }[direction];
-  list.append(make("li", { class: direction }, make("time", { text: new Date().toISOString().slice(11, 23) }), make("b", { text: arrow, "aria-hidden": "true" }), make("pre", { text: pretty(text) })));
+  list.append(make("div", { class: direction }, make("time", { text: new Date().toISOString().slice(11, 23) }), make("b", { text: arrow, "aria-hidden": "true" }), make("pre", { text: pretty(text) })));
   while (list.childElementCount > MOST) list.firstElementChild.remove();
   count += direction === "own" ? 0 : 1;
   byId("count").textContent = count;
