@@ -128,6 +128,7 @@ class Sidecar:
             marks=self.marks,
             hub=self.hub,
             feed=self.feed,
+            places=self.places,
             door=self.door,
             messages=self.messages,
             customer_rate=float(self.config.messages_a_second),

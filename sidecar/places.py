@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
@@ -55,6 +55,7 @@ class Told(NamedTuple):
 
 
 NOTHING_TOLD = Told({}, -1, -1)
+UNKNOWN = 0  # no place
 
 
 def read(cur: cursor, tenant: str, most: int = LIVE, behind: Sequence[str] = ()) -> Line:
@@ -76,6 +77,7 @@ class Places:
         self._moved: set[str] = set()
         self._something_moved = asyncio.Event()
         self._told: dict[str, Told] = {}  # by tenant
+        self._lines: dict[str, Line] = {}  # by tenant, as last looked at
         self._behind_at: dict[str, float] = {}  # tenant → when those behind are due
         self._task: asyncio.Task[None] | None = None
 
@@ -90,6 +92,19 @@ class Places:
         """The tenant's line has moved, or somebody came or went who serves it."""
         self._moved.add(tenant)
         self._something_moved.set()
+
+    def line(self, tenant: str) -> Line | None:
+        """As last looked at, None where nobody here has heard of it. Whoever is shown it has to be told by `begun`."""
+        return self._lines.get(tenant)
+
+    def begun(self, tenant: str, place: Mapping[str, Any]) -> None:
+        """A page has just been shown this place (a payload) as part of a state, perhaps an older one than it was told
+        meanwhile: it is looked at again, and told where it was not so."""
+        told = self._told.get(tenant)
+        if told:
+            is_same = (place["waiting"], place["agents_online"]) == (told.waiting, told.online)
+            told.places[place["session_id"]] = place["position"] if is_same else UNKNOWN
+        self.stirred(tenant)
 
     async def _always(self) -> None:
         while True:
@@ -113,15 +128,15 @@ class Places:
     async def _look(self, tenant: str) -> None:
         here, watched = self._hub.customers(tenant), self._hub.watches(tenant)
         if not here and not watched:
-            self._told.pop(tenant, None)
-            self._behind_at.pop(tenant, None)
+            for kept in (self._told, self._lines, self._behind_at):
+                kept.pop(tenant, None)
             return
         behind = here if self._is_due_behind(tenant) else []
-        line = await self._store.run(lambda cur: read(cur, tenant, LIVE, behind))
+        self._lines[tenant] = line = await self._store.run(lambda cur: read(cur, tenant, LIVE, behind))
         told, waiting, online = self._told.get(tenant, NOTHING_TOLD)
         moved = {room: place for room, place in line.places.items() if told.get(room) != place}
         positions = moved if (line.waiting, line.online) == (waiting, online) else line.places
-        hearing = set(here)
+        hearing = set(self._hub.customers(tenant))  # who has come meanwhile, too
         news = [
             News(room, "chat.queue.position", line.payload(room, place), "customer")
             for room, place in positions.items()
@@ -131,8 +146,8 @@ class Places:
             head = [{"session_id": room, "position": place} for room, place in line.places.items() if place <= LIVE]
             news.append(News(None, "chat.queue.changed", {"waiting": head, "number": line.waiting}, "agents"))
         self._hub.hear(tenant, news)
-        kept = {room: place for room, place in told.items() if place > LIVE} if not behind else {}
-        self._told[tenant] = Told({**kept, **line.places}, line.waiting, line.online)
+        far = {room: place for room, place in told.items() if place > LIVE} if not behind else {}
+        self._told[tenant] = Told({**far, **line.places}, line.waiting, line.online)
         if line.waiting > LIVE:
             asyncio.get_running_loop().call_later(BEHIND_EVERY_S, self.stirred, tenant)
 

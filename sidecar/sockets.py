@@ -126,7 +126,7 @@ class Sockets:
         parts.hub.enter(session.tenant, session.room, connection)
         await parts.feed.open(session.tenant)
         talk = CustomerTalk(parts, connection, session, after)
-        resume = asyncio.create_task(self._resume(connection, key, after))
+        resume = asyncio.create_task(self._resume(connection, session, key, after))
         try:
             await connection.listen(talk.heard)
         finally:
@@ -134,16 +134,19 @@ class Sockets:
             await ended(resume)
             await parts.feed.close(session.tenant)
 
-    async def _resume(self, connection: Connection, key: str, after: int) -> None:
+    async def _resume(self, connection: Connection, session: Session, key: str, after: int) -> None:
         """State, then the rows that were missed, then live. What happens meanwhile is fetched, not kept."""
         try:
             async with self._openings:
-                first = await self._parts.store.run(lambda cur: first_of(cur, key, after))
+                line = self._parts.places.line(session.tenant)
+                first = await self._parts.store.run(lambda cur: first_of(cur, key, after, line))
             if first is None:  # forgotten a moment ago
                 connection.close(NO_SESSION, "no such session")
                 return
             for kind, payload in state_frames(first.state):
                 connection.say(kind, payload)
+            if first.state.view["status"] == "waiting":
+                self._parts.places.begun(session.tenant, first.state.place())
             await self._send_rest(connection, first)
         except LedgerDown as error:
             log.warning(logs.line("socket_closed", room=None, why=error))

@@ -27,12 +27,14 @@ class State(NamedTuple):
         return self.line.payload(self.session.room, self.view["position"] or 1)
 
 
-def state(cur: cursor, key: str) -> State | None:
+def state(cur: cursor, key: str, line: places.Line | None = None) -> State | None:
+    """`line`: as it was looked at before, else it is read here."""
     session = chat.by_key(cur, key)
     if session is None:
         return None
     row = CHAT.one(cur, "session", tenant=session.tenant, room=session.room)
-    return State(session, chat.session_payload(row), row.agent_got, places.read(cur, session.tenant, 0))
+    view = chat.session_payload(row)
+    return State(session, view, row.agent_got, line or places.read(cur, session.tenant, 0))
 
 
 class Page(NamedTuple):
@@ -48,9 +50,9 @@ class First(NamedTuple):
     page: Page
 
 
-def first_of(cur: cursor, key: str, after: int) -> First | None:
+def first_of(cur: cursor, key: str, after: int, line: places.Line | None) -> First | None:
     """A place that the room never came to is none: then everything is sent."""
-    found = state(cur, key)
+    found = state(cur, key, line)
     if found is None:
         return None
     start = after if after <= found.view["last_seq"] else 0

@@ -20,6 +20,7 @@ from sidecar.hub import ACK, Hub
 from sidecar.login import Agent, Login
 from sidecar.marks import Marks
 from sidecar.pace import Paces
+from sidecar.places import Places
 from sidecar.presence import Presence
 from sidecar.refusals import not_taken
 from sidecar.store import Store
@@ -39,6 +40,7 @@ class Parts:
     marks: Marks
     hub: Hub
     feed: Feed
+    places: Places
     door: Door
     messages: Paces  # of customers, by room: however many sockets, and over HTTP too
     customer_rate: float

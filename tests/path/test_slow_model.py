@@ -31,7 +31,9 @@ def test_while_the_model_hangs_everybody_gets_their_turn_and_the_agent_sees_what
                     begun = time.monotonic()
                     agents = [await people.agent(shop, name) for name in names]
                     for customer in customers:
-                        await customer.until(lambda customer=customer: customer.status == "active", DEADLINE_S, "a turn")
+                        await customer.until(
+                            lambda customer=customer: customer.status == "active", DEADLINE_S, "a turn"
+                        )
                     assert time.monotonic() - begun < DEADLINE_S, "nobody waited for the model to give up"
                     for agent in agents:
                         for room in agent.mine:
