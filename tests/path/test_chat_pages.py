@@ -380,6 +380,28 @@ def test_unsent_messages_survive_a_reload_and_are_stored_once_in_their_order(cus
     assert [row["body"] for row in maya.stored()] == ["Hello", *said]
 
 
+def test_what_two_tabs_could_not_send_survives_both(customer, opened):
+    maya = customer().starts(message="Hello")
+    context = maya.page.context
+    context.route("**/public/sessions/*/messages", lambda route: route.abort())
+    tabs = [maya.page, opened("/chat?tenant=shop", context)]
+    gates = [Gate(page) for page in tabs]
+    for page, gate in zip(tabs, gates, strict=True):
+        gate.shut()
+        page.reload()
+    for n, page in enumerate((*tabs, tabs[0])):
+        page.locator("#text").fill(f"line {n}")
+        page.locator("#text").press("Enter")
+        expect(page.locator("#log .message.waiting").last).to_contain_text(f"line {n}")
+    for page in tabs:
+        page.close()
+    context.unroute("**/public/sessions/*/messages")
+    page = opened("/chat?tenant=shop", context)
+    expect(page.locator("#log .bubble")).to_have_count(4)
+    expect(page.locator("#log .message.waiting")).to_have_count(0)
+    expect(page.locator("#log .bubble")).to_have_text(["Hello", "line 0", "line 1", "line 2"])
+
+
 def test_a_message_whose_ack_got_lost_is_not_doubled(customer):
     maya = customer()
     gate = Gate(maya.page)

@@ -35,9 +35,10 @@ class Outbox {
   }
 
   add(body) {
-    const letter = { client_id: newClientId(), body, at: new Date().toISOString() };
+    const turn = Math.max(Date.now(), (this.letters.at(-1)?.turn ?? 0) + 1);
+    const letter = { client_id: newClientId(), body, at: new Date().toISOString(), turn };
     this.letters.push(letter);
-    this.#changed();
+    this.#keep(letter);
     this.kick();
     return letter;
   }
@@ -45,13 +46,16 @@ class Outbox {
   settle(clientId) {
     const before = this.letters.length;
     this.letters = this.letters.filter((letter) => letter.client_id !== clientId);
-    if (this.letters.length !== before) this.#changed();
+    if (this.letters.length === before) return;
+    forget(this.#options.kept, clientId);
+    this.#options.onChange?.();
   }
 
   again(clientId) {
     const letter = this.letters.find((one) => one.client_id === clientId);
-    if (letter) delete letter.failed;
-    this.#changed();
+    if (!letter) return;
+    delete letter.failed;
+    this.#keep(letter);
     this.kick();
   }
 
@@ -97,30 +101,41 @@ class Outbox {
 
   #failed(letter, code) {
     letter.failed = code;
-    this.#changed();
+    this.#keep(letter);
     return true; // the next one may go: this one waits for its writer
   }
 
-  #changed() {
-    keep(this.#options.kept, this.letters);
+  #keep(letter) {
+    keep(this.#options.kept, letter);
     this.#options.onChange?.();
   }
 }
 
+// Each letter has an entry of its own: of two tabs none can undo what the other keeps.
+
+const entry = (name, clientId) => `${name}:${clientId}`;
+
 function recall(name) {
   try {
-    const letters = JSON.parse(localStorage.getItem(name) ?? "[]");
-    return Array.isArray(letters) ? letters : [];
+    const names = Object.keys(localStorage).filter((each) => each.startsWith(entry(name, "")));
+    return names.map((each) => JSON.parse(localStorage.getItem(each))).sort((one, other) => one.turn - other.turn);
   } catch {
     return []; // storage may be forbidden
   }
 }
 
-function keep(name, letters) {
+function keep(name, letter) {
   try {
-    if (letters.length) localStorage.setItem(name, JSON.stringify(letters));
-    else localStorage.removeItem(name);
+    localStorage.setItem(entry(name, letter.client_id), JSON.stringify(letter));
   } catch {
     /* kept in memory only */
+  }
+}
+
+function forget(name, clientId) {
+  try {
+    localStorage.removeItem(entry(name, clientId));
+  } catch {
+    /* it was in memory only */
   }
 }
