@@ -82,11 +82,10 @@ class House:
             return False
 
     def start_worker(self, number: int | None = None, **env: str) -> int:
-        process = self._start([sys.executable, "-m", "worker"], f"worker{number or len(self.workers)}", env)
-        if number is None:
-            self.workers.append(process)
-            return len(self.workers) - 1
-        self.workers[number] = process
+        """The next number, or again the one of a worker that has ended; so is its log called."""
+        number = len(self.workers) if number is None else number
+        process = self._start([sys.executable, "-m", "worker"], f"worker{number}", env)
+        self.workers[number:] = [process, *self.workers[number + 1 :]]
         return number
 
     def kill_worker(self, number: int = 0) -> None:

@@ -104,8 +104,8 @@ def test_a_worker_that_dies_between_reserving_and_the_answer_is_followed_by_one_
 
 
 def test_two_workers_at_once_give_each_room_one_agent_in_order(home):
-    home.start_worker()
-    home.until(lambda: home.redis.scard("rq:workers") == 2, 20, "both are at work")
+    number = home.start_worker()
+    home.until(lambda: "worker_started" in home.log(f"worker{number}"), 20, "both are at work")
     tenant = home.new_tenant("both", agents=10, page_size=4)
     tenant.sim.faults(webhook_copies=2, webhook_copy_gap_s=0.2, latency_ms=5)
     tenant.sim.add_customers(200)
