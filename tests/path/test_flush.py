@@ -51,8 +51,10 @@ def held_and_waiting(home: House) -> Tenant:
     tenant.until_states(held=1)
     one = tenant.visits()[0].agent
     home.redis.set(limit_key(tenant.id, one), 1)
+    home.redis.set(limit_key(tenant.id), 0)  # a room that the desk's list tells of first comes before rooms with seats
     tenant.sim.add_customers(AGENTS * LIMIT + WAITING - 2)
     tenant.until_ledger_has_all(AGENTS * LIMIT + WAITING - 1)
+    home.redis.set(limit_key(tenant.id), LIMIT)
     tenant.until_states(20, held=AGENTS * LIMIT - 1, waiting=WAITING, reserved=0)
     return tenant
 
