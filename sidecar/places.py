@@ -24,6 +24,7 @@ from sidecar.store import Store
 log = logging.getLogger("sidecar.places")
 
 EVERY_S = 0.25
+FRESH_S = 2.0
 LIVE = 100
 BEHIND_EVERY_S = 5.0
 
@@ -77,7 +78,7 @@ class Places:
         self._moved: set[str] = set()
         self._something_moved = asyncio.Event()
         self._told: dict[str, Told] = {}  # by tenant
-        self._lines: dict[str, Line] = {}  # by tenant, as last looked at
+        self._lines: dict[str, tuple[Line, float]] = {}  # by tenant, as last looked at, and when
         self._behind_at: dict[str, float] = {}  # tenant → when those behind are due
         self._task: asyncio.Task[None] | None = None
 
@@ -94,8 +95,9 @@ class Places:
         self._something_moved.set()
 
     def line(self, tenant: str) -> Line | None:
-        """As last looked at, None where nobody here has heard of it. Whoever is shown it has to be told by `begun`."""
-        return self._lines.get(tenant)
+        """As it was a moment ago, None where nobody has looked lately. Whoever is shown it has to be told by `begun`."""
+        line, looked_at = self._lines.get(tenant, (None, 0.0))
+        return line if time.monotonic() - looked_at < FRESH_S else None
 
     def begun(self, tenant: str, place: Mapping[str, Any]) -> None:
         """A page has just been shown this place (a payload) as part of a state, perhaps an older one than it was told
@@ -132,7 +134,8 @@ class Places:
                 kept.pop(tenant, None)
             return
         behind = here if self._is_due_behind(tenant) else []
-        self._lines[tenant] = line = await self._store.run(lambda cur: read(cur, tenant, LIVE, behind))
+        line = await self._store.run(lambda cur: read(cur, tenant, LIVE, behind))
+        self._lines[tenant] = line, time.monotonic()
         told, waiting, online = self._told.get(tenant, NOTHING_TOLD)
         moved = {room: place for room, place in line.places.items() if told.get(room) != place}
         positions = moved if (line.waiting, line.online) == (waiting, online) else line.places
