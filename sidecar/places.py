@@ -95,7 +95,7 @@ class Places:
         self._something_moved.set()
 
     def line(self, tenant: str) -> Line | None:
-        """As it was a moment ago, None where nobody has looked lately. Whoever is shown it has to be told by `begun`."""
+        """As it was a moment ago, None where nobody has looked lately. Whoever is shown it: `begun`."""
         line, looked_at = self._lines.get(tenant, (None, 0.0))
         return line if time.monotonic() - looked_at < FRESH_S else None
 
