@@ -142,7 +142,6 @@ def test_the_page_speaks_indonesian_and_has_all_words_in_both(desk):
     assert keys[0] == keys[1] and len(keys[0]) > 100
 
 
-@pytest.mark.long
 def test_on_a_phone_the_panels_are_screens(desk, shop):
     made = desk("agent@demo.com", viewport=PHONE, has_touch=True, is_mobile=True)
     maya = Customer(shop, "Maya Putri", "A rather long message that has to be broken into several lines on a phone")
@@ -264,7 +263,6 @@ def test_the_customers_details_open_over_a_tablet_and_close_again(desk, shop):
         expect(button).to_have_attribute("aria-expanded", "false")
 
 
-@pytest.mark.long
 def test_with_colours_of_the_readers_own_lines_say_what_colours_said(desk, shop):
     made = desk("agent@demo.com", forced_colors="active")
     page = made.page
@@ -322,7 +320,6 @@ CONTRAST = """place => { const node = document.querySelector(place);
     const [low, high] = [light(fore), light(back)].sort((a, b) => a - b); return (high + .05) / (low + .05); }"""
 
 
-@pytest.mark.long
 def test_faint_words_are_still_readable_and_the_canned_replies_are_a_combobox(desk, shop):
     shop.canned({"hello": "Hello {name}", "help": "How can I help?"})
     made = desk("agent@demo.com")

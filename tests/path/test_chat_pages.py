@@ -565,7 +565,6 @@ def test_the_theme_follows_the_system_and_the_switch(opened):
     page.wait_for_function(f"dark => {ground} !== dark", arg=dark)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_enough_contrast_and_a_narrow_phone_needs_no_sideways_scrolling(customer, agent, opened, scheme):
     look = {"color_scheme": scheme, "viewport": NARROW, "reduced_motion": "reduce"}
@@ -623,7 +622,6 @@ def test_a_reader_hears_the_chat_and_keys_reach_everything(customer, agent):
     assert maya.page.evaluate(nameless) == []
 
 
-@pytest.mark.long
 def test_each_message_is_said_once_and_history_not_at_all(customer, agent, browser):
     maya = customer()
     maya.page.context.add_init_script(LISTEN)

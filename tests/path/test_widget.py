@@ -477,7 +477,6 @@ def test_a_site_that_is_not_allowed_is_told_so(opened, shop):
     server.server_close()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_any_colour_is_made_readable(opened, site, agent, scheme):
     page = opened(site, color_scheme=scheme)
