@@ -11,6 +11,7 @@ from playwright.sync_api import (
     FilePayload,
     Route,
     WebSocket,
+    WebSocketRoute,
     expect,
 )
 
@@ -546,6 +547,7 @@ def test_a_quiet_page_makes_no_request_in_an_hour_and_is_live_after_it(desk, sho
     made.expect_live()
     maya = Customer(shop, "Maya Putri", "Hi")
     made.open(maya, "queue")
+    expect(made.bubbles()).to_have_text(["Hi"])
     asked.clear()
     for _ in range(60 * 60 // 9):
         made.page.clock.run_for(9000)
@@ -556,6 +558,45 @@ def test_a_quiet_page_makes_no_request_in_an_hour_and_is_live_after_it(desk, sho
     expect(made.bubbles()).to_have_text(["Hi", "Still here?"])
     made.expect_live()
     assert asked == []
+
+
+def fails_once(route: Route, asked: list[str]) -> None:
+    asked.append(route.request.url)
+    if len(asked) == 1:
+        route.abort()
+    else:
+        route.continue_()
+
+
+def test_a_conversation_whose_messages_do_not_come_is_asked_for_until_it_is_whole(desk, shop):
+    made, asked = desk("agent@demo.com"), []
+    maya = Customer(shop, "Maya Putri", "Hi")
+    made.page.route("**/messages?after=*", lambda route: fails_once(route, asked))
+    made.open(maya, "queue")
+    maya.says("Still here?")
+    expect(made.bubbles()).to_have_text(["Hi", "Still here?"])
+    expect(made.page.locator("#loading")).to_be_hidden()
+    assert len(asked) == 2
+
+
+def test_a_message_that_the_socket_has_lost_is_asked_for_until_it_is_there(desk, shop):
+    made, asked = desk("agent@demo.com"), []
+
+    def lossy(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        server.on_message(lambda frame: None if "lost on its way" in frame else socket.send(frame))
+
+    made.page.route_web_socket(re.compile("/ws$"), lossy)
+    made.page.reload()
+    made.expect_live()
+    maya = Customer(shop, "Maya Putri", "Hi")
+    made.open(maya, "queue")
+    expect(made.bubbles()).to_have_text(["Hi"])
+    made.page.route("**/messages?after=*", lambda route: fails_once(route, asked))
+    maya.says("lost on its way")
+    maya.says("Are you there?")
+    expect(made.bubbles()).to_have_text(["Hi", "lost on its way", "Are you there?"])
+    assert len(asked) == 2
 
 
 def test_what_was_said_while_the_socket_was_away_is_there_once_and_in_order(desk, shop):

@@ -3,6 +3,7 @@
 
 import { ask, fetchBlob } from "./agent-api.js";
 import { paintAvatar } from "./agent-face.js";
+import { allMessages } from "./agent-history.js";
 import { save, showLog } from "./agent-log.js";
 import { explain } from "./agent-notices.js";
 import { byId, keyed, make, part, setAttr, setClass, setText, toast } from "./dom.js";
@@ -153,17 +154,6 @@ export async function openVisit(visit, desk) {
   } catch (error) {
     explain(error);
   }
-}
-
-/** All rows of a session after one, page by page. */
-export async function allMessages(id, from = 0) {
-  const all = [];
-  for (let more = true; more; ) {
-    const told = await ask("GET", `sessions/${id}/messages?after=${all.at(-1)?.seq ?? from}`);
-    all.push(...told.messages);
-    more = Boolean(told.more) && told.messages.length > 0;
-  }
-  return all;
 }
 
 export function enlarge(url, file) {

@@ -228,7 +228,7 @@ function mergeNotes(old, added) {
 
 function unreadAfter(session, room) {
   if (session.agent_read >= session.last_seq) return 0;
-  if (!room?.loaded) return session.agent_read >= (session.last_message?.seq ?? 0) ? 0 : session.unread;
+  if (!room?.loaded || room.stale) return session.agent_read >= (session.last_message?.seq ?? 0) ? 0 : session.unread;
   return room.messages.filter(({ seq, sender_type: who }) => who === "customer" && seq > session.agent_read).length;
 }
 

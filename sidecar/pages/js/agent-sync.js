@@ -4,8 +4,9 @@
 import { play } from "./agent-alerts.js";
 import { Refused, ask, token } from "./agent-api.js";
 import { endedKnown, keepEnded, refreshEnded } from "./agent-finder.js";
+import { fetchRoom, mendGap } from "./agent-history.js";
 import { alertOf, got, queued, seen, unreadOfMine } from "./agent-marks.js";
-import { explain, quietly } from "./agent-notices.js";
+import { quietly } from "./agent-notices.js";
 import { desk, draw, page, view } from "./agent-state.js";
 import { byId, setAttr, setText } from "./dom.js";
 import { openLink, socketUrl } from "./link.js";
@@ -24,7 +25,7 @@ let early = [];
 let cannedTimer = 0;
 let deeds = {};
 
-/** `given`: {known(): whose page it is; fetchRoom(id); begun(), after the first load; settled(), after each; canned(replies);
+/** `given`: {known(): whose page it is; begun(), after the first load; settled(), after each; canned(replies);
     signedOut()} */
 export function wireSync(given) {
   deeds = given;
@@ -69,7 +70,7 @@ async function load() {
   const heard = early;
   early = [];
   for (const [type, payload] of heard) take(type, payload);
-  if (page.open) await deeds.fetchRoom(page.open).catch((error) => { if (error.status !== 404) throw error; });
+  if (page.open) await fetchRoom(page.open).catch((error) => { if (error.status !== 404) throw error; });
   if (page.loaded) missed(before);
   else deeds.begun();
   got();
@@ -137,7 +138,7 @@ async function freshStart() {
 function take(type, payload) {
   const what = desk.hear(type, payload);
   if (what.kind === "nothing") return;
-  if (what.kind === "gap" && desk.rooms.has(what.id)) deeds.fetchRoom(what.id).then(() => draw(), explain);
+  if (what.kind === "gap" && desk.rooms.has(what.id)) mendGap(what.id);
   if (what.kind === "canned") return learnCanned();
   if (what.kind === "unknown") setTimeout(() => learn(what.id), UNKNOWN_MS);
   if (what.kind === "arrived" && what.session.status === "waiting") queued(what.session);

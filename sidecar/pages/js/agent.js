@@ -6,10 +6,11 @@ import { badge, offered } from "./agent-alerts.js";
 import { ask, keptTenant, onExpired, token } from "./agent-api.js";
 import { CannedEditor } from "./agent-canned.js";
 import { Composer } from "./agent-composer.js";
-import { allMessages, deedsOf, enlarge, openTeam, openVisit, showTeam, wirePeople } from "./agent-deeds.js";
+import { deedsOf, enlarge, openTeam, openVisit, showTeam, wirePeople } from "./agent-deeds.js";
 import { showDetails } from "./agent-details.js";
 import { hasMore, showSearch, wireFinder } from "./agent-finder.js";
 import { showGate, signedOut, wireGate } from "./agent-gate.js";
+import { fetchOpenRoom, fetchRoom } from "./agent-history.js";
 import { pick, step, wireKeys } from "./agent-keys.js";
 import { showList, tickList } from "./agent-list.js";
 import { newInLine, sayStuck, seen, unreadOfMine, wireMarks } from "./agent-marks.js";
@@ -82,8 +83,8 @@ async function openRoom(id, { seq, focus = true } = {}) {
   screen("room");
   draw(true);
   try {
-    const room = desk.room(id);
-    if (!session || !room.loaded || room.stale) await fetchRoom(id);
+    if (session) await fetchOpenRoom(id);
+    else await fetchRoom(id);
   } catch (error) {
     explain(error);
     if (!desk.sessions.has(id)) closeRoom();
@@ -100,14 +101,6 @@ function focusRoom(session) {
   if (session.status === "waiting" && !byId("pick").hidden) return byId("pick").focus();
   const writes = desk.isMine(session) && matchMedia("(pointer: fine)").matches;
   (writes ? composer.text : byId("room-name")).focus({ preventScroll: true });
-}
-
-async function fetchRoom(id) {
-  const [told, messages] = await Promise.all([ask("GET", `sessions/${id}`), allMessages(id, desk.heldTo(id))]);
-  const { notes, visits, ...session } = told;
-  desk.put(session);
-  desk.rows(id, messages, { complete: true });
-  desk.details(id, { notes, visits });
 }
 
 function closeRoom() {
@@ -222,7 +215,7 @@ drawsWith(paint);
 translate(document);
 onLanguage(() => { composer.words(); showLink(page.link?.state ?? "connecting", {}); showSearch(); byId("log").replaceChildren(); byId("visit-log").replaceChildren(); draw(); });
 onExpired(signedOut);
-wireSync({ fetchRoom, begun, canned: haveCanned, signedOut, known: () => outbox.open(desk.me.agent_id), settled: () => outbox.again() });
+wireSync({ begun, canned: haveCanned, signedOut, known: () => outbox.open(desk.me.agent_id), settled: () => outbox.again() });
 wireGate({ focusNext, entered: () => editor.resume() });
 wireFinder({ openRoom });
 wireMarks({ openRoom });
