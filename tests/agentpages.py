@@ -122,9 +122,11 @@ class Desk:
 
 
 class Line:
-    """The way of a page's sockets: `shut` cuts it and keeps it cut, `free` lets them through again."""
+    """The way of a page's sockets: `shut` cuts it and keeps it cut, `free` lets them through again. What the server
+    says gets lost where `loses` is true of it."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, loses: Callable[[str], bool] | None) -> None:
+        self.loses = loses
         self._sockets: list[WebSocketRoute] = []
         self._is_shut = threading.Event()
         page.route_web_socket(re.compile("/ws$"), self._route)
@@ -134,7 +136,8 @@ class Line:
             socket.close(code=1011)
             return
         self._sockets.append(socket)
-        socket.connect_to_server()
+        server = socket.connect_to_server()
+        server.on_message(lambda frame: None if self.loses and self.loses(str(frame)) else socket.send(frame))
 
     def shut(self) -> None:
         self._is_shut.set()
@@ -146,9 +149,9 @@ class Line:
         self._is_shut.clear()
 
 
-def on_a_line(made: Desk) -> Line:
+def on_a_line(made: Desk, loses: Callable[[str], bool] | None = None) -> Line:
     """A page that is signed in, whose sockets can be cut from now on."""
-    line = Line(made.page)
+    line = Line(made.page, loses)
     made.page.reload()
     made.expect_live()
     return line

@@ -210,6 +210,21 @@ def test_what_comes_into_the_open_conversation_is_said_each_time_to_whoever_look
         expect(ani.page.locator(place).first).to_have_attribute("dir", "auto")
 
 
+def test_whoever_has_picked_writes_at_once_whether_the_answer_or_the_event_comes_first(desk, shop):
+    made, held = desk("agent@demo.com"), []
+    line = on_a_line(made, lambda frame: "assigned" in frame)
+    maya, joko = Customer(shop, "Maya Putri", "Hi"), Customer(shop, "Joko W", "Hi")
+    made.pick(maya)
+    expect(made.page.locator("#text")).to_be_focused()
+    line.loses = None
+    made.page.route("**/queue/*/pick", lambda route: held.append((route, route.fetch())))
+    made.pick(joko)
+    expect(made.page.locator("#text")).not_to_be_focused()
+    ((route, answer),) = held
+    route.fulfill(response=answer)
+    expect(made.page.locator("#text")).to_be_focused()
+
+
 @pytest.mark.long
 def test_the_focus_never_falls_to_the_page(desk, shop):
     made = desk("agent@demo.com")

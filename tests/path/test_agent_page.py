@@ -11,7 +11,6 @@ from playwright.sync_api import (
     FilePayload,
     Route,
     WebSocket,
-    WebSocketRoute,
     expect,
 )
 
@@ -581,14 +580,7 @@ def test_a_conversation_whose_messages_do_not_come_is_asked_for_until_it_is_whol
 
 def test_a_message_that_the_socket_has_lost_is_asked_for_until_it_is_there(desk, shop):
     made, asked = desk("agent@demo.com"), []
-
-    def lossy(socket: WebSocketRoute) -> None:
-        server = socket.connect_to_server()
-        server.on_message(lambda frame: None if "lost on its way" in frame else socket.send(frame))
-
-    made.page.route_web_socket(re.compile("/ws$"), lossy)
-    made.page.reload()
-    made.expect_live()
+    on_a_line(made, lambda frame: "lost on its way" in frame)
     maya = Customer(shop, "Maya Putri", "Hi")
     made.open(maya, "queue")
     expect(made.bubbles()).to_have_text(["Hi"])

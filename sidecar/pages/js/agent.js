@@ -73,6 +73,8 @@ async function learnLimit() {
 
 // ---- conversations
 
+let placed = null; // where the page itself has put the focus
+
 async function openRoom(id, { seq, focus = true } = {}) {
   page.moves += 1;
   const session = desk.sessions.get(id);
@@ -92,7 +94,7 @@ async function openRoom(id, { seq, focus = true } = {}) {
   if (page.open !== id) return;
   draw(true);
   if (seq) flash(seq);
-  const moved = ![focused, document.body].includes(document.activeElement); // somebody writes already
+  const moved = ![focused, placed, document.body].includes(document.activeElement); // somebody writes already
   if (focus && !moved) focusRoom(desk.sessions.get(id));
 }
 
@@ -160,7 +162,8 @@ function paint() {
 /** What had the focus is gone: it goes to the conversation that is shown, else to the list. */
 function focusNext() {
   if (document.querySelector("dialog[open]") || !byId("gate").hidden) return;
-  (page.open && byId("room-name").getClientRects().length ? byId("room-name") : byId("rows")).focus({ preventScroll: true });
+  placed = page.open && byId("room-name").getClientRects().length ? byId("room-name") : byId("rows");
+  placed.focus({ preventScroll: true });
 }
 
 function showDetailsPanelFor(session) {
