@@ -35,7 +35,13 @@ CONFIG = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}  # tests only
+FAST = {
+    "autovacuum": "off",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_wal_size": "256MB",
+}  # tests only
 
 
 @dataclass(frozen=True)

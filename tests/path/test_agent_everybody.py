@@ -42,6 +42,7 @@ def desk(browser: Browser, shop: Shop) -> Iterator[Callable[..., Desk]]:
 # --- people and devices
 
 
+@pytest.mark.long
 def test_a_day_at_the_desk_with_two_agents_and_three_customers(desk, shop, tmp_path):
     """Leaves pictures to look at, in GILIRAN_PICTURES or pytest's temporary folder: both themes, languages, sizes."""
     folder = Path(os.environ.get("GILIRAN_PICTURES", tmp_path))

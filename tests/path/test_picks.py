@@ -9,14 +9,14 @@ import pytest
 from tests.chathouse import ChatHouse, Shop, chat_house
 from tests.chatpeople import AgentPage, Customer, People
 
-AGENTS, LIMIT, CUSTOMERS = 6, 2, 60
+AGENTS, LIMIT, CUSTOMERS = 6, 2, 30
 HEAD = 4  # of the queue that everybody reaches for at once
 PAUSE_S = 0.05
 
 
 @pytest.fixture
 def home(_databases, _redis_databases) -> Iterator[ChatHouse]:
-    with chat_house(_databases, _redis_databases, workers=2, sidecars=2) as made:
+    with chat_house(_databases, _redis_databases, workers=2, sidecars=2, receiver=False) as made:
         yield made
 
 

@@ -25,10 +25,11 @@ def _pip_log_exists(repo: Path) -> bool:
     return (repo / ".venv" / "pip.log").exists()
 
 
+@pytest.mark.long
 def test_only_new_requirements_call_pip_and_its_failure_is_one_sentence(
     repo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One test, since making a real `.venv` takes seconds."""
+    """One test, since making a real `.venv` takes seconds. `./scripts/test` itself has just made one."""
     assert install.main("run", "requirements.txt") == 0
     assert _pip_log_exists(repo)
     (repo / ".venv" / "pip.log").unlink()
