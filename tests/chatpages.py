@@ -79,6 +79,23 @@ Object.defineProperty(document, 'hidden', { get: () => window.isAway ?? false })
 window.leaves = away => { window.isAway = away; document.dispatchEvent(new Event('visibilitychange')); };"""
 
 
+# Every change of colour that the page or a shadow root makes slowly is over.
+STILL = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => {
+  const shadows = [...document.querySelectorAll('*')].map(node => node.shadowRoot).filter(Boolean);
+  const changes = [document, ...shadows].flatMap(root => root.getAnimations());
+  return Promise.allSettled(changes.map(each => each.finished)).then(() => null); })"""
+
+
+def faint_texts(page: Page) -> list[str]:
+    """What can't be read well in the light or in the dark."""
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(STILL)
+        found += [f"{scheme}: {text}" for text in page.evaluate(FAINT)]
+    return found
+
+
 def heard(page: Page, part: str) -> list[str]:
     return page.evaluate("part => heard.filter(text => text.includes(part))", part)
 

@@ -9,6 +9,7 @@ from scripts.launch.errors import Refusal
 from settings import Settings
 
 LOOPBACK = "127.0.0.1"
+IN_USE = "Address already in use"  # as servers say it in their logs
 TRIES = 20  # ports after the preferred one, before any free one will do
 
 
@@ -64,6 +65,11 @@ def choose(kept_in: Path, preferred: int, avoid: Iterable[int]) -> int:
     port = next(free, None) or _any_free()
     kept_in.write_text(f"{port}\n")
     return port
+
+
+def lost(server: str, port: int) -> str:
+    """It was free when it was chosen."""
+    return f"another program has just taken port {port} from the embedded {server}: start again for another one"
 
 
 def reachable(host: str, port: int) -> bool:

@@ -115,6 +115,9 @@ def prepare(place: Path, avoid: Iterable[int], fast: bool = False) -> Postgres:
 
 
 def answers(server: Postgres) -> bool:
+    """False while another server answers on the port: ours could not have it."""
+    if not _listens(server.data):
+        return False
     try:
         psycopg2.connect(server.admin_url, connect_timeout=CONNECT_S).close()
     except psycopg2.OperationalError as error:
@@ -141,7 +144,17 @@ def make_database(server: Postgres) -> None:
             cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
 
 
+def _listens(data: Path) -> bool:
+    """PostgreSQL notes its state in the eighth line of its pid file, and removes the file when it can't listen."""
+    try:
+        return (data / "postmaster.pid").read_text().split("\n")[7].strip() == "ready"
+    except (OSError, IndexError):
+        return False
+
+
 def why_not(server: Postgres) -> str:
+    if folder.has_complained(server.log, ports.IN_USE):
+        return ports.lost("PostgreSQL", server.port)
     complaint = folder.last_complaint(server.log, ("FATAL:", "PANIC:", "could not"))
     return f"the embedded PostgreSQL does not start ({complaint}): see {server.log}"
 

@@ -28,6 +28,10 @@ class Valkey:
     fast: bool = False
 
     @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
     def log(self) -> Path:
         return self.folder / "log"
 
@@ -43,7 +47,7 @@ class Valkey:
             "bind": ports.LOOPBACK,
             "protected-mode": "yes",
             "port": str(self.port),
-            "dir": str(self.folder / "data"),
+            "dir": str(self.data),
             "databases": str(self.databases),
             "appendonly": "yes",
             "appendfsync": "no" if self.fast else "always",
@@ -84,15 +88,18 @@ def prepare(place: Path, avoid: Iterable[int], databases: int = 16, fast: bool =
 
 
 def answers(server: Valkey) -> bool:
-    """False also while it still reads its files (it says so with an error)."""
+    """False also while it still reads its files (it says so with an error), and while another server answers on the
+    port: ours could not have it, and that one's data are not ours."""
     try:
-        with redis.Redis(port=server.port, socket_timeout=CONNECT_S, retry=ONCE) as client:
-            return bool(client.ping())
+        with redis.Redis(port=server.port, socket_timeout=CONNECT_S, retry=ONCE, decode_responses=True) as client:
+            return Path(client.config_get("dir")["dir"]) == server.data.resolve()
     except redis.RedisError:
         return False
 
 
 def why_not(server: Valkey) -> str:
+    if folder.has_complained(server.log, ports.IN_USE):
+        return ports.lost("Valkey", server.port)
     complaint = folder.last_complaint(server.log, ("#", "rror"))
     return f"the embedded Valkey does not start ({complaint}): see {server.log}"
 

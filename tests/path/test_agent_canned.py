@@ -99,6 +99,7 @@ def test_a_supervisor_edits_the_canned_replies_and_an_agent_has_them_at_once(des
     expect(ani.page.locator("#text")).to_have_value("Good morning Maya Putri, I am Ani Lestari")
 
 
+@pytest.mark.long
 def test_agents_are_not_offered_to_edit_canned_replies(desk, shop):
     shop.canned({"hello": "Hello {name}"})
     made = desk("agent@demo.com")

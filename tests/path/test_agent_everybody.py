@@ -426,6 +426,7 @@ def test_a_picture_fills_its_bubble_and_can_be_saved(desk, shop):
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_all_conversations_are_narrowed_by_agent_by_what_is_unread_and_by_what_is_unanswered(desk, shop):
     made = desk("agent@demo.com")
     page = made.page

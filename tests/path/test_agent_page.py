@@ -123,6 +123,7 @@ def test_a_pick_whose_answer_is_late_takes_nobody_back(desk, shop):
     expect(ani.row(joko)).to_be_visible()
 
 
+@pytest.mark.long
 def test_of_two_who_pick_one_customer_the_slower_is_told_kindly(desk, shop):
     ani, budi = desk("agent@demo.com"), desk("agent2@demo.com")
     maya = Customer(shop, "Maya Putri", "Hi")
@@ -137,6 +138,7 @@ def test_of_two_who_pick_one_customer_the_slower_is_told_kindly(desk, shop):
     expect(budi.page.locator("#room-state")).to_have_text("With you")
 
 
+@pytest.mark.long
 def test_nobody_picks_over_their_limit(desk, shop):
     made = desk("agent@demo.com")
     for name in ("Maya Putri", "Joko W"):
@@ -148,6 +150,7 @@ def test_nobody_picks_over_their_limit(desk, shop):
     expect(made.page.locator("#room-state")).to_contain_text("Number 1 in line")
 
 
+@pytest.mark.long
 def test_a_conversation_moves_to_a_colleague_and_both_pages_know(desk, shop):
     ani, budi = desk("agent@demo.com"), desk("agent2@demo.com")
     maya = Customer(shop, "Maya Putri", "Hi")
@@ -165,6 +168,7 @@ def test_a_conversation_moves_to_a_colleague_and_both_pages_know(desk, shop):
     expect(ani.page.locator("#log .happening").last).to_contain_text("Transferred from Ani Lestari to Budi Santoso")
 
 
+@pytest.mark.long
 def test_a_supervisor_may_write_into_a_conversation_of_a_colleague(desk, shop):
     ani, boss = desk("agent@demo.com"), desk("supervisor@demo.com")
     maya = Customer(shop, "Maya Putri", "Hi")
@@ -175,6 +179,7 @@ def test_a_supervisor_may_write_into_a_conversation_of_a_colleague(desk, shop):
     expect(ani.bubbles()).to_have_text(["Hi", "This is the supervisor"])
 
 
+@pytest.mark.long
 def test_the_end_asks_first_and_is_shown_with_the_rating(desk, shop):
     made = desk("agent@demo.com")
     maya = Customer(shop, "Maya Putri", "Hi")
@@ -190,6 +195,7 @@ def test_the_end_asks_first_and_is_shown_with_the_rating(desk, shop):
     expect(made.page.locator("[data-fact=f_rating]")).to_have_text("★★★★★")
 
 
+@pytest.mark.long
 def test_the_worker_gives_conversations_to_whoever_is_online(desk, shop):
     made = desk("agent@demo.com")
     with shop.home.house.worker():
@@ -478,6 +484,7 @@ def test_notifications_are_shown_to_whoever_asked_for_them_and_looks_elsewhere(d
     expect(made.page).to_have_title("(2) Agent · Giliran")
 
 
+@pytest.mark.long
 def test_a_new_customer_in_the_line_is_told_to_whoever_picks_by_hand(desk, shop):
     """Agents who are away; supervisors once they ask for it. Others are given chats and need not look."""
     away, online, boss = (desk(f"{name}@demo.com") for name in ("agent", "agent2", "supervisor"))

@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, Page, expect
 from tests.chathouse import Shop, page_shop
 from tests.chatpages import (
     DESK,
-    FAINT,
     HOURS,
     KIOSK,
     LISTEN,
@@ -25,6 +24,7 @@ from tests.chatpages import (
     Agent,
     Customer,
     Gate,
+    faint_texts,
     heard,
     opening,
 )
@@ -69,6 +69,7 @@ def agent(shop: Shop) -> Agent:
 # --- a chat from its start to its rating
 
 
+@pytest.mark.long
 def test_a_customer_starts_is_answered_ends_and_rates(customer, agent, shop):
     maya = customer().starts("Maya Putri", "Where is my order?")
     expect(maya.bubbles()).to_have_text(["Where is my order?"])
@@ -200,6 +201,7 @@ def test_a_wrong_address_says_so(opened):
     expect(page.locator("#name")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_a_chat_that_can_not_be_reached_says_so_and_comes_by_itself_or_by_the_button(customer):
     maya = customer().starts()
     fetches = "**/public/sessions/*?after=*"
@@ -299,6 +301,7 @@ def test_a_file_that_is_refused_says_why_and_can_be_removed(customer):
     assert len(maya.stored()) == 1
 
 
+@pytest.mark.long
 def test_a_file_that_found_no_way_can_be_tried_again(customer):
     maya = customer().starts(message="Files")
     maya.page.route("**/attachments", lambda route: route.abort())
@@ -482,6 +485,7 @@ def test_two_tabs_show_the_same_chat(customer, opened):
     expect(maya.page.locator("#log .message.mine")).to_have_count(3)
 
 
+@pytest.mark.long
 def test_a_draft_survives_a_reload_and_is_not_sent(customer):
     maya = customer().starts(message="Hello")
     maya.page.locator("#text").fill("Half a sen")
@@ -490,6 +494,7 @@ def test_a_draft_survives_a_reload_and_is_not_sent(customer):
     assert len(maya.stored()) == 1
 
 
+@pytest.mark.long
 def test_a_session_that_is_gone_leads_back_to_the_start(customer, shop):
     maya = customer().starts(message="Hello")
     maya.page.goto("about:blank")
@@ -569,11 +574,8 @@ def test_text_has_enough_contrast_and_a_narrow_phone_needs_no_sideways_scrolling
     look = {"viewport": NARROW}
 
     def is_well(page: Page) -> bool:
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            page.wait_for_function("() => document.getAnimations().length === 0")
-            faint, wide = page.evaluate(FAINT), page.evaluate("document.documentElement.scrollWidth")
-            assert (faint, wide) == ([], 360), (page.url, scheme)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert (faint_texts(page), wide) == ([], 360), page.url
         return True
 
     maya = customer(**look)

@@ -248,43 +248,39 @@ def test_sigterm_stops_everything(first: Run, data: Path) -> None:
 # Later starts
 
 
-def test_a_second_start_installs_nothing_keeps_everything_and_ends_with_ctrl_c(started_before: Path) -> None:
+def test_a_second_start_installs_nothing_and_the_one_after_a_kill_finds_everything_and_ends_with_ctrl_c(
+    started_before: Path,
+) -> None:
     """How long it takes is printed: five seconds are promised where nothing else runs, here the other tests do."""
     with _run(started_before) as run:
         print(f"ready after {run.until_ready():.1f} s")
         assert "installing" not in run.text and "making the PostgreSQL data folder" not in run.text
         with redis.Redis.from_url(_servers(run)["redis_url"]) as client:
             client.set("kept", "yes")
-        for email in ("agent@demo.com", "agent2@demo.com", "supervisor@demo.com"):
-            assert _login(run, email).status_code == 200, email
-        assert _login(run, "agent@demo.com", "wrong").status_code == 401
-        with closing(psycopg2.connect(_servers(run)["database_url"])) as conn, conn.cursor() as cur:
-            cur.execute("SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM faq)")
-            people, answers = cur.fetchone()
-        assert people == 3 and answers > 3, "the demo's people are there once"
-        os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does
-        assert run.process.wait(STOP_S) == 0
-    assert "Traceback" not in run.text
-    assert _left_of(started_before) == []
-
-
-def test_after_a_killed_launcher_nothing_runs_on_and_the_next_start_works(started_before: Path) -> None:
-    with _run(started_before) as run:
-        run.until_ready()
-        with redis.Redis.from_url(_servers(run)["redis_url"]) as client:
-            client.set("kept", "yes")
         before = [pid for name in CHILDREN if (pid := run.child(name))]
         run.process.kill()
         run.process.wait()
-        with _run(
-            started_before, PORT=str(run.port), CHAT_PORT=str(run.chat_port), SIM_PORT=str(run.sim_port)
-        ) as after:
+        ports = {"PORT": run.port, "CHAT_PORT": run.chat_port, "SIM_PORT": run.sim_port}
+        with _run(started_before, **{name: str(port) for name, port in ports.items()}) as after:
             after.until_ready()
-            assert [pid for pid in before if _command_line(pid)] == []
-            with redis.Redis.from_url(_servers(after)["redis_url"]) as client:
-                assert client.get("kept") == b"yes"
-            assert after.stop(signal.SIGINT) == 0
+            assert [pid for pid in before if _command_line(pid)] == [], "nothing of the killed one runs on"
+            _expect_the_demo_once(after)
+            os.killpg(after.process.pid, signal.SIGINT)  # as a terminal does
+            assert after.process.wait(STOP_S) == 0
+        assert "Traceback" not in after.text
     assert _left_of(started_before) == []
+
+
+def _expect_the_demo_once(run: Run) -> None:
+    with redis.Redis.from_url(_servers(run)["redis_url"]) as client:
+        assert client.get("kept") == b"yes"
+    for email in ("agent@demo.com", "agent2@demo.com", "supervisor@demo.com"):
+        assert _login(run, email).status_code == 200, email
+    assert _login(run, "agent@demo.com", "wrong").status_code == 401
+    with closing(psycopg2.connect(_servers(run)["database_url"])) as conn, conn.cursor() as cur:
+        cur.execute("SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM faq)")
+        people, answers = cur.fetchone()
+    assert people == 3 and answers > 3, "the demo's people are there once"
 
 
 def test_a_signal_during_the_start_stops_it_too(started_before: Path) -> None:

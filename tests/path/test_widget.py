@@ -17,13 +17,13 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.chathouse import Shop, page_shop
 from tests.chatpages import (
     DESK,
-    FAINT,
     LISTEN,
     PHONE,
     PIXEL,
     TONES,
     Agent,
     Gate,
+    faint_texts,
     heard,
     opening,
 )
@@ -212,6 +212,7 @@ def test_on_a_phone_the_widget_is_the_whole_screen_and_keeps_the_focus(opened, s
     assert page.evaluate("document.documentElement.style.overflow") == ""
 
 
+@pytest.mark.long
 def test_the_widget_polls_where_sockets_are_blocked(opened, site, agent):
     page = opened(site)
     Gate(page).shut()
@@ -225,6 +226,7 @@ def test_the_widget_polls_where_sockets_are_blocked(opened, site, agent):
     expect(page.locator("#log .bubble")).to_have_text(["Hello", "By another way", "It works"])
 
 
+@pytest.mark.long
 def test_the_widget_shows_once_what_came_while_it_was_away(opened, site, agent):
     page = opened(site)
     gate = Gate(page)
@@ -477,9 +479,8 @@ def test_a_site_that_is_not_allowed_is_told_so(opened, shop):
     server.server_close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_any_colour_is_made_readable(opened, site, agent, scheme):
-    page = opened(site, color_scheme=scheme)
+def test_any_colour_is_made_readable(opened, site, agent):
+    page = opened(site)
     agent.picks(_starts(page))
     for colour in ("#7c3aed", "#facc15", "#ffffff", "#000000", "tomato", "hsl(200 90% 60%)", "no colour"):
         page.evaluate(
@@ -489,5 +490,5 @@ def test_any_colour_is_made_readable(opened, site, agent, scheme):
         page.locator(".launcher").click()
         expect(page.locator(".bubble").last).to_be_visible()
         expect(page.locator("#face")).to_have_text("AL")
-        faint = [one for one in page.evaluate(FAINT) if not one.startswith(("A shop", "Their text", "Buy"))]
+        faint = [one for one in faint_texts(page) if not re.match("(light|dark): (A shop|Their text|Buy)", one)]
         assert (colour, faint) == (colour, [])

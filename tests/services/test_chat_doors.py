@@ -203,7 +203,7 @@ def test_keys_and_ids_of_chats_that_begin_together_have_nothing_in_common(databa
             assert len(set(words)) == 100 and min(map(len, words)) >= least
             alike = [len(os.path.commonprefix(pair)) for pair in itertools.pairwise(words)]
             assert max(alike) < 8, name
-            assert not [word for word in words if word[1:].isdigit()]
+            assert sum(word[1:].isdigit() for word in words) < 4, "one of 12,000 ids in hex happens to be digits only"
 
     run_chat(database_url, redis_url, story)
 

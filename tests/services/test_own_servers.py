@@ -1,11 +1,15 @@
 """The fixtures themselves: tests rely on clean, separate and killable servers."""
 
+import dataclasses
+
 import psycopg2
 import pytest
 import redis
 
+from scripts.launch import postgres, valkey
+from scripts.launch.spawn import spawn
 from tests.deadlines import eventually
-from tests.servers import OwnServer
+from tests.servers import OwnServer, folder, running_postgres, running_valkey
 
 
 def _tables(url: str) -> list[str]:
@@ -52,6 +56,21 @@ def test_a_killed_valkey_keeps_what_it_acknowledged(own_valkey: OwnServer) -> No
             client.ping()
         own_valkey.start()
         assert client.get("kept") == b"yes"
+
+
+@pytest.mark.parametrize("kind", ["PostgreSQL", "Valkey"])
+def test_where_another_one_has_our_port_it_is_not_taken_for_ours_and_the_reason_is_said(kind: str) -> None:
+    """Two first starts at one instant choose one port: the slower one used the other's Redis, or blamed passwords."""
+    module, running = (postgres, running_postgres) if kind == "PostgreSQL" else (valkey, running_valkey)
+    with running(fast=True) as theirs, folder() as place:
+        ours = dataclasses.replace(module.prepare(place / "ours", ()), port=theirs.server.port)
+        assert not module.answers(ours)
+        process = spawn(ours.program())
+        assert process.wait(20) != 0
+        assert not module.answers(ours)
+        assert module.answers(theirs.server)
+        lost = f"another program has just taken port {ours.port} from the embedded {kind}: start again"
+        assert module.why_not(ours).startswith(lost)
 
 
 def test_a_full_valkey_refuses_instead_of_forgetting(own_valkey: OwnServer) -> None:
