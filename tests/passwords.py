@@ -5,4 +5,5 @@ import functools
 from argon2 import PasswordHasher
 
 PASSWORD = "Test@1234"
-hash_of = functools.cache(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash)
+CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+hash_of = functools.cache(CHEAP.hash)

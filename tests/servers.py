@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -129,7 +129,9 @@ class Databases:
 
     def __init__(self, admin_url: str, app_url: str) -> None:
         """The admin creates and drops; the application's role owns."""
-        self._admin_url, self._app_url = admin_url, app_url
+        self._app_url = app_url
+        self._admin = psycopg2.connect(admin_url)
+        self._admin.autocommit = True
         self._template = self._create("template_of_tests")
         migrate.migrate(self.url_of(self._template))
 
@@ -156,6 +158,7 @@ class Databases:
 
     def close(self) -> None:
         self._drop(self._template)
+        self._admin.close()
 
     def _create(self, prefix: str, template: str = "template1") -> str:
         name = f"{prefix}_{secrets.token_hex(6)}"
@@ -167,9 +170,7 @@ class Databases:
         self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
     def _run(self, statement: str, *names: str) -> None:
-        with closing(psycopg2.connect(self._admin_url)) as connection:
-            connection.autocommit = True
-            connection.cursor().execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+        self._admin.cursor().execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 class RedisDatabases:

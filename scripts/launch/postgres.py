@@ -37,6 +37,7 @@ CONFIG = {
 }
 FAST = {
     "autovacuum": "off",
+    "scram_iterations": "1",
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",

@@ -13,6 +13,7 @@ from db import chat, line, people
 from db.line import NewVisit
 from scripts.admin import account as accounts
 from sidecar.presence import PRESENCE_GRACE_S
+from tests.passwords import CHEAP
 from tests.services.test_admin import SECRET, Ground
 
 PASSWORD = "correct horse battery"
@@ -24,7 +25,8 @@ def ground(database_url, redis_url):
 
 
 @pytest.fixture
-def shop(ground):
+def shop(ground, monkeypatch):
+    monkeypatch.setattr(people, "HASHER", CHEAP)
     ground.ok("tenant", "add", "--native", "shop", "--name", "The Shop")
     return ground
 
