@@ -7,12 +7,11 @@ import { happening } from "./agent-log.js";
 import { quietly } from "./agent-notices.js";
 import { isAtEnd } from "./agent-room.js";
 import { desk, innerScreen, page, view } from "./agent-state.js";
-import { byId, make } from "./dom.js";
+import { byId } from "./dom.js";
+import { tell as sayIn } from "./spoken.js";
 import { t } from "./words.js";
 
 const GOT_MS = 250;
-const SAID_MS = 20_000; // a reader that is slow has read it by then
-const SAID_MOST = 6;
 
 const told = new Map(); // conversation → the seq up to which its customer was told "delivered"
 const arrivals = new Set(); // who came into the line since somebody looked there
@@ -66,13 +65,8 @@ function tell(tune, title, text, session) {
   notify(title, text.slice(0, 160), session.session_id, () => openRoom(session.session_id));
 }
 
-/** For those who hear the page. A node of its own each time: the same words again are said again. */
-export function say(text) {
-  const said = make("p", { text, dir: "auto" });
-  byId("said").append(said);
-  if (byId("said").childElementCount > SAID_MOST) byId("said").firstElementChild.remove();
-  setTimeout(() => said.remove(), SAID_MS);
-}
+/** For those who hear the page. */
+export const say = (text) => sayIn(byId("said"), text);
 
 /** What comes into the conversation that is shown, whoever has it; not what this agent did. */
 function sayRow(session, message) {

@@ -2,8 +2,8 @@
  *
  *   drawThread(log, { rows, pending, marks }, { again(id), drop(id), fileAddress(file) })
  *
- * `log` is a live region: a message's node is put in once, with its text, and changed in place from then on. What goes
- * on changing (sent, delivered, read) is a quiet place in it.
+ * A message's node is put in once, with its text, and changed in place from then on. What is said aloud of it is one
+ * sentence (`sentence`, spoken.js); of one's own only what could not be sent.
  */
 
 import { avatar, icon, keyed, linked, make, setClass, setText } from "./dom.js";
@@ -70,6 +70,14 @@ function happening({ event, body }) {
   return wordOr(`happened_${event.type}${by}`, null) === null ? body : t(`happened_${event.type}${by}`, { name: event.name ?? "" });
 }
 
+/** A row for somebody who listens; nothing for what they have written themselves. */
+export function sentence(row) {
+  if (row.event) return happening(row);
+  if (row.sender_type === "customer") return "";
+  const name = row.sender_type === "bot" ? t("botName") : row.sender_name;
+  return [`${name}:`, row.body, ...(row.attachments ?? []).map((file) => file.name)].filter(Boolean).join(" ");
+}
+
 /* --- nodes: made once, changed in place */
 
 const KINDS = {
@@ -87,7 +95,7 @@ const KINDS = {
     },
   },
   mine: {
-    make: (item, on) => make("article", {}, make("span", { class: "unseen", text: `${t("you")}: ` }), box(item, on), make("div", { class: "foot", "aria-live": "off" })),
+    make: (item, on) => make("article", {}, make("span", { class: "unseen", text: `${t("you")}: ` }), box(item, on), make("div", { class: "foot" })),
     update(node, item, on) {
       const { row, letter, first, last, how } = item;
       setClass(node, classes("message mine", first && "first", last && "last", isEmoji(row ?? letter) && "emoji", !row && how));
@@ -116,8 +124,7 @@ function box(item, on) {
 function foot(node, { row, letter, how }, on) {
   const tick = node.querySelector(".mark");
   if (row && tick) return showTick(tick, how);
-  if (letter?.failed) node.removeAttribute("aria-live"); // this is worth a word
-  else node.setAttribute("aria-live", "off");
+  node.setAttribute("aria-live", letter?.failed ? "polite" : "off"); // this is worth a word
   if (row) node.replaceChildren(make("time", { datetime: row.created_at, title: dateTime(row.created_at), text: clock(row.created_at) }), showTick(make("span", { class: "mark", role: "img" }), how));
   else node.replaceChildren(...(letter.failed ? failedFoot(letter, on) : [icon("clock", "tiny"), t(letter.file ? "uploading" : "waitingToSend")]));
 }

@@ -1,7 +1,7 @@
 /* The customer's page: start, wait, talk, rate. What is known is in talk.js; here it is drawn. */
 
 import { ask } from "./api.js";
-import { drawThread, WANTS_PERSON } from "./bubbles.js";
+import { drawThread, sentence, WANTS_PERSON } from "./bubbles.js";
 import { connectionBanner } from "./chat-banner.js";
 import { composer } from "./chat-composer.js";
 import { ratingForm } from "./chat-ending.js";
@@ -11,7 +11,7 @@ import { playTone } from "./chat-sound.js";
 import { startForm } from "./chat-start.js";
 import { avatar, byId, keepingFocus, make, setText, toast } from "./dom.js";
 import { firstLoad } from "./first-load.js";
-import { openHush, openSpeaker } from "./spoken.js";
+import { openReader, openSpeaker } from "./spoken.js";
 import { Talk } from "./talk.js";
 import { onLanguage, t, translate } from "./words.js";
 import "./words-chat.js";
@@ -33,7 +33,7 @@ let endsHere = false; // this customer, on this page
 
 const scroll = byId("scroll");
 const log = byId("log");
-const hush = openHush(log);
+const reader = openReader(byId("told"), sentence);
 const speaker = openSpeaker(byId("spoken"));
 const drawBanner = connectionBanner({ speaker, shows: drawLive });
 const write = composer({ talk: () => talk, said: toBottom, mostBytes: () => (desk?.upload_max_mb ? desk.upload_max_mb * 1024 * 1024 : UPLOAD_MOST) });
@@ -85,7 +85,7 @@ async function resume({ session_key, session_id }) {
   lastDrawn = unseen = missed = 0;
   endsHere = false;
   rating.forget();
-  hush.begin();
+  reader.hush();
   log.classList.add("still");
   log.replaceChildren();
   view("loading");
@@ -93,11 +93,11 @@ async function resume({ session_key, session_id }) {
   if (!(await firstLoad(mine, { isWanted, trouble: () => loadingSays("unreachable"), gone: () => forget(t("lostSession")) }))) return;
   loadingSays("loading");
   view("chat");
+  reader.begin(mine.thread.last);
   write.open();
   cards.open(talk.id);
   draw();
   toBottom();
-  hush.end();
   requestAnimationFrame(() => log.classList.remove("still"));
   if (!byId("away-form").hidden) byId("away-text").focus({ preventScroll: true });
   else if (matchMedia("(hover: hover)").matches) write.focus();
@@ -154,6 +154,7 @@ function paint() {
   byId("composer").hidden = over || asks;
   drawBanner(() => talk);
   drawThread(log, { rows: talk.thread.rows, pending: talk.pending, marks: talk.marks }, { again: (id) => talk.again(id), drop: (id) => talk.drop(id), fileAddress: (file) => talk.fileAddress(file) });
+  reader.read(talk.thread.rows);
   count(follows);
   drawTitle();
   drawTyping(now);
@@ -315,9 +316,7 @@ addEventListener("storage", (event) => {
 });
 
 onLanguage(() => {
-  hush.begin();
   drawHead(talk?.loaded ? talk.now : undefined);
   draw();
-  hush.end();
 });
 arrive();

@@ -1,9 +1,15 @@
-/* For people who listen instead of looking: one polite place that says each new state once, and what moves only slowly.
+/* For people who listen instead of looking: one polite place that says each new state once, and what moves only slowly;
+ * another for what is said in the conversation.
  *
  *   const speaker = openSpeaker(node);       // a node with role="status" that nobody sees
  *   speaker.say("Connection lost.")          // at once; the same again is silence
  *   speaker.follow("Place 3 in line.")       // at once where it has been still, else its latest state after a while
+ *
+ *   const reader = openReader(region, (row) => "Ani: Good morning")   // a region with aria-live that nobody sees
+ *   reader.begin(12); reader.read(rows)      // says what came after row 12
  */
+
+import { make } from "./dom.js";
 
 const SLOWLY_MS = 10_000; // a line that moves fast would talk over everything else
 
@@ -31,19 +37,31 @@ export function openSpeaker(node) {
   };
 }
 
-const HUSHED_MS = 500; // browsers tell a reader of a change some time after it
+const KEPT_MS = 20_000; // a reader that is slow has read it by then
+const KEPT_MOST = 6;
 
-/** A log that is silent while it is filled with what was said before, or is said again in another language. */
-export function openHush(log) {
-  let timer = 0;
+/** A sentence into a live region of many. A node of its own each time: the same words again are said again. */
+export function tell(region, text) {
+  const said = make("p", { text, dir: "auto" });
+  region.append(said);
+  if (region.childElementCount > KEPT_MOST) region.firstElementChild.remove();
+  setTimeout(() => said.remove(), KEPT_MS);
+}
+
+/** What comes into a conversation is said once, each row as one sentence; what was there before is not. The log itself is
+ *  no live region: of that, readers tell names, times and texts one by one, and some of them twice. */
+export function openReader(region, sentence) {
+  let upTo = Infinity; // the last row that was said, or was there before
   return {
-    begin() {
-      clearTimeout(timer);
-      log.setAttribute("aria-live", "off");
-    },
-    end() {
-      clearTimeout(timer);
-      timer = setTimeout(() => log.setAttribute("aria-live", "polite"), HUSHED_MS);
+    hush: () => (upTo = Infinity),
+    begin: (last) => (upTo = last),
+    read(rows) {
+      for (const row of rows) {
+        if (row.seq <= upTo) continue;
+        upTo = row.seq;
+        const text = sentence(row);
+        if (text) tell(region, text);
+      }
     },
   };
 }

@@ -16,7 +16,8 @@ export function buildPanel({ name, email, greeting }) {
     "section",
     { class: "panel", id: "chat-view", role: "dialog", "aria-labelledby": "title", hidden },
     top(),
-    make("p", { class: "unseen", id: "spoken", role: "status" }),
+    make("p", { class: "unseen", id: "spoken", "aria-live": "polite", "aria-atomic": "true" }),
+    make("div", { class: "unseen", id: "told", "aria-live": "polite" }),
     make("div", { class: "notice warn", id: "banner", hidden }, icon("alert"), make("span", { id: "banner-text" }), button({ class: "small", id: "try-now", text: t("tryNow") })),
     make("p", { class: "notice bad", id: "problem", role: "alert", hidden }),
     make("div", { class: "loading", id: "loading-view", hidden }, make("p", { id: "loading-text", role: "status" }), button({ class: "small", id: "load-now", text: t("tryNow") })),
@@ -59,9 +60,9 @@ function awayCard() {
 
 /** `isKnown`: the site has told who it is. */
 function startForm(isKnown) {
-  const field = (label, control, more) => make("label", { class: "field" }, make("span", {}, t(label), more), control, make("small", { class: "wrong", id: `${control.id}-wrong`, hidden }));
-  const name = { id: "name", name: "name", dir: "auto", autocomplete: "name", maxlength: 100, "aria-describedby": "name-wrong" };
-  const email = { id: "email", name: "email", type: "email", autocomplete: "email", inputmode: "email", maxlength: 254, "aria-describedby": "email-wrong" };
+  const field = (label, control, more) => make("label", { class: "field" }, make("span", { id: `${control.id}-label` }, t(label), more), control, make("small", { class: "wrong", id: `${control.id}-wrong`, hidden }));
+  const name = { id: "name", name: "name", dir: "auto", autocomplete: "name", maxlength: 100, "aria-labelledby": "name-label", "aria-describedby": "name-wrong" };
+  const email = { id: "email", name: "email", type: "email", autocomplete: "email", inputmode: "email", maxlength: 254, "aria-labelledby": "email-label", "aria-describedby": "email-wrong" };
   const asked = isKnown ? [make("input", { ...name, type: "hidden" }), make("input", { ...email, type: "hidden" })] : [field("name", make("input", name)), field("email", make("input", email))];
   return make(
     "form",
@@ -69,7 +70,7 @@ function startForm(isKnown) {
     make("div", { class: "start-head" }, make("span", { class: "chip", id: "online-chip", hidden }, make("i", { class: "presence", "aria-hidden": "true" }), make("span")), make("p", { class: "soft", id: "hello-soft" })),
     make("p", { class: "notice bad", id: "start-trouble", role: "alert", hidden }),
     ...asked,
-    field("question", make("textarea", { id: "question", name: "message", dir: "auto", rows: 3, maxlength: 10000, "aria-describedby": "question-wrong" }), make("small", { id: "question-optional", text: ` ${t("optional")}` })),
+    field("question", make("textarea", { id: "question", name: "message", dir: "auto", rows: 3, maxlength: 10000, "aria-labelledby": "question-label", "aria-describedby": "question-wrong" }), make("small", { id: "question-optional", text: ` ${t("optional")}` })),
     make("button", { type: "submit", class: "primary", id: "start" }, make("span", { id: "start-text" })),
   );
 }

@@ -3,7 +3,7 @@
  */
 
 import { addressOf, ask, servedBy } from "../js/api.js";
-import { drawThread, WANTS_PERSON } from "../js/bubbles.js";
+import { drawThread, sentence, WANTS_PERSON } from "../js/bubbles.js";
 import { connectionBanner } from "../js/chat-banner.js";
 import { composer } from "../js/chat-composer.js";
 import { ratingForm } from "../js/chat-ending.js";
@@ -12,7 +12,7 @@ import { playTone, soundIsOn, switchSound } from "../js/chat-sound.js";
 import { startForm } from "../js/chat-start.js";
 import { byId, icon, initials, keepingFocus, lookIn, make, setText } from "../js/dom.js";
 import { firstLoad } from "../js/first-load.js";
-import { openHush, openSpeaker } from "../js/spoken.js";
+import { openReader, openSpeaker } from "../js/spoken.js";
 import { Talk } from "../js/talk.js";
 import { setLanguage, spoken, t } from "../js/tongue.js";
 import "../js/words-chat.js";
@@ -112,7 +112,7 @@ export class Widget {
     const write = composer({ talk: () => this.#talk, said: () => this.#toBottom(), mostBytes: () => (this.#desk?.upload_max_mb ? this.#desk.upload_max_mb * 1024 * 1024 : MOST_BYTES) });
     return {
       write,
-      hush: openHush(byId("log")),
+      reader: openReader(byId("told"), sentence),
       banner: connectionBanner({ speaker }),
       cards: waitingCards({ leave: (text) => this.#leave(text), isWriting: () => write.typed !== "", moveText: write.add, speaker }),
       start: startForm({ tenant: tenantId, kept: `${this.#kept.name} start`, proof: userHash, isKnown: Boolean(name && email), started: (session) => this.#begun(session) }),
@@ -187,20 +187,20 @@ export class Widget {
     this.#talk?.close();
     const mine = (this.#talk = new Talk(key, id ?? key, { previews: false, changed: () => this.#soon(), lost: (why) => why === "not_found" && this.#forget("lostSession") }));
     const isWanted = () => this.#talk === mine;
-    const { rating, hush, write, cards } = this.#parts;
+    const { rating, reader, write, cards } = this.#parts;
     rating.forget();
-    hush.begin();
+    reader.hush();
     byId("log").replaceChildren();
     this.#drawn = 0;
     this.#endsHere = false;
     if (this.#view !== "loading") this.#become("loading");
     if (!(await firstLoad(mine, { isWanted, trouble: () => this.#unreachable(), gone: () => this.#forget("lostSession") }))) return;
+    reader.begin(mine.thread.last);
     this.#become("chat");
     write.open();
     cards.open(mine.id);
     this.#draw();
     this.#toBottom();
-    hush.end();
   }
 
   #unreachable() {
@@ -350,6 +350,7 @@ export class Widget {
     byId("offers").hidden = status !== "waiting" || wantsPerson || !rows.some((row) => row.sender_type === "bot");
     setText(byId("typing"), talk.typing && status === "active" ? t(talk.typing.name ? "typing" : "typingSomeone", talk.typing) : "");
     drawThread(byId("log"), { rows, pending: talk.pending, marks: talk.marks }, { again: (id) => talk.again(id), drop: (id) => talk.drop(id), fileAddress: (file) => talk.fileAddress(file) });
+    this.#parts.reader.read(rows);
     if (status === "ended") this.#parts.rating.draw(talk.rating, this.#parts.write.typed);
     byId("ending-transcript").href = talk.transcript("txt");
     this.#count(rows);
