@@ -191,7 +191,6 @@ def test_on_narrow_screens_every_deed_keeps_its_name_and_the_customer_theirs(des
     expect(boss.page.locator("#room-name")).to_be_focused()
 
 
-@pytest.mark.long
 def test_nothing_empty_holds_up_a_reader_who_hears_the_page_to_its_end(desk):
     """A status without words at the end of a page is read again and again: Orca 43 said "statusbar" for ever."""
     made = desk("agent@demo.com")
@@ -203,6 +202,7 @@ def test_nothing_empty_holds_up_a_reader_who_hears_the_page_to_its_end(desk):
     assert made.wrong == []
 
 
+@pytest.mark.long
 def test_what_comes_into_the_open_conversation_is_said_each_time_to_whoever_looks_at_it(desk, shop):
     ani, boss = desk("agent@demo.com"), desk("supervisor@demo.com")
     maya = Customer(shop, "Maya Putri", "Hi")
