@@ -112,6 +112,7 @@ def test_agents_are_not_offered_to_edit_canned_replies(desk, shop):
     expect(made.page.get_by_role("menuitem", name="Edit canned replies")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_what_is_wrong_with_a_canned_reply_is_said_at_its_field_and_nothing_is_sent(desk, shop):
     shop.canned({"hello": "Hello {name}"})
     made = desk("supervisor@demo.com")
@@ -183,6 +184,7 @@ def test_changed_canned_replies_are_not_dropped_without_asking(desk, shop):
     expect(_reply(editor, "hello").get_by_label("Text", exact=True)).to_have_value("Hello {name}")
 
 
+@pytest.mark.long
 def test_a_page_with_changed_canned_replies_is_not_left_without_asking(desk, shop):
     made = desk("supervisor@demo.com")
     _add(_editor(made), "hello", "Hello {name}")

@@ -395,6 +395,7 @@ def test_the_way_to_the_latest_never_lies_on_the_text(desk, shop):
 TONE = """async name => { const { tone } = await import('/static/js/dom.js'); return `tone-${tone(name)}`; }"""
 
 
+@pytest.mark.long
 def test_the_list_tells_the_bot_from_the_customer_and_marks_what_was_just_given(desk, shop):
     maya = Customer(shop, "Maya Putri", "Where is my parcel?")
     with shop.home.ledger.transaction() as cur:  # a bot is asked by customers only, and slowly

@@ -65,6 +65,7 @@ def test_signing_out_ends_the_token(desk, shop):
     assert answer.status_code == 401
 
 
+@pytest.mark.long
 def test_a_sign_in_that_ended_comes_back_without_losing_the_draft(desk, shop):
     made = desk("agent@demo.com")
     maya = Customer(shop, "Maya Putri", "Hello")
@@ -453,6 +454,7 @@ def test_the_title_and_the_row_count_what_is_unread(desk, shop):
     expect(made.row(maya).locator(".badge")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_a_customer_learns_that_their_message_has_arrived_before_it_is_read(desk, shop):
     made = desk("agent@demo.com")
     maya, joko = (Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W"))
@@ -519,6 +521,7 @@ def test_a_new_customer_in_the_line_is_told_to_whoever_picks_by_hand(desk, shop)
 # --- the connection
 
 
+@pytest.mark.long
 def test_no_request_is_made_while_messages_flow(desk, shop):
     made = desk("agent@demo.com")
     maya = Customer(shop, "Maya Putri", "Hi")

@@ -510,6 +510,7 @@ def test_a_flood_of_logins_is_refused_and_nobody_else_waits(home: ChatHouse, how
     asyncio.run(story())
 
 
+@pytest.mark.long
 def test_new_sessions_of_one_address_are_limited_and_forwarded_addresses_are_not_taken_from_anybody(
     home: ChatHouse,
 ) -> None:

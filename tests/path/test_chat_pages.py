@@ -154,6 +154,7 @@ def test_where_nobody_is_online_the_question_is_asked_for_and_kept(customer):
     expect(maya.bubbles()).to_have_text(["Please call me about order 10234"])
 
 
+@pytest.mark.long
 def test_the_away_form_comes_when_the_last_agent_leaves_and_never_takes_what_was_typed(customer, agent, browser):
     socket = agent.online(browser)
     maya, form = customer().starts(message=""), "#away-form"
@@ -277,6 +278,7 @@ def test_files_go_by_button_paste_and_drop_with_a_preview_and_a_download(custome
     assert [row["attachments"][0]["name"] for row in maya.stored()[1:]] == ["receipt.pdf", "paste.png", "drop.png"]
 
 
+@pytest.mark.long
 def test_a_file_that_is_refused_says_why_and_can_be_removed(customer):
     maya = customer().starts(message="Files")
     script = {"name": "page.html", "mimeType": "text/html", "buffer": b"<!doctype html><script>alert(1)</script>"}
@@ -385,6 +387,7 @@ def test_unsent_messages_survive_a_reload_and_are_stored_once_in_their_order(cus
     assert [row["body"] for row in maya.stored()] == ["Hello", *said]
 
 
+@pytest.mark.long
 def test_what_two_tabs_could_not_send_survives_both(customer, opened):
     maya = customer().starts(message="Hello")
     context = maya.page.context
@@ -560,6 +563,7 @@ def test_a_marked_text_has_a_word(opened):
         assert page.evaluate(missing) == [], path
 
 
+@pytest.mark.long
 def test_the_theme_follows_the_system_and_the_switch(opened):
     page = opened("/", color_scheme="dark")
     ground = "getComputedStyle(document.body).backgroundColor"

@@ -96,6 +96,7 @@ def test_a_killed_sidecar_may_be_replaced_on_another_port(home: ChatHouse) -> No
     _busy_while(home, FEWER, trouble)
 
 
+@pytest.mark.long
 def test_of_two_sidecars_one_is_killed_and_the_other_serves_all(home: ChatHouse) -> None:
     """Customer and agent of one room are mostly on different ones before."""
     home.start_sidecar()

@@ -103,6 +103,7 @@ def test_a_worker_that_dies_between_reserving_and_the_answer_is_followed_by_one_
     tenant.judge(LIMIT)
 
 
+@pytest.mark.long
 def test_two_workers_at_once_give_each_room_one_agent_in_order(home):
     number = home.start_worker()
     home.until(lambda: "worker_started" in home.log(f"worker{number}"), 20, "both are at work")

@@ -20,6 +20,7 @@ def home(_databases, _redis_databases) -> Iterator[ChatHouse]:
         yield made
 
 
+@pytest.mark.long
 def test_picks_beside_the_worker_serve_everybody_once_and_nobody_is_over(home: ChatHouse) -> None:
     async def story() -> Counter[str]:
         shop = home.new_shop(limit=LIMIT)

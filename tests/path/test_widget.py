@@ -360,6 +360,7 @@ def test_a_phone_on_its_side_begins_at_the_first_field_and_a_wrong_tenant_shows_
     expect(nowhere.get_by_label("Your name")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_the_widget_asks_for_a_message_when_the_last_agent_leaves(opened, site, shop, agent, browser):
     socket = agent.online(browser)
     page = opened(site)

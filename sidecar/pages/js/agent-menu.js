@@ -48,6 +48,7 @@ export function showKeys() {
 export function showMe() {
   paintAvatar(byId("me-avatar"), desk.me.name);
   byId("me-button").dataset.presence = desk.me.presence;
+  setAttr(byId("me-button"), "aria-label", `${desk.me.name}: ${t("myMenu")}`);
   setText(byId("me-name"), desk.me.name);
   setText(byId("me-email"), desk.me.email);
   for (const node of document.querySelectorAll("[data-boss]")) node.hidden = !desk.isBoss();
