@@ -201,8 +201,9 @@ class Page:
 class Customer(Page):
     """A customer's page. The server alone is trusted with the order: nothing here sorts or drops."""
 
-    def __init__(self, people: "People", started: Payload, name: str) -> None:
+    def __init__(self, people: "People", started: Payload, name: str, asked_at: float) -> None:
         super().__init__(people)
+        self.asked_at = asked_at  # the first place is of some moment between this and `placed_at`
         self.room, self.key, self.name = started["session_id"], started["session_key"], name
         self.started = started
         self.status = started["status"]
@@ -400,9 +401,10 @@ class People:
         """A session, its page not yet connected."""
         mail = f"{re.sub('[^a-z0-9]+', '.', name.lower())}@mail.test"
         body = {"tenant_id": shop.id, "name": name, "email": mail, **({"message": message} if message else {}), **more}
+        asked_at = time.time()
         status, answer = await self.rest("POST", "/public/sessions", json=body)
         assert status == 201, answer
-        made = Customer(self, answer, name)
+        made = Customer(self, answer, name, asked_at)
         self.pages.append(made)
         return made
 

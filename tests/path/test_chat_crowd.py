@@ -111,7 +111,7 @@ def _judge(shop: Shop, customers: list[Customer], seats: int) -> None:
 
 def _judge_places(shop: Shop, customers: list[Customer]) -> None:
     """A place counts down by those who got their turn, one by one, and by nobody else: whatever was told was so by the
-    ledger's own times, at that instant or at most `LATE_S` before."""
+    ledger's own times, at that instant or at most `LATE_S` before; the first one, while it was asked for."""
     sql = (
         "SELECT room, extract(epoch FROM reserved_at)::float8 AS left_at FROM visits WHERE tenant = %s"
         " ORDER BY priority DESC, arrived_us, id"
@@ -120,6 +120,7 @@ def _judge_places(shop: Shop, customers: list[Customer]) -> None:
     number = {row.room: n for n, row in enumerate(line)}
     for customer in customers:
         before_and_own = line[: number[customer.room] + 1]
-        for place, at in zip(customer.places, customer.placed_at, strict=True):
-            least, most = (sum(row.left_at > when for row in before_and_own) for when in (at, at - LATE_S))
+        since = [customer.asked_at, *(at - LATE_S for at in customer.placed_at[1:])]
+        for place, *span in zip(customer.places, customer.placed_at, since, strict=True):
+            least, most = (sum(row.left_at > when for row in before_and_own) for when in span)
             assert max(least, 1) <= place <= max(most, 1), f"{customer}: {place} was told, true was {most} to {least}"

@@ -84,6 +84,7 @@ def test_added_customers_stand_in_line_in_their_order(page, sim):
     assert shown == sim.waiting()
 
 
+@pytest.mark.long
 def test_a_long_line_is_cut_and_says_so(page):
     page.get_by_role("button", name="Add 100 customers").click()
     page.get_by_role("button", name="Add 100 customers").click()
@@ -102,6 +103,7 @@ def test_a_chat_moves_to_its_agent_and_is_resolved_there(page, sim):
     assert sim.state()["resolved_total"] == 1
 
 
+@pytest.mark.long
 def test_an_agent_is_taken_offline_and_back(page, sim):
     agent = sim.agents()[0]
     switch = page.get_by_role("switch", name=f"{agent['name']} is online")
@@ -112,6 +114,7 @@ def test_an_agent_is_taken_offline_and_back(page, sim):
     expect(switch).to_have_attribute("aria-checked", "true")
 
 
+@pytest.mark.long
 def test_a_supervisor_assigns_by_hand_from_the_line(page, sim):
     room = sim.add_customers(1, name="Maya Putri")[0]
     page.get_by_role("button", name="More for Maya Putri").click()
@@ -152,6 +155,7 @@ def test_faults_are_switched_by_keyboard_and_counted(page, sim):
     expect(page.locator("#fault-count")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_the_page_speaks_indonesian(page):
     page.get_by_role("button", name="Bahasa Indonesia").click()
     expect(page.locator("#line-title")).to_have_text("Antrean")
@@ -169,6 +173,7 @@ def test_both_languages_have_the_same_words(page):
     assert english == indonesian and len(english) > 100
 
 
+@pytest.mark.long
 def test_the_focus_stays_in_the_list_when_its_row_goes(page, sim):
     agent = sim.agents()[0]["id"]
     for room in sim.add_customers(2):
@@ -180,6 +185,7 @@ def test_the_focus_stays_in_the_list_when_its_row_goes(page, sim):
     expect(buttons.first).to_be_focused()
 
 
+@pytest.mark.long
 def test_a_phone_sees_everything_without_scrolling_sideways(page, sim):
     sim.add_customers(3)
     page.set_viewport_size({"width": 390, "height": 844})
