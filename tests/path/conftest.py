@@ -1,10 +1,13 @@
-"""Fixtures of the path tests."""
+"""Fixtures of the path tests that need a browser. A file with another house has a `home` or a `shop` of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
+from tests.agentpages import Desk, desks
+from tests.chathouse import Shop, page_shop
+from tests.chatpages import Agent, opening
 from tests.chromium import chromium
 
 
@@ -12,3 +15,36 @@ from tests.chromium import chromium
 def browser() -> Iterator[Browser]:
     with chromium() as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def home(_databases, _redis_databases) -> Iterator[Shop]:
+    with page_shop(_databases, _redis_databases, UPLOAD_MAX_MB="1") as made:
+        yield made
+
+
+@pytest.fixture
+def shop(home: Shop) -> Shop:
+    """Nobody waits, everybody has a free hand."""
+    home.empty()
+    return home
+
+
+@pytest.fixture
+def desk(browser: Browser, shop: Shop) -> Iterator[Callable[..., Desk]]:
+    """`desk("agent@demo.com")`: a page with somebody signed in. No worker runs, so nothing comes by itself."""
+    with desks(browser, shop) as made:
+        yield made
+
+
+@pytest.fixture
+def opened(browser: Browser, shop: Shop) -> Iterator[Callable[..., Page]]:
+    """`opened("/chat?tenant=shop")`: a page."""
+    with opening(browser, shop) as made:
+        yield made
+
+
+@pytest.fixture
+def agent(shop: Shop) -> Agent:
+    """Works without a page."""
+    return Agent(shop)

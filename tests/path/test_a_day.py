@@ -2,16 +2,16 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from db.inbox import limit_key
-from tests.agentpages import Desk, desks
+from tests.agentpages import Desk
 from tests.chathouse import STAFF, Shop, page_shop
-from tests.chatpages import PHONE, PIXEL, Customer, opening
+from tests.chatpages import PHONE, PIXEL, Customer
 
 ANI, BUDI = "agent@demo.com", "agent2@demo.com"
 
@@ -20,18 +20,6 @@ ANI, BUDI = "agent@demo.com", "agent2@demo.com"
 def shop(_databases, _redis_databases) -> Iterator[Shop]:
     with page_shop(_databases, _redis_databases) as made, made.home.house.worker():
         made.home.house.redis.set(limit_key(made.id), 1)
-        yield made
-
-
-@pytest.fixture
-def desk(browser: Browser, shop: Shop) -> Iterator[Callable[..., Desk]]:
-    with desks(browser, shop) as made:
-        yield made
-
-
-@pytest.fixture
-def opened(browser: Browser, shop: Shop) -> Iterator[Callable[..., Page]]:
-    with opening(browser, shop) as made:
         yield made
 
 

@@ -1,43 +1,19 @@
 """The agent's page in a real Chromium, with a real sidecar; customers come by REST, as their own pages would."""
 
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
 from playwright.sync_api import (
-    Browser,
     FilePayload,
     Route,
     WebSocket,
     expect,
 )
 
-from tests.agentpages import DESK, PHONE, PIXEL, Customer, Desk, desks, on_a_line
-from tests.chathouse import Shop, page_shop
+from tests.agentpages import DESK, PHONE, PIXEL, Customer, Desk, on_a_line
 from tests.deadlines import eventually
-
-
-@pytest.fixture(scope="module")
-def home(_databases, _redis_databases) -> Iterator[Shop]:
-    with page_shop(_databases, _redis_databases, UPLOAD_MAX_MB="1") as made:
-        yield made
-
-
-@pytest.fixture
-def shop(home: Shop) -> Shop:
-    """Nobody waits, everybody has a free hand."""
-    home.empty()
-    return home
-
-
-@pytest.fixture
-def desk(browser: Browser, shop: Shop) -> Iterator[Callable[..., Desk]]:
-    """`desk("agent@demo.com")`: a page with somebody signed in. No worker runs, so nothing comes by itself."""
-    with desks(browser, shop) as made:
-        yield made
-
 
 # --- signing in
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.chathouse import Shop, page_shop
 from tests.chatpages import (
@@ -21,12 +21,10 @@ from tests.chatpages import (
     PHONE,
     PIXEL,
     TONES,
-    Agent,
     Customer,
     Gate,
     faint_texts,
     heard,
-    opening,
 )
 from tests.deadlines import eventually
 
@@ -40,18 +38,6 @@ def home(_databases, _redis_databases) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def shop(home: Shop) -> Shop:
-    home.empty()
-    return home
-
-
-@pytest.fixture
-def opened(browser: Browser, shop: Shop) -> Iterator[Callable[..., Page]]:
-    with opening(browser, shop) as made:
-        yield made
-
-
-@pytest.fixture
 def customer(opened: Callable[..., Page], shop: Shop) -> Callable[..., Customer]:
     def made(**options: Any) -> Customer:
         page = opened("/chat?tenant=shop", **options)
@@ -59,11 +45,6 @@ def customer(opened: Callable[..., Page], shop: Shop) -> Callable[..., Customer]
         return Customer(shop, page)
 
     return made
-
-
-@pytest.fixture
-def agent(shop: Shop) -> Agent:
-    return Agent(shop)
 
 
 # --- a chat from its start to its rating

@@ -6,13 +6,13 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.chathouse import Shop, page_shop
 from tests.chatpages import (
@@ -21,11 +21,9 @@ from tests.chatpages import (
     PHONE,
     PIXEL,
     TONES,
-    Agent,
     Gate,
     faint_texts,
     heard,
-    opening,
 )
 from tests.deadlines import eventually
 from tests.servers import free_port
@@ -44,23 +42,6 @@ def home(_databases, _redis_databases, site_port) -> Iterator[Shop]:
     origin = f"http://127.0.0.1:{site_port}"
     with page_shop(_databases, _redis_databases, ALLOWED_ORIGINS=origin, UPLOAD_MAX_MB="1") as made:
         yield made
-
-
-@pytest.fixture
-def shop(home: Shop) -> Shop:
-    home.empty()
-    return home
-
-
-@pytest.fixture
-def opened(browser: Browser, shop: Shop) -> Iterator[Callable[..., Page]]:
-    with opening(browser, shop) as made:
-        yield made
-
-
-@pytest.fixture
-def agent(shop: Shop) -> Agent:
-    return Agent(shop)
 
 
 # --- the widget on somebody's site
