@@ -94,20 +94,12 @@ def turn_over(log: Path) -> None:
 
 def last_complaint(log: Path, words: tuple[str, ...]) -> str:
     """The newest line of a server's log that has one of the words, for a sentence."""
-    lines = reversed(_last_lines(log))
-    return next((line.strip() for line in lines if any(word in line for word in words)), "it said nothing")
-
-
-def has_complained(log: Path, words: str) -> bool:
-    return any(words in line for line in _last_lines(log))
-
-
-def _last_lines(log: Path) -> list[str]:
     if not log.exists():
-        return []
+        return "it said nothing"
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 20_000))
-        return file.read().decode(errors="replace").splitlines()
+        lines = file.read().decode(errors="replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if any(word in line for word in words)), "it said nothing")
 
 
 def wait_for(condition: Callable[[], bool], within_s: float) -> bool:

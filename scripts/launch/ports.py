@@ -9,7 +9,6 @@ from scripts.launch.errors import Refusal
 from settings import Settings
 
 LOOPBACK = "127.0.0.1"
-IN_USE = "Address already in use"  # as servers say it in their logs
 TRIES = 20  # ports after the preferred one, before any free one will do
 
 

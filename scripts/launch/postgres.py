@@ -154,9 +154,9 @@ def _listens(data: Path) -> bool:
 
 
 def why_not(server: Postgres) -> str:
-    if folder.has_complained(server.log, ports.IN_USE):
-        return ports.lost("PostgreSQL", server.port)
     complaint = folder.last_complaint(server.log, ("FATAL:", "PANIC:", "could not"))
+    if "could not create any TCP/IP sockets" in complaint:
+        return ports.lost("PostgreSQL", server.port)
     return f"the embedded PostgreSQL does not start ({complaint}): see {server.log}"
 
 

@@ -92,15 +92,15 @@ def answers(server: Valkey) -> bool:
     port: ours could not have it, and that one's data are not ours."""
     try:
         with redis.Redis(port=server.port, socket_timeout=CONNECT_S, retry=ONCE, decode_responses=True) as client:
-            return Path(client.config_get("dir")["dir"]) == server.data.resolve()
-    except redis.RedisError:
+            return Path(client.config_get("dir").get("dir", "")).samefile(server.data)
+    except (redis.RedisError, OSError, UnicodeDecodeError):  # none, one that says no, or a folder that is not here
         return False
 
 
 def why_not(server: Valkey) -> str:
-    if folder.has_complained(server.log, ports.IN_USE):
-        return ports.lost("Valkey", server.port)
     complaint = folder.last_complaint(server.log, ("#", "rror"))
+    if "Failed listening on port" in complaint:
+        return ports.lost("Valkey", server.port)
     return f"the embedded Valkey does not start ({complaint}): see {server.log}"
 
 

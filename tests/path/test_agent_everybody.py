@@ -174,6 +174,8 @@ def test_nothing_empty_holds_up_a_reader_who_hears_the_page_to_its_end(desk):
     for path in ("/agent", "/chat?tenant=shop", "/websocket-test.html"):
         made.page.goto(made.page.url.rsplit("/", 1)[0] + path)
         made.page.wait_for_load_state("networkidle")
+        made.page.evaluate("async () => (await import('/static/js/dom.js')).toast('In passing')")
+        made.page.locator(".toasts").evaluate("node => node.replaceChildren()")
         assert made.page.evaluate(empty) == 0, path
     assert made.wrong == []
 
@@ -207,6 +209,8 @@ def test_whoever_has_picked_writes_at_once_whether_the_answer_or_the_event_comes
     line.loses = None
     made.page.route("**/queue/*/pick", lambda route: held.append((route, route.fetch())))
     made.pick(joko)
+    while not held:  # the event may be here before the answer is
+        made.page.wait_for_timeout(10)
     expect(made.page.locator("#text")).not_to_be_focused()
     ((route, answer),) = held
     route.fulfill(response=answer)

@@ -545,18 +545,22 @@ def test_a_quiet_page_makes_no_request_in_half_an_hour_and_is_live_after_it(desk
     assert asked == []
 
 
-def fails_once(route: Route, asked: list[str]) -> None:
+def fails_once(route: Route, asked: list[str], broken: str | None = None) -> None:
+    """No answer, or one that broke off."""
     asked.append(route.request.url)
-    if len(asked) == 1:
+    if len(asked) == 1 and broken:
+        route.fulfill(status=200, content_type="application/json", body=broken)
+    elif len(asked) == 1:
         route.abort()
     else:
         route.continue_()
 
 
-def test_a_conversation_whose_messages_do_not_come_is_asked_for_until_it_is_whole(desk, shop):
+@pytest.mark.parametrize("broken", [None, '{"messages": ['])
+def test_a_conversation_whose_messages_do_not_come_is_asked_for_until_it_is_whole(desk, shop, broken):
     made, asked = desk("agent@demo.com"), []
     maya = Customer(shop, "Maya Putri", "Hi")
-    made.page.route("**/messages?after=*", lambda route: fails_once(route, asked))
+    made.page.route("**/messages?after=*", lambda route: fails_once(route, asked, broken))
     made.open(maya, "queue")
     maya.says("Still here?")
     expect(made.bubbles()).to_have_text(["Hi", "Still here?"])
@@ -575,6 +579,34 @@ def test_a_message_that_the_socket_has_lost_is_asked_for_until_it_is_there(desk,
     maya.says("Are you there?")
     expect(made.bubbles()).to_have_text(["Hi", "lost on its way", "Are you there?"])
     assert len(asked) == 2
+
+
+def test_an_answer_that_is_older_than_a_loss_does_not_hide_it(desk, shop):
+    made, held = desk("agent@demo.com"), []
+    on_a_line(made, lambda frame: "lost on its way" in frame)
+    maya = Customer(shop, "Maya Putri", "Hi")
+
+    def late(route: Route) -> None:
+        held.append(route.request.url)
+        if len(held) == 1:
+            held.append((route, route.fetch()))
+        elif len(held) == 3:
+            route.abort()
+        else:
+            route.continue_()
+
+    made.page.route("**/messages?after=*", late)
+    made.open(maya, "queue")
+    while len(held) < 2:
+        made.page.wait_for_timeout(10)
+    maya.says("lost on its way")
+    maya.says("Are you there?")
+    while len(held) < 3:
+        made.page.wait_for_timeout(10)
+    route, answer = held[1]
+    route.fulfill(response=answer)
+    expect(made.bubbles()).to_have_text(["Hi", "lost on its way", "Are you there?"])
+    expect(made.page.locator("#loading")).to_be_hidden()
 
 
 def test_what_was_said_while_the_socket_was_away_is_there_once_and_in_order(desk, shop):

@@ -636,11 +636,15 @@ def test_each_message_is_said_once_and_history_not_at_all(customer, agent, brows
     maya.expect_state("live")
     assert [heard(maya.page, text) for text in ("Question", "Alpha", "Beta", "joined")] == [[], [], [], []]
     gate.shut()
-    for text in ("Gamma", "Delta"):
+    missed = [f"Gamma {n}" for n in range(9)]
+    for text in missed:
         agent.says(maya.id, text)
     gate.open()
-    expect(maya.bubbles()).to_have_count(7, timeout=20_000)
-    assert [len(heard(maya.page, text)) for text in ("Alpha", "Beta", "Gamma", "Delta")] == [0, 0, 1, 1]
+    expect(maya.bubbles()).to_have_count(14, timeout=20_000)
+    assert [len(heard(maya.page, text)) for text in ("Alpha", "Beta", *missed)] == [0, 0, *[1] * 9]
+    expect(maya.page.locator("#told p")).to_have_text(
+        [f"Ani Lestari: {text}" for text in missed]
+    )  # none is gone unread
     socket.context.close()
 
 

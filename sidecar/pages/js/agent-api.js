@@ -36,7 +36,13 @@ export async function ask(method, path, body, { signal } = {}) {
   const sent = body === undefined ? {} : { body: JSON.stringify(body) };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const response = await answered(BASE + path, { method, headers, ...sent, signal: signal ?? AbortSignal.timeout(TIMEOUT_MS) });
-  return response.status === 204 ? {} : response.json();
+  if (response.status === 204) return {};
+  try {
+    return await response.json();
+  } catch (error) {
+    if (signal?.aborted && error.name === "AbortError") throw error;
+    throw new Refused(0, "unreachable", error.message); // an answer that broke off
+  }
 }
 
 /** A file of a message or a transcript, fetched with the token, as a blob. */

@@ -40,7 +40,7 @@ export class Desk {
   rows(id, messages, { complete = false } = {}) {
     const room = this.room(id);
     for (const message of messages) insert(room.messages, message);
-    if (complete) Object.assign(room, { loaded: true, stale: false });
+    if (complete) Object.assign(room, { loaded: true, stale: false, holed: false });
   }
 
   details(id, { notes, visits }) {
@@ -56,7 +56,7 @@ export class Desk {
 
   room(id) {
     if (!this.rooms.has(id))
-      this.rooms.set(id, { messages: [], notes: [], visits: [], loaded: false, stale: false });
+      this.rooms.set(id, { messages: [], notes: [], visits: [], loaded: false, stale: false, gaps: 0, holed: false });
     return this.rooms.get(id);
   }
 

@@ -2,7 +2,7 @@
 // asked for until it is whole: nobody reads a conversation with a hole in it and takes it for all that was said.
 
 import { ask } from "./agent-api.js";
-import { explain } from "./agent-notices.js";
+import { explain, quietly } from "./agent-notices.js";
 import { desk, draw, page } from "./agent-state.js";
 import { wait } from "./link.js";
 
@@ -19,10 +19,11 @@ export async function allMessages(id, from = 0) {
 
 /** What is missing here of one conversation, asked for once. */
 export async function fetchRoom(id) {
+  const { gaps } = desk.room(id);
   const [told, messages] = await Promise.all([ask("GET", `sessions/${id}`), allMessages(id, desk.heldTo(id))]);
   const { notes, visits, ...session } = told;
   desk.put(session);
-  desk.rows(id, messages, { complete: true });
+  desk.rows(id, messages, { complete: desk.room(id).gaps === gaps }); // one that came meanwhile is not in the answer
   desk.details(id, { notes, visits });
 }
 
@@ -40,10 +41,12 @@ export async function fetchOpenRoom(id) {
   }
 }
 
-/** A row is missing between two that are here. A conversation that is not open is fetched when somebody opens it. */
+/** A row is missing between two that are here. One that is not open is asked for once, and again when somebody opens it. */
 export function mendGap(id) {
-  desk.room(id).stale = true;
-  fetchOpenRoom(id).then(() => draw(), explain);
+  const room = desk.room(id);
+  Object.assign(room, { stale: true, holed: true, gaps: room.gaps + 1 });
+  const mending = page.open === id ? fetchOpenRoom(id).catch(explain) : fetchRoom(id).catch(quietly);
+  mending.then(() => draw());
 }
 
 const isNeeded = (id) => page.open === id && (!desk.room(id).loaded || desk.room(id).stale);

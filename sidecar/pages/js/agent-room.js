@@ -81,7 +81,7 @@ function showRows(session, desk, facts) {
   const moved = id !== shownId;
   const atEnd = moved || stuck;
   const room = desk.room(id);
-  byId("loading").hidden = room.loaded;
+  byId("loading").hidden = room.loaded && !room.holed;
   const look = lookOf(session, room, facts.pending);
   if (look === drawn && byId("log").hasChildNodes()) return showBelow();
   drawn = look;

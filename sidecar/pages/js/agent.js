@@ -76,9 +76,10 @@ async function learnLimit() {
 let placed = null; // where the page itself has put the focus
 
 async function openRoom(id, { seq, focus = true } = {}) {
-  page.moves += 1;
+  const move = (page.moves += 1);
   const session = desk.sessions.get(id);
   const focused = document.activeElement;
+  placed = null;
   page.open = id;
   view.at = id;
   view.fresh.delete(id);
@@ -89,10 +90,11 @@ async function openRoom(id, { seq, focus = true } = {}) {
     else await fetchRoom(id);
   } catch (error) {
     explain(error);
-    if (!desk.sessions.has(id)) closeRoom();
+    if (!desk.sessions.has(id) && page.open === id) closeRoom();
   }
   if (page.open !== id) return;
   draw(true);
+  if (page.moves !== move) return; // elsewhere meanwhile
   if (seq) flash(seq);
   const moved = ![focused, placed, document.body].includes(document.activeElement); // somebody writes already
   if (focus && !moved) focusRoom(desk.sessions.get(id));

@@ -124,7 +124,9 @@ function box(item, on) {
 function foot(node, { row, letter, how }, on) {
   const tick = node.querySelector(".mark");
   if (row && tick) return showTick(tick, how);
-  node.setAttribute("aria-live", letter?.failed ? "polite" : "off"); // this is worth a word
+  const isNews = letter?.failed && node.dataset.how !== "failed" && (node.dataset.how || letter.file); // not when it is drawn again
+  node.setAttribute("aria-live", isNews ? "polite" : "off");
+  node.dataset.how = how;
   if (row) node.replaceChildren(make("time", { datetime: row.created_at, title: dateTime(row.created_at), text: clock(row.created_at) }), showTick(make("span", { class: "mark", role: "img" }), how));
   else node.replaceChildren(...(letter.failed ? failedFoot(letter, on) : [icon("clock", "tiny"), t(letter.file ? "uploading" : "waitingToSend")]));
 }

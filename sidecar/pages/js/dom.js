@@ -94,7 +94,7 @@ export function tone(name) {
 export const avatar = (name, size = "") => make("span", { class: `avatar tone-${tone(name)} ${size}`.trim(), "aria-hidden": "true", text: initials(name) });
 
 export function toast(text, kind = "") {
-  const place = document.querySelector(".toasts") ?? document.body.appendChild(make("div", { class: "toasts", role: "status", "aria-live": "polite" }));
+  const place = document.querySelector(".toasts") ?? document.body.appendChild(make("div", { class: "toasts", "aria-live": "polite" }));
   const node = make("div", { class: `toast ${kind}`.trim(), text });
   place.append(node);
   setTimeout(() => node.remove(), TOAST_MS);

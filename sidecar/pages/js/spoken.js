@@ -1,12 +1,14 @@
 /* For people who listen instead of looking: one polite place that says each new state once, and what moves only slowly;
  * another for what is said in the conversation.
  *
- *   const speaker = openSpeaker(node);       // a node with role="status" that nobody sees
+ *   const speaker = openSpeaker(node);       // a node with aria-live that nobody sees; without a role, see below
  *   speaker.say("Connection lost.")          // at once; the same again is silence
  *   speaker.follow("Place 3 in line.")       // at once where it has been still, else its latest state after a while
  *
  *   const reader = openReader(region, (row) => "Ani: Good morning")   // a region with aria-live that nobody sees
  *   reader.begin(12); reader.read(rows)      // says what came after row 12
+ *
+ * Regions that are empty most of the time have no role: where a status without words ends a page, Orca 43 reads it for ever.
  */
 
 import { make } from "./dom.js";
@@ -38,7 +40,7 @@ export function openSpeaker(node) {
 }
 
 const KEPT_MS = 20_000; // a reader that is slow has read it by then
-const KEPT_MOST = 6;
+const KEPT_MOST = 50; // after a long absence
 
 /** A sentence into a live region of many. A node of its own each time: the same words again are said again. */
 export function tell(region, text) {
@@ -53,7 +55,10 @@ export function tell(region, text) {
 export function openReader(region, sentence) {
   let upTo = Infinity; // the last row that was said, or was there before
   return {
-    hush: () => (upTo = Infinity),
+    hush() {
+      upTo = Infinity;
+      region.replaceChildren();
+    },
     begin: (last) => (upTo = last),
     read(rows) {
       for (const row of rows) {
