@@ -79,11 +79,14 @@ Object.defineProperty(document, 'hidden', { get: () => window.isAway ?? false })
 window.leaves = away => { window.isAway = away; document.dispatchEvent(new Event('visibilitychange')); };"""
 
 
-# Every change of colour that the page or a shadow root makes slowly is over.
-STILL = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => {
-  const shadows = [...document.querySelectorAll('*')].map(node => node.shadowRoot).filter(Boolean);
-  const changes = [document, ...shadows].flatMap(root => root.getAnimations());
-  return Promise.allSettled(changes.map(each => each.finished)).then(() => null); })"""
+# The same once nothing moves: looked at in the very frame in which no change of colour is under way.
+FAINT_AT_REST = """async () => {
+  const roots = () => [document, ...[...document.querySelectorAll('*')].map(node => node.shadowRoot).filter(Boolean)];
+  const moves = () => roots().flatMap(root => root.getAnimations()).filter(each => each.playState === 'running');
+  const frame = () => new Promise(requestAnimationFrame);
+  await frame(); await frame();
+  while (moves().length) await frame();
+  return (FAINT)(); }""".replace("FAINT", FAINT)
 
 
 def faint_texts(page: Page) -> list[str]:
@@ -91,8 +94,7 @@ def faint_texts(page: Page) -> list[str]:
     found = []
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        page.evaluate(STILL)
-        found += [f"{scheme}: {text}" for text in page.evaluate(FAINT)]
+        found += [f"{scheme}: {text}" for text in page.evaluate(FAINT_AT_REST)]
     return found
 
 

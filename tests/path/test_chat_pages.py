@@ -555,6 +555,17 @@ def test_the_theme_follows_the_system_and_the_switch(opened):
     page.wait_for_function(f"dark => {ground} !== dark", arg=dark)
 
 
+def test_where_motion_is_unwanted_a_new_theme_is_there_at_once(opened):
+    for path in ("/", "/chat?tenant=shop"):
+        page = opened(path, color_scheme="light")
+        page.wait_for_load_state("networkidle")
+        page.emulate_media(color_scheme="dark")
+        frames = """async () => { const frames = [];
+          while (frames.push(document.getAnimations().length) < 6) await new Promise(requestAnimationFrame);
+          return frames; }"""
+        assert page.evaluate(frames) == [0] * 6, path
+
+
 def test_text_has_enough_contrast_and_a_narrow_phone_needs_no_sideways_scrolling(customer, agent, opened):
     look = {"viewport": NARROW}
 
