@@ -65,6 +65,10 @@ class Sim:
     def online(self, agent: int, online: bool = True) -> None:
         self.control("PUT", f"agents/{agent}", {"online": online})
 
+    def delete_agent(self, agent: int) -> None:
+        """The desk names them no more and refuses them; chats that they have stay theirs."""
+        self.control("PUT", f"agents/{agent}", {"deleted": True})
+
     def only_channels(self, agent: int, channels: list[int] | None) -> None:
         self.control("PUT", f"agents/{agent}", {"channels": channels})
 

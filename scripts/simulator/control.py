@@ -35,7 +35,7 @@ Everything is JSON. `?app=<app id>` picks the app, the first one where it is lef
     POST   /control/rooms/{room}/remove        {agent}
     POST   /control/resolve                    {count=1 or "all", by="agent", which="held"|"waiting"|"open"} → {rooms}
     POST   /control/agents                     {name?, online=true, channels?: [ids]} → {id}
-    PUT    /control/agents/{id}                {online?, channels?: [ids] or null}
+    PUT    /control/agents/{id}                {online?, deleted?, channels?: [ids] or null}
 """
 
 import asyncio
@@ -350,6 +350,7 @@ def change_agent(asked: Asked) -> Json:
         agent.channels = None if channels is None else frozenset(channels)
     if "online" in asked.body and agent.online != asked.flag("online", True):
         asked.app.model.set_presence(now(), agent.id, asked.flag("online", True))
+    agent.deleted = asked.flag("deleted", agent.deleted)
     return agent_told(asked.app, agent)
 
 

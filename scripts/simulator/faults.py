@@ -23,6 +23,7 @@ FAIL_KINDS = (
     "reset_before",
     "reset_after",
 )
+REFUSALS = {400: "can't be assigned", 403: "Forbidden", 404: "not found", 422: "is invalid"}
 ENDPOINTS = ("roster", "assign", "allocate", "allocate_assign", "room", "rooms", "resolve", "remove", "agents", "other")
 
 
@@ -42,7 +43,9 @@ class Faults:
     fail_on: tuple[str, ...] = ()  # endpoints that can fail; empty: all
     retry_after_s: float = 1
     hang_s: float = 30  # how long a timeout keeps the caller before the connection is dropped
-    fail_rooms: dict[str, int] = field(default_factory=dict)  # room → 400 or 404, on every assign
+    fail_rooms: dict[str, int] = field(default_factory=dict)  # room → 400, 403, 404 or 422, on every assign
+    fail_agents: dict[str, int] = field(default_factory=dict)  # the same for an agent, or `agent:channel`
+    unknown_refused: bool = False  # rooms that nobody has heard of: 404, also from the roster and on assign
     count_lag_s: float = 0  # current_customer_count is that of so long ago
     room_lag_s: float = 0  # the same for a room's is_waiting and is_resolved
     list_lag_s: float = 0  # rooms that wait for less are not listed yet
@@ -128,8 +131,8 @@ def _checked(name: str, value: Any) -> Any:
         return _names(name, value, FAIL_KINDS, empty=False)
     if name == "fail_on":
         return _names(name, value, ENDPOINTS, empty=True)
-    if name == "fail_rooms":
-        return _rooms(value)
+    if name in ("fail_rooms", "fail_agents"):
+        return _refusals(name, value)
     if name == "seed":
         return _seed(value)
     if name not in {f.name for f in dataclasses.fields(Faults)}:
@@ -153,11 +156,11 @@ def _names(name: str, value: Any, known: tuple[str, ...], *, empty: bool) -> tup
     return tuple(value)
 
 
-def _rooms(value: Any) -> dict[str, int]:
-    rooms = dict.fromkeys(map(str, value), 400) if isinstance(value, list) else value
-    if not isinstance(rooms, dict) or any(status not in (400, 404) for status in rooms.values()):
-        raise BadSwitch("fail_rooms: a list of room ids, or an object of room id to 400 or 404")
-    return {str(room): status for room, status in rooms.items()}
+def _refusals(name: str, value: Any) -> dict[str, int]:
+    refused = dict.fromkeys(map(str, value), 400) if isinstance(value, list) else value
+    if not isinstance(refused, dict) or any(status not in REFUSALS for status in refused.values()):
+        raise BadSwitch(f"{name}: a list of ids, or an object of id to 400, 403, 404 or 422")
+    return {str(id_): status for id_, status in refused.items()}
 
 
 def _seed(value: Any) -> int | None:

@@ -72,12 +72,13 @@ class Agent:
     kind: int = AGENT
     online: bool = True
     channels: frozenset[int] | None = None
+    deleted: bool = False  # no list names them any more; chats that they had stay theirs
     rooms: dict[str, Instant] = field(default_factory=dict)
     counts: Lagging[int] = field(default_factory=lambda: Lagging(0))
     max_held: int = 0
 
     def serves(self, channel: int) -> bool:
-        return self.channels is None or channel in self.channels
+        return not self.deleted and (self.channels is None or channel in self.channels)
 
 
 @dataclass(frozen=True)
@@ -348,21 +349,24 @@ class Model:
 
     def agent(self, agent_id: object) -> Agent:
         text = str(agent_id)
-        if text.isascii() and text.isdigit() and (agent := self.agents.get(int(text))):
+        if text.isascii() and text.isdigit() and (agent := self.agents.get(int(text))) and not agent.deleted:
             return agent
         raise Refused(404, "Agent not found")
 
     def eligible(self, room_id: str) -> list[Agent]:
         """Everybody who may serve the room's channel, offline ones and supervisors too; all for an unknown room."""
         room = self.rooms.get(room_id)
-        return [a for a in self.agents.values() if room is None or a.serves(room.channel.id)]
+        return [a for a in self.agents.values() if (not a.deleted if room is None else a.serves(room.channel.id))]
 
     def candidate(self, channel: int | None, mono: float, *, ignore_presence: bool = False) -> Agent | None:
         """The desk's own choice: the online agent with the smallest (late) count. It knows no limit."""
         fit = [
             a
             for a in self.agents.values()
-            if a.kind == AGENT and (a.online or ignore_presence) and (channel is None or a.serves(channel))
+            if a.kind == AGENT
+            and not a.deleted
+            and (a.online or ignore_presence)
+            and (channel is None or a.serves(channel))
         ]
         return min(fit, key=lambda a: (a.counts.at(mono), a.id), default=None)
 

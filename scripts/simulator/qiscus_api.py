@@ -19,6 +19,7 @@ from aiohttp import web
 
 from scripts.simulator import shapes
 from scripts.simulator.app import App, now
+from scripts.simulator.faults import REFUSALS
 from scripts.simulator.journal import Instant
 from scripts.simulator.model import SERVER_MAX_AGENT, Agent, Model, Refused, Room
 from scripts.simulator.shapes import Json
@@ -212,14 +213,17 @@ def available_agents(app: App, call: Call) -> Json:
     room_id = call.text("room_id") or ""
     if call.flag("is_available_in_room"):
         room = app.model.rooms.get(room_id)
-        return _agents_page(app, call, [app.model.agents[i] for i in room.agents] if room else [])
+        inside = [app.model.agents[i] for i in room.agents] if room else []
+        return _agents_page(app, call, [agent for agent in inside if not agent.deleted])
+    if app.faults.unknown_refused:
+        app.model.room(room_id)
     return _agents_page(app, call, app.model.eligible(room_id))
 
 
 def other_agents(app: App, call: Call) -> Json:
     room = app.model.rooms.get(call.text("room_id") or "")
     inside = room.agents if room else {}
-    return _agents_page(app, call, [a for a in app.model.agents.values() if a.id not in inside])
+    return _agents_page(app, call, [a for a in app.model.agents.values() if a.id not in inside and not a.deleted])
 
 
 def _agents_page(app: App, call: Call, agents: list[Agent]) -> Json:
@@ -244,7 +248,7 @@ def _agents_page(app: App, call: Call, agents: list[Agent]) -> Json:
 def agents_list(app: App, call: Call) -> Json:
     size = max(1, min(call.number("limit", DEFAULT_PAGE), AGENTS_LIST_MAX))
     start = (max(1, call.number("page", 1)) - 1) * size
-    everybody = list(app.model.agents.values())
+    everybody = [agent for agent in app.model.agents.values() if not agent.deleted]
     mono = call.now.mono - app.faults.count_lag_s
     rows = [shapes.roster_agent(a, mono) for a in everybody[start : start + size]]
     meta = {"after": None, "before": None, "per_page": size, "total_count": len(everybody)}
@@ -256,7 +260,7 @@ def agents_list(app: App, call: Call) -> Json:
 
 def assign_agent(app: App, call: Call) -> Json:
     room_id, agent_id = call.needed("room_id"), call.needed("agent_id")
-    _refuse_failing(app, room_id)
+    _refuse_failing(app, room_id, agent_id)
     ceiling = call.number("max_agent", SERVER_MAX_AGENT)
     replace = call.flag("replace_latest_agent")
     room = app.model.assign(call.now, room_id, agent_id, max_agent=ceiling, replace=replace)
@@ -273,7 +277,7 @@ def allocate_agent(app: App, call: Call) -> Json:
 
 def allocate_assign_agent(app: App, call: Call) -> Json:
     room_id = call.needed("room_id")
-    _refuse_failing(app, room_id)
+    _refuse_failing(app, room_id, "")
     mono = call.now.mono - app.faults.count_lag_s
     known = app.model.rooms.get(room_id)
     any_presence = call.flag("ignore_availability") or call.flag("ignore_agent_availability")
@@ -284,9 +288,15 @@ def allocate_assign_agent(app: App, call: Call) -> Json:
     return {"data": {"agent": shapes.suggested_agent(chosen, mono)}}
 
 
-def _refuse_failing(app: App, room_id: str) -> None:
+def _refuse_failing(app: App, room_id: str, agent_id: str) -> None:
     if status := app.faults.fail_rooms.get(room_id):
-        raise Refused(status, "Room not found" if status == 404 else "Room can't be assigned")
+        raise Refused(status, f"Room {REFUSALS[status]}")
+    known = app.model.rooms.get(room_id)
+    if known is None and app.faults.unknown_refused:
+        raise Refused(404, "Room not found")
+    agents = app.faults.fail_agents
+    if status := agents.get(agent_id) or (agents.get(f"{agent_id}:{known.channel.id}") if known else None):
+        raise Refused(status, f"Agent {REFUSALS[status]}")
 
 
 def mark_as_resolved(app: App, call: Call) -> Json:

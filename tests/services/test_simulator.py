@@ -285,6 +285,34 @@ def test_chosen_rooms_are_always_refused(sim):
     assert [assign(sim, room, agent).status_code for room in (bad, bad, good)] == [404, 404, 200]
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
+def test_chosen_agents_are_always_refused_and_others_are_not(sim, status):
+    first, second = sim.add_customers(2)
+    bad, good = (agent["id"] for agent in sim.agents()[:2])
+    sim.faults(fail_agents={str(bad): status})
+    assert [assign(sim, first, bad).status_code, assign(sim, first, good).status_code] == [status, 200]
+    channel = sim.state()["waiting"][0]["channel"]
+    sim.faults(fail_agents={f"{bad}:{channel}": status})
+    assert assign(sim, second, bad).status_code == status
+    sim.faults(fail_agents={f"{bad}:0": status})
+    assert assign(sim, second, bad).status_code == 200
+
+
+def test_a_deleted_agent_is_listed_nowhere_and_can_be_given_nothing(sim):
+    room = sim.add_customers(1)[0]
+    gone = sim.agents()[0]["id"]
+    sim.delete_agent(gone)
+    assert assign(sim, room, gone).status_code == 404
+    listed = sim.qiscus("GET", ROSTER, params={"room_id": room}).json()["data"]["agents"]
+    assert listed and gone not in {agent["id"] for agent in listed}
+
+
+def test_rooms_that_nobody_has_heard_of_can_be_unknown_everywhere(sim):
+    sim.faults(unknown_refused=True)
+    assert assign(sim, "never", sim.agents()[0]["id"]).status_code == 404
+    assert sim.qiscus("GET", ROSTER, params={"room_id": "never"}).status_code == 404
+
+
 def test_latency_is_added(sim):
     sim.faults(latency_ms=200)
     began = time.monotonic()
