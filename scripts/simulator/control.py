@@ -346,8 +346,7 @@ def add_agent(asked: Asked) -> Json:
 def change_agent(asked: Asked) -> Json:
     agent = asked.app.model.agent(asked.agent)
     if "channels" in asked.body:
-        channels = asked.channels()
-        agent.channels = None if channels is None else frozenset(channels)
+        agent.channels = None if (channels := asked.channels()) is None else frozenset(channels)
     if "online" in asked.body and agent.online != asked.flag("online", True):
         asked.app.model.set_presence(now(), agent.id, asked.flag("online", True))
     agent.deleted = asked.flag("deleted", agent.deleted)

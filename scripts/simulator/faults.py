@@ -79,6 +79,13 @@ class Faults:
             return random.choice(self.fail_kinds)
         return None
 
+    def refusal(self, room: str, agent: str, channel: int | None) -> tuple[int, str] | None:
+        """The status and the words with which this assign is refused for good."""
+        if status := self.fail_rooms.get(room):
+            return status, f"Room {REFUSALS[status]}"
+        status = self.fail_agents.get(agent) or self.fail_agents.get(f"{agent}:{channel}")
+        return (status, f"Agent {REFUSALS[status]}") if status else None
+
     def deliveries(self, random: Random) -> list[float]:
         """When to send the copies of one webhook, in seconds from now; a dropped copy is left out."""
         first = self.webhook_delay_s + random.uniform(0, self.webhook_jitter_s)

@@ -347,6 +347,9 @@ class Model:
             return room
         raise Refused(404, "Room not found")
 
+    def channel_of(self, room_id: str) -> int | None:
+        return room.channel.id if (room := self.rooms.get(room_id)) else None
+
     def agent(self, agent_id: object) -> Agent:
         text = str(agent_id)
         if text.isascii() and text.isdigit() and (agent := self.agents.get(int(text))) and not agent.deleted:

@@ -19,9 +19,8 @@ from aiohttp import web
 
 from scripts.simulator import shapes
 from scripts.simulator.app import App, now
-from scripts.simulator.faults import REFUSALS
 from scripts.simulator.journal import Instant
-from scripts.simulator.model import SERVER_MAX_AGENT, Agent, Model, Refused, Room
+from scripts.simulator.model import SERVER_MAX_AGENT, Agent, Refused, Room
 from scripts.simulator.shapes import Json
 
 DEFAULT_PAGE = 20
@@ -96,11 +95,11 @@ def routes(apps: Apps) -> list[web.RouteDef]:
 async def _serve(apps: Apps, request: web.Request, name: str, endpoint: Endpoint) -> web.StreamResponse:
     app = _authorised(apps, request)
     if app is None:
-        return web.json_response({"errors": "Unauthorized"}, status=401)
+        return _error(401, "Unauthorized")
     try:
         given = await _given(request)
     except ValueError:
-        return web.json_response({"errors": "Malformed body"}, status=400)
+        return _error(400, "Malformed body")
     app.calls[name] += 1
     if delay_s := app.faults.delay_s(app.random):
         await asyncio.sleep(delay_s)
@@ -138,6 +137,8 @@ async def _given(request: web.Request) -> dict[str, Any]:
 
 def _apply(app: App, endpoint: Endpoint, call: Call) -> Answer:
     try:
+        if app.faults.unknown_refused and (room_id := call.room or call.text("room_id")):
+            app.model.room(room_id)
         answer: Answer = 200, endpoint(app, call)
     except Refused as refused:
         answer = refused.status, {"errors": refused.text}
@@ -213,10 +214,7 @@ def available_agents(app: App, call: Call) -> Json:
     room_id = call.text("room_id") or ""
     if call.flag("is_available_in_room"):
         room = app.model.rooms.get(room_id)
-        inside = [app.model.agents[i] for i in room.agents] if room else []
-        return _agents_page(app, call, [agent for agent in inside if not agent.deleted])
-    if app.faults.unknown_refused:
-        app.model.room(room_id)
+        return _agents_page(app, call, [app.model.agents[i] for i in room.agents] if room else [])
     return _agents_page(app, call, app.model.eligible(room_id))
 
 
@@ -277,26 +275,19 @@ def allocate_agent(app: App, call: Call) -> Json:
 
 def allocate_assign_agent(app: App, call: Call) -> Json:
     room_id = call.needed("room_id")
-    _refuse_failing(app, room_id, "")
+    _refuse_failing(app, room_id)
     mono = call.now.mono - app.faults.count_lag_s
-    known = app.model.rooms.get(room_id)
     any_presence = call.flag("ignore_availability") or call.flag("ignore_agent_availability")
-    chosen = app.model.candidate(known.channel.id if known else None, mono, ignore_presence=any_presence)
+    chosen = app.model.candidate(app.model.channel_of(room_id), mono, ignore_presence=any_presence)
     if chosen is None:
         raise Refused(400, "No agent available")
     app.model.assign(call.now, room_id, chosen.id, max_agent=SERVER_MAX_AGENT)
     return {"data": {"agent": shapes.suggested_agent(chosen, mono)}}
 
 
-def _refuse_failing(app: App, room_id: str, agent_id: str) -> None:
-    if status := app.faults.fail_rooms.get(room_id):
-        raise Refused(status, f"Room {REFUSALS[status]}")
-    known = app.model.rooms.get(room_id)
-    if known is None and app.faults.unknown_refused:
-        raise Refused(404, "Room not found")
-    agents = app.faults.fail_agents
-    if status := agents.get(agent_id) or (agents.get(f"{agent_id}:{known.channel.id}") if known else None):
-        raise Refused(status, f"Agent {REFUSALS[status]}")
+def _refuse_failing(app: App, room_id: str, agent_id: str = "") -> None:
+    if refused := app.faults.refusal(room_id, agent_id, app.model.channel_of(room_id)):
+        raise Refused(*refused)
 
 
 def mark_as_resolved(app: App, call: Call) -> Json:
@@ -334,11 +325,10 @@ def customer_rooms(app: App, call: Call) -> Json:
 
 
 def _wanted_rooms(app: App, call: Call) -> list[Room]:
-    model: Model = app.model
+    model = app.model
     match call.text("serve_status"):
         case "unserved":
-            listed_from = call.now.mono - app.faults.list_lag_s
-            return [r for r in model.waiting.values() if r.arrived.mono <= listed_from]
+            return [r for r in model.waiting.values() if r.arrived.mono <= call.now.mono - app.faults.list_lag_s]
         case "served":
             return list({r.id: r for r in model.held()}.values())
         case "resolved":
