@@ -4,14 +4,19 @@ Never pass a body, a header or a credential to a log call: values are cut and cl
 """
 
 import logging
+import re
 import sys
 import time
 
+SAY_AGAIN_S = 60.0  # an outage that lasts is said again
+BREAKS = re.compile(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*")  # whatever some tool takes for the end of a line
+DETAIL = re.compile(r" \| DETAIL:  .*?(?= \| |$)")  # of PostgreSQL's errors: whole rows, with customers' words in them
 VALUE_MAX = 200  # characters; desk errors can be whole HTML pages
 
 
 class _Line(logging.Formatter):
-    """A record whose message has several lines (see `each`) becomes as many full lines."""
+    """A record whose message has several lines (see `each`) becomes as many full lines; a stack trace stays on the
+    line of its record, so that no tool that reads lines takes its parts for records."""
 
     converter = staticmethod(time.gmtime)
     default_msec_format = "%s.%03dZ"
@@ -19,7 +24,7 @@ class _Line(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         if not isinstance(record.msg, list):
-            return super().format(record)
+            return DETAIL.sub("", BREAKS.sub(" | ", super().format(record).rstrip()))
         prefix = f"{self.formatTime(record)} {record.levelname} {record.name} "
         return "\n".join(prefix + text for text in record.msg)
 
@@ -44,6 +49,34 @@ def setup(level: str) -> None:
     logging.getLogger("aiohttp.server").addFilter(_Discreet())
     for noisy in ("rq.worker", "urllib3", "werkzeug"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+
+
+class Outage:
+    """Something that is away and tried again and again: said when it goes, each minute while it lasts, and when it is
+    back. Of one thread."""
+
+    def __init__(self, log: logging.Logger, away: str, back: str, **ids: object) -> None:
+        self._log, self._away, self._back, self._ids = log, away, back, ids
+        self._since: float | None = None
+        self._said_at = 0.0
+        self._tries = 0
+
+    def goes_on(self, why: object) -> None:
+        now = time.monotonic()
+        self._tries += 1
+        if self._since is None:
+            self._since, self._said_at, self._tries = now, now, 1
+            self._log.error(line(self._away, **self._ids, why=why))
+        elif now - self._said_at >= SAY_AGAIN_S:
+            self._said_at = now
+            self._log.error(line(self._away, **self._ids, seconds=round(now - self._since), tries=self._tries, why=why))
+
+    def over(self) -> None:
+        """Also where nothing was away: then it costs nothing and says nothing."""
+        if self._since is not None:
+            seconds = round(time.monotonic() - self._since, 1)
+            self._log.warning(line(self._back, **self._ids, seconds=seconds, tries=self._tries))
+            self._since = None
 
 
 def line(action: str, **ids: object) -> str:

@@ -57,6 +57,7 @@ class Script:
 
 PUSH = Script.named("push")
 ASK = Script.named("ask")
+CLAIM = Script.named("claim")
 
 
 @dataclass(frozen=True)

@@ -1,34 +1,37 @@
 """One worker process: `python -m worker`. RQ in the main thread, beside it the callers, the settler and the sweeper.
 
 Any number of them may run. SIGTERM: no new ticket, callers finish what they have, all is settled, exit 0. A second
-SIGTERM leaves at once; leases bring back what it left undone.
+SIGTERM leaves at once; leases bring back what it left undone. SIGHUP: the same, then it begins anew.
 """
 
+# ruff: noqa: E402 - the first lines come before what takes half a second to load
+from worker.stop import Stop, again
+
+stop = Stop()
+if __name__ == "__main__":
+    stop.leave_at_once()
+
 import logging
-import random
 import sys
 import time
-from typing import Any
 
 import psycopg2
 import redis
 from redis.exceptions import RedisError
-from rq import Queue, SimpleWorker
-from rq.exceptions import StopRequested
-from rq.serializers import JSONSerializer
+from rq import Queue
 
 import logs
 import settings
 from db import inbox, migrate, postgres, tickets
 from db.ledger import LEDGER
-from worker import health, jobs, sweep
+from worker import health, jobs, serving, sweep
 from worker.desks import NATIVE, Desks, every_kind
 from worker.rules import Rules
 
 log = logging.getLogger("worker")
 
-FINISH_S = 25.0  # longer than any desk call
-AGAIN_S = 1.0  # until RQ is begun anew, give or take half
+FINISH_S = 22.0  # for the callers: longer than any desk call
+SETTLE_S = 3.0  # for what they said last, and for the look under way; README says how long a stop may take in all
 FIRST_LOOK_S = 5.0  # then on without it: leases make up for a worker that is not known to live
 REDIS_S = 5.0
 REDIS_CONNECTIONS = 16
@@ -88,62 +91,58 @@ def serve(config: settings.Settings, servers: settings.Servers, desks: Desks) ->
     """Work until a signal says stop; the exit code."""
     owner = _register(config, servers.database_url, desks)
     box = inbox.Inbox(inbox.connect(servers.redis_url, REDIS_S, REDIS_CONNECTIONS))
-    ticket_queue = tickets.queue(redis.Redis.from_url(servers.redis_url))
-    work = jobs.Work(servers.database_url, box, ticket_queue, rules(config), desks, owner)
+    work = jobs.Work(servers.database_url, box, _queue(servers, REDIS_S), rules(config), desks, owner)
     settler, sweeper = jobs.Settler(work), sweep.Sweeper(work)
     jobs.open_for(work)
+    if config.worker_port:
+        _answer_health(config.host, config.worker_port, work, settler, sweeper)
+    stop.finish_first()
     settler.start()
     sweeper.start()
-    sweeper.looked.wait(FIRST_LOOK_S)
-    if config.worker_port:
-        health.serve(config.host, config.worker_port, work, settler, sweeper)
+    _wait_for(sweeper)
     log.info(logs.line("worker_started", worker=owner, policy=config.allocation_policy))
     try:
-        _serve_tickets(ticket_queue)
+        serving.serve(_queue(servers, serving.SOCKET_S), work, stop)
     finally:
         _finish(work, settler, sweeper)
     log.info(logs.line("worker_stopped", worker=owner))
     return 0
 
 
-class TicketWorker(SimpleWorker):
-    """RQ's worker in this very process; the class remembers whether a signal came, whichever worker it met."""
-
-    told_to_stop = False
-
-    def request_stop(self, signum: Any, frame: Any) -> None:
-        TicketWorker.told_to_stop = True
-        super().request_stop(signum, frame)
-
-
-def _serve_tickets(queue: Queue) -> None:
-    """Until a signal. RQ leaves its loop also when Redis goes away in the middle of its book-keeping: begun anew, so
-    that callers and settler go on meanwhile."""
-    while not TicketWorker.told_to_stop:
-        try:
-            worker = TicketWorker([queue], connection=queue.connection, serializer=JSONSerializer)
-            worker.work(with_scheduler=False, logging_level="WARNING")
-        except RedisError as error:
-            log.warning(logs.line("tickets_interrupted", why=type(error).__name__))
-        except StopRequested:  # the signal came between two of them
-            return
-        if not TicketWorker.told_to_stop:
-            _again()
-
-
-def _again() -> None:
+def _answer_health(host: str, port: int, work: jobs.Work, settler: jobs.Settler, sweeper: sweep.Sweeper) -> None:
     try:
-        time.sleep(random.uniform(0.5, 1.5) * AGAIN_S)
-    except StopRequested:
-        TicketWorker.told_to_stop = True
+        health.serve(host, port, work, settler, sweeper)
+    except OSError as error:
+        raise StartError(
+            f"can't listen on {host}:{port} ({error.strerror}): set WORKER_PORT to a free port, another one for each"
+            " worker of a machine"
+        ) from error
+
+
+def _wait_for(sweeper: sweep.Sweeper) -> None:
+    until = time.monotonic() + FIRST_LOOK_S
+    while not sweeper.looked.is_set() and not stop.told.is_set() and time.monotonic() < until:
+        stop.told.wait(0.02)
+
+
+def _queue(servers: settings.Servers, timeout_s: float) -> Queue:
+    """On connections of its own, whose every wait is bounded: a Redis that hangs must hold nobody for minutes."""
+    client = redis.Redis.from_url(
+        servers.redis_url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None
+    )
+    return tickets.queue(client)
 
 
 def _finish(work: jobs.Work, settler: jobs.Settler, sweeper: sweep.Sweeper) -> None:
     if not work.callers.close(FINISH_S):
         log.warning(logs.line("callers_left", seconds=FINISH_S))
-    settler.stop(FINISH_S)
-    sweeper.stop(FINISH_S)
+    until = time.monotonic() + SETTLE_S
+    settler.stop(SETTLE_S)
+    sweeper.stop(max(0.1, until - time.monotonic()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if stop.anew and code == 0:
+        again()
+    sys.exit(code)

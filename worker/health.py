@@ -38,7 +38,7 @@ class _Figures:
 
     def collect(self) -> Iterator[Metric]:
         own = self._work.figures
-        for name in ("decisions", "reserved", "settled", "skipped_full"):
+        for name in ("decisions", "reserved", "settled", "skipped_full", "foreign_jobs"):
             yield CounterMetricFamily(f"giliran_worker_{name}", f"{name} since the start", value=getattr(own, name))
         yield GaugeMetricFamily("giliran_reports", "Desk answers to be settled", value=self._work.reports.qsize())
         try:

@@ -47,6 +47,7 @@ class Figures:
     reserved: int = 0
     settled: int = 0
     skipped_full: int = 0
+    foreign_jobs: int = 0
     last_drain_s: float = field(default_factory=time.monotonic)
 
 

@@ -31,7 +31,7 @@ def postgres() -> Iterator[OwnServer]:
 
 @pytest.fixture(scope="module")
 def _home(valkey, postgres) -> Iterator[House]:
-    with street(postgres.url, valkey.url, redis_fails=True, DESK_LAG_SECONDS="1", MAX_AGENT_CHAT="7") as made:
+    with street(postgres.url, valkey.url, DESK_LAG_SECONDS="1", MAX_AGENT_CHAT="7") as made:
         yield made
 
 

@@ -2,6 +2,8 @@
 
 import logging
 import shlex
+import sys
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -75,3 +77,44 @@ def test_the_level_holds_and_noisy_libraries_stay_quiet(level):
     finally:
         root.handlers[:] = handlers
         root.setLevel(was)
+
+
+def formatted(message: str, error: Exception) -> str:
+    try:
+        raise error
+    except Exception:
+        return logs._Line("%(levelname)s %(message)s").format(
+            logging.LogRecord("x", logging.ERROR, "", 0, message, None, sys.exc_info())
+        )
+
+
+@pytest.mark.parametrize("c", ["\n", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_a_stack_trace_stays_on_the_line_of_its_record(c):
+    found = formatted("drain_bug tenant=toko", ValueError(f"first{c}second"))
+    assert len(found.splitlines()) == 1
+    assert found.startswith("ERROR drain_bug tenant=toko | Traceback (most recent call last): | File ")
+    assert found.endswith("ValueError: first | second")
+
+
+def test_a_row_of_customers_that_postgresql_shows_in_its_error_is_left_out():
+    told = 'null value in "body"\nDETAIL:  Failing row contains (7, Siti, my password).\nCONTEXT:  somewhere\n'
+    found = formatted("settle_bug", ValueError(told))
+    assert "Siti" not in found
+    assert found.endswith('null value in "body" | CONTEXT:  somewhere')
+
+
+def test_an_outage_is_said_when_it_begins_each_minute_and_when_it_ends(caplog, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    outage = logs.Outage(logging.getLogger("x"), "redis_away", "redis_back", worker=7)
+    outage.over()
+    for _ in range(150):
+        outage.goes_on("refused")
+        now[0] += 0.5
+    outage.over()
+    outage.over()
+    assert [record.getMessage() for record in caplog.records] == [
+        "redis_away worker=7 why=refused",
+        "redis_away worker=7 seconds=60 tries=121 why=refused",
+        "redis_back worker=7 seconds=75.0 tries=150",
+    ]
