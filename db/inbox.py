@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
 
 LUA = Path(__file__).parent / "lua"
 
@@ -24,6 +27,7 @@ INBOX_MOST = 1_000_000  # entries of one tenant, about 200 MB; beyond it webhook
 UNSORTED_MOST = 10_000  # only for the moment after a loss of Redis
 
 ARRIVED, RESOLVED = "arrived", "resolved"
+TRIED = "probe"  # stores nothing: asks whether a webhook could be stored
 
 
 class InboxDown(Exception):
@@ -90,6 +94,10 @@ class Pushed:
     word: str
     position: int | None
     job_id: str | None
+
+
+PROBE = Webhook(TRIED, "")
+NOBODY = Sender("", named=False, installation_secret_ok=False, secret_digest="")
 
 
 def push_call(webhook: Webhook, sender: Sender) -> tuple[list[str], list[str], str]:
@@ -332,17 +340,18 @@ class Guarded:
             raise InboxDown(f"{type(error).__name__}: {str(error)[:120]}") from error
 
 
-def connect(url: str, timeout_s: float, connections: int) -> redis.Redis:
-    """A client whose every wait is bounded and that repeats nothing by itself."""
+def connect(url: str, timeout_s: float, connections: int, *, text: bool = True, repeats: int = 0) -> redis.Redis:
+    """A client whose every wait is bounded. It repeats nothing by itself, or `repeats` times what a broken connection
+    has cut off: that may then run twice."""
     pool = redis.BlockingConnectionPool.from_url(
         url,
-        decode_responses=True,
+        decode_responses=text,
         encoding_errors="replace",
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         max_connections=connections,
         timeout=timeout_s,
-        retry=None,
+        retry=Retry(NoBackoff(), repeats, (RedisConnectionError,)),
         health_check_interval=0,
     )
     return redis.Redis(connection_pool=pool)

@@ -5,9 +5,8 @@ Last on the path of a request; used by the routes (webhooks.py, health.py) and b
 
 import logging
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 import orjson
 from flask import Flask, Response
@@ -41,21 +40,6 @@ class Refusal(Exception):
 
 def said(status: int, content: Mapping[str, object]) -> Response:
     return Response(orjson.dumps(content), status, content_type=JSON)
-
-
-class Taken(Response):
-    """The 200 to a webhook: a Flask response without the parts that a few bytes of JSON have no use for.
-
-    It makes a third of Flask's own cost go away. Its headers are fixed: change those of other answers only.
-    """
-
-    def __init__(self, content: Mapping[str, object]) -> None:
-        self._body = orjson.dumps(content)
-        self._status_code = 200
-
-    def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
-        start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(self._body)))])
-        return [self._body]
 
 
 def error(status: int, code: str, message: str, **ids: object) -> Response:

@@ -6,34 +6,22 @@ After payloads.py, before the workers. Whatever Redis does wrong (away, slow, lo
 
 import logging
 
-import redis
 from redis.exceptions import RedisError
 
 import logs
 from db import inbox, tickets
-from db.inbox import PUSH, InboxDown, Pushed, Sender, Webhook
+from db.inbox import PUSH, Pushed, Sender, Webhook
 from receiver.trips import DEADLINE_S, Trips
 
-CONNECTIONS = 16  # for tickets and health; webhooks share one of their own
+CONNECTIONS = 16  # for tickets; webhooks share one of their own
 
 log = logging.getLogger("receiver")
 
 
 class Door:
     def __init__(self, url: str) -> None:
-        self._client = inbox.connect(url, DEADLINE_S, CONNECTIONS)
-        bytes_pool = redis.BlockingConnectionPool.from_url(
-            url,
-            protocol=2,
-            socket_keepalive=True,
-            socket_timeout=DEADLINE_S,
-            socket_connect_timeout=DEADLINE_S,
-            max_connections=CONNECTIONS,
-            timeout=DEADLINE_S,
-            retry=None,
-        )
-        self._trips = Trips(bytes_pool.make_connection, PUSH)
-        self._tickets = tickets.queue(redis.Redis(connection_pool=bytes_pool))
+        self._trips = Trips(inbox.connect(url, DEADLINE_S, 1, repeats=1), PUSH)
+        self._tickets = tickets.queue(inbox.connect(url, DEADLINE_S, CONNECTIONS, text=False))
 
     def push(self, webhook: Webhook, sender: Sender) -> Pushed:
         """Store it. Raises `InboxDown`; then it may or may not be stored, and may come again."""
@@ -44,11 +32,10 @@ class Door:
         return done
 
     def tenants_known(self) -> bool:
-        """Redis answers, and the workers have told which tenants there are. Raises `InboxDown`."""
-        try:
-            return bool(self._client.exists(inbox.TENANTS))
-        except RedisError as error:
-            raise InboxDown(f"{type(error).__name__}: {str(error)[:120]}") from error
+        """Whether a webhook could be stored, tried in the way in which one is, and the workers have told which tenants
+        there are. Raises `InboxDown`."""
+        keys, args, job_id = inbox.push_call(inbox.PROBE, inbox.NOBODY)
+        return inbox.pushed(self._trips.run(keys, args), job_id).word == "ready"
 
     def _ask(self, tenant: str, job_id: str) -> None:
         """The webhook is safe already: a ticket that can't be asked for is found missing by the sweeper."""

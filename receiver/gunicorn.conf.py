@@ -36,13 +36,12 @@ class OneLog(Logger):
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-worker_class = "receiver.server.Worker"
-reuse_port = True  # without it the connections that are kept alive pile up on one worker: half the speed
+worker_class = "receiver.serving.Worker"
 worker_connections = 1000
 backlog = 2048
 keepalive = 75  # seconds; a sender that posts now and then need not connect again
 timeout = 30  # seconds without a heartbeat until a worker is replaced
-graceful_timeout = 10  # seconds that requests under way get at the end; ours are over in two
+graceful_timeout = 5  # seconds that requests under way get at the end; ours are over in two
 accesslog = None  # would hold query strings, and with them secrets
 control_socket_disable = True
 logger_class = OneLog

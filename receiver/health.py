@@ -23,6 +23,7 @@ def routes(app: Flask, door: Door) -> None:
 
     for path, view in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
         app.add_url_rule(path, path, view, methods=["GET"], provide_automatic_options=False)
+    app.after_request(_count)
 
 
 def healthz() -> Response:
@@ -42,8 +43,9 @@ def _all_processes() -> CollectorRegistry:
     return registry
 
 
-def count(status: int) -> None:
-    counter = _counters.get(status)
+def _count(response: Response) -> Response:
+    counter = _counters.get(response.status_code)
     if counter is None:
-        counter = _counters[status] = ANSWERS.labels(str(status))
+        counter = _counters[response.status_code] = ANSWERS.labels(str(response.status_code))
     counter.inc()
+    return response

@@ -9,16 +9,18 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import gevent
 from flask import Flask, Response, request
 
 from db import inbox
 from db.inbox import Pushed, Sender
 from receiver import payloads
-from receiver.answers import Refusal, Taken
+from receiver.answers import Refusal, said
 from receiver.door import Door
 from receiver.payloads import APP_ID, CAA_PATH, INVALID_JSON, INVALID_PAYLOAD, SOLVED_PATH, BadPayload, Posted
 
-BODY_MOST = 1024 * 1024  # bytes; a webhook is about 1 KB
+BODY_MAX = 1024 * 1024  # bytes; a webhook is about 1 KB
+BODY_S = 10  # for all of it, however steadily it drips
 ALIAS_PATH = "/mark-as-resolved/webhook"
 UNKNOWN = "no tenant has this app id"
 
@@ -81,32 +83,26 @@ def _check_type(content_type: str) -> None:
 
 
 def _body(environ: Mapping[str, Any]) -> bytes:
-    """All of it, at most `BODY_MOST`; a longer one that announces itself is refused unread."""
-    length = environ.get("CONTENT_LENGTH") or ""
-    if length:
-        return _announced(environ["wsgi.input"], length)
-    if "HTTP_TRANSFER_ENCODING" not in environ:
+    """All of it, at most `BODY_MAX`; a longer one that announces itself is refused unread."""
+    length = request.content_length  # None in a chunked body, and where it is no number
+    if length is None and "HTTP_TRANSFER_ENCODING" not in environ:
         return b""
-    body = _read(environ["wsgi.input"], BODY_MOST + 1)
-    if len(body) > BODY_MOST:
+    if length is not None and length > BODY_MAX:
         raise Refusal(413)
-    return body
-
-
-def _announced(stream: Any, length: str) -> bytes:
-    if not (length.isascii() and length.isdigit()):
-        raise BadPayload(INVALID_JSON, "Content-Length is not a number")
-    if len(length.lstrip("0")) > 7 or int(length) > BODY_MOST:
+    body = _read(environ["wsgi.input"], BODY_MAX + 1 if length is None else length)
+    if len(body) > BODY_MAX:
         raise Refusal(413)
-    body = _read(stream, int(length))
-    if len(body) < int(length):
+    if length is not None and len(body) < length:
         raise BadPayload(INVALID_JSON, "the body is shorter than announced")
     return body
 
 
-def _read(stream: Any, most: int) -> bytes:
+def _read(stream: Any, size: int) -> bytes:
     try:
-        return stream.read(most)
+        with gevent.Timeout(BODY_S, TimeoutError()):
+            return stream.read(size)
+    except TimeoutError as error:
+        raise BadPayload(INVALID_JSON, f"the body did not come within {BODY_S} seconds") from error
     except Exception as error:  # each server has its own errors for a body that breaks off or is badly chunked
         raise BadPayload(INVALID_JSON, "the body could not be read to its end") from error
 
@@ -120,7 +116,7 @@ def _answer(posted: Posted, sender: Sender, done: Pushed) -> Response:
     log.info(f"{webhook.kind} status={word} tenant={sender.tenant} room={webhook.room}{at}")
     if word == "unsorted":  # the tenants are not known now; the worker judges
         word = "queued" if webhook.kind == inbox.ARRIVED else "noted"
-    return Taken({"status": word, "room_id": webhook.room, "position": position})
+    return said(200, {"status": word, "room_id": webhook.room, "position": position})
 
 
 def _unknown(sender: Sender, ids: dict[str, str]) -> Refusal:

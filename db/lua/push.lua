@@ -9,7 +9,8 @@
 --       5 ticket    string  id of the job that was asked for
 --       6 line      zset    cache: waiting rooms by arrival
 --       7 held      set     cache: rooms with a seat
--- ARGV  1 tenant   2 'arrived' | 'resolved'   3 room   4 class   5 source   6 latest service id or ''
+-- ARGV  1 tenant   2 'arrived' | 'resolved' | 'probe' (nothing is stored, but something is written)   3 room
+--       4 class   5 source   6 latest service id or ''
 --       7 resolved service id or ''   8 first comment id or ''
 --       9 a random epoch, used if there is none   10 a job id, used if no ticket is out
 --       11 '1': the tenant is named, '0': taken from the settings
@@ -17,9 +18,15 @@
 --       14 most entries of an inbox   15 most entries of unsorted   16 seconds that a ticket lasts
 -- Gives {word, position or false, '1' if the caller must enqueue the job}
 --       word: queued already_waiting already_assigned noted | unsorted | unknown denied ambiguous full
+--             of a probe: ready | unpublished (no worker has told yet which tenants there are)
 local tenant, kind, room = ARGV[1], ARGV[2], ARGV[3]
 local fields = {'tenant', tenant, 'kind', kind, 'room', room, 'class', ARGV[4], 'source', ARGV[5],
                 'latest', ARGV[6], 'service', ARGV[7], 'first', ARGV[8]}
+
+if kind == 'probe' then
+  redis.call('SET', KEYS[3], ARGV[9], 'EX', 10)
+  return {redis.call('EXISTS', KEYS[1]) == 1 and 'ready' or 'unpublished', false, '0'}
+end
 
 local digest = redis.call('HGET', KEYS[1], tenant)
 if not digest then

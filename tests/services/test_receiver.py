@@ -523,7 +523,7 @@ def test_a_setting_that_is_wrong_ends_the_start_in_one_line(tmp_path):
 
 
 def test_the_receiver_loads_no_worker_no_desk_and_no_database_driver():
-    code = "import sys, receiver.app, receiver.server; print(*sorted(sys.modules))"
+    code = "import sys, receiver.app, receiver.serving; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "receiver.webhooks" in loaded

@@ -85,7 +85,7 @@ def test_the_arrows_point_one_way(folder: str) -> None:
 
 def test_a_running_receiver_has_loaded_no_worker_and_no_database() -> None:
     """Also through others: what is imported counts, not what is written."""
-    ask = "import sys, receiver.app, receiver.server; print(sorted({n.split('.')[0] for n in sys.modules}))"
+    ask = "import sys, receiver.app, receiver.serving; print(sorted({n.split('.')[0] for n in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"worker", "psycopg2", "scripts", "requests"} & set(ast.literal_eval(done.stdout))
 
