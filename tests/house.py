@@ -595,7 +595,7 @@ SECRETS = ("demo-secret", "sdk-key-example", "abcde_agent", "customer@example.co
 
 def leaks(log: str) -> list[str]:
     """Lines of a log that hold a customer's name or e-mail, a secret or a token of the payloads."""
-    from scripts.simulator.model import FIRST, LAST  # noqa: PLC0415 - the names that the simulator gives to customers
+    from scripts.simulator.names import FIRST, LAST  # noqa: PLC0415 - the names that the simulator gives to customers
 
     names = {f"{first} {last}" for first in FIRST for last in LAST}
     words = (*SECRETS, "@example.com", "ecret=", "Qiscus-Secret")

@@ -65,9 +65,9 @@ class Sim:
     def online(self, agent: int, online: bool = True) -> None:
         self.control("PUT", f"agents/{agent}", {"online": online})
 
-    def delete_agent(self, agent: int) -> None:
-        """The desk names them no more and refuses them; chats that they have stay theirs."""
-        self.control("PUT", f"agents/{agent}", {"deleted": True})
+    def delete_agent(self, agent: int, deleted: bool = True) -> None:
+        """The desk names them no more and refuses them; chats that they have stay theirs. `False`: hired again."""
+        self.control("PUT", f"agents/{agent}", {"deleted": deleted})
 
     def only_channels(self, agent: int, channels: list[int] | None) -> None:
         self.control("PUT", f"agents/{agent}", {"channels": channels})

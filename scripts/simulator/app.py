@@ -118,7 +118,7 @@ class App:
         if not (hook.enabled and hook.url):
             return
         body = json.dumps(self._payload(outgoing), separators=(",", ":")).encode()
-        delays = self.faults.deliveries(self.random)
+        delays = self.faults.deliveries(self.random, outgoing.hook)
         told, wanted = self._told(outgoing), self._same_game()
         for _ in range(self.faults.webhook_copies - len(delays)):
             told(outcome="dropped")

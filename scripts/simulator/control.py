@@ -19,7 +19,8 @@ Everything is JSON. `?app=<app id>` picks the app, the first one where it is lef
                                                and removed (room, agent, by, held, in_room: the numbers just after it),
                                                resolved (room, service, by), presence, webhook (hook, room, outcome,
                                                status, position, ms), call (an assign call: room, agent, outcome,
-                                               applied), fault (the same for other endpoints), reset
+                                               applied, began), fault (the same for other endpoints), look (somebody
+                                               asked about a room: endpoint, room, began), reset
     GET    /control/events                     Server-Sent Events: `state` (as above, at most five a second) and
                                                `happened` (a list of events, the id is the last number)
 
@@ -35,15 +36,12 @@ Everything is JSON. `?app=<app id>` picks the app, the first one where it is lef
     POST   /control/rooms/{room}/remove        {agent}
     POST   /control/resolve                    {count=1 or "all", by="agent", which="held"|"waiting"|"open"} → {rooms}
     POST   /control/agents                     {name?, online=true, channels?: [ids]} → {id}
-    PUT    /control/agents/{id}                {online?, deleted?, channels?: [ids] or null}
+    PUT    /control/agents/{id}                {online?, channels?: [ids] or null, deleted?}: a deleted agent is on no
+                                               list, an assign to them is 404; their chats stay until resolved
 """
 
-import asyncio
 import dataclasses
-import json
-import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -51,14 +49,11 @@ from aiohttp import web
 from scripts.simulator import faults as switches
 from scripts.simulator.app import App, Plan, now
 from scripts.simulator.faults import BadSwitch, Faults
-from scripts.simulator.model import ANY_NUMBER, CHANNELS, DEFAULT_CHANNEL, KINDS, Agent, Refused, Room
+from scripts.simulator.model import ANY_NUMBER, CHANNELS, DEFAULT_CHANNEL, Refused, Room
 from scripts.simulator.shapes import Json
+from scripts.simulator.told import agent_told, history_of, room_told, state_of, stream, whole
 
 MOST_AT_ONCE = 100_000  # customers in one request
-LINE_SHOWN = 100  # waiting rooms in the live stream
-HAPPENED_AT_ONCE = 200  # events in one message of the stream; the older ones of a burst are left out
-STREAM_GAP_S = 0.2
-KEEPALIVE_S = 15.0
 
 AddApp = Callable[[Plan], App]
 
@@ -118,13 +113,13 @@ def routes(apps: dict[str, App], add_app: AddApp) -> list[web.RouteDef]:
         return web.json_response([_about(app) for app in apps.values()])
 
     async def history(request: web.Request) -> web.StreamResponse:
-        return _answer(lambda: _history(_chosen(apps, request), request.query))
+        return _answer(lambda: history_of(_chosen(apps, request), request.query))
 
     async def state(request: web.Request) -> web.StreamResponse:
-        return _answer(lambda: state_of(_chosen(apps, request), _whole(request.query, "line", None)))
+        return _answer(lambda: state_of(_chosen(apps, request), whole(request.query, "line", None)))
 
     async def events(request: web.Request) -> web.StreamResponse:
-        return await _stream(_chosen(apps, request), request)
+        return await stream(_chosen(apps, request), request)
 
     return [
         web.get("/control/apps", list_apps),
@@ -208,11 +203,6 @@ def _chosen(apps: dict[str, App], request: web.Request) -> App:
     raise Refused(404, f"no app {name}")
 
 
-def _whole(query: Any, name: str, default: int | None) -> int | None:
-    value = query.get(name)
-    return int(value) if value and value.isascii() and value.isdigit() else default
-
-
 # --- apps and switches
 
 
@@ -286,7 +276,7 @@ def customers_return(asked: Asked) -> Json:
 
 
 def write_again(asked: Asked) -> Json:
-    return _room_told(asked.app.model.customer_writes(now(), asked.room))
+    return room_told(asked.app.model.customer_writes(now(), asked.room))
 
 
 # --- agents and supervisors
@@ -323,13 +313,13 @@ def assign_by_hand(asked: Asked) -> Json:
     room = asked.app.model.room(asked.room)
     replace, by = asked.flag("replace", True), "supervisor"
     agent = asked.body.get("agent")
-    return _room_told(
+    return room_told(
         asked.app.model.assign(now(), room.id, agent, max_agent=ANY_NUMBER, replace=replace, by=by),
     )
 
 
 def remove_by_hand(asked: Asked) -> Json:
-    return _room_told(asked.app.model.remove_agent(now(), asked.room, asked.body.get("agent"), by="supervisor"))
+    return room_told(asked.app.model.remove_agent(now(), asked.room, asked.body.get("agent"), by="supervisor"))
 
 
 def add_agent(asked: Asked) -> Json:
@@ -344,125 +334,11 @@ def add_agent(asked: Asked) -> Json:
 
 
 def change_agent(asked: Asked) -> Json:
-    agent = asked.app.model.agent(asked.agent)
+    agent = asked.app.model.agent(asked.agent, deleted_too=True)
+    if "deleted" in asked.body and agent.deleted != asked.flag("deleted", True):
+        asked.app.model.set_deleted(now(), agent.id, asked.flag("deleted", True))
     if "channels" in asked.body:
         agent.channels = None if (channels := asked.channels()) is None else frozenset(channels)
     if "online" in asked.body and agent.online != asked.flag("online", True):
         asked.app.model.set_presence(now(), agent.id, asked.flag("online", True))
-    agent.deleted = asked.flag("deleted", agent.deleted)
     return agent_told(asked.app, agent)
-
-
-# --- what is told
-
-
-def state_of(app: App, line_shown: int | None = None) -> Json:
-    model, mono = app.model, time.monotonic()
-    line = model.line()
-    return {
-        "app_id": app.plan.app_id,
-        "agents": [agent_told(app, agent) for agent in model.agents.values()],
-        "waiting": [_waiting_told(room, mono) for room in line[:line_shown]],
-        "waiting_total": len(line),
-        "held_total": sum(len(agent.rooms) for agent in model.agents.values()),
-        "resolved_total": len(model.closed),
-        "counters": dict(app.journal.counts),
-        "calls": dict(app.calls),
-        "queued_webhooks": app.senders.queued,
-        "webhooks": {name: hook.url.split("?")[0] for name, hook in app.hooks.items()},
-        "faults": switches.as_json(app.faults),
-        "last": app.journal.last,
-    }
-
-
-def agent_told(app: App, agent: Agent) -> Json:
-    mono = time.monotonic()
-    return {
-        "id": agent.id,
-        "name": agent.name,
-        "type": KINDS[agent.kind],
-        "online": agent.online,
-        "channels": sorted(agent.channels) if agent.channels is not None else None,
-        "load": len(agent.rooms),
-        "reported": agent.counts.at(mono - app.faults.count_lag_s),
-        "max_held": agent.max_held,
-        "rooms": [
-            {**_room_told(app.model.rooms[room]), "held_s": round(mono - since.mono, 1)}
-            for room, since in agent.rooms.items()
-        ],
-    }
-
-
-def _room_told(room: Room) -> Json:
-    return {
-        "room": room.id,
-        "name": room.name,
-        "source": room.channel.source,
-        "channel": room.channel.id,
-        "waiting": room.waiting,
-        "resolved": room.resolved,
-        "agents": list(room.agents),
-        "returning": room.latest is not None,
-    }
-
-
-def _waiting_told(room: Room, mono: float) -> Json:
-    return {**_room_told(room), "waiting_s": round(mono - room.arrived.mono, 1), "messages": room.messages}
-
-
-def _history(app: App, query: Any) -> Json:
-    kinds = set(filter(None, (query.get("kinds") or "").split(",")))
-    since = _whole(query, "since", 0) or 0
-    events = app.journal.after(since, _whole(query, "limit", None)) if query.get("events") != "0" else []
-    return {
-        "events": [e for e in events if not kinds or e["kind"] in kinds],
-        "last": app.journal.last,
-        "max_held": {str(agent.id): agent.max_held for agent in app.model.agents.values()},
-        "max_agents": {room.id: room.max_agents for room in app.model.rooms.values()},
-        "assign_calls": [e for e in events if e["kind"] == "call"],
-    }
-
-
-# --- the live stream
-
-
-async def _stream(app: App, request: web.Request) -> web.StreamResponse:
-    """Begins with the state and goes on from `Last-Event-ID`. Bursts are joined: a slow reader costs nothing."""
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-    await response.prepare(request)
-    last = request.headers.get("Last-Event-ID", "")
-    seen = int(last) if last.isascii() and last.isdigit() else max(0, app.journal.last - HAPPENED_AT_ONCE)
-    news = asyncio.Event()
-    app.readers.add(news)
-    try:
-        await _tell_all(app, response, news, min(seen, app.journal.last))
-    except ConnectionResetError:
-        pass  # the reader left: nobody to tell
-    finally:
-        app.readers.discard(news)
-    return response
-
-
-async def _tell_all(app: App, response: web.StreamResponse, news: asyncio.Event, seen: int) -> None:
-    while True:
-        news.clear()
-        happened = app.journal.after(seen, HAPPENED_AT_ONCE)
-        seen = app.journal.last
-        await response.write(_event("state", seen, state_of(app, LINE_SHOWN)))
-        if happened:
-            await response.write(_event("happened", seen, happened))
-        await asyncio.sleep(STREAM_GAP_S)
-        while not await _news_within(news, KEEPALIVE_S):
-            await response.write(b": still here\n\n")
-
-
-async def _news_within(news: asyncio.Event, seconds: float) -> bool:
-    try:
-        await asyncio.wait_for(news.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True
-
-
-def _event(kind: str, number: int, data: object) -> bytes:
-    return f"id: {number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n".encode()

@@ -23,6 +23,8 @@ FAIL_KINDS = (
     "reset_before",
     "reset_after",
 )
+# How an assign call that hangs ends: done at once and told late, done late, never done and cut, or done both times.
+HANG_KINDS = ("early", "late", "never", "twice")
 REFUSALS = {400: "can't be assigned", 403: "Forbidden", 404: "not found", 422: "is invalid"}
 ENDPOINTS = ("roster", "assign", "allocate", "allocate_assign", "room", "rooms", "resolve", "remove", "agents", "other")
 
@@ -45,6 +47,10 @@ class Faults:
     hang_s: float = 30  # how long a timeout keeps the caller before the connection is dropped
     fail_rooms: dict[str, int] = field(default_factory=dict)  # room → 400, 403, 404 or 422, on every assign
     fail_agents: dict[str, int] = field(default_factory=dict)  # the same for an agent, or `agent:channel`
+    hang_assign_p: float = 0  # share of the assign calls that hang, besides those that fail
+    hang_assign_from_s: float = 3
+    hang_assign_to_s: float = 12
+    hang_assign_kinds: tuple[str, ...] = HANG_KINDS
     unknown_refused: bool = False  # rooms that nobody has heard of: 404, also from the roster and on assign
     count_lag_s: float = 0  # current_customer_count is that of so long ago
     room_lag_s: float = 0  # the same for a room's is_waiting and is_resolved
@@ -62,6 +68,7 @@ class Faults:
     webhook_drop_p: float = 0
     webhook_delay_s: float = 0
     webhook_jitter_s: float = 0  # reorders
+    resolved_delay_s: float = 0  # on top, for resolves only: the customer's next arrival overtakes them
     webhook_retries: int = 0  # real ones: undocumented
     auto_resolve_s: float = 0  # each chat is resolved so long after its assignment; 0: never
     auto_resolve_jitter_s: float = 0
@@ -86,9 +93,16 @@ class Faults:
         status = self.fail_agents.get(agent) or self.fail_agents.get(f"{agent}:{channel}")
         return (status, f"Agent {REFUSALS[status]}") if status else None
 
-    def deliveries(self, random: Random) -> list[float]:
+    def draw_hang(self, random: Random) -> tuple[str, float] | None:
+        """How an assign call that hangs ends, and after how many seconds; None where it does not hang."""
+        if not (self.hang_assign_p and random.random() < self.hang_assign_p):
+            return None
+        return random.choice(self.hang_assign_kinds), random.uniform(self.hang_assign_from_s, self.hang_assign_to_s)
+
+    def deliveries(self, random: Random, hook: str = "caa") -> list[float]:
         """When to send the copies of one webhook, in seconds from now; a dropped copy is left out."""
         first = self.webhook_delay_s + random.uniform(0, self.webhook_jitter_s)
+        first += self.resolved_delay_s if hook == "resolved" else 0
         gaps = [0.0, *(random.uniform(0, self.webhook_copy_gap_s) for _ in range(self.webhook_copies - 1))]
         return [first + gap for gap in gaps if not (self.webhook_drop_p and random.random() < self.webhook_drop_p)]
 
@@ -105,6 +119,9 @@ RANGES: dict[str, tuple[float, float]] = {
     "fail_next": (0, 1_000_000),
     "retry_after_s": (0, 3600),
     "hang_s": (0, 600),
+    "hang_assign_p": (0, 1),
+    "hang_assign_from_s": (0, 600),
+    "hang_assign_to_s": (0, 600),
     "count_lag_s": (0, 100),
     "room_lag_s": (0, 100),
     "list_lag_s": (0, 100),
@@ -113,10 +130,12 @@ RANGES: dict[str, tuple[float, float]] = {
     "webhook_drop_p": (0, 1),
     "webhook_delay_s": (0, 600),
     "webhook_jitter_s": (0, 600),
+    "resolved_delay_s": (0, 600),
     "webhook_retries": (0, 20),
     "auto_resolve_s": (0, 86_400),
     "auto_resolve_jitter_s": (0, 86_400),
 }
+NAMES = {"fail_kinds": (FAIL_KINDS, False), "fail_on": (ENDPOINTS, True), "hang_assign_kinds": (HANG_KINDS, False)}
 WHOLE = {"fail_next", "webhook_copies", "webhook_retries"}
 
 
@@ -134,10 +153,8 @@ def as_json(faults: Faults) -> dict[str, Any]:
 def _checked(name: str, value: Any) -> Any:
     if name in RANGES:
         return _number(name, value)
-    if name == "fail_kinds":
-        return _names(name, value, FAIL_KINDS, empty=False)
-    if name == "fail_on":
-        return _names(name, value, ENDPOINTS, empty=True)
+    if name in NAMES:
+        return _names(name, value, *NAMES[name])
     if name in ("fail_rooms", "fail_agents"):
         return _refusals(name, value)
     if name == "seed":
@@ -157,7 +174,7 @@ def _number(name: str, value: Any) -> float:
     return value
 
 
-def _names(name: str, value: Any, known: tuple[str, ...], *, empty: bool) -> tuple[str, ...]:
+def _names(name: str, value: Any, known: tuple[str, ...], empty: bool) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not (value or empty) or any(v not in known for v in value):
         raise BadSwitch(f"{name}: a list of {', '.join(known)}")
     return tuple(value)

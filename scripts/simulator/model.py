@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from scripts.simulator.journal import Instant, Journal
+from scripts.simulator.names import customer_name
 
 ADMIN, AGENT, SUPERVISOR = 1, 2, 3
 KINDS = {ADMIN: "admin", AGENT: "agent", SUPERVISOR: "supervisor"}
@@ -228,6 +229,15 @@ class Model:
         self.journal.add(now, "presence", agent=agent.id, agent_name=agent.name, online=online)
         return agent
 
+    def set_deleted(self, now: Instant, agent_id: object, deleted: bool) -> Agent:
+        """The admin deletes an agent, or hires them again. Their chats stay until somebody resolves them."""
+        agent = self.agent(agent_id, deleted_too=True)
+        agent.deleted = deleted
+        self.journal.add(
+            now, "presence", agent=agent.id, agent_name=agent.name, online=agent.online, deleted=agent.deleted
+        )
+        return agent
+
     # --- rooms and agents together
 
     def assign(
@@ -255,7 +265,7 @@ class Model:
 
     def remove_agent(self, now: Instant, room_id: str, agent_id: object, by: str = "api") -> Room:
         """Take the agent out. A room left without anyone waits again, at its old place by arrival."""
-        room, agent = self.room(room_id), self.agent(agent_id)
+        room, agent = self.room(room_id), self.agent(agent_id, deleted_too=True)
         if agent.id not in room.agents:
             raise Refused(400, "Agent is not in the room")
         self._leave(now, room, agent, by)
@@ -350,26 +360,27 @@ class Model:
     def channel_of(self, room_id: str) -> int | None:
         return room.channel.id if (room := self.rooms.get(room_id)) else None
 
-    def agent(self, agent_id: object) -> Agent:
+    def agent(self, agent_id: object, *, deleted_too: bool = False) -> Agent:
         text = str(agent_id)
-        if text.isascii() and text.isdigit() and (agent := self.agents.get(int(text))) and not agent.deleted:
-            return agent
+        known = self.agents.get(int(text)) if text.isascii() and text.isdigit() else None
+        if known and (deleted_too or not known.deleted):
+            return known
         raise Refused(404, "Agent not found")
 
     def eligible(self, room_id: str) -> list[Agent]:
         """Everybody who may serve the room's channel, offline ones and supervisors too; all for an unknown room."""
         room = self.rooms.get(room_id)
-        return [a for a in self.agents.values() if (not a.deleted if room is None else a.serves(room.channel.id))]
+        return [a for a in self.staff() if room is None or a.serves(room.channel.id)]
+
+    def staff(self) -> list[Agent]:
+        return [a for a in self.agents.values() if not a.deleted]
 
     def candidate(self, channel: int | None, mono: float, *, ignore_presence: bool = False) -> Agent | None:
         """The desk's own choice: the online agent with the smallest (late) count. It knows no limit."""
         fit = [
             a
-            for a in self.agents.values()
-            if a.kind == AGENT
-            and not a.deleted
-            and (a.online or ignore_presence)
-            and (channel is None or a.serves(channel))
+            for a in self.staff()
+            if a.kind == AGENT and (a.online or ignore_presence) and (channel is None or a.serves(channel))
         ]
         return min(fit, key=lambda a: (a.counts.at(mono), a.id), default=None)
 
@@ -384,14 +395,3 @@ class Model:
 
     def held(self) -> list[Room]:
         return [self.rooms[room_id] for a in self.agents.values() for room_id in a.rooms]
-
-
-FIRST = (
-    *("Adi", "Bunga", "Citra", "Dewi", "Eka", "Fajar", "Gita", "Hadi", "Indah", "Joko", "Kartika"),
-    *("Lukman", "Maya", "Nanda", "Oki", "Putri", "Rahma", "Surya", "Tari", "Wulan"),
-)
-LAST = ("Hartono", "Saputra", "Wibowo", "Nugroho", "Permata", "Siregar", "Halim", "Utami", "Gunawan", "Santika", "Jaya")
-
-
-def customer_name(number: int) -> str:
-    return f"{FIRST[number % len(FIRST)]} {LAST[number % len(LAST)]}"

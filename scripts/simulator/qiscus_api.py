@@ -1,71 +1,29 @@
 """The Qiscus half of the server: what an allocation service calls. After it comes the model, beside it `control`.
 
-Each endpoint is a plain function from (app, call) to a JSON answer; `_serve` puts the credentials check, the latency
-and the faults around it.
+Each endpoint is a plain function from (app, call) to a JSON answer; `qiscus_calls` puts the credentials check, the
+latency and the faults around it.
 """
 
-import asyncio
 import base64
-import hmac
-import json
-import socket
-import struct
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from scripts.simulator import shapes
-from scripts.simulator.app import App, now
-from scripts.simulator.journal import Instant
+from scripts.simulator.app import App
 from scripts.simulator.model import SERVER_MAX_AGENT, Agent, Refused, Room
+from scripts.simulator.qiscus_calls import Apps, Call, Endpoint, serve
 from scripts.simulator.shapes import Json
 
 DEFAULT_PAGE = 20
 ROOMS_PAGE_MAX = 50
 STALE_ROW_P = 0.3  # how often a page of unserved rooms shows a resolved one
 AGENTS_LIST_MAX = 1000
-HTML = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
-
-Apps = dict[str, App]
-Answer = tuple[int, Json]
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request: query and body together in `given`, the body wins."""
-
-    now: Instant
-    given: dict[str, Any]
-    room: str | None = None  # from the path
-
-    def text(self, name: str) -> str | None:
-        value = self.given.get(name)
-        return None if value is None or isinstance(value, bool | dict | list) or value == "" else str(value)
-
-    def needed(self, name: str) -> str:
-        if (value := self.text(name)) is None:
-            raise Refused(422, f"{name} is required")
-        return value
-
-    def number(self, name: str, default: int) -> int:
-        value = self.text(name)
-        return int(value) if value and value.isascii() and value.isdigit() else default
-
-    def flag(self, name: str) -> bool:
-        """Booleans in forms are words."""
-        return str(self.given.get(name)).lower() in ("true", "1")
-
-
-Endpoint = Callable[[App, Call], Json]
 
 
 def routes(apps: Apps) -> list[web.RouteDef]:
     def at(method: str, path: str, name: str, endpoint: Endpoint) -> web.RouteDef:
         async def handler(request: web.Request) -> web.StreamResponse:
-            return await _serve(apps, request, name, endpoint)
+            return await serve(apps, request, name, endpoint)
 
         return web.route(method, path, handler)
 
@@ -89,124 +47,6 @@ def routes(apps: Apps) -> list[web.RouteDef]:
     ]
 
 
-# --- around every call
-
-
-async def _serve(apps: Apps, request: web.Request, name: str, endpoint: Endpoint) -> web.StreamResponse:
-    app = _authorised(apps, request)
-    if app is None:
-        return _error(401, "Unauthorized")
-    try:
-        given = await _given(request)
-    except ValueError:
-        return _error(400, "Malformed body")
-    app.calls[name] += 1
-    if delay_s := app.faults.delay_s(app.random):
-        await asyncio.sleep(delay_s)
-    failure = app.draw_failure(name)
-    applies = failure is None or failure.endswith("_after") and failure != "429_retry_after"
-    answer = _apply(app, endpoint, Call(now(), given, request.match_info.get("room"))) if applies else None
-    if failure or name == "assign":
-        _note(app, name, request, given, failure, answer)
-    if failure:
-        return await _fail(app, request, failure)
-    status, body = answer or (500, {})
-    return _json(body, status)
-
-
-def _authorised(apps: Apps, request: web.Request) -> App | None:
-    app = apps.get(request.headers.get("Qiscus-App-Id", ""))
-    secret = request.headers.get("Qiscus-Secret-Key", "")
-    return app if app and hmac.compare_digest(secret.encode(), app.secret_key.encode()) else None
-
-
-async def _given(request: web.Request) -> dict[str, Any]:
-    """Query and body. The body may be JSON, a form, or (as the vendor's samples have it) multipart."""
-    query = dict(request.query)
-    if not request.body_exists:
-        return query
-    if request.content_type == "application/json":
-        body = json.loads(await request.text() or "{}")
-        if not isinstance(body, dict):
-            raise ValueError("not an object")
-        return {**query, **body}
-    if request.content_type == "multipart/form-data":
-        return {**query, **{k: v for k, v in (await request.post()).items() if isinstance(v, str)}}
-    return {**query, **dict(parse_qsl(await request.text(), keep_blank_values=True))}
-
-
-def _apply(app: App, endpoint: Endpoint, call: Call) -> Answer:
-    try:
-        if app.faults.unknown_refused and (room_id := call.room or call.text("room_id")):
-            app.model.room(room_id)
-        answer: Answer = 200, endpoint(app, call)
-    except Refused as refused:
-        answer = refused.status, {"errors": refused.text}
-    app.settle()
-    return answer
-
-
-def _json(body: Json, status: int) -> web.Response:
-    return web.Response(body=json.dumps(body).encode(), status=status, content_type="application/json")
-
-
-def _note(
-    app: App, name: str, request: web.Request, given: dict[str, Any], failure: str | None, answer: Answer | None
-) -> None:
-    """Every assign call and every fault is told. `applied`: the desk's state has changed by it."""
-    outcome = failure or str((answer or (0, {}))[0])
-    facts = {
-        "endpoint": name,
-        "room": str(given.get("room_id") or request.match_info.get("room") or ""),
-        "agent": str(given.get("agent_id") or ""),
-        "outcome": outcome,
-        "applied": bool(answer and answer[0] == 200),
-        "error": (answer or (0, {}))[1].get("errors"),
-    }
-    app.note("call" if name == "assign" else "fault", **facts)
-
-
-# --- faults
-
-
-async def _fail(app: App, request: web.Request, kind: str) -> web.StreamResponse:
-    if kind.startswith("timeout"):
-        await asyncio.sleep(app.faults.hang_s)
-        return _cut(request)
-    if kind.startswith("reset"):
-        return _cut(request)
-    if kind == "429_retry_after":
-        return _error(429, "Too Many Requests", {"Retry-After": f"{app.faults.retry_after_s:g}"})
-    if kind == "502_html":
-        return web.Response(text=HTML.format("502 Bad Gateway"), status=502, content_type="text/html")
-    if kind == "200_html":
-        return web.Response(text=HTML.format("Please wait"), content_type="text/html")
-    return _error(*ERRORS[kind])
-
-
-ERRORS = {
-    "429": (429, "Too Many Requests"),
-    "500": (500, "Internal Server Error"),
-    "500_after": (500, "Internal Server Error"),
-    "401": (401, "Unauthorized"),
-    "403": (403, "Forbidden"),
-}
-
-
-def _error(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
-    return web.json_response({"errors": text}, status=status, headers=headers)
-
-
-def _cut(request: web.Request) -> web.Response:
-    """Break the connection with a reset. The answer goes nowhere; aiohttp wants one."""
-    if request.transport is not None:
-        plug = request.transport.get_extra_info("socket")
-        if plug is not None and plug.fileno() >= 0:
-            plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        request.transport.abort()
-    return web.Response(status=500)
-
-
 # --- agents
 
 
@@ -214,14 +54,14 @@ def available_agents(app: App, call: Call) -> Json:
     room_id = call.text("room_id") or ""
     if call.flag("is_available_in_room"):
         room = app.model.rooms.get(room_id)
-        return _agents_page(app, call, [app.model.agents[i] for i in room.agents] if room else [])
+        return _agents_page(app, call, [a for a in app.model.staff() if a.id in room.agents] if room else [])
     return _agents_page(app, call, app.model.eligible(room_id))
 
 
 def other_agents(app: App, call: Call) -> Json:
     room = app.model.rooms.get(call.text("room_id") or "")
     inside = room.agents if room else {}
-    return _agents_page(app, call, [a for a in app.model.agents.values() if a.id not in inside and not a.deleted])
+    return _agents_page(app, call, [a for a in app.model.staff() if a.id not in inside])
 
 
 def _agents_page(app: App, call: Call, agents: list[Agent]) -> Json:
@@ -246,7 +86,7 @@ def _agents_page(app: App, call: Call, agents: list[Agent]) -> Json:
 def agents_list(app: App, call: Call) -> Json:
     size = max(1, min(call.number("limit", DEFAULT_PAGE), AGENTS_LIST_MAX))
     start = (max(1, call.number("page", 1)) - 1) * size
-    everybody = [agent for agent in app.model.agents.values() if not agent.deleted]
+    everybody = app.model.staff()
     mono = call.now.mono - app.faults.count_lag_s
     rows = [shapes.roster_agent(a, mono) for a in everybody[start : start + size]]
     meta = {"after": None, "before": None, "per_page": size, "total_count": len(everybody)}

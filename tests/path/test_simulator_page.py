@@ -141,6 +141,20 @@ def test_a_refused_assign_is_told_as_trouble_with_its_reason(page, sim):
     expect(page.locator("#activity .event")).to_contain_text("400 Room can't be assigned")
 
 
+def test_an_agent_is_refused_deleted_and_hired_again(page, sim):
+    agent = sim.agents()[0]
+    select = page.get_by_label(f"When {agent['name']} is assigned")
+    select.select_option("422")
+    expect(page.locator("#fault-count")).to_have_text("1")
+    assert sim.state()["faults"]["fail_agents"] == {str(agent["id"]): 422}
+    select.select_option("deleted")
+    expect(page.locator(f"#agents .card[data-key='{agent['id']}'] [data-part=facts]")).to_have_text("Deleted")
+    assert (sim.agents()[0]["deleted"], sim.state()["faults"]["fail_agents"]) == (True, {})
+    select.select_option("takes")
+    expect(page.locator("#n-online")).to_have_text("5/6")
+    assert sim.agents()[0]["deleted"] is False
+
+
 def test_faults_are_switched_by_keyboard_and_counted(page, sim):
     page.locator("#tab-activity").focus()
     page.keyboard.press("ArrowRight")

@@ -313,6 +313,41 @@ def test_rooms_that_nobody_has_heard_of_can_be_unknown_everywhere(sim):
     assert sim.qiscus("GET", ROSTER, params={"room_id": "never"}).status_code == 404
 
 
+def test_a_deleted_agent_keeps_the_chats_until_they_end_and_can_be_hired_again(sim):
+    agent = sim.agents()[0]["id"]
+    held, room = sim.add_customers(2)
+    assert assign(sim, held, agent).status_code == 200
+    sim.delete_agent(agent)
+    assert sim.holders() == {held: [agent]}
+    sim.resolve(held)
+    sim.delete_agent(agent, False)
+    assert assign(sim, room, agent).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "at_once", "at_last"), [("early", 1, 1), ("late", 0, 1), ("never", 0, 0), ("twice", 1, 1)]
+)
+def test_a_hanging_assign_is_done_at_once_late_or_never(sim, kind, at_once, at_last):
+    sim.faults(hang_assign_p=1, hang_assign_kinds=[kind], hang_assign_from_s=0.6, hang_assign_to_s=0.6)
+    room = sim.add_customers(1)[0]
+    with pytest.raises(requests.Timeout):
+        sim.qiscus("POST", ASSIGN, timeout=0.2, json={"room_id": room, "agent_id": sim.agents()[0]["id"]})
+    assert len(sim.holders()) == at_once
+    sim.wait_until(lambda: sim.history()["assign_calls"])
+    call = sim.history()["assign_calls"][0]
+    assert (len(sim.holders()), call["outcome"]) == (at_last, f"hang_{kind}")
+    assert call["mono"] - call["began"] >= 0.6
+
+
+def test_a_resolve_can_be_overtaken_by_the_next_arrival(sim, sink):
+    sim.faults(resolved_delay_s=0.4)
+    room = sim.add_customers(1)[0]
+    sim.resolve(room)
+    sim.write_again(room)
+    sim.wait_until(lambda: len(webhooks(sim)) == 3)
+    assert [event["hook"] for event in webhooks(sim)] == ["caa", "caa", "resolved"]
+
+
 def test_latency_is_added(sim):
     sim.faults(latency_ms=200)
     began = time.monotonic()

@@ -18,6 +18,7 @@ from scripts.simulator.faults import FAIL_KINDS, BadSwitch, Faults, as_json, cha
         {"fail_on": ["everything"]},
         {"fail_rooms": {"1": 500}},
         {"fail_agents": {"1": 200}},
+        {"hang_assign_kinds": ["late", "later"]},
         {"webhook_copies": 1.5},
         {"bare_array": 1},
         {"seed": "x"},

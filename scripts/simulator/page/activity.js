@@ -43,6 +43,7 @@ function showEmpty() {
 
 /** An assign that went well is told by `assigned`, a seat freed by a resolve by `resolved`. */
 function worthShowing(event) {
+  if (event.kind === "look") return false;
   if (event.kind === "call") return event.outcome !== "200";
   return !(event.kind === "removed" && event.by === "resolve");
 }
@@ -70,7 +71,7 @@ function textOf(event) {
   switch (event.kind) {
     case "arrived": return t(event.returning ? "e_arrivedBack" : "e_arrived", facts);
     case "assigned": return t(event.by === "supervisor" ? "e_byHand" : "e_assigned", facts);
-    case "presence": return t(event.online ? "e_online" : "e_offline", facts);
+    case "presence": return t(event.deleted ? "e_deleted" : "deleted" in event ? "e_hired" : event.online ? "e_online" : "e_offline", facts);
     case "webhook": return t(event.hook === "caa" ? "e_caa" : "e_resolvedHook", facts);
     case "fault": return t(event.room ? "e_faultRoom" : "e_fault", facts);
     default: return t(`e_${event.kind}`, facts);

@@ -5,11 +5,13 @@ import { span, t, wordOr } from "./words.js";
 
 const TONES = 6;
 const PIPS = 8;
+const TREATMENTS = ["takes", "400", "403", "404", "422", "deleted"]; // how the desk answers when the agent is assigned
 
 export function showAgents(state, since) {
   const cards = state.agents.filter((agent) => agent.type === "agent" || agent.rooms.length);
   const lag = state.faults.count_lag_s > 0;
-  keyed(byId("agents"), cards, (agent) => agent.id, makeCard, (node, agent) => updateCard(node, agent, lag));
+  const refused = state.faults.fail_agents;
+  keyed(byId("agents"), cards, (agent) => agent.id, makeCard, (node, agent) => updateCard(node, agent, lag, refused[agent.id]));
   const bosses = state.agents.filter((agent) => agent.type === "supervisor").map((agent) => agent.name);
   setText(byId("supervisors"), bosses.length ? t("supervisor", { names: bosses.slice(0, 3).join(", ") }) : "");
   tickAgents(state, since);
@@ -34,12 +36,15 @@ function makeCard(agent) {
         el("span", { cls: "knob", "aria-hidden": "true" }))),
     el("div", { cls: "load" },
       el("span", { cls: "pips", "aria-hidden": "true", "data-part": "pips" }),
-      el("span", { "data-part": "load", cls: "load-text" }), el("span", { cls: "most", "data-part": "most" })),
+      el("span", { "data-part": "load", cls: "load-text" }), el("span", { cls: "most", "data-part": "most" }),
+      el("select", { cls: "treated", "data-treat": agent.id, "data-part": "treat" },
+        ...TREATMENTS.map((way) => el("option", { value: way, text: t(`treat_${way}`) })))),
     el("ul", { cls: "chats", "data-part": "chats" }));
 }
 
-function updateCard(node, agent, lag) {
-  node.classList.toggle("off", !agent.online);
+function updateCard(node, agent, lag, refused) {
+  node.classList.toggle("off", !agent.online || agent.deleted);
+  showTreatment(part(node, "treat"), agent, refused);
   setText(part(node, "facts"), factsOf(agent, lag));
   setAttr(part(node, "switch"), "aria-checked", String(agent.online));
   setAttr(part(node, "switch"), "aria-label", t("presenceOf", { name: agent.name }));
@@ -49,8 +54,14 @@ function updateCard(node, agent, lag) {
   keyed(part(node, "chats"), agent.rooms, (chat) => `${agent.id}/${chat.room}`, makeChat, updateChat);
 }
 
+function showTreatment(select, agent, refused) {
+  setAttr(select, "aria-label", t("treatOf", { name: agent.name }));
+  for (const option of select.options) setText(option, t(`treat_${option.value}`));
+  if (document.activeElement !== select) select.value = agent.deleted ? "deleted" : String(refused ?? "takes");
+}
+
 function factsOf(agent, lag) {
-  const facts = [t(agent.online ? "isOnline" : "isOffline")];
+  const facts = [t(agent.deleted ? "isDeleted" : agent.online ? "isOnline" : "isOffline")];
   if (agent.channels) facts.push(t("only", { channels: agent.channels.join(", ") }));
   if (lag) facts.push(t("told", { n: agent.reported }));
   return facts.join(" · ");

@@ -15,14 +15,15 @@ const GROUPS = [
     { name: "latency_ms", kind: "range", most: 5000, step: 50, unit: "u_ms" },
     { name: "jitter_ms", kind: "range", most: 5000, step: 50, unit: "u_ms" },
     share("fail_p"), { name: "fail_kinds", kind: "kinds" }, { name: "fail_where", kind: "where" }, seconds("hang_s", 60, 1),
+    share("hang_assign_p"), seconds("hang_assign_from_s", 30, 1), seconds("hang_assign_to_s", 30, 1),
   ]],
   ["g_hooks", [
     { name: "webhook_twice", kind: "flag", read: (faults) => faults.webhook_copies > 1, write: (on) => ({ webhook_copies: on ? 2 : 1 }) },
-    share("webhook_drop_p"), seconds("webhook_delay_s", 30), seconds("webhook_jitter_s", 30),
+    share("webhook_drop_p"), seconds("webhook_delay_s", 30), seconds("webhook_jitter_s", 30), seconds("resolved_delay_s", 30),
     { name: "webhook_retries", kind: "range", most: 5, step: 1, unit: "u_x" },
   ]],
   ["g_desk", [seconds("count_lag_s", 30), seconds("room_lag_s", 30), seconds("list_lag_s", 30), flag("stale_rows"), flag("hide_offline"),
-    flag("bare_array"), flag("legacy_assign"), flag("null_candidate"), flag("null_latest_service")]],
+    flag("bare_array"), flag("legacy_assign"), flag("null_candidate"), flag("null_latest_service"), flag("unknown_refused")]],
   ["g_chats", [seconds("auto_resolve_s", 120, 1), seconds("auto_resolve_jitter_s", 120, 1)]],
 ];
 const PRESETS = {
@@ -34,7 +35,8 @@ const PRESETS = {
 };
 // Not counted as faults: how the desk is on a good day, and the demo's own helper.
 const ORDINARY = new Set(["fail_kinds", "fail_on", "stale_rows", "payload_channel", "seed", "hang_s", "retry_after_s",
-  "webhook_copy_gap_s", "jitter_ms", "auto_resolve_s", "auto_resolve_jitter_s"]);
+  "webhook_copy_gap_s", "jitter_ms", "auto_resolve_s", "auto_resolve_jitter_s", "hang_assign_from_s",
+  "hang_assign_to_s", "hang_assign_kinds"]);
 
 let setters = [];
 

@@ -24,7 +24,7 @@ function show() {
   setText(byId("live-text"), t(standing));
   byId("live").dataset.state = standing;
   if (!state) return;
-  const agents = state.agents.filter((agent) => agent.type === "agent");
+  const agents = state.agents.filter((agent) => agent.type === "agent" && !agent.deleted);
   setText(byId("n-waiting"), number(state.waiting_total));
   setText(byId("n-held"), number(state.held_total));
   setText(byId("n-resolved"), number(state.counters.resolved ?? 0));
@@ -88,11 +88,22 @@ function wireButtons() {
     if (language) changeLanguage(language);
     if (filter) pressFilter(button);
   });
+  document.addEventListener("change", ({ target }) => {
+    const { treat: agent } = target.dataset;
+    if (agent) { trying(() => treat(agent, target.value)); target.blur(); }
+  });
   byId("reset").addEventListener("click", () => byId("confirm").showModal());
   byId("confirm").addEventListener("close", () => {
     if (byId("confirm").returnValue === "yes") trying(async () => { await ask("POST", "reset"); forgetEvents(); });
     byId("confirm").returnValue = "";
   });
+}
+
+/** How the desk answers when this agent is assigned: a refusal, as if deleted, or as ever. */
+async function treat(agent, way) {
+  const { [agent]: _, ...others } = state.faults.fail_agents;
+  await ask("PUT", "faults", { fail_agents: Number(way) ? { ...others, [agent]: Number(way) } : others });
+  await ask("PUT", `agents/${agent}`, { deleted: way === "deleted" });
 }
 
 const setPresence = async (agent, online) => { await ask("PUT", `agents/${agent}`, { online }); };
