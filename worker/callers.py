@@ -1,7 +1,8 @@
 """The pool of desk callers: threads that talk to desks, so that neither a transaction nor an RQ job ever waits for one.
 
 Bounded three ways: threads in all, calls under way for one tenant (a desk that hangs holds up its own tenant only),
-tasks queued for one tenant. Tenants take turns; within a tenant, rooms that wait go before housekeeping.
+tasks queued for one tenant. Tenants take turns; within a tenant, rosters go first, then rooms that wait, then
+housekeeping.
 """
 
 import logging
@@ -50,15 +51,20 @@ class Callers:
             known = self._tenants.get(tenant)
             return 0 if self._closing else self._queue - (known.queued() if known else 0)
 
-    def submit(self, tenant: str, task: Task, urgent: bool = True) -> bool:
-        """False, and the task is dropped, where the queue is full or the pool closes: its lease brings it back."""
+    def submit(self, tenant: str, task: Task, urgent: bool = True, first: bool = False) -> bool:
+        """`first`: before the tenant's other tasks, since rooms wait for what it brings.
+
+        False, and the task is dropped, where the queue is full or the pool closes: its lease brings it back."""
         with self._changed:
             mine = self._tenants.setdefault(tenant, _Tenant())
             if self._closing or mine.queued() >= self._queue:
                 return False
             if not mine.queued():
                 self._turns.append(tenant)
-            (mine.urgent if urgent else mine.later).append(task)
+            if first:
+                mine.urgent.appendleft(task)
+            else:
+                (mine.urgent if urgent else mine.later).append(task)
             self._rouse()
             return True
 

@@ -178,7 +178,7 @@ def hand_over(work: Work, tenant: str, desk: Desk, decision: Decision, deadline:
         urgent = about.state == "waiting" or about.suspect is not None
         _submit(work, tenant, functools.partial(_look, work, tenant, desk, about), urgent)
     for question in decision.rosters:
-        _submit(work, tenant, functools.partial(_roster, work, tenant, desk, question))
+        _submit(work, tenant, functools.partial(_roster, work, tenant, desk, question), first=True)
     for question in decision.suggestions:
         _submit(work, tenant, functools.partial(_suggest, work, tenant, desk, question))
 
@@ -187,8 +187,8 @@ def _pair(reserved: Reserved, deadline: float) -> Pair:
     return Pair(reserved.visit, reserved.attempt, reserved.room, reserved.agent, deadline, reserved.unclear_s)
 
 
-def _submit(work: Work, tenant: str, task: Callable[[], None], urgent: bool = True) -> None:
-    if not work.callers.submit(tenant, task, urgent):
+def _submit(work: Work, tenant: str, task: Callable[[], None], urgent: bool = True, first: bool = False) -> None:
+    if not work.callers.submit(tenant, task, urgent, first):
         log.warning(logs.line("callers_full", tenant=tenant))
 
 

@@ -21,14 +21,36 @@ log = logging.getLogger("worker.roster")
 
 def take_roster(cur: cursor, tenant: str, report: Roster, rules: Rules, after: Aftermath) -> None:
     if report.trouble is not None:
-        LEDGER.run(cur, "roster_failed", tenant=tenant, **{"class": report.class_}, wait_s=backoff_s(2))
+        refused = report.trouble.permanent and not isinstance(report.trouble, DeskTrouble)
+        wait_s = 0.0 if refused else backoff_s(2)
+        LEDGER.run(cur, "roster_failed", tenant=tenant, **{"class": report.class_}, wait_s=wait_s)
         log.warning(logs.line("roster_failed", tenant=tenant, class_=report.class_, why=report.trouble.what))
-        if report.trouble.permanent and not isinstance(report.trouble, DeskTrouble):
+        if refused:
             _doubt(cur, tenant, report.room, report.trouble.what)
         return
+    settled_late_s = time.monotonic() - report.answered_at if report.answered_at is not None else 0.0
+    if settled_late_s > rules.roster_s or not _put_roster(cur, tenant, report, settled_late_s, rules):
+        log.warning(logs.line("roster_late", tenant=tenant, class_=report.class_, late_s=round(settled_late_s, 1)))
+        return
+    _put_agents(cur, tenant, report, settled_late_s, rules)
+    online = sum(agent.available for agent in report.agents)
+    log.info(logs.line("roster_read", tenant=tenant, class_=report.class_, agents=len(report.agents), online=online))
+    after.agents.update(agent.id for agent in report.agents)
+    after.wake = True
+
+
+def _put_roster(cur: cursor, tenant: str, report: Roster, settled_late_s: float, rules: Rules) -> bool:
+    """False where a later question was answered before. A roster is as old as its question, but half of its time is
+    left when it comes, however long the desk took: a slow desk's rooms are served too."""
+    age_s = min(report.took_s, rules.roster_s / 2) + settled_late_s
+    values = {"class": report.class_, "age_s": age_s, "asked_s": report.took_s + settled_late_s}
+    return LEDGER.run(cur, "put_roster", tenant=tenant, again_s=rules.retry_s, **values) > 0
+
+
+def _put_agents(cur: cursor, tenant: str, report: Roster, settled_late_s: float, rules: Rules) -> None:
     agents = sorted(report.agents, key=lambda agent: agent.id)
     ids = [agent.id for agent in agents]
-    estimates = _estimates(cur, tenant, agents, report, rules)
+    estimates = _estimates(cur, tenant, agents, report, settled_late_s, rules)
     LEDGER.run(
         cur,
         "put_agents",
@@ -41,15 +63,10 @@ def take_roster(cur: cursor, tenant: str, report: Roster, rules: Rules, after: A
         lows=[json.dumps(estimate.lows) for estimate in estimates],
     )
     class_ = {"class": report.class_}
-    LEDGER.run(cur, "put_roster", tenant=tenant, took_s=report.took_s, again_s=rules.retry_s, **class_)
     dropped = [row.agent for row in LEDGER.all(cur, "drop_eligible", tenant=tenant, agents=ids, **class_)]
     LEDGER.run(cur, "put_eligible", tenant=tenant, agents=ids, **class_)
     if dropped:
         LEDGER.run(cur, "nobody_names", tenant=tenant, agents=dropped)
-    online = sum(agent.available for agent in agents)
-    log.info(logs.line("roster_read", tenant=tenant, class_=report.class_, agents=len(agents), online=online))
-    after.agents.update(ids)
-    after.wake = True
 
 
 def _doubt(cur: cursor, tenant: str, room: str, why: str) -> None:
@@ -61,12 +78,11 @@ def _doubt(cur: cursor, tenant: str, room: str, why: str) -> None:
 
 
 def _estimates(
-    cur: cursor, tenant: str, agents: Sequence[RosterAgent], report: Roster, rules: Rules
+    cur: cursor, tenant: str, agents: Sequence[RosterAgent], report: Roster, settled_late_s: float, rules: Rules
 ) -> list[foreign.Estimate]:
     """What of each count is not ours, for the time that the answer may speak of: from the request minus the lag."""
     ids = [agent.id for agent in agents]
     lows = {row.id: row.foreign_lows for row in LEDGER.all(cur, "lock_agents", tenant=tenant, agents=ids)}
-    settled_late_s = time.monotonic() - report.answered_at if report.answered_at is not None else 0.0
     until_s = LEDGER.one(cur, "now").now_s - settled_late_s
     since_s = until_s - report.took_s - rules.lag_s
     stays: dict[str, list[foreign.Stay]] = {}

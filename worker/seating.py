@@ -4,7 +4,7 @@ Runs after the inbox was taken over, in the same transaction, under the tenant's
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from psycopg2.errors import CheckViolation
@@ -25,9 +25,7 @@ log = logging.getLogger("worker.decide")
 SEATS_BATCH = 500
 CLAIMS = 50
 LOOK_LEASE_S = 30.0  # two desk requests, and some time in the callers' queue
-ROSTER_LEASE_S = 30.0
-ROSTER_FRESH_S = 5.0  # an older roster is used, but read again beside
-ROSTER_GRACE_S = 5.0  # how much longer than RETRY_SECONDS a roster is believed
+ROSTER_LEASE_S = 4.0  # a reader who takes longer is not waited for: rooms stand still without a roster
 
 
 class Seating:
@@ -59,15 +57,17 @@ class Seating:
         decision.looks = [LookAt(*row) for row in looks]
 
     def seat(self) -> None:
-        """Seats for the oldest rooms of the classes whose roster may be believed; the others' rosters are asked for."""
+        """Seats for the oldest rooms of the classes whose roster is young enough; the others' are read first (H16)."""
         self._mark_limits()
-        classes = LINE.all(self._cur, "classes", tenant=self._tenant)
-        believed_s = self._rules.retry_s + ROSTER_GRACE_S
-        believed = [c for c in classes if c.age_s is not None and c.age_s <= believed_s]
+        classes = LINE.all(self._cur, "classes", tenant=self._tenant, roster_s=self._rules.roster_s)
+        believed = [c for c in classes if self._is_believed(c)]
         answer = self._reserve(believed) if believed else Answer()
         self._ask_rosters(classes, answer)
         if self._rules.policy == "upstream":
             self._ask_suggestions(believed, answer)
+
+    def _is_believed(self, of: Any) -> bool:
+        return of.age_s is not None and of.age_s <= self._rules.roster_s
 
     def _mark_limits(self) -> None:
         in_force = {agent.id: self._in_force.of(agent.id) for agent in self._agents}
@@ -117,29 +117,38 @@ class Seating:
         decision.more |= len(answer.picks) == SEATS_BATCH
 
     def _ask_rosters(self, classes: Sequence[Any], answer: Answer) -> None:
-        """Rosters that are due, and those that were just used though no longer fresh."""
+        """Rosters that are due; those too old to go by, though they name somebody with a free seat; and those that were
+        just used and soon will be too old: while rooms keep coming, none of them waits for a roster."""
         doubtful = {a.id for a in self._agents if a.available and a.open_seats < self._in_force.of(a.id) <= a.load}
         hasten = [c.class_ for c in classes if c.age_s is not None and doubtful & set(c.eligible)]
         if hasten:
             LINE.run(self._cur, "hasten_rosters", tenant=self._tenant, classes=hasten, after_s=self._rules.lag_s)
         used = {pick.waiting.class_ for pick in answer.picks}
-        wanted = {c.class_: c for c in classes if c.due or (c.class_ in used and (c.age_s or 0) > ROSTER_FRESH_S)}
-        self._decision.rosters = self._claim_questions(wanted)
+        free = {a.id for a in self._agents if a.available and a.load < self._in_force.of(a.id)}
+        wanted = {c.class_: c for c in classes if c.due or self._is_wanted(c, c.class_ in used, free)}
+        self._decision.rosters = self._claim_questions(wanted, roster=True)
+
+    def _is_wanted(self, of: Any, used: bool, free: Set[str]) -> bool:
+        if used:
+            return bool(of.age_s > self._rules.roster_s / 2)
+        return not self._is_believed(of) and not free.isdisjoint(of.eligible)
 
     def _ask_suggestions(self, classes: Sequence[Any], answer: Answer) -> None:
         """Policy upstream: ask the desk for a candidate wherever a room waits and none is at hand."""
         served = {pick.waiting.class_ for pick in answer.picks}
         asked = {question.class_ for question in self._decision.rosters}
         wanted = {c.class_: c for c in classes if c.class_ in served or (not c.suggested and c.may_ask)}
-        self._decision.suggestions = self._claim_questions({k: c for k, c in wanted.items() if k not in asked})
+        wanted = {k: c for k, c in wanted.items() if k not in asked}
+        self._decision.suggestions = self._claim_questions(wanted, roster=False)
 
-    def _claim_questions(self, wanted: Mapping[str, Any]) -> list[Question]:
+    def _claim_questions(self, wanted: Mapping[str, Any], roster: bool) -> list[Question]:
         """One reader at a time for each class: what another asks already is left out."""
         classes = sorted(wanted)[: max(0, self._decision.calls_left)]
         if not classes:
             return []
         leased = {"owner": self._owner, "lease_s": ROSTER_LEASE_S, "lock_class": WORKER_LOCK_CLASS}
-        rows = LINE.all(self._cur, "claim_rosters", tenant=self._tenant, classes=classes, **leased)
+        claimed = {"tenant": self._tenant, "classes": classes, "roster": roster}
+        rows = LINE.all(self._cur, "claim_rosters", **claimed, **leased)
         return [Question(row.class_, wanted[row.class_].room, wanted[row.class_].source) for row in rows]
 
 

@@ -188,11 +188,14 @@ SELECT %(tenant)s, r.id, r.name, r.available, r.count, r.foreign_est, r.lows::js
        foreign_est = EXCLUDED.foreign_est, foreign_lows = EXCLUDED.foreign_lows, seen_at = EXCLUDED.seen_at
 
 -- name: put_roster
-INSERT INTO rosters (tenant, class, read_at, due_at, claimed_until)
-VALUES (%(tenant)s, %(class)s, clock_timestamp() - %(took_s)s * interval '1 second',
+-- Asked for `asked_s` ago, counts as `age_s` old. None: a reader who asked more than a moment later has answered already.
+INSERT INTO rosters AS r (tenant, class, read_at, due_at, claimed_until)
+VALUES (%(tenant)s, %(class)s, clock_timestamp() - %(age_s)s * interval '1 second',
         clock_timestamp() + %(again_s)s * interval '1 second', '-infinity')
     ON CONFLICT (tenant, class) DO UPDATE
    SET read_at = EXCLUDED.read_at, due_at = EXCLUDED.due_at, claimed_until = '-infinity'
+ WHERE r.read_at <= clock_timestamp() + (1 - %(asked_s)s) * interval '1 second' OR r.read_at > clock_timestamp()
+RETURNING r.class AS class_
 
 -- name: drop_eligible
 DELETE FROM eligible WHERE tenant = %(tenant)s AND class = %(class)s AND agent <> ALL(%(agents)s::text[]) RETURNING agent
@@ -208,7 +211,8 @@ UPDATE agents a SET available = false
    AND NOT EXISTS (SELECT FROM eligible e WHERE e.tenant = a.tenant AND e.agent = a.id)
 
 -- name: roster_failed
-UPDATE rosters SET claimed_until = '-infinity', due_at = clock_timestamp() + %(wait_s)s * interval '1 second',
+-- Nobody asks again before the pause is over.
+UPDATE rosters SET claimed_until = clock_timestamp() + %(wait_s)s * interval '1 second', due_at = '-infinity',
                    ask_after = clock_timestamp() + %(wait_s)s * interval '1 second'
  WHERE tenant = %(tenant)s AND class = %(class)s
 

@@ -91,7 +91,8 @@ WITH RECURSIVE found AS (
 SELECT f.class AS class_, head.room, head.source,
        extract(epoch FROM clock_timestamp() - nullif(r.read_at, '-infinity'))::float8 AS age_s,
        coalesce(r.due_at <= clock_timestamp(), true) AS due,
-       r.suggested, coalesce(r.ask_after <= clock_timestamp(), true) AS may_ask,
+       CASE WHEN r.ask_after > clock_timestamp() - %(roster_s)s * interval '1 second' THEN r.suggested END AS suggested,
+       coalesce(r.ask_after <= clock_timestamp(), true) AS may_ask,
        ARRAY(SELECT e.agent FROM eligible e WHERE e.tenant = %(tenant)s AND e.class = f.class) AS eligible
   FROM found f
   LEFT JOIN rosters r ON r.tenant = %(tenant)s AND r.class = f.class
@@ -170,11 +171,14 @@ UPDATE tenants SET rev = rev + 1 WHERE id = %(tenant)s
 SELECT id, open_seats FROM agents WHERE tenant = %(tenant)s AND id = ANY(%(agents)s::text[])
 
 -- name: claim_rosters
--- One reader at a time for each class; whoever gets it back reads. A dead reader's claim is none.
+-- One reader at a time for each class; whoever gets it back reads. A dead reader's claim is none, and one who does not
+-- answer until its claim ends leaves the roster due.
 INSERT INTO rosters (tenant, class, claimed_until, claimed_by)
 SELECT %(tenant)s, c, clock_timestamp() + %(lease_s)s * interval '1 second', %(owner)s
   FROM unnest(%(classes)s::text[]) AS c ORDER BY c
-    ON CONFLICT (tenant, class) DO UPDATE SET claimed_until = EXCLUDED.claimed_until, claimed_by = EXCLUDED.claimed_by
+    ON CONFLICT (tenant, class) DO UPDATE
+   SET claimed_until = EXCLUDED.claimed_until, claimed_by = EXCLUDED.claimed_by,
+       due_at = CASE WHEN %(roster)s THEN '-infinity' ELSE rosters.due_at END
  WHERE rosters.claimed_until < clock_timestamp()
     OR rosters.claimed_by NOT IN (
        SELECT objid::integer FROM pg_locks

@@ -14,7 +14,7 @@ from scripts.admin import crew
 from scripts.admin.crew import Member
 from scripts.admin.installation import Installation
 from scripts.admin.waits import Class, Desk
-from worker.seating import ROSTER_GRACE_S
+from worker.rules import ROSTER_LEAST_S
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _desk(installation: Installation, cur: cursor, tenant: str, counts: Any) -> 
         workers=workers(cur),
         inbox=installation.redis.xlen(inbox.key(tenant, "inbox")),
         policy=installation.settings.allocation_policy,
-        believe_s=installation.settings.retry_seconds + ROSTER_GRACE_S,
+        believe_s=max(installation.settings.desk_lag_seconds, ROSTER_LEAST_S),
     )
 
 

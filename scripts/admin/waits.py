@@ -39,7 +39,13 @@ class Class:
 
 def why(row: Any, of: Class, team: Mapping[str, Member], desk: Desk, now: datetime) -> str:
     """`row` as of the block `waiting`."""
-    return _room(row, now) or _tenant(desk, now) or _roster(of, desk, now) or _seats(row, of, team, desk)
+    return (
+        _room(row, now)
+        or _tenant(desk, now)
+        or _nobody(of, team, desk)
+        or _roster(of, desk, now)
+        or _seats(row, of, team, desk)
+    )
 
 
 def _room(row: Any, now: datetime) -> str:
@@ -61,30 +67,42 @@ def _tenant(desk: Desk, now: datetime) -> str:
     return ""
 
 
-def _roster(of: Class, desk: Desk, now: datetime) -> str:
+def _nobody(of: Class, team: Mapping[str, Member], desk: Desk) -> str:
+    """Nobody has a free seat: then an old roster will do."""
     if of.read_at is None:
-        return "the desk has not told yet who may serve it"
-    old_s = (now - of.read_at).total_seconds()
-    if old_s > desk.believe_s:
-        return f"the desk told {span(old_s)} ago who is online, too old to go by; it is asked again"
-    return ""
-
-
-def _seats(row: Any, of: Class, team: Mapping[str, Member], desk: Desk) -> str:
-    online = [team[name] for name in of.online if name in team]
+        return f"the desk has not told yet who may serve it{_trouble(desk)}"
+    online = _online(of, team)
     if not online:
         away = sum(member.presence == "away" and member.role == "agent" for member in team.values())
         only = f", {counted(away, 'agent is', 'agents are')} away" if away else ""
         return f"nobody is online for it{only}"
-    free = sum(member.free for member in online)
-    if free == 0:
-        return _full(online)
+    return "" if any(member.free for member in online) else _full(online)
+
+
+def _roster(of: Class, desk: Desk, now: datetime) -> str:
+    """No seat is given on the word of a roster that is too old."""
+    old_s = (now - of.read_at).total_seconds() if of.read_at else 0.0
+    if old_s <= desk.believe_s:
+        return ""
+    return f"the desk told {span(old_s)} ago who is online, too old to go by; it is asked again{_trouble(desk)}"
+
+
+def _trouble(desk: Desk) -> str:
+    return f"; its last answer was: {clean(desk.trouble, 120)}" if desk.trouble else ""
+
+
+def _seats(row: Any, of: Class, team: Mapping[str, Member], desk: Desk) -> str:
+    free = sum(member.free for member in _online(of, team))
     if row.ahead_in_class >= free:
         return f"{counted(row.ahead_in_class, 'earlier room')} for {counted(free, 'free seat')}"
     if desk.policy == "upstream":
         named = f"the desk named {clean(of.suggested)}" if of.suggested else "the desk is asked for a candidate"
         return f"{counted(free, 'seat')} free; {named}"
     return f"{counted(free, 'seat')} free: its turn at the next look"
+
+
+def _online(of: Class, team: Mapping[str, Member]) -> list[Member]:
+    return [team[name] for name in of.online if name in team]
 
 
 def _full(online: list[Member]) -> str:

@@ -16,7 +16,7 @@ from db.line import LINE
 from tests.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker import intake, jobs, visits
-from worker.calls import Parked, Suggested
+from worker.calls import Parked, Roster, Suggested
 from worker.decide import INBOX_BATCH
 from worker.decision import Decision
 from worker.desk.base import DeskTrouble, RosterAgent
@@ -666,7 +666,14 @@ def test_a_full_channel_holds_nobody_else_up(line: Line) -> None:
     assert line.one("SELECT passed_over FROM rounds ORDER BY id DESC LIMIT 1").passed_over == {
         "full": "all 1 agents online for it are at their limit"
     }
-    values = {"tenant": TENANT, "classes": ["full", "other"], "most": 3, "rooms": ["r7", "x"], "lag_s": 5.0}
+    values = {
+        "tenant": TENANT,
+        "classes": ["full", "other"],
+        "most": 3,
+        "rooms": ["r7", "x"],
+        "lag_s": 5.0,
+        "roster_s": 5.0,
+    }
     for block in ("heads", "classes", "recall", "lift_retries"):
         rows, scans = _plan(line, block, values)
         assert "Seq Scan" not in scans, f"{block}: {scans}"
@@ -927,6 +934,134 @@ def test_a_roster_that_is_too_old_is_not_believed_but_read_again(line: Line) -> 
     assert line.decide().rosters == [], "one reader at a time"
     line.roster("ani")
     assert given(line.decide()) == {"r1": "ani"}
+
+
+# --- H16: how old a roster may be
+
+
+def read_ago(line: Line, seconds: float, class_: str = "") -> None:
+    """The roster of a class was asked for so long ago; it is not due by itself as yet."""
+    line.run("UPDATE rosters SET read_at = clock_timestamp() - %s * interval '1 s' WHERE class = %s", seconds, class_)
+
+
+@pytest.mark.parametrize(("lag_s", "young_s", "old_s"), [(5, 4.5, 5.5), (0, 0.5, 1.5), (1, 0.5, 1.5), (60, 55, 65)])
+def test_a_seat_is_given_by_a_roster_of_at_most_one_lag(
+    database: str, redis_url: str, lag_s: float, young_s: float, old_s: float
+) -> None:
+    with line_of(empty(database), redis_url, lag_s=lag_s) as line:
+        line.roster("ani")
+        read_ago(line, young_s)
+        line.arrive("r1")
+        made = line.decide()
+        assert given(made) == {"r1": "ani"}
+        assert [question.class_ for question in made.rosters] == [""], "read again beside, before it is too old"
+        line.roster("ani")
+        read_ago(line, old_s)
+        line.arrive("r2")
+        made = line.decide()
+        assert (given(made), [question.room for question in made.rosters]) == ({}, ["r2"])
+        line.roster(RosterAgent("ani", "Ani", False, 1), "budi")
+        assert given(line.decide()) == {"r2": "budi"}, "ani has gone offline meanwhile"
+
+
+@pytest.mark.parametrize("retry_s", [1.0, 30.0])
+def test_an_old_roster_in_which_nobody_has_a_free_seat_is_read_when_it_is_due(
+    database: str, redis_url: str, retry_s: float
+) -> None:
+    with line_of(empty(database), redis_url, retry_s=retry_s, limit=1) as line:
+        line.roster("ani", RosterAgent("off", "Off", False, 0))
+        line.serve("r1")
+        line.arrive("r2")
+        read_ago(line, 20)
+        assert line.decide().rosters == []
+        line.run("UPDATE rosters SET due_at = clock_timestamp()")
+        assert len(line.decide().rosters) == 1
+
+
+def test_a_burst_asks_for_one_roster_and_a_young_one_for_none(line: Line) -> None:
+    line.roster(*(f"a{n}" for n in range(50)))
+    line.arrive_all([f"r{n}" for n in range(40)])
+    made = line.decide()
+    assert (len(made.reserved), made.rosters) == (40, [])
+    read_ago(line, 6)
+    line.arrive_all([f"s{n}" for n in range(40)])
+    asked = [line.decide(), line.decide(), line.decide()]
+    assert [len(made.rosters) for made in asked] == [1, 0, 0]
+    assert not any(made.reserved for made in asked)
+
+
+def test_another_reader_is_not_waited_for_for_long(line: Line) -> None:
+    """The first one hangs. What it says in the end is older than what the second one said."""
+    line.arrive("r1")
+    assert len(line.decide().rosters) == 1
+    assert line.decide().rosters == []
+    line.run("UPDATE rosters SET claimed_until = claimed_until - interval '4 seconds'")
+    assert len(line.decide().rosters) == 1
+    line.roster(RosterAgent("ani", "Ani", False, 0), "budi", took_s=0.1)
+    line.roster("ani", took_s=4.0)
+    assert [a.id for a in line.rows("SELECT id FROM agents WHERE available")] == ["budi"]
+    assert given(line.decide()) == {"r1": "budi"}
+
+
+def test_a_roster_that_could_not_be_read_is_asked_for_again_after_its_pause_and_not_before(line: Line) -> None:
+    line.roster("ani")
+    read_ago(line, 6)
+    line.arrive("r1")
+    assert len(line.decide().rosters) == 1
+    line.settle(Roster("", "r1", trouble=DeskTrouble("timed out", maybe_applied=False)))
+    made = line.decide()
+    assert (given(made), made.rosters) == ({}, [])
+    line.run("UPDATE rosters SET claimed_until = claimed_until - interval '2 seconds'")
+    assert len(line.decide().rosters) == 1
+
+
+def test_a_desk_that_takes_longer_than_a_lag_to_answer_serves_its_rooms_all_the_same(line: Line) -> None:
+    line.arrive("r1")
+    line.decide()
+    line.roster("ani", took_s=8.0)
+    assert given(line.decide()) == {"r1": "ani"}
+
+
+def test_a_roster_that_was_settled_too_late_to_go_by_is_dropped(line: Line) -> None:
+    """Its worker slept: agents who are offline by now are not brought back."""
+    line.arrive("r1")
+    line.decide()
+    answered_at = time.monotonic() - 60
+    line.settle(Roster("", "r1", (RosterAgent("ani", "Ani", True, 0),), 0.1, answered_at))
+    assert line.rows("SELECT id FROM agents WHERE available") == []
+    assert given(line.decide()) == {}
+
+
+def test_what_another_class_has_just_said_of_an_agent_counts_here_too(line: Line) -> None:
+    line.roster("ani", "budi", class_="a")
+    line.roster(RosterAgent("ani", "Ani", False, 0), RosterAgent("budi", "Budi", True, 1), class_="b")
+    for n in range(3):
+        line.arrive(f"r{n}", class_="a")
+    assert given(line.decide()) == {"r0": "budi"}, "ani is offline, budi has a chat by hand"
+
+
+def test_the_word_of_another_class_makes_no_old_roster_young(line: Line) -> None:
+    line.roster("ani", class_="a")
+    read_ago(line, 6, "a")
+    line.roster("ani", class_="b")
+    line.arrive("r1", class_="a")
+    made = line.decide()
+    assert (given(made), [question.class_ for question in made.rosters]) == ({}, ["a"])
+
+
+def test_upstream_goes_by_no_old_roster_and_no_old_candidate(upstream: Line) -> None:
+    upstream.roster("ani", "budi", class_="c")
+    upstream.settle(Suggested("c", "ani"))
+    upstream.run("UPDATE rosters SET ask_after = ask_after - interval '10 seconds'")
+    upstream.arrive("r1", class_="c")
+    made = upstream.decide()
+    assert (given(made), len(made.suggestions)) == ({}, 1)
+    upstream.settle(Suggested("c", "budi"))
+    read_ago(upstream, 6, "c")
+    made = upstream.decide()
+    assert (given(made), len(made.rosters)) == ({}, 1)
+    upstream.roster("ani", "budi", class_="c")
+    assert given(upstream.decide()) == {"r1": "budi"}
 
 
 def test_a_class_that_nobody_asked_about_is_asked_about_with_its_oldest_room(line: Line) -> None:

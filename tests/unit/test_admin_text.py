@@ -24,7 +24,7 @@ NOW = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
 Row = namedtuple("Row", "aside look_at retry_at refusals ahead_in_class", defaults=(None, None, None, 0, 0))
 Decision = namedtuple("Decision", "policy agent load_before candidates earlier")
 
-DESK = Desk(0, None, None, workers=1, inbox=0, policy="least_loaded", believe_s=35.0)
+DESK = Desk(0, None, None, workers=1, inbox=0, policy="least_loaded", believe_s=5.0)
 CLASS = Class("7", NOW - timedelta(seconds=3), NOW + timedelta(seconds=27), None, ("a", "b"), ("a", "b"))
 
 
@@ -98,6 +98,20 @@ def test_ordinals_are_english():
             FREE,
             DESK,
             "told 50 s ago who is online, too old",
+        ),
+        (
+            Row(),
+            replace(CLASS, read_at=NOW - timedelta(seconds=50)),
+            FREE,
+            replace(DESK, failures=1, trouble="timed out"),
+            "asked again; its last answer was: timed out",
+        ),
+        (
+            Row(),
+            replace(CLASS, read_at=NOW - timedelta(seconds=29)),
+            team(member("a", 2)),
+            DESK,
+            "the one agent online",
         ),
         (Row(), replace(CLASS, online=()), FREE, DESK, "nobody is online for it"),
         (Row(), CLASS, team(member("a", 2), member("b", 3)), DESK, "all 2 agents online for it: at the limit"),

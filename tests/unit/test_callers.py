@@ -120,6 +120,18 @@ def test_rooms_that_wait_go_before_housekeeping_and_in_their_order(hold):
     assert order == ["room 1", "room 2", "sweep 1", "sweep 2"]
 
 
+def test_a_roster_goes_before_the_rooms_that_stand_in_the_queue(hold):
+    callers = pool(threads=1, tenant_calls=1)
+    callers.submit("t", hold.task)
+    hold.wait_for(1)
+    order = []
+    for name, first in (("room 1", False), ("room 2", False), ("roster", True)):
+        callers.submit("t", functools.partial(order.append, name), first=first)
+    hold.go.set()
+    assert callers.close(WITHIN_S)
+    assert order == ["roster", "room 1", "room 2"]
+
+
 def test_a_full_queue_refuses_and_says_beforehand_how_much_it_takes(hold):
     callers = pool(threads=1, tenant_calls=1, queue=3)
     assert callers.room_for("t") == 3
