@@ -16,14 +16,15 @@ PARTS_MOST = 40  # of one transcript, 500 messages or 256 KiB each; a chat longe
 Transcript = dict[str, Any]
 
 
-def read(cur: cursor, tenant: str, room: str) -> Transcript | None:
-    """The session and all its messages as JSON has them; None where the tenant has no such session."""
+def read(cur: cursor, tenant: str, room: str, parts_most: int | None = PARTS_MOST) -> Transcript | None:
+    """The session and its messages as JSON has them, at most so many parts (None: all); None where the tenant has no
+    such session."""
     view, session = chat.session_view(cur, tenant, room), chat.by_room(cur, tenant, room)
     if view is None or session is None:
         return None
     rows: list[Message] = []
     parts, more = 0, True
-    while more and parts < PARTS_MOST:
+    while more and (parts_most is None or parts < parts_most):
         part, more = chat.page_after(cur, session, rows[-1].seq if rows else 0)
         rows += part
         parts += 1

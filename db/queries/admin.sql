@@ -201,3 +201,24 @@ SELECT t.desk_failures, t.desk_trouble,
 
 -- name: names
 SELECT id, name FROM agents WHERE tenant = %(tenant)s
+
+-- name: customer_records
+-- Everybody who chatted under this e-mail address: once proved (by userHash), once as they said themselves.
+SELECT id, email, name, proved, created_at FROM customers
+ WHERE tenant = %(tenant)s AND lower(email) = lower(%(email)s) ORDER BY id
+
+-- name: customer_sessions
+SELECT id, room, status, rating, rating_comment FROM sessions WHERE customer = ANY(%(customers)s::bigint[]) ORDER BY id
+
+-- name: customer_notes
+SELECT agent_name, body, created_at FROM notes WHERE session = %(session)s ORDER BY id
+
+-- name: erase_sessions
+-- With messages, notes and the rows of files. A chat that is not over is left: its visit holds a place or a seat.
+DELETE FROM sessions WHERE id IN (
+    SELECT id FROM sessions WHERE customer = ANY(%(customers)s::bigint[]) AND status = 'ended' ORDER BY id LIMIT %(most)s)
+RETURNING id
+
+-- name: erase_customers
+DELETE FROM customers c WHERE c.id = ANY(%(customers)s::bigint[])
+   AND NOT EXISTS (SELECT FROM sessions s WHERE s.customer = c.id)

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from db.inbox import InboxDown
 from db.postgres import LedgerDown, why
-from scripts.admin import agent, bench, faq, heal, line, maximum, migration, tenant, transcript
+from scripts.admin import agent, bench, customer, faq, heal, line, maximum, migration, tenant, transcript
 from scripts.admin import why as why_command
 from scripts.admin.errors import CantDo
 from scripts.admin.installation import Installation
@@ -76,6 +76,7 @@ COMMANDS = (
     tenant.tenant,
     faq.faq,
     transcript.transcript,
+    customer.customer,
     heal.retry,
     heal.reconcile,
     migration.migrate,
