@@ -18,7 +18,8 @@ import logs
 import settings
 from db import migrate, postgres
 from db.postgres import LedgerDown
-from sidecar.app import Config, create_app
+from sidecar.app import HANDLER_ARGS, Config, create_app
+from sidecar.listening import listen
 from sidecar.site import Demo
 
 log = logging.getLogger("sidecar")
@@ -26,7 +27,6 @@ log = logging.getLogger("sidecar")
 FILES_WANTED = 65_536  # one for each socket
 STOP_S = 10.0
 SWITCH_S = 0.0005  # the event loop gives its turn away at each write; a busy thread gives it back after this, not 5 ms
-BACKLOG = 2048  # a sidecar that went away sends all its sockets at once
 KEEPALIVE_S = 75.0
 GARBAGE = (50_000, 10, 5)  # containers, generations: a full look at thousands of sockets stops them all for 0.3 s
 
@@ -81,24 +81,30 @@ async def serve(config: settings.Settings, servers: settings.Servers) -> None:
         loop.add_signal_handler(number, _stop_or_leave, stop)
     runner = web.AppRunner(
         create_app(told(config, servers)),
-        access_log=None,
         shutdown_timeout=STOP_S,
-        keepalive_timeout=KEEPALIVE_S,
         handler_cancellation=False,
     )
     await runner.setup()
     try:
-        await _listen(runner, config)
+        server = await _listen(runner, config)
         log.info(logs.line("sidecar_started", host=config.host, port=config.chat_port))
         await stop.wait()
+        server.close()  # nobody new; the runner ends who is here
     finally:
         await runner.cleanup()
     log.info(logs.line("sidecar_stopped"))
 
 
-async def _listen(runner: web.AppRunner, config: settings.Settings) -> None:
+async def _listen(runner: web.AppRunner, config: settings.Settings) -> asyncio.Server:
     try:
-        await web.TCPSite(runner, config.host, config.chat_port, backlog=BACKLOG).start()
+        return await listen(
+            runner,
+            config.host,
+            config.chat_port,
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_S,
+            **HANDLER_ARGS,
+        )
     except OSError as error:
         where = f"{config.host}:{config.chat_port}"
         raise StartError(f"can't listen on {where} ({error.strerror}): set CHAT_PORT to a free port") from error

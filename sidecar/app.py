@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import redis
 import redis.asyncio
@@ -24,6 +25,7 @@ from sidecar.door import Door
 from sidecar.feed import Feed
 from sidecar.health import Figures, Health
 from sidecar.hub import Hub
+from sidecar.listening import expect
 from sidecar.login import Login
 from sidecar.marks import Marks
 from sidecar.pace import Paces
@@ -48,6 +50,7 @@ log = logging.getLogger("sidecar.app")
 REDIS_S = 1.0  # a wait for Redis, at most: chats go on without it
 REDIS_CONNECTIONS = 16
 MB = 1024 * 1024
+HANDLER_ARGS: dict[str, Any] = {"max_line_size": 16_384, "auto_decompress": False}  # only attackers send packed bodies
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SIDECAR: web.AppKey["Sidecar"] = web.AppKey("sidecar")
@@ -190,16 +193,20 @@ class Sidecar:
         self.store.close()
 
 
+def _expecting(route: web.RouteDef) -> web.RouteDef:
+    return web.RouteDef(route.method, route.path, route.handler, {**route.kwargs, "expect_handler": expect})
+
+
 def create_app(config: Config) -> web.Application:
     """To be made inside the event loop that will run it."""
     sidecar = Sidecar(config)
     app = web.Application(
         middlewares=[_said, door.middleware(sidecar.door)],
         client_max_size=MB,
-        handler_args={"max_line_size": 16_384, "auto_decompress": False},  # nobody sends packed bodies but attackers
+        handler_args=dict(HANDLER_ARGS),
     )
     app[SIDECAR] = sidecar
-    app.add_routes(sidecar.routes())
+    app.add_routes(_expecting(route) for route in sidecar.routes())
     app.on_startup.append(lambda _: sidecar.start())
     app.on_shutdown.append(lambda _: sidecar.stop())
     return app

@@ -149,4 +149,6 @@ def _copied(file: dict[str, Any], to: Path, shelf: Path) -> bool:
 def _missing_text(missing: int) -> str:
     if not missing:
         return ""
-    return f"; {counted(missing, 'file is', 'files are')} not on this machine: run it where the sidecar's GILIRAN_DATA is"
+    return (
+        f"; {counted(missing, 'file is', 'files are')} not on this machine: run it where the sidecar's GILIRAN_DATA is"
+    )

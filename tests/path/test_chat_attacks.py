@@ -546,14 +546,54 @@ def test_a_request_that_is_no_http_is_refused_and_none_of_its_bytes_are_in_the_l
 ) -> None:
     secret = f"{BODY_SECRET}-{secrets.token_hex(8)}"
     before = home.log().count("request_broken")
-    with socket.create_connection(("127.0.0.1", home.sidecar.port), timeout=10) as raw:
-        raw.sendall(sent % secret.encode())
-        answer = b""
-        while piece := raw.recv(4096):  # it closes
-            answer += piece
+    answer = _answer_to(home, sent % secret.encode())
     assert b" 400 Bad Request" in answer
+    assert json.loads(answer.rpartition(b"\r\n\r\n")[2])["error"]["code"] == "invalid_request"
+    assert secret.encode() not in answer
     home.house.until(lambda: home.log().count("request_broken") > before, 5, "a line about it")
     assert secret not in home.log()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(32)) + b"tls-hello",
+        b"SSH-2.0-%s\r\n",
+        b"GET /%s HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"%s\r\n\r\n",
+        b"GET /" + b"%s" * 2000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: %s\r\n\r\n",
+        b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nExpect: %s\r\nContent-Length: 2\r\n\r\n{}",
+        b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n",
+    ],
+)
+def test_bytes_that_are_no_http_get_the_contracts_error_and_nothing_is_repeated(home: ChatHouse, sent: bytes) -> None:
+    word = f"quoted{secrets.token_hex(4)}"
+    answer = _answer_to(home, sent.replace(b"%s", word.encode()))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.") and b" 4" in head.splitlines()[0], answer
+    assert json.loads(body)["error"]["code"] == ("method_not_allowed" if b" 405 " in head else "invalid_request")
+    assert word.encode() not in answer
+
+
+def test_who_waits_for_a_go_ahead_gets_it_and_then_the_answer(home: ChatHouse) -> None:
+    head = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n"
+    answer = _answer_to(home, head + b"Content-Type: application/json\r\n\r\n{}")
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 400 ")
+    assert json.loads(answer.rpartition(b"\r\n\r\n")[2])["error"]["code"] == "invalid_payload"
+
+
+def _answer_to(home: ChatHouse, sent: bytes) -> bytes:
+    """Everything until the sidecar closes, or says no more for a while."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", home.sidecar.port), timeout=10) as raw:
+        raw.sendall(sent)
+        with suppress(TimeoutError):
+            while piece := raw.recv(4096):
+                answer += piece
+                raw.settimeout(1.0)
+    return answer
 
 
 def test_the_logs_of_all_this_hold_no_secret(home: ChatHouse) -> None:

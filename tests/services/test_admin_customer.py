@@ -34,7 +34,8 @@ def chats(shop, email=EMAIL, name="Budi", n=1, ended=True, messages=2):
         for number in range(n):
             room = chat.new_room()
             session, _ = chat.open_session(cur, "shop", room, chat.new_key(), email, name)
-            file = Attachment(FILE.id if (number, email) == (0, EMAIL) and ended else secrets.token_hex(16), FILE.name, FILE.type, FILE.size)
+            own = FILE.id if (number, email) == (0, EMAIL) and ended else secrets.token_hex(16)
+            file = Attachment(own, FILE.name, FILE.type, FILE.size)
             texts = [f"secret of {name} {k}" for k in range(messages)]
             drafts = [chat.draft(session, "customer", text, sender_name=name) for text in texts]
             chat.add_messages(cur, [*drafts, chat.draft(session, "customer", "", attachments=[file])])

@@ -1,0 +1,69 @@
+"""Where connections begin: the port, and the answer to bytes that are not HTTP, in the contract's shape.
+
+Before: `__main__`, which has set the application up. After: the application's middlewares, for every request that can
+be read. aiohttp answers the others by itself, in plain text that quotes them, unless `handle_error` says otherwise.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from aiohttp import web
+
+import logs
+from sidecar.refusals import answer
+
+log = logging.getLogger("sidecar.listening")
+
+BACKLOG = 2048  # a sidecar that went away sends all its sockets at once
+UNREADABLE = "the request is not readable HTTP"
+
+
+class Connection(web.RequestHandler):
+    """One client's connection."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer without a word of what was sent: `message` and `exc` quote it. The connection closes."""
+        log.info(logs.line("request_broken", status=status, why=type(exc).__name__))
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is under way already")
+        made = error_answer(status)
+        made.force_close()
+        return made
+
+
+def error_answer(status: int) -> web.Response:
+    if status >= 500:
+        return answer({"error": {"code": "unavailable", "message": "the request was not served; try again"}}, 503)
+    return answer({"error": {"code": "invalid_request", "message": UNREADABLE}}, status)
+
+
+async def expect(request: web.Request) -> None:
+    """The only thing that a client may expect is `100-continue` (RFC 9110, 10.1.1)."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # or the answer proper would count as begun
+        return
+    raise _expectation_failed()
+
+
+def _expectation_failed() -> web.HTTPException:
+    made = error_answer(417)
+    return web.HTTPExpectationFailed(text=made.text, content_type="application/json")
+
+
+async def listen(runner: web.AppRunner, host: str, port: int, **handler_args: Any) -> asyncio.Server:
+    """Raises `OSError`. `handler_args`: of aiohttp's `RequestHandler`. What connects ends with the runner's cleanup."""
+    loop = asyncio.get_running_loop()
+    server = runner.server
+    if server is None:
+        raise RuntimeError("listen comes after runner.setup()")
+    return await loop.create_server(
+        lambda: Connection(server, loop=loop, **handler_args), host, port, backlog=BACKLOG, reuse_address=True
+    )
