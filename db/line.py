@@ -60,8 +60,9 @@ def remember(cur: cursor, tenant: str, rooms: Sequence[tuple[str, int | None, bo
     )
 
 
-def close(cur: cursor, tenant: str, visits: Sequence[tuple[int, int | None, str]]) -> list[Any]:
-    """Close visits: (visit, service, reason). Gives (id, room, last_agent) of those that were open."""
+def close(cur: cursor, tenant: str, visits: Sequence[tuple[int, int | None, str]], *, exact: bool = False) -> list[Any]:
+    """Close visits: (visit, service, reason). Gives (id, room, last_agent) of those that were closed; not one whose
+    assign call may still be applied. `exact`: of our own chat, whose session ends in this transaction."""
     return LINE.all(
         cur,
         "close",
@@ -69,6 +70,7 @@ def close(cur: cursor, tenant: str, visits: Sequence[tuple[int, int | None, str]
         visits=[visit for visit, _, _ in visits],
         services=[service for _, service, _ in visits],
         reasons=[reason for _, _, reason in visits],
+        exact=exact,
     )
 
 

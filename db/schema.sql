@@ -110,7 +110,7 @@ CREATE TABLE visits (
     look_at           timestamptz,                     -- when to ask the desk about this visit
     looks             integer NOT NULL DEFAULT 0,
     suspect           text,                            -- what one witness said: resolved, waiting, moved:<agent>
-    again_us          bigint,                          -- arrival of the webhook that asked whether a held room is open
+    again_us          bigint,                          -- arrival of a webhook that may be of the room's next stay
     looked_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     unconfirmed       boolean NOT NULL DEFAULT false,  -- held without the desk ever naming the agent
     first_comment_id  text,
@@ -120,6 +120,10 @@ CREATE TABLE visits (
     reserved_at       timestamptz,
     settled_at        timestamptz,
     closed_at         timestamptz,
+    answered          integer,                         -- the attempt whose assign call has a definite answer
+    resolved_comment  text,                            -- reserved: first comment of the service resolved meanwhile
+    again_latest      bigint,                          -- the closed service that the webhook of again_us named
+    again_at          timestamptz,                     -- when again_us was written, by this clock
     FOREIGN KEY (tenant, agent) REFERENCES agents,
     CONSTRAINT seat_has_agent CHECK ((state IN ('reserved', 'held')) = (agent IS NOT NULL)),
     CONSTRAINT reserved_has_limit CHECK (state <> 'reserved' OR seat_limit IS NOT NULL),
@@ -256,6 +260,18 @@ CREATE TRIGGER count_seats_update AFTER UPDATE ON visits
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_seats();
 CREATE TRIGGER count_seats_delete AFTER DELETE ON visits
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION count_seats();
+
+-- A visit that is being assigned stays reserved, and its seat taken, until the call has a definite answer (H14): whoever
+-- takes it out of `reserved` names the attempt that was answered.
+CREATE FUNCTION refuse_unanswered() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'visit % is being assigned: attempt % has no answer yet', OLD.id, OLD.attempt
+          USING ERRCODE = '23514', CONSTRAINT = 'reserved_until_answered';
+END $$;
+
+CREATE TRIGGER reserved_until_answered BEFORE UPDATE OF state ON visits FOR EACH ROW
+    WHEN (OLD.state = 'reserved' AND NEW.state <> 'reserved' AND NEW.answered IS DISTINCT FROM OLD.attempt)
+    EXECUTE FUNCTION refuse_unanswered();
 
 -- Our own chat: people without Qiscus, in the same line. A session is one stay of a customer; its `room` is the visit's.
 

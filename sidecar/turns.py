@@ -177,7 +177,7 @@ def end_in(
 
 def _close(cur: cursor, change: Change, tenant: str, visit: Any, reason: str) -> None:
     """The visit ends and its seat is free. The reason stands in the visit itself."""
-    for row in line.close(cur, tenant, [(visit.id, None, reason)]):
+    for row in line.close(cur, tenant, [(visit.id, None, reason)], exact=True):
         change.gone.add(row.room)
         change.wake = True
         if row.last_agent:

@@ -170,10 +170,18 @@ def _read_back(desk: Desk, pair: Pair, lag_s: float) -> Outcome | None:
         return Parked(pair, "read back too early", unclear=True, wait_s=lag_s - pair.unclear_s)
     view = desk.look(pair.room)
     if view.resolved:
-        return Over(pair, "resolved at the desk")
+        return _over(pair)
     if not view.waiting:  # somebody has it whom the list of the room hides: our agent, gone offline
         return Held(pair, pair.agent, unconfirmed=True)
     return None
+
+
+def _over(pair: Pair) -> Over | Parked:
+    """The seat stays taken while the call that was given up may still be applied, should the customer come back."""
+    left_s = CALL_SECONDS - (pair.unclear_s or 0.0)
+    if left_s > 0:
+        return Parked(pair, "resolved, but the call may still be applied", unclear=True, wait_s=left_s)
+    return Over(pair, "resolved at the desk")
 
 
 def _who_has_it(desk: Desk, pair: Pair) -> Held | None:

@@ -9,9 +9,9 @@ from typing import Any
 from psycopg2.extensions import cursor
 
 import logs
-from db import line
 from db.ledger import LEDGER
-from worker.aftermath import Aftermath, closed, drift, note
+from worker import stays
+from worker.aftermath import Aftermath, drift, note
 from worker.calls import LookAt, Seen
 from worker.looks import Verdict, judge
 from worker.rules import ASIDE_S, Rules
@@ -22,16 +22,18 @@ log = logging.getLogger("worker.healing")
 def heal(cur: cursor, tenant: str, seen: Seen, rules: Rules, after: Aftermath) -> None:
     """Write what a look at the desk means, if nothing happened to the visit meanwhile."""
     about = seen.about
-    names = {"visit": about.visit, "state": about.state, "attempt": about.attempt, "suspect": about.suspect}
-    row = LEDGER.one(cur, "same_visit", tenant=tenant, **names)
-    if row is None:  # something happened meanwhile that this reading does not know
+    row = stays.find(cur, tenant, about.visit, about.attempt)
+    if row is None or (row.state, row.suspect) != (about.state, about.suspect):
+        # Something happened meanwhile that this reading does not know.
         after.wake |= LEDGER.run(cur, "look_anew", tenant=tenant, visit=about.visit) > 0
         return
     verdict = judge(seen, rules.lag_s)
     log.info(
         logs.line("looked", tenant=tenant, room=about.room, state=about.state, seen=seen.what, verdict=verdict.what)
     )
-    if verdict.what == "fine":
+    if row.over and seen.agents and verdict.what in ("fine", "adopt"):
+        _go_on(cur, tenant, row, verdict.agent or _named(row, seen), after)
+    elif verdict.what == "fine":
         LEDGER.run(cur, "seen_fine", visit=about.visit, confirmed=about.agent in seen.agents)
         after.wake |= about.state == "waiting"
     elif verdict.what == "again":
@@ -41,10 +43,19 @@ def heal(cur: cursor, tenant: str, seen: Seen, rules: Rules, after: Aftermath) -
         _change(cur, tenant, about, row, verdict, after)
 
 
+def _named(stay: Any, seen: Seen) -> str:
+    return stay.agent if stay.agent in seen.agents else min(seen.agents)
+
+
+def _go_on(cur: cursor, tenant: str, stay: Any, agent: str, after: Aftermath) -> None:
+    stays.go_on(cur, tenant, stay, agent, after)
+    log.info(logs.line("next_stay", tenant=tenant, room=stay.room, agent=agent, was=stay.agent))
+
+
 def _change(cur: cursor, tenant: str, about: LookAt, row: Any, verdict: Verdict, after: Aftermath) -> None:
     note(cur, about.visit, verdict.what, verdict.why)
     if verdict.what == "close":
-        _close_seen(cur, tenant, about, row, verdict.why, after)
+        _close_seen(cur, tenant, row, verdict.why, after)
     elif verdict.what == "release":
         _release(cur, tenant, about, row, verdict.why, after)
     elif verdict.what == "adopt" and verdict.agent:
@@ -54,28 +65,16 @@ def _change(cur: cursor, tenant: str, about: LookAt, row: Any, verdict: Verdict,
         log.warning(logs.line("set_aside", tenant=tenant, room=about.room, why=verdict.why))
 
 
-def _close_seen(cur: cursor, tenant: str, about: LookAt, row: Any, why: str, after: Aftermath) -> None:
-    """A webhook had named the service (it is the room's highest closed one), or its resolve never came."""
-    service = row.closed_service if row.service_closed else None
-    LEDGER.run(cur, "end_visit", visit=about.visit, reason=why, service=service)
-    LEDGER.run(cur, "remember_close", tenant=tenant, room=about.room, with_service=service is not None)
-    if service is None:
+def _close_seen(cur: cursor, tenant: str, stay: Any, why: str, after: Aftermath) -> None:
+    if stays.end(cur, tenant, stay, why, after) is None:  # no webhook had told of it
         drift(cur, tenant, "missed_resolve")
-    closed(tenant, about.room, about.agent, why, after)
 
 
 def _release(cur: cursor, tenant: str, about: LookAt, row: Any, why: str, after: Aftermath) -> None:
     """The room waits at the desk though we hold it: the agent left it, or its service ended and it is back."""
     if row.service_closed:
-        _close_seen(cur, tenant, about, row, "resolve missed", after)
-        arrived_us = row.again_us or int(LEDGER.one(cur, "now").now_s * 1e6)
-        line.open_visits(
-            cur,
-            tenant,
-            [line.NewVisit(about.room, arrived_us, row.class_, row.source, base=row.closed_service)],
-        )
-        after.gone.discard(about.room)
-        after.waiting[about.room] = arrived_us
+        _close_seen(cur, tenant, row, "resolve missed", after)
+        stays.begin(cur, tenant, row, after, look=False)
         return
     LEDGER.run(cur, "release", visit=about.visit)
     drift(cur, tenant, "agent_left")

@@ -26,7 +26,7 @@ class Verdict:
 
 
 def judge(seen: Seen, lag_s: float) -> Verdict:
-    """Total over states and readings. A reserved visit is only ever closed here: its pair is the callers' business."""
+    """Total over readings, of a visit that waits or is held. One that is being assigned is not looked at."""
     about = seen.about
     if seen.what == "trouble":
         return Verdict("again", suspect=about.suspect, wait_s=TROUBLE_S, counts=False)

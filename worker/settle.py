@@ -14,8 +14,8 @@ from psycopg2.extensions import cursor
 import logs
 from db import line
 from db.ledger import LEDGER
-from worker import roster
-from worker.aftermath import Aftermath, closed, drift, note
+from worker import overtaken, roster, stays
+from worker.aftermath import Aftermath, drift, note
 from worker.calls import Held, Over, Parked, Refused, Roster, Seen, Suggested, Unserved
 from worker.desk.base import DeskTrouble
 from worker.healing import heal
@@ -40,6 +40,8 @@ def write(cur: cursor, tenant: str, reports: Sequence[Report], rules: Rules, tro
     after = Aftermath()
     _hold(cur, tenant, [report for report in reports if isinstance(report, Held)], after)
     for report in reports:
+        if isinstance(report, Parked | Refused | Over) and overtaken.not_applied(cur, tenant, report, after):
+            continue
         if isinstance(report, Parked):
             _park(cur, tenant, report, after)
         elif isinstance(report, Refused):
@@ -75,10 +77,12 @@ def _hold(cur: cursor, tenant: str, held: Sequence[Held], after: Aftermath) -> N
         firsts=[report.first_comment_id for report in held],
         unconfirmed=[report.unconfirmed for report in held],
     )
-    settled = {(row.id, row.attempt) for row in rows}
+    settled = {(row.id, row.attempt): row.marked for row in rows}
     valid = [report for report in held if (report.pair.visit, report.pair.attempt) in settled]
     for report in valid:
         _held(cur, tenant, report, after)
+        if settled[report.pair.visit, report.pair.attempt]:
+            overtaken.applied(cur, tenant, report, after)
     logs.each(log, [_assigned_line(tenant, report) for report in valid])
     for report in held:
         if (report.pair.visit, report.pair.attempt) not in settled:
@@ -139,11 +143,9 @@ def _give_back(cur: cursor, tenant: str, report: Refused, most: int, after: Afte
 
 def _over(cur: cursor, tenant: str, report: Over, after: Aftermath) -> None:
     pair = report.pair
-    if LEDGER.one(cur, "end_reserved", tenant=tenant, visit=pair.visit, attempt=pair.attempt) is None:
-        return
-    LEDGER.run(cur, "end_visit", visit=pair.visit, reason=report.why, service=None)
-    LEDGER.run(cur, "remember_close", tenant=tenant, room=pair.room, with_service=False)
-    closed(tenant, pair.room, pair.agent, report.why, after)
+    stay = stays.find(cur, tenant, pair.visit, pair.attempt)
+    if stay is not None and stay.state == "reserved":
+        stays.end(cur, tenant, stay, report.why, after)
 
 
 def _circuit(cur: cursor, tenant: str, reports: Sequence[Report], troubled: bool, after: Aftermath) -> None:

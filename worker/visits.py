@@ -33,6 +33,7 @@ class Visit(NamedTuple):
 
     look     the desk has to be asked about it; while it waits it is not chosen before the answer
     suspect  the first of two witnesses: what a webhook said that could not be believed alone
+    unsent   reserved, and surely no assign call is under way or was applied: it is as good as waiting
     """
 
     id: int | None  # None: not in the ledger yet
@@ -47,7 +48,10 @@ class Visit(NamedTuple):
     source: str = ""
     look: bool = False
     suspect: str | None = None
-    again_us: int | None = None
+    unsent: bool = False
+    again_us: int | None = None  # when a webhook came that may be of the next stay
+    again_latest: int | None = None  # the service that it named as closed
+    resolved_comment: str | None = None  # reserved: the first comment of the service whose resolve came meanwhile
     aside: bool = False  # set aside; ends when the customer writes again
     learned: bool = False  # from the desk's unserved list a moment ago: its webhook may still bring the true arrival
 
@@ -88,7 +92,7 @@ def _after_arrived(room: Room, webhook: Arrived, at_us: int) -> Change:
     if latest is not None and (known is None or latest > known):
         return _newer_service(room, webhook, at_us)
     if room.visit is not None:
-        return _again(room, room.visit, at_us)
+        return _again(room, room.visit, webhook, at_us)
     never_seen = known is None and room.closed_with_service is None
     if (latest is None and never_seen) or (latest is not None and latest == known and room.closed_with_service):
         return _open(room, webhook, at_us, "arrived")
@@ -102,10 +106,9 @@ def _newer_service(room: Room, webhook: Arrived, at_us: int) -> Change:
     visit = room.visit
     if visit is None:
         return _open(raised, webhook, at_us, "arrived")
-    if visit.state == "held":  # perhaps the agent was put into the new service already: no seat is freed unasked
-        return Change(raised._replace(visit=_asked(visit, WAITING, at_us)), "already_assigned")
-    if visit.state == "reserved":  # the agent on the way serves the new stay as well
-        return Change(raised._replace(visit=visit._replace(base=webhook.latest)), "already_assigned")
+    if _has_seat(visit):  # perhaps the agent was put into the new service already: no seat is freed unasked
+        back = visit._replace(again_us=None)  # what came before this one is of the stay that is over
+        return Change(raised._replace(visit=_back(back, webhook, at_us)), "already_assigned")
     if visit.base_proved:
         over = Closed(visit, "resolve missed", webhook.latest)
         reopened = _open(raised._replace(visit=None, closed_with_service=True), webhook, at_us, "arrived_again")
@@ -115,13 +118,22 @@ def _newer_service(room: Room, webhook: Arrived, at_us: int) -> Change:
     return Change(raised._replace(visit=known), "already_waiting")
 
 
-def _again(room: Room, visit: Visit, at_us: int) -> Change:
-    """A webhook for a room that has an open visit and names no newer service: a duplicate, or the agent has left."""
-    if visit.state == "waiting":
+def _again(room: Room, visit: Visit, webhook: Arrived, at_us: int) -> Change:
+    """A webhook for a room that has an open visit and names no newer service: a duplicate, or the customer is back,
+    or the agent has left."""
+    if not _has_seat(visit):
         return Change(room._replace(visit=_awake(visit, at_us)), "already_waiting")
     if visit.state == "held" and visit.settled_long_ago:
-        return Change(room._replace(visit=_asked(visit, WAITING, at_us)), "already_assigned")
+        return Change(room._replace(visit=_back(visit, webhook, at_us)), "already_assigned")
+    copy = webhook.latest is not None and webhook.latest == visit.base and visit.base_proved
+    if visit.suspect in (RESOLVED, WAITING) and not copy:
+        return Change(room._replace(visit=_back(visit, webhook, at_us)), "already_assigned")
     return Change(room, "already_assigned")
+
+
+def _has_seat(visit: Visit) -> bool:
+    """An agent has the room, or is perhaps in it already: the assign call has no definite answer yet (H14)."""
+    return visit.state == "held" or (visit.state == "reserved" and not visit.unsent)
 
 
 def _awake(visit: Visit, at_us: int) -> Visit:
@@ -130,16 +142,36 @@ def _awake(visit: Visit, at_us: int) -> Visit:
 
 
 def _after_resolved(room: Room, webhook: Resolved) -> Change:
-    known, service, visit = room.closed_service, webhook.service, room.visit
+    known, service = room.closed_service, webhook.service
     if service is not None and known is not None and service <= known:
-        return Change(room, "resolve_known")
+        return _known(room, webhook)
     raised = room._replace(closed_service=service) if service is not None else room
-    if visit is None:
+    if room.visit is None:
         return Change(raised._replace(closed_with_service=service is not None), "resolve_without_visit")
+    visit = _without_over(room.visit, service)
+    if visit.state == "reserved" and _has_seat(visit):
+        marked = _asked(visit, RESOLVED)._replace(resolved_comment=webhook.first_comment_id)
+        return Change(raised._replace(visit=marked), "resolved_while_assigning")
     if service is None or not _means(webhook, visit):
-        return Change(raised._replace(visit=_asked(visit, RESOLVED, None)), "resolve_unproved")
+        return Change(raised._replace(visit=_asked(visit, RESOLVED)), "resolve_unproved")
     gone = raised._replace(visit=_came_meanwhile(visit, service), closed_with_service=True)
-    return Change(gone, "resolved", Closed(visit, "resolved", service))
+    return Change(gone, "resolved", Closed(room.visit, "resolved", service))
+
+
+def _known(room: Room, webhook: Resolved) -> Change:
+    """A duplicate, or of an earlier stay. One whose arrival overtook it tells how to know that stay."""
+    visit = room.visit
+    if visit is None or visit.state != "reserved" or visit.suspect != WAITING or webhook.service != room.closed_service:
+        return Change(room, "resolve_known")
+    comment = visit.resolved_comment or webhook.first_comment_id
+    return Change(room._replace(visit=visit._replace(resolved_comment=comment)), "resolve_known")
+
+
+def _without_over(visit: Visit, service: int | None) -> Visit:
+    """A webhook that came meanwhile named the service before its own stay: by a later one that stay is over as well."""
+    if service is not None and visit.again_latest is not None and visit.again_latest < service:
+        return visit._replace(again_us=None, again_latest=None)
+    return visit
 
 
 def _means(webhook: Resolved, visit: Visit) -> bool:
@@ -166,10 +198,16 @@ def _came_meanwhile(visit: Visit, service: int) -> Visit | None:
     )
 
 
-def _asked(visit: Visit, suspect: str, again_us: int | None) -> Visit:
-    """The first webhook that asks keeps its arrival: duplicates cost a returning customer no place."""
-    first_us = visit.again_us if visit.again_us is not None else again_us
-    return visit._replace(look=True, suspect=suspect, again_us=first_us)
+def _asked(visit: Visit, suspect: str) -> Visit:
+    """The desk is asked; about a visit that is being assigned only when the call has its answer."""
+    return visit._replace(look=visit.state != "reserved", suspect=suspect)
+
+
+def _back(visit: Visit, webhook: Arrived, at_us: int) -> Visit:
+    """Perhaps the customer is back. The first webhook that says so keeps its arrival: duplicates cost no place."""
+    if visit.again_us is None:
+        visit = visit._replace(again_us=at_us, again_latest=webhook.latest)
+    return _asked(visit, WAITING)
 
 
 def _open(room: Room, webhook: Arrived, at_us: int, word: str, look: bool = False) -> Change:

@@ -30,23 +30,27 @@ RETURNING v.id, v.room, v.agent, v.attempt, v.tries,
           extract(epoch FROM clock_timestamp() - v.unclear_at)::float8 AS unclear_s
 
 -- name: claim_looks
--- Visits about which the desk has to be asked now; a lease keeps others away meanwhile.
+-- Visits about which the desk has to be asked now; a lease keeps others away meanwhile. What it says of a visit that is
+-- being assigned would be about the time before the call.
 UPDATE visits v SET look_at = clock_timestamp() + %(lease_s)s * interval '1 second'
- WHERE v.id IN (SELECT id FROM visits WHERE tenant = %(tenant)s AND look_at <= clock_timestamp() AND state <> 'closed'
+ WHERE v.id IN (SELECT id FROM visits
+                 WHERE tenant = %(tenant)s AND look_at <= clock_timestamp() AND state IN ('waiting', 'held')
                  ORDER BY look_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
 RETURNING v.id, v.attempt, v.room, v.state, v.agent, v.suspect, v.looks,
           extract(epoch FROM clock_timestamp() - coalesce(v.settled_at, v.reserved_at, v.opened_at))::float8 AS age_s
 
 -- name: hold
+-- What webhooks said while the call was under way is asked about now.
 UPDATE visits v
    SET state = 'held', agent = h.agent, last_agent = h.agent, first_comment_id = h.first_comment_id,
        unconfirmed = h.unconfirmed, settled_at = clock_timestamp(), looked_at = clock_timestamp(),
-       lease_until = NULL, unclear_at = NULL, tries = 0, refusals = 0, aside = NULL
+       lease_until = NULL, unclear_at = NULL, tries = 0, refusals = 0, aside = NULL, answered = v.attempt,
+       look_at = CASE WHEN v.suspect IS NOT NULL THEN clock_timestamp() END, looks = 0
   FROM unnest(%(visits)s::bigint[], %(attempts)s::integer[], %(agents)s::text[], %(firsts)s::text[],
               %(unconfirmed)s::boolean[]) AS h(visit, attempt, agent, first_comment_id, unconfirmed)
  WHERE v.id = h.visit  -- alone: see the head of line.sql
    AND CASE WHEN v.state = 'reserved' THEN v.tenant = %(tenant)s AND v.attempt = h.attempt END
-RETURNING v.id, v.attempt, v.room
+RETURNING v.id, v.attempt, v.room, v.suspect IS NOT NULL AS marked
 
 -- name: know_agents
 INSERT INTO agents (tenant, id) SELECT %(tenant)s, * FROM (SELECT DISTINCT a FROM unnest(%(agents)s::text[]) a ORDER BY a) s
@@ -64,7 +68,7 @@ RETURNING id, room, agent, tries
 -- Refused for good: back to the line with the old place, behind a pause, and the desk is asked whether it is open.
 UPDATE visits
    SET state = 'waiting', agent = NULL, lease_until = NULL, unclear_at = NULL, parked = false, tries = 0,
-       refusals = refusals + 1, look_at = clock_timestamp(), suspect = NULL, looks = 0,
+       answered = attempt, refusals = refusals + 1, look_at = clock_timestamp(), suspect = NULL, looks = 0,
        aside = CASE WHEN refusals + 1 >= %(most)s THEN %(reason)s END
  WHERE id = %(visit)s AND tenant = %(tenant)s AND state = 'reserved' AND attempt = %(attempt)s
 RETURNING id, room, arrived_us, last_agent, refusals, aside
@@ -79,24 +83,39 @@ UPDATE visits SET aside = NULL, retry_at = NULL, refusals = greatest(0, %(most)s
                   looks = 0, suspect = NULL
  WHERE tenant = %(tenant)s AND state = 'waiting' AND aside IS NOT NULL AND retry_at <= clock_timestamp()
 
--- name: same_visit
--- The visit that a look was about, if nothing happened to it meanwhile that the look does not know.
-SELECT v.id, v.room, v.arrived_us, v.again_us, v.class AS class_, v.source, v.last_agent, r.closed_service,
-       coalesce(r.closed_service > coalesce(v.base, -1), false) AS service_closed
+-- name: stay
+-- A visit, and whether its stay is over by what webhooks told: a service closed since it opened; if it was opened with
+-- proof, that was its own.
+SELECT v.id, v.room, v.state, v.attempt, v.agent, v.arrived_us, v.again_us, v.again_latest, v.class AS class_, v.source,
+       v.suspect, v.first_comment_id, v.resolved_comment, r.closed_service,
+       coalesce(r.closed_service > coalesce(v.base, -1), false) AS service_closed,
+       v.base_proved AND coalesce(r.closed_service > v.base, false) AS over
   FROM visits v LEFT JOIN rooms r ON r.tenant = v.tenant AND r.id = v.room
- WHERE v.id = %(visit)s AND v.tenant = %(tenant)s AND v.state = %(state)s AND v.attempt = %(attempt)s
-   AND v.suspect IS NOT DISTINCT FROM %(suspect)s
+ WHERE v.id = %(visit)s AND v.tenant = %(tenant)s AND v.state <> 'closed' AND v.attempt = %(attempt)s
    FOR NO KEY UPDATE OF v
 
 -- name: end_visit
+-- One that is being assigned ends by the answer of its attempt only.
 UPDATE visits SET state = 'closed', agent = NULL, reason = %(reason)s, closed_at = clock_timestamp(), look_at = NULL,
-                  retry_at = NULL, aside = NULL, parked = false, service_id = %(service)s
- WHERE id = %(visit)s AND state <> 'closed'
+                  retry_at = NULL, aside = NULL, parked = false, service_id = %(service)s, answered = attempt
+ WHERE id = %(visit)s AND attempt = %(attempt)s AND state <> 'closed'
 
--- name: end_reserved
-SELECT v.id FROM visits v
- WHERE v.id = %(visit)s AND v.tenant = %(tenant)s AND v.state = 'reserved' AND v.attempt = %(attempt)s
-   FOR NO KEY UPDATE
+-- name: unseat
+-- Surely not applied, though a webhook says that the room is over or open again: the seat is free, and the desk is asked
+-- before anybody else gets the room. Nobody refused it.
+UPDATE visits
+   SET state = 'waiting', agent = NULL, lease_until = NULL, unclear_at = NULL, parked = false, tries = 0,
+       answered = attempt, look_at = clock_timestamp(), looks = 0
+ WHERE id = %(visit)s AND attempt = %(attempt)s AND state = 'reserved'
+
+-- name: go_on
+-- The next stay of a room, with the agent whom the desk names. Seats in use are facts, so the guard does not ask.
+INSERT INTO visits (tenant, room, class, source, priority, arrived_us, base, base_proved, state, agent, last_agent,
+                    first_comment_id, reserved_at, settled_at)
+SELECT %(tenant)s, v.room, v.class, v.source, v.priority, %(arrived_us)s, %(base)s, %(proved)s, 'held', %(agent)s,
+       %(agent)s, %(first)s, clock_timestamp(), clock_timestamp()
+  FROM visits v WHERE v.id = %(visit)s
+RETURNING id
 
 -- name: remember_close
 INSERT INTO rooms (tenant, id, closed_with_service) VALUES (%(tenant)s, %(room)s, %(with_service)s)
@@ -261,7 +280,7 @@ pairs AS (
     SELECT DISTINCT tenant FROM visits
      WHERE state = 'reserved' AND (lease_until < clock_timestamp() OR (NOT parked AND owner NOT IN (SELECT id FROM live)))),
 looks AS (
-    SELECT DISTINCT tenant FROM visits WHERE look_at <= clock_timestamp() AND state <> 'closed')
+    SELECT DISTINCT tenant FROM visits WHERE look_at <= clock_timestamp() AND state IN ('waiting', 'held'))
 SELECT t.id, (t.paused_until <= clock_timestamp() AND (
        t.id IN (SELECT tenant FROM pairs) OR t.id IN (SELECT tenant FROM looks)
     OR EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting' AND v.retry_at <= clock_timestamp())

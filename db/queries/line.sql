@@ -14,7 +14,8 @@ SELECT inbox_epoch AS epoch, inbox_seen AS seen, rev, paused_until > clock_times
 -- name: recall
 -- What is remembered of the rooms that a batch of webhooks speaks of.
 SELECT w.room, r.closed_service, r.closed_with_service, v.id, v.state, v.arrived_us, v.base, v.base_proved,
-       v.class AS class_, v.source, v.first_comment_id, v.agent, v.suspect, v.again_us,
+       v.class AS class_, v.source, v.first_comment_id, v.agent, v.suspect, v.again_us, v.again_latest,
+       v.resolved_comment, coalesce(v.state = 'reserved' AND v.parked AND v.unclear_at IS NULL, false) AS unsent,
        v.look_at IS NOT NULL AS look, v.aside IS NOT NULL AS aside,
        coalesce(v.learned AND v.retry_at IS NOT NULL, false) AS learned,
        coalesce(v.settled_at < clock_timestamp() - %(lag_s)s * interval '1 second', false) AS settled_long_ago
@@ -30,11 +31,15 @@ SELECT %(tenant)s, * FROM unnest(%(rooms)s::text[], %(services)s::bigint[], %(wi
    SET closed_service = EXCLUDED.closed_service, closed_with_service = EXCLUDED.closed_with_service
 
 -- name: close
+-- Not a visit whose assign call may still be applied. `exact`: of our own chat, where the session ends in this very
+-- transaction, so that no call can be applied after it.
 UPDATE visits v
    SET state = 'closed', agent = NULL, service_id = c.service, reason = c.reason, closed_at = clock_timestamp(),
-       look_at = NULL, retry_at = NULL, aside = NULL, parked = false
+       look_at = NULL, retry_at = NULL, aside = NULL, parked = false, answered = v.attempt
   FROM unnest(%(visits)s::bigint[], %(services)s::bigint[], %(reasons)s::text[]) AS c(visit, service, reason)
- WHERE v.id = c.visit AND CASE WHEN v.state <> 'closed' THEN v.tenant = %(tenant)s END
+ WHERE v.id = c.visit
+   AND CASE WHEN v.state IN ('waiting', 'held') THEN v.tenant = %(tenant)s
+            WHEN v.state = 'reserved' AND (%(exact)s OR (v.parked AND v.unclear_at IS NULL)) THEN v.tenant = %(tenant)s END
 RETURNING v.id, v.room, v.last_agent
 
 -- name: open
@@ -60,6 +65,8 @@ RETURNING id, room, state
 -- room that was set aside.
 UPDATE visits v
    SET base = r.base, base_proved = r.proved, suspect = r.suspect, again_us = r.again_us,
+       again_latest = r.again_latest, resolved_comment = r.resolved_comment,
+       again_at = CASE WHEN r.again_us IS NOT DISTINCT FROM v.again_us THEN v.again_at ELSE clock_timestamp() END,
        look_at = CASE WHEN NOT r.look THEN NULL
                       WHEN v.look_at IS NULL OR v.suspect IS DISTINCT FROM r.suspect THEN clock_timestamp()
                       ELSE v.look_at END,
@@ -68,8 +75,9 @@ UPDATE visits v
        retry_at = CASE WHEN (r.aside OR v.aside IS NULL) AND r.arrived_us = v.arrived_us THEN v.retry_at END,
        learned = v.learned AND r.arrived_us = v.arrived_us, arrived_us = r.arrived_us
   FROM unnest(%(visits)s::bigint[], %(bases)s::bigint[], %(proved)s::boolean[], %(suspects)s::text[],
-              %(again)s::bigint[], %(looks)s::boolean[], %(aside)s::boolean[], %(arrived)s::bigint[])
-       AS r(visit, base, proved, suspect, again_us, look, aside, arrived_us)
+              %(again)s::bigint[], %(latest)s::bigint[], %(comments)s::text[], %(looks)s::boolean[],
+              %(aside)s::boolean[], %(arrived)s::bigint[])
+       AS r(visit, base, proved, suspect, again_us, again_latest, resolved_comment, look, aside, arrived_us)
  WHERE v.id = r.visit AND CASE WHEN v.state <> 'closed' THEN v.tenant = %(tenant)s END
 
 -- name: refuse
@@ -122,7 +130,8 @@ SELECT id, open_seats, foreign_est, load, max_load, available,
 UPDATE visits v
    SET state = 'reserved', agent = p.agent, last_agent = p.agent, seat_limit = p.seat_limit, owner = %(owner)s,
        attempt = v.attempt + 1, lease_until = clock_timestamp() + %(lease_s)s * interval '1 second',
-       parked = false, unclear_at = NULL, tries = 0, reserved_at = clock_timestamp(), settled_at = NULL
+       parked = false, unclear_at = NULL, tries = 0, reserved_at = clock_timestamp(), settled_at = NULL,
+       suspect = NULL, resolved_comment = NULL
   FROM unnest(%(visits)s::bigint[], %(agents)s::text[], %(limits)s::integer[]) AS p(visit, agent, seat_limit)
  WHERE v.id = p.visit AND CASE WHEN v.state = 'waiting' THEN v.tenant = %(tenant)s END
 RETURNING v.id, v.attempt

@@ -252,7 +252,8 @@ def test_a_room_that_is_to_be_verified_keeps_its_place_but_gets_no_seat_before_t
     assert [about.room for about in made.looks] == ["doubted"]
     line.settle(*line.held(made))
     line.run(
-        "UPDATE visits SET state = 'closed', agent = NULL, reason = 'x', closed_at = now() WHERE agent IS NOT NULL"
+        "UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'x', closed_at = now()"
+        " WHERE agent IS NOT NULL"
     )
     line.arrive("r4")
     line.look(made, "waiting")
@@ -293,16 +294,18 @@ def test_a_resolve_frees_the_seat_for_the_next_in_the_same_decision(line: Line) 
     assert line.caches()["seats"] == {"ani": "2"}
 
 
-def test_a_resolve_before_its_settling_closes_and_the_settling_changes_nothing(line: Line) -> None:
+def test_a_resolve_before_its_settling_keeps_the_seat_until_the_settling_which_then_frees_it(line: Line) -> None:
     line.roster("ani")
     line.arrive("r1", latest=1)
     made = line.decide()
-    line.resolve("r1", 2)
+    line.resolve("r1", 2, first="c2")
     line.decide()
-    after = line.settle(*line.held(made))
+    assert line.seats() == {"ani": 1}, "the call may still be applied"
+    after = line.settle(*line.held(made, first="c2"))
     assert line.stays("r1") == ["closed"]
     assert line.seats() == {}
-    assert after.held == set()
+    assert (after.held, after.gone, after.wake) == (set(), {"r1"}, True)
+    assert line.remembered("r1") == (2, True)
 
 
 # --- H1
@@ -456,7 +459,10 @@ def test_a_lowered_limit_takes_no_chat_away_and_gives_none(line: Line) -> None:
     line.arrive("r3")
     line.decide()
     assert line.states() == {"r1": "held", "r2": "held", "r3": "waiting"}
-    line.run("UPDATE visits SET state = 'closed', agent = NULL, reason = 'x', closed_at = now() WHERE room = 'r1'")
+    line.run(
+        "UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'x', closed_at = now()"
+        " WHERE room = 'r1'"
+    )
     assert given(line.decide()) == {}, "one chat of one"
     line.redis.set(limit_key(TENANT), "2")
     assert given(line.decide()) == {"r3": "ani"}
@@ -757,7 +763,10 @@ def test_the_least_loaded_agent_is_next_and_among_equals_the_longest_idle(line: 
     line.roster("ani", "budi", "citra")
     line.serve("r1")
     line.serve("r2", "r3")
-    line.run("UPDATE visits SET state = 'closed', agent = NULL, reason = 'x', closed_at = now() WHERE room <> 'r2'")
+    line.run(
+        "UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'x', closed_at = now()"
+        " WHERE room <> 'r2'"
+    )
     line.arrive_all(["r4", "r5", "r6"])
     assert given(line.decide()) == {"r4": "ani", "r5": "citra", "r6": "budi"} or line.visit("r2").agent != "budi"
 

@@ -186,8 +186,9 @@ def test_the_stored_number_of_seats_is_the_counted_one_whatever_happens_to_visit
 def _end_or_move(cur: psycopg2.extensions.cursor, dice: random.Random, mine: list[int], agent: str) -> None:
     visit = dice.choice(mine)
     step = dice.choice(("close", "delete", "adopt", "hold"))
+    cur.execute("UPDATE visits SET answered = attempt WHERE id = %s RETURNING attempt", (visit,))
     if step == "close":
-        LEDGER.run(cur, "end_visit", visit=visit, reason="test", service=None)
+        LEDGER.run(cur, "end_visit", visit=visit, attempt=cur.fetchone().attempt, reason="test", service=None)
     elif step == "delete":
         cur.execute("DELETE FROM visits WHERE id = %s", (visit,))
     elif step == "adopt":
@@ -230,7 +231,7 @@ def test_a_room_has_one_open_visit_however_many_writers_open_one(line: Line) -> 
 def test_a_closed_visit_leaves_its_room_free_for_the_next(line: Line) -> None:
     line.roster("ani")
     line.serve("r1")
-    line.run("UPDATE visits SET state = 'closed', agent = NULL, reason = 'test', closed_at = now()")
+    line.run("UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'test', closed_at = now()")
     line.run("INSERT INTO visits (tenant, room, arrived_us, state) VALUES ('toko', 'r1', 2, 'waiting')")
     assert line.stays("r1") == ["closed", "waiting"]
 

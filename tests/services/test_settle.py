@@ -81,7 +81,7 @@ def test_a_report_of_an_attempt_that_others_took_over_changes_nothing(line: Line
 
 @pytest.mark.parametrize("report", [Held, Parked, Refused, Over], ids=lambda report: report.__name__)
 def test_a_report_after_the_visit_was_closed_changes_nothing(line: Line, pair: Pair, report: Any) -> None:
-    line.run("UPDATE visits SET state = 'closed', agent = NULL, reason = 'x', closed_at = now()")
+    line.run("UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'x', closed_at = now()")
     before = line.visit("r1")
     late = {
         Held: Held(pair, "ani"),
@@ -584,11 +584,14 @@ def test_only_rooms_that_nobody_knows_are_learned(line: Line) -> None:
     line.arrive("waiting", class_="none")
     line.arrive("gone", latest=1)
     line.decide()
-    line.run("UPDATE visits SET state = 'closed', agent = NULL, reason = 'x', closed_at = now() WHERE room = 'gone'")
+    line.run(
+        "UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'x', closed_at = now()"
+        " WHERE room = 'gone'"
+    )
     line.serve("long gone")
     line.run(
-        "UPDATE visits SET state = 'closed', agent = NULL, reason = 'x', closed_at = now() - interval '1 minute'"
-        " WHERE room = 'long gone'"
+        "UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'x', closed_at = now()"
+        " - interval '1 minute' WHERE room = 'long gone'"
     )
     known = [(room, 1e9) for room in ("held", "waiting", "gone", "long gone", "new")]
     after = unserved(line, *known)

@@ -157,8 +157,16 @@ def test_an_empty_room_read_back_too_early_proves_nothing_and_nothing_is_sent(un
 
 
 def test_a_room_that_is_resolved_meanwhile_is_over():
-    found = finished(("agents_in", []), ("look", RESOLVED), unclear_s=6.0)
+    found = finished(("agents_in", []), ("look", RESOLVED), unclear_s=CALL_SECONDS)
     assert (type(found), found.why) == (Over, "resolved at the desk")
+
+
+def test_a_resolved_room_keeps_its_seat_while_the_call_that_was_given_up_may_still_be_applied():
+    """The customer comes back, and the desk, late by seconds, puts the agent in after all."""
+    found = finished(("agents_in", []), ("look", RESOLVED), unclear_s=CALL_SECONDS - 1)
+    assert isinstance(found, Parked)
+    assert found.unclear
+    assert found.wait_s == pytest.approx(1.0)
 
 
 def test_a_room_that_waits_for_nobody_though_nobody_is_named_is_held_unconfirmed():

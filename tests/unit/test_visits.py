@@ -121,10 +121,20 @@ def test_a_visit_that_an_agent_has_asks_the_desk_when_a_newer_service_is_named(p
     assert (change.closed, kept.state, kept.look, kept.suspect, kept.again_us) == (None, "held", True, WAITING, NOW)
 
 
-def test_an_agent_on_the_way_serves_the_newer_service_as_well():
-    change = came(room(4, visit("reserved", base=4, base_proved=True)), latest=5)
-    assert (change.closed, change.room.visit.state, change.room.visit.base) == (None, "reserved", 5)
+@pytest.mark.parametrize("proved", [True, False])
+def test_a_newer_service_marks_a_visit_that_is_being_assigned_and_leaves_its_seat(proved):
+    change = came(room(4, visit("reserved", base=4, base_proved=proved)), latest=5)
+    kept = change.room.visit
+    assert (change.closed, kept.state, kept.base, kept.base_proved) == (None, "reserved", 4, proved)
+    assert (kept.suspect, kept.again_us, kept.again_latest, kept.look) == (WAITING, NOW, 5, False)
     assert change.room.closed_service == 5
+
+
+def test_a_newer_service_ends_a_reservation_whose_call_was_surely_never_sent():
+    old = visit("reserved", base=4, base_proved=True, unsent=True)
+    change = came(room(4, old), latest=5)
+    assert change.closed == Closed(old, "resolve missed", 5)
+    assert (change.room.visit.state, change.room.visit.arrived_us) == ("waiting", NOW)
 
 
 @pytest.mark.parametrize("latest", [None, 4, 5, 6])
@@ -151,9 +161,53 @@ def test_a_resolve_of_a_proved_visit_closes_it():
     assert change.room == room(6, None, with_service=True)
 
 
-@pytest.mark.parametrize("state", ["waiting", "reserved"])
-def test_a_resolve_closes_a_proved_visit_that_nobody_answered_yet(state):
-    assert ended(room(5, visit(state, base=5, base_proved=True)), service=6).closed
+@pytest.mark.parametrize("about", [{}, {"state": "reserved", "unsent": True}], ids=["waiting", "never sent"])
+def test_a_resolve_closes_a_proved_visit_that_nobody_answered_yet(about):
+    assert ended(room(5, visit(base=5, base_proved=True, **about)), service=6).closed
+
+
+@pytest.mark.parametrize("proved", [True, False])
+@pytest.mark.parametrize("service", [6, None])
+def test_a_resolve_marks_a_visit_that_is_being_assigned_and_leaves_its_seat(proved, service):
+    """H14: the call may be applied after the resolve, when the customer is back."""
+    change = ended(room(5, visit("reserved", base=5, base_proved=proved)), service=service, first="c6")
+    kept = change.room.visit
+    assert (change.word, change.closed, kept.state) == ("resolved_while_assigning", None, "reserved")
+    assert (kept.suspect, kept.resolved_comment, kept.look) == (RESOLVED, "c6", False)
+    assert change.room.closed_service == (service or 5)
+
+
+def test_who_comes_back_while_the_call_for_the_earlier_stay_is_under_way_is_remembered():
+    over = ended(room(5, visit("reserved", base=5, base_proved=True)), service=6, first="c6").room
+    for latest in (None, 6):
+        kept = came(over, latest=latest).room.visit
+        assert (kept.state, kept.suspect, kept.again_us, kept.again_latest) == ("reserved", WAITING, NOW, latest)
+        assert kept.resolved_comment == "c6"
+
+
+def test_a_copy_of_the_webhook_that_opened_the_visit_is_not_taken_for_the_customers_return():
+    over = ended(room(5, visit("reserved", base=5, base_proved=True)), service=6).room
+    assert came(over, latest=5).room == over
+
+
+def test_the_stay_of_who_came_back_is_over_as_well_by_its_own_resolve():
+    """Resolved, back, resolved again, all while one call hangs."""
+    over = ended(room(5, visit("reserved", base=5, base_proved=True)), service=6).room
+    twice = ended(came(over, latest=6).room, service=7, first="c7").room
+    assert (twice.visit.suspect, twice.visit.again_us, twice.closed_service) == (RESOLVED, None, 7)
+    assert twice.visit.resolved_comment == "c7"
+    back = came(twice, latest=7, at_us=NOW + 9).room.visit
+    assert (back.suspect, back.again_us, back.again_latest) == (WAITING, NOW + 9, 7)
+
+
+def test_a_resolve_that_was_overtaken_by_the_next_arrival_tells_how_to_know_its_stay():
+    back = came(room(5, visit("reserved", base=5, base_proved=True)), latest=6).room
+    change = ended(back, service=6, first="c6")
+    assert (change.word, change.room.visit.resolved_comment, change.room.visit.suspect) == (
+        "resolve_known",
+        "c6",
+        WAITING,
+    )
 
 
 @pytest.mark.parametrize("service", [4, 5])
@@ -192,7 +246,7 @@ def test_a_resolve_of_an_unproved_visit_closes_it_if_it_names_the_first_message(
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("c9", "c8"), (None, None), (None, "c9"), ("c9", None)])
-@pytest.mark.parametrize("state", ["waiting", "reserved", "held"])
+@pytest.mark.parametrize("state", ["waiting", "held"])
 def test_any_other_resolve_of_an_unproved_visit_is_asked_about(state, ours, theirs):
     change = ended(room(None, visit(state, first_comment_id=ours)), service=6, first=theirs)
     kept = change.room.visit
@@ -271,7 +325,10 @@ visits = st.builds(
     first_comment_id=words,
     look=st.booleans(),
     suspect=st.sampled_from([None, RESOLVED, WAITING, "moved:9", "hidden"]),
+    unsent=st.booleans(),
     again_us=st.none() | st.just(EARLIER),
+    again_latest=ids,
+    resolved_comment=words,
     aside=st.booleans(),
     learned=st.booleans(),
 )
@@ -285,7 +342,7 @@ rooms = st.builds(
 arrivals = st.builds(Arrived, st.just("r"), ids, st.just("channel"), st.just("wa"))
 resolves = st.builds(Resolved, st.just("r"), ids, words)
 webhooks = arrivals | resolves
-ASKING = {"look", "suspect", "again_us"}
+ASKING = {"look", "suspect", "again_us", "again_latest", "resolved_comment"}
 
 
 def told(visit, without):
@@ -300,6 +357,8 @@ def test_every_combination_has_an_answer_that_keeps_the_books(before, webhook):
     assert change.room.id == "r" and change.word
     assert (change.room.closed_service or 0) >= (before.closed_service or 0)
     assert (change.room.closed_service is None) <= (before.closed_service is None)
+    if was is not None and was.state == "reserved" and not was.unsent:
+        assert closed is None, "its call may still be applied"
     if closed is not None:  # only what was open is closed, and by a service that is known to be over
         assert closed.visit == was
         assert closed.service == change.room.closed_service is not None

@@ -1,7 +1,9 @@
 """Random lives of one room against the visits' rules: what is known at the desk, and what webhooks make of it.
 
 Sessions of the room follow one another. Their webhooks are sent twice, delayed, overtaken and lost; between them we
-assign and ask the desk, which answers exactly and at once. Counted is what the rules get wrong. A longer run:
+assign and ask the desk, which answers exactly and at once. Some assign calls hang for seconds, and are applied only
+then, if the room is open and empty; the seat must stay taken meanwhile (H14). Counted is what the rules get wrong. A
+longer run:
 
     python -m tests.unit.test_visits_histories 20000
 """
@@ -21,6 +23,8 @@ from worker.visits import Arrived, Resolved, Room, Visit, after
 HISTORIES = 2_500  # for each kind of payload, in the suite: 7,500 in all
 LAG_S = 5.0
 AT_ONCE_S = 0.05
+HANGS = 0.25  # share of the assign calls
+HANG_S = (0.1, 8.0)
 
 ALWAYS, SOMETIMES, NEVER = "always", "sometimes", "never"  # does a returning customer's payload name the last service?
 
@@ -76,6 +80,9 @@ class Worker:
     room: Room = Room("r")
     opened_for: int | None = None  # the service whose webhook opened the visit
     heard_of: set[int] = field(default_factory=set)  # services with a webhook that arrived
+    rng: random.Random = field(default_factory=random.Random)
+    hangs: float = 0.0
+    applied_s: float | None = None  # when the assign call that is under way is applied, and answered
     settled_s: float | None = None
     touched_s: float = 0.0
     look_s: float | None = None
@@ -113,6 +120,8 @@ class Worker:
             self.counts["asked, and nobody there" if visit.look else "ghosts"] += 1
 
     def _closed(self, before: Room, at_s: float, left: bool) -> None:
+        if before.visit.state == "reserved":
+            self.counts["seat freed while its call was under way"] += 1
         session = self.desk.live(at_s)
         if session is None:
             return
@@ -128,23 +137,59 @@ class Worker:
         visit = self.room.visit
         if visit is None:
             return None
+        if self.applied_s is not None:
+            return self.applied_s
         if self.look_s is not None:
             return max(self.now_s, self.look_s)
         return max(self.now_s, self.touched_s + serve_s) if visit.state == "waiting" and not visit.aside else None
 
     def act(self, at_s: float) -> None:
         self.now_s = at_s
-        if self.look_s is not None:
+        if self.applied_s is not None:
+            self._answered(at_s)
+        elif self.look_s is not None:
             self._look(at_s)
         else:
-            self._assign(at_s)
+            hangs_s = self.rng.uniform(*HANG_S) if self.rng.random() < self.hangs else 0.0
+            self.applied_s = at_s + hangs_s
+            reserved = self.room.visit._replace(state="reserved", suspect=None, resolved_comment=None)
+            self.room = self.room._replace(visit=reserved)
+            self.touched_s = at_s
 
-    def _assign(self, at_s: float) -> None:
+    def _answered(self, at_s: float) -> None:
+        """The call is applied, or refused; what came meanwhile is judged as `overtaken` does."""
+        self.applied_s = None
         visit, session = self.room.visit, self.desk.live(at_s)
-        if session is None:  # the desk refuses
-            self.room = self.room._replace(visit=visit._replace(look=True, suspect=None))
-            self.look_s, self.looks, self.touched_s = at_s + AT_ONCE_S, 0, at_s
+        over = visit.base_proved and self._service_closed()
+        if session is None:
+            if visit.suspect is None or not over:
+                self.room = self.room._replace(visit=visit._replace(state="waiting", look=True))
+                self.look_s, self.looks = at_s + AT_ONCE_S, 0
+            else:
+                self._ended(at_s)
             return
+        self._joined(session, at_s)
+        if visit.suspect is None:
+            return
+        if self.room.visit.first_comment_id is not None and visit.resolved_comment == self.room.visit.first_comment_id:
+            self._ended(at_s)
+        else:
+            self.room = self.room._replace(visit=self.room.visit._replace(look=True))
+            self.look_s, self.looks = at_s + AT_ONCE_S, 0
+
+    def _ended(self, at_s: float) -> None:
+        """The stay is over; who came meanwhile waits, and is asked about."""
+        visit, known = self.room.visit, self.room.closed_service
+        session = self.desk.live(at_s)
+        if session is not None and self.desk.ours.get(session.service) == self.agent is not None:
+            self.counts["seat freed while in use"] += 1
+        self.room = Room("r", known, self._service_closed())
+        if visit.again_us is not None:
+            new = Visit(None, "r", "waiting", visit.again_us, base=known, look=True)
+            self.room = self.room._replace(visit=new)
+            self._opened(new, session.service if session else -1, at_s)
+
+    def _joined(self, session: Session, at_s: float) -> None:
         agent = self.desk.agent(session, at_s)
         first = None if agent else session.first_comment
         if agent is None:
@@ -161,7 +206,10 @@ class Worker:
         verdict = judge(self.desk.look(about, at_s), LAG_S)
         self.counts[f"look: {verdict.what}"] += 1
         self.look_s, self.looks = None, 0
-        if verdict.what == "fine":
+        seen = self.desk.look(about, at_s)
+        if visit.base_proved and self._service_closed() and seen.agents and verdict.what in ("fine", "adopt"):
+            self._go_on(verdict.agent or seen.agents[0], at_s)
+        elif verdict.what == "fine":
             self.room = self.room._replace(visit=visit._replace(look=False, suspect=None, again_us=None))
         elif verdict.what == "again":
             self.room = self.room._replace(visit=visit._replace(suspect=verdict.suspect))
@@ -175,6 +223,17 @@ class Worker:
             self._hold(verdict.agent, visit.first_comment_id, at_s)
         else:
             self.room = self.room._replace(visit=visit._replace(aside=True, look=False, suspect=None))
+
+    def _go_on(self, agent: str, at_s: float) -> None:
+        """The agent is in the next stay already."""
+        visit, known = self.room.visit, self.room.closed_service
+        self.counts["went on"] += 1
+        first = visit.first_comment_id if visit.resolved_comment not in (None, visit.first_comment_id) else None
+        proved = visit.again_latest == known
+        new = Visit(None, "r", "held", visit.again_us or int(at_s * 1e6), base=known, base_proved=proved)
+        self.room = Room("r", known, True, new)
+        self.opened_for = self.desk.live(at_s).service
+        self._hold(agent, first, at_s)
 
     def _service_closed(self) -> bool:
         known, base = self.room.closed_service, self.room.visit.base
@@ -242,7 +301,7 @@ def run(histories: int, latest: str, seed: int = 1) -> Counter[str]:
     counts: Counter[str] = Counter(histories=histories)
     for _ in range(histories):
         sessions = life(rng)
-        worker = Worker(ExactDesk(sessions), counts)
+        worker = Worker(ExactDesk(sessions), counts, rng=rng, hangs=HANGS)
         live(worker, webhooks(rng, sessions, latest), serve_s=rng.choice([0.1, 2.0, 15.0]))
     return counts
 
@@ -308,11 +367,23 @@ def test_a_seat_whose_agent_still_chats_is_never_taken_for_free(latest):
     assert lives(latest)["seat freed while in use"] == 0
 
 
+@pytest.mark.parametrize("latest", [ALWAYS, SOMETIMES, NEVER])
+def test_no_webhook_frees_a_seat_whose_call_is_under_way(latest):
+    assert lives(latest)["seat freed while its call was under way"] == 0
+
+
 def test_every_path_of_the_rules_was_walked():
     words = set().union(*(lives(latest) for latest in (ALWAYS, SOMETIMES, NEVER)))
     assert words >= {
         *("arrived", "arrived_again", "arrived_stale", "arrived_unproved", "already_waiting", "already_assigned"),
-        *("resolved", "resolve_known", "resolve_unproved", "resolve_without_visit"),
+        *(
+            "resolved",
+            "resolve_known",
+            "resolve_unproved",
+            "resolve_without_visit",
+            "resolved_while_assigning",
+            "went on",
+        ),
         *("look: fine", "look: again", "look: close", "look: release", "look: adopt"),
     }
 

@@ -1,0 +1,55 @@
+"""Ends the stay of a room, and begins the next one where the customer is back.
+
+Before: `settle` and `healing`, which know that it is so; each call is part of their transaction. `stay` is a row of the
+block of that name.
+"""
+
+from typing import Any
+
+from psycopg2.extensions import cursor
+
+from db import line
+from db.ledger import LEDGER
+from worker.aftermath import Aftermath, closed, note
+
+
+def find(cur: cursor, tenant: str, visit: int, attempt: int) -> Any:
+    """The open visit, if nobody has taken it over since; locked."""
+    return LEDGER.one(cur, "stay", tenant=tenant, visit=visit, attempt=attempt)
+
+
+def end(cur: cursor, tenant: str, stay: Any, why: str, after: Aftermath) -> int | None:
+    """Close the visit. Gives the service that ended it: the highest closed one, where a webhook named it."""
+    service = stay.closed_service if stay.service_closed else None
+    LEDGER.run(cur, "end_visit", visit=stay.id, attempt=stay.attempt, reason=why, service=service)
+    LEDGER.run(cur, "remember_close", tenant=tenant, room=stay.room, with_service=service is not None)
+    closed(tenant, stay.room, stay.agent, why, after)
+    return service
+
+
+def begin(cur: cursor, tenant: str, stay: Any, after: Aftermath, *, look: bool) -> None:
+    """The room waits again, at the time of the webhook that came meanwhile. `look`: the desk is asked first."""
+    arrived_us = _arrived_us(cur, stay)
+    new = line.NewVisit(stay.room, arrived_us, stay.class_, stay.source, base=stay.closed_service, look=look)
+    line.open_visits(cur, tenant, [new])
+    after.gone.discard(stay.room)
+    after.waiting[stay.room] = arrived_us
+
+
+def go_on(cur: cursor, tenant: str, stay: Any, agent: str, after: Aftermath) -> None:
+    """The agent whom the desk names is in the room's next stay already: the visit ends, and they hold the next one."""
+    end(cur, tenant, stay, "resolved", after)
+    LEDGER.run(cur, "know_agents", tenant=tenant, agents=[agent])
+    first = stay.first_comment_id if stay.resolved_comment not in (None, stay.first_comment_id) else None
+    base = {"base": stay.closed_service, "proved": stay.again_latest == stay.closed_service is not None}
+    new = LEDGER.one(
+        cur, "go_on", visit=stay.id, tenant=tenant, agent=agent, first=first, arrived_us=_arrived_us(cur, stay), **base
+    )
+    note(cur, new.id, "began", f"the desk has {agent} in the room, whose stay before has ended")
+    after.gone.discard(stay.room)
+    after.held.add(stay.room)
+    after.agents.add(agent)
+
+
+def _arrived_us(cur: cursor, stay: Any) -> int:
+    return stay.again_us or int(LEDGER.one(cur, "now").now_s * 1e6)
