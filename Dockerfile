@@ -10,7 +10,7 @@ RUN python -m venv .venv && .venv/bin/pip install --quiet -r requirements.txt
 ENV PATH=/app/.venv/bin:$PATH
 
 COPY . .
-# var/ is the only folder that is written to: the receiver's processes count their answers there, the chat keeps files.
+# var/ is the only folder that is written to: the chat keeps its files there.
 RUN useradd --uid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin giliran \
     && mkdir var \
     && chown giliran var

@@ -84,7 +84,7 @@ class Sender:
     tenant: str
     named: bool  # by path or payload; False: the settings' tenant was taken
     installation_secret_ok: bool
-    secret_digest: str
+    secret_digests: str  # of each way to read what was given, with spaces; a `+` in a query has two
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Pushed:
 
 
 PROBE = Webhook(TRIED, "")
-NOBODY = Sender("", named=False, installation_secret_ok=False, secret_digest="")
+NOBODY = Sender("", named=False, installation_secret_ok=False, secret_digests="")
 
 
 def push_call(webhook: Webhook, sender: Sender) -> tuple[list[str], list[str], str]:
@@ -107,7 +107,7 @@ def push_call(webhook: Webhook, sender: Sender) -> tuple[list[str], list[str], s
     keys = [TENANTS, UNSORTED, *(key(tenant, name) for name in ("epoch", "inbox", "ticket", "line", "held"))]
     args = [tenant, webhook.kind, webhook.room, webhook.class_, webhook.source, webhook.latest, webhook.service]
     args += [webhook.first_comment_id, secrets.token_hex(8), job_id, "1" if sender.named else "0"]
-    args += ["1" if sender.installation_secret_ok else "0", sender.secret_digest]
+    args += ["1" if sender.installation_secret_ok else "0", sender.secret_digests]
     args += [str(INBOX_MOST), str(UNSORTED_MOST), str(TICKET_SECONDS)]
     return keys, args, job_id
 

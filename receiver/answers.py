@@ -45,9 +45,15 @@ def said(status: int, content: Mapping[str, object]) -> Response:
 def error(status: int, code: str, message: str, **ids: object) -> Response:
     """An error answer, and the line in the log that goes with it."""
     log.log(logging.WARNING if status >= 500 else logging.INFO, logs.line("refused", status=status, code=code, **ids))
-    response = said(status, {"error": {"code": code, "message": message}})
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return unavailable(message)
+    return said(status, {"error": {"code": code, "message": message}})
+
+
+def unavailable(message: str) -> Response:
+    """A 503, without a line in the log."""
+    response = said(503, {"error": {"code": "queue_unavailable", "message": message}})
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
 
@@ -68,7 +74,8 @@ def _bad_payload(bad: BadPayload) -> Response:
 
 
 def _inbox_down(down: InboxDown) -> Response:
-    return error(503, "queue_unavailable", TRY_AGAIN, why=down)
+    """The door has told of it: once, not for each webhook."""
+    return unavailable(TRY_AGAIN)
 
 
 def _of_flask(refused: HTTPException) -> Response:

@@ -3,12 +3,19 @@
 It knows Redis and nothing else: not the allocation, not Qiscus, not PostgreSQL.
 """
 
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from flask import Flask
 
 import settings as house
 from receiver import answers, health
 from receiver.door import Door
 from receiver.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 def create_app(settings: house.Settings | None = None, door: Door | None = None) -> Flask:
@@ -21,4 +28,16 @@ def create_app(settings: house.Settings | None = None, door: Door | None = None)
     answers.set_up(app)
     Webhooks(door, values.webhook_secret, values.qiscus_app_id).routes(app)
     health.routes(app, door)
+    app.wsgi_app = _single_slashes(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's way
     return app
+
+
+def _single_slashes(inner: "WSGIApplication") -> "WSGIApplication":
+    """Serves `//allocate-agent/webhook` as `/allocate-agent/webhook`: somebody's base URL ends in a slash."""
+
+    def outer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if "//" in environ["PATH_INFO"]:
+            environ["PATH_INFO"] = re.sub("//+", "/", environ["PATH_INFO"])
+        return inner(environ, start_response)
+
+    return outer

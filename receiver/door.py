@@ -10,7 +10,8 @@ from redis.exceptions import RedisError
 
 import logs
 from db import inbox, tickets
-from db.inbox import PUSH, Pushed, Sender, Webhook
+from db.inbox import PUSH, InboxDown, Pushed, Sender, Webhook
+from receiver.outage import Outage
 from receiver.trips import DEADLINE_S, Trips
 
 CONNECTIONS = 16  # for tickets; webhooks share one of their own
@@ -22,20 +23,29 @@ class Door:
     def __init__(self, url: str) -> None:
         self._trips = Trips(inbox.connect(url, DEADLINE_S, 1, repeats=1), PUSH)
         self._tickets = tickets.queue(inbox.connect(url, DEADLINE_S, CONNECTIONS, text=False))
+        self._outage = Outage()
 
     def push(self, webhook: Webhook, sender: Sender) -> Pushed:
         """Store it. Raises `InboxDown`; then it may or may not be stored, and may come again."""
-        keys, args, job_id = inbox.push_call(webhook, sender)
-        done = inbox.pushed(self._trips.run(keys, args), job_id)
+        done = self._pass(webhook, sender)
         if done.job_id:
             self._ask(sender.tenant, done.job_id)
         return done
 
-    def tenants_known(self) -> bool:
-        """Whether a webhook could be stored, tried in the way in which one is, and the workers have told which tenants
-        there are. Raises `InboxDown`."""
-        keys, args, job_id = inbox.push_call(inbox.PROBE, inbox.NOBODY)
-        return inbox.pushed(self._trips.run(keys, args), job_id).word == "ready"
+    def ready(self) -> bool:
+        """Whether a worker has published its tenants. Raises `InboxDown` where a webhook could not be stored: it is
+        tried in the same way."""
+        return self._pass(inbox.PROBE, inbox.NOBODY).word == "ready"
+
+    def _pass(self, webhook: Webhook, sender: Sender) -> Pushed:
+        keys, args, job_id = inbox.push_call(webhook, sender)
+        try:
+            answer = self._trips.run(keys, args)
+        except InboxDown as down:
+            self._outage.failed(down)
+            raise
+        self._outage.worked()
+        return inbox.pushed(answer, job_id)
 
     def _ask(self, tenant: str, job_id: str) -> None:
         """The webhook is safe already: a ticket that can't be asked for is found missing by the sweeper."""

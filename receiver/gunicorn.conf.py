@@ -3,15 +3,21 @@
 Read by gunicorn before anything else of ours; settings that are wrong end here, in one line.
 """
 
+import errno
 import logging
 import os
-import shutil
+import resource
+import socket
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
+from gunicorn import systemd
 from gunicorn.glogging import Logger
 
 import logs
+from receiver.board import BOARD
 from settings import ROOT, SettingsError, load, redis_url
 
 try:
@@ -21,8 +27,7 @@ except SettingsError as error:
     sys.exit(f"receiver: {error}")
 
 logs.setup(_settings.log_level)
-logging._srcfile = None  # Python's own advice for fast logging: no line shows where in the code it was written
-_metrics = _settings.data / f"receiver-{_settings.port}"
+log = logging.getLogger("receiver")
 
 
 class OneLog(Logger):
@@ -32,14 +37,15 @@ class OneLog(Logger):
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
+        self.error_log.addFilter(lambda record: not str(record.msg).startswith("Starting gunicorn"))  # it may not come
 
 
-bind = f"{_settings.host}:{_settings.port}"
+bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 worker_class = "receiver.serving.Worker"
-worker_connections = 1000
+worker_connections = 4000  # of each process, some 20 KB each: a thousand that stall keep nobody out
 backlog = 2048
-keepalive = 75  # seconds; a sender that posts now and then need not connect again
+keepalive = 75  # seconds, longer than proxies keep theirs: they end it, so no webhook meets a closing connection
 timeout = 30  # seconds without a heartbeat until a worker is replaced
 graceful_timeout = 5  # seconds that requests under way get at the end; ours are over in two
 accesslog = None  # would hold query strings, and with them secrets
@@ -50,14 +56,57 @@ forwarded_allow_ips = "*"
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 chdir = str(ROOT)
-raw_env = [f"PROMETHEUS_MULTIPROC_DIR={_metrics}"]
+_memory = Path("/dev/shm")  # noqa: S108 - gunicorn's own advice for the files of its heartbeats: no disk can hold it up
+worker_tmp_dir = str(_memory) if os.access(_memory, os.W_OK) else None
+
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(_soft, min(_hard, 65536)), _hard))
 
 
-def on_starting(server: object) -> None:
-    _clean(_metrics)
+def on_starting(server: Any) -> None:
+    """What gunicorn would try five times, or tell in a traceback, ends here in one line."""
+    try:
+        tempfile.TemporaryFile(dir=server.cfg.worker_tmp_dir).close()
+    except OSError as problem:
+        place = server.cfg.worker_tmp_dir or "the folder for temporary files"
+        sys.exit(f"receiver: {place} can't be used: {problem.strerror}")
+    inherited = server.master_pid or systemd.listen_fds(unset_environment=False)
+    for address in [] if inherited else server.cfg.address:
+        if isinstance(address, tuple):
+            _try(*address)
 
 
-def _clean(folder: Path) -> None:
-    """Numbers of an earlier life would be added to ours."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+def _try(host: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else our own last connections are in the way
+            probe.bind(address)
+    except OSError as problem:
+        sys.exit(f"receiver: {_sentence(host, port, problem)}")
+
+
+def _sentence(host: str, port: int, problem: OSError) -> str:
+    if problem.errno == errno.EADDRINUSE:
+        return f"port {port} is in use on {host}: stop the program that has it, or set PORT to a free port"
+    if problem.errno in (errno.EACCES, errno.EPERM):
+        return f"port {port} is not for this user: set PORT to a port from 1024 on"
+    return f"nothing can listen on HOST {host!r}: use 127.0.0.1, 0.0.0.0, :: or an address of this machine"
+
+
+def when_ready(server: object) -> None:
+    if not (_settings.demo or _settings.webhook_secret):
+        why = "WEBHOOK_SECRET is not set: whoever reaches this port can post webhooks for every tenant without one"
+        log.warning(logs.line("webhooks_open", why=why))
+
+
+def pre_fork(server: object, worker: Any) -> None:
+    worker.slot = BOARD.reserve()
+
+
+def post_fork(server: object, worker: Any) -> None:
+    BOARD.use(worker.slot)
+
+
+def child_exit(server: object, worker: Any) -> None:
+    BOARD.release(worker.slot)

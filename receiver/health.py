@@ -1,27 +1,35 @@
 """What ops reads: `/healthz` (this process lives), `/readyz` (it can store webhooks), `/metrics` (Prometheus).
 
-Under gunicorn the numbers of all its processes are summed up: each writes to a file in a folder that gunicorn.conf.py
-names before this module is loaded.
+Beside the webhooks: none of these three is counted. The figures are those of all processes of this receiver.
 """
 
-from flask import Flask, Response
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+import time
+from collections.abc import Iterator
+from itertools import accumulate
 
-from receiver.answers import error, said
+from flask import Flask, Response, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+
+from db.inbox import InboxDown
+from receiver.answers import said, unavailable
+from receiver.board import BOARD
 from receiver.door import Door
 
-ANSWERS = Counter("giliran_receiver_answers", "Requests answered, by HTTP status", ["status"])
-_counters: dict[int, Counter] = {}  # looking a label up costs more than counting
+STARTED, TENANT = "giliran.started", "giliran.tenant"  # what the webhooks leave in a request's environ for the figures
+UNDER_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+PATHS = ("/healthz", "/readyz", "/metrics")
 
 
 def routes(app: Flask, door: Door) -> None:
     def readyz() -> Response:
-        if door.tenants_known():
-            return said(200, {"status": "ready"})
-        return error(503, "queue_unavailable", "the workers have not told yet which tenants there are", why="tenants")
+        try:
+            ready = door.ready()
+        except InboxDown as down:
+            return unavailable(f"a webhook could not be stored: {down}")
+        return said(200, {"status": "ready"}) if ready else unavailable("no worker has published its tenants yet")
 
-    for path, view in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
+    for path, view in zip(PATHS, (healthz, readyz, metrics), strict=True):
         app.add_url_rule(path, path, view, methods=["GET"], provide_automatic_options=False)
     app.after_request(_count)
 
@@ -31,21 +39,43 @@ def healthz() -> Response:
 
 
 def metrics() -> Response:
-    return Response(generate_latest(_all_processes()), mimetype=CONTENT_TYPE_LATEST)
-
-
-def _all_processes() -> CollectorRegistry:
     registry = CollectorRegistry()
-    try:
-        MultiProcessCollector(registry)
-    except ValueError:  # not under gunicorn: there is one process only
-        return REGISTRY
-    return registry
+    registry.register(Figures())
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 def _count(response: Response) -> Response:
-    counter = _counters.get(response.status_code)
-    if counter is None:
-        counter = _counters[response.status_code] = ANSWERS.labels(str(response.status_code))
-    counter.inc()
+    if request.endpoint in PATHS:
+        return response
+    status = str(response.status_code)
+    BOARD.add(("answers", status))
+    started = request.environ.get(STARTED)
+    if started is not None:
+        route = str(request.endpoint)
+        took = time.perf_counter() - started
+        BOARD.add(("webhooks", route, request.environ.get(TENANT, ""), status))
+        BOARD.add(("took", route, _bucket(took)))
+        BOARD.add(("took_in_all", route), took)
     return response
+
+
+def _bucket(took: float) -> str:
+    return next((str(bound) for bound in UNDER_S if took <= bound), "+Inf")
+
+
+class Figures:
+    def collect(self) -> Iterator[Metric]:
+        totals = BOARD.totals()
+        answers = CounterMetricFamily("giliran_receiver_answers", "Answers, health pages excepted", labels=["status"])
+        webhooks = CounterMetricFamily(
+            "giliran_receiver_webhooks", "Webhooks answered", labels=["route", "tenant", "status"]
+        )
+        took = HistogramMetricFamily("giliran_receiver_webhook_seconds", "From head to answer", labels=["route"])
+        for (name, *labels), figure in sorted(totals.items()):
+            if name in ("answers", "webhooks"):
+                {"answers": answers, "webhooks": webhooks}[name].add_metric(labels, figure)
+            elif name == "took_in_all":
+                bounds = [*map(str, UNDER_S), "+Inf"]
+                counts = accumulate(totals.get(("took", *labels, bound), 0) for bound in bounds)
+                took.add_metric(labels, list(zip(bounds, counts, strict=True)), figure)
+        yield from (answers, webhooks, took)

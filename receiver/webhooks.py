@@ -6,8 +6,10 @@ are none of its business. What the checks need of a payload is in payloads.py, w
 
 import hmac
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote, unquote_plus
 
 import gevent
 from flask import Flask, Response, request
@@ -17,11 +19,13 @@ from db.inbox import Pushed, Sender
 from receiver import payloads
 from receiver.answers import Refusal, said
 from receiver.door import Door
+from receiver.health import STARTED, TENANT
 from receiver.payloads import APP_ID, CAA_PATH, INVALID_JSON, INVALID_PAYLOAD, SOLVED_PATH, BadPayload, Posted
 
 BODY_MAX = 1024 * 1024  # bytes; a webhook is about 1 KB
 BODY_S = 10  # for all of it, however steadily it drips
 ALIAS_PATH = "/mark-as-resolved/webhook"
+STORED = ("queued", "already_waiting", "already_assigned", "noted")  # for a tenant that there is
 UNKNOWN = "no tenant has this app id"
 
 log = logging.getLogger("receiver")
@@ -35,9 +39,12 @@ class Webhooks:
         self._secret = secret.encode() if secret else b""
 
     def routes(self, app: Flask) -> None:
-        for path, view in ((CAA_PATH, self.arrived), (SOLVED_PATH, self.resolved), (ALIAS_PATH, self.resolved)):
-            for rule in (path, f"/<app_id>{path}"):
-                app.add_url_rule(rule, rule, view, methods=["POST"], provide_automatic_options=False)
+        for name, view, paths in (
+            ("allocate-agent", self.arrived, (CAA_PATH,)),
+            ("mark-as-solved", self.resolved, (SOLVED_PATH, ALIAS_PATH)),
+        ):
+            for rule in [rule for path in paths for rule in (path, f"/<app_id>{path}")]:
+                app.add_url_rule(rule, name, view, methods=["POST"], provide_automatic_options=False)
 
     def arrived(self, app_id: str | None = None) -> Response:
         return self._take(payloads.arrived, app_id)
@@ -47,7 +54,8 @@ class Webhooks:
 
     def _take(self, read: Callable[[bytes], Posted], path_app_id: str | None) -> Response:
         environ = request.environ
-        given = _given_secret(environ)
+        environ[STARTED] = time.perf_counter()
+        given = _given_secrets(environ)
         if self._secret and not given:  # no tenant's own secret can fit either
             raise Refusal(404)
         if path_app_id is not None and not APP_ID.fullmatch(path_app_id):
@@ -56,24 +64,30 @@ class Webhooks:
         posted = read(_body(environ))
         sender = self._sender(path_app_id, posted.app_id, given)
         done = self._door.push(posted.webhook, sender)
+        if done.word in STORED:
+            environ[TENANT] = sender.tenant
         return _answer(posted, sender, done)
 
-    def _sender(self, path_app_id: str | None, payload_app_id: str | None, given: str) -> Sender:
+    def _sender(self, path_app_id: str | None, payload_app_id: str | None, given: Sequence[str]) -> Sender:
         if path_app_id and payload_app_id and path_app_id != payload_app_id:
             raise BadPayload(INVALID_PAYLOAD, "app_id is not the one in the path", "app_id")
         named = path_app_id or payload_app_id
         tenant = named or self._tenant
         if tenant is None:
             raise _unnamed()
-        right = not self._secret or hmac.compare_digest(given.encode(), self._secret)
-        return Sender(tenant, named is not None, right, inbox.digest(given))
+        right = not self._secret or any(hmac.compare_digest(one.encode(), self._secret) for one in given)
+        return Sender(tenant, named is not None, right, " ".join(map(inbox.digest, given)))
 
 
-def _given_secret(environ: Mapping[str, Any]) -> str:
+def _given_secrets(environ: Mapping[str, Any]) -> tuple[str, ...]:
+    """What was given as the secret. In a query a `+` may be meant as it stands or as a space: then both readings."""
     header = environ.get("HTTP_X_WEBHOOK_SECRET")
     if header is not None:
-        return header.encode("latin-1").decode("utf-8", "replace")
-    return request.args.get("secret", "") if environ.get("QUERY_STRING") else ""
+        return (header.encode("latin-1").decode("utf-8", "replace"),) if header else ()
+    for name, _, value in (part.partition("=") for part in environ.get("QUERY_STRING", "").split("&")):
+        if name == "secret" and value:
+            return tuple(dict.fromkeys((unquote(value), unquote_plus(value))))
+    return ()
 
 
 def _check_type(content_type: str) -> None:

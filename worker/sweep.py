@@ -213,7 +213,7 @@ def _let_in(entry: Entry, known: dict[str, str]) -> bool:
     digest = known.get(fields.get("tenant", ""))
     if digest is None or (digest == "" and fields.get("open") != "1"):
         return False
-    if digest and digest != fields.get("digest"):
+    if digest and digest not in fields.get("digest", "").split():
         return False
     return fields.get("named") == "1" or len(known) == 1
 

@@ -14,7 +14,8 @@
 --       7 resolved service id or ''   8 first comment id or ''
 --       9 a random epoch, used if there is none   10 a job id, used if no ticket is out
 --       11 '1': the tenant is named, '0': taken from the settings
---       12 '1': the installation's own webhook secret was given or none is set   13 digest of the given secret
+--       12 '1': the installation's own webhook secret was given or none is set   13 digest of the given secret, or of
+--          each of its readings, with spaces
 --       14 most entries of an inbox   15 most entries of unsorted   16 seconds that a ticket lasts
 -- Gives {word, position or false, '1' if the caller must enqueue the job}
 --       word: queued already_waiting already_assigned noted | unsorted | unknown denied ambiguous full
@@ -36,7 +37,7 @@ if not digest then
   redis.call('XADD', KEYS[2], '*', unpack(fields))
   return {'unsorted', false, '0'}
 end
-if (digest == '' and ARGV[12] ~= '1') or (digest ~= '' and digest ~= ARGV[13]) then return {'denied', false, '0'} end
+if (digest == '' and ARGV[12] ~= '1') or (digest ~= '' and not string.find(ARGV[13], digest, 1, true)) then return {'denied', false, '0'} end
 if ARGV[11] ~= '1' and tonumber(redis.call('HGET', KEYS[1], '*') or '1') > 1 then return {'ambiguous', false, '0'} end
 if redis.call('XLEN', KEYS[4]) >= tonumber(ARGV[14]) then return {'full', false, '0'} end
 

@@ -199,7 +199,7 @@ def test_a_ticket_whose_job_was_never_put_in_is_replaced_by_the_sweeper(home):
     tenant.until_states(held=1)
     tenant.sim.faults(webhook_drop_p=1)
     room = tenant.sim.add_customers(1)[0]
-    sender = Sender(tenant.id, named=True, installation_secret_ok=True, secret_digest=digest(None))
+    sender = Sender(tenant.id, named=True, installation_secret_ok=True, secret_digests=digest(None))
     keys, args, _ = push_call(Webhook(ARRIVED, room, "131314", "qiscus"), sender)
     assert home.redis.eval(PUSH.text, len(keys), *keys, *args)[2] == "1"
     began = time.monotonic()

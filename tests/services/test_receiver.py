@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,107 +22,12 @@ from db import inbox, tickets
 from db.inbox import Inbox, Told, connect, digest, key
 from tests import servers
 from tests.deadlines import eventually
+from tests.receivers import CAA, HEAD, SOLVED, Gunicorn, answer_on, gunicorn, outcome
 from tests.servers import OwnServer
 
 ROOT = Path(__file__).parents[2]
-CAA, SOLVED = "/allocate-agent/webhook", "/mark-as-solved/webhook"
 DEADLINE_S = 1.5
 MODERN = json.loads((ROOT / "tests" / "payloads" / "webhook_caa_modern.json").read_text())
-
-
-class Gunicorn:
-    """A receiver's processes, and a way to post to them."""
-
-    def __init__(self, port: int, log: Path, process: "subprocess.Popen[bytes]") -> None:
-        self.port, self.log, self.process = port, log, process
-
-    def post(self, path: str, payload: Any, headers: dict[str, str] | None = None) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-            connection.request("POST", path, body, {"Content-Type": "application/json", **(headers or {})})
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-        finally:
-            connection.close()
-
-    def arrive(self, room: str, tenant: str = "shop") -> dict[str, Any]:
-        status, said = self.post(f"/{tenant}{CAA}", {"room_id": room})
-        assert status == 200, said
-        return said
-
-    def get(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
-
-    def raw(self, *parts: bytes, then_close: bool = False) -> bytes:
-        """Everything that comes back until the other side closes or says nothing for long."""
-        with socket.create_connection(("127.0.0.1", self.port), 20) as sock:
-            for part in parts:
-                sock.sendall(part)
-            if then_close:
-                sock.shutdown(socket.SHUT_WR)
-            return _answer(sock)
-
-
-def _answer(sock: socket.socket) -> bytes:
-    came = b""
-    while b"\r\n\r\n" not in came or not _whole(came):
-        some = sock.recv(65536)
-        if not some:
-            break
-        came += some
-    return came
-
-
-def _whole(came: bytes) -> bool:
-    head, _, body = came.partition(b"\r\n\r\n")
-    return len(body) >= int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-@contextmanager
-def gunicorn(folder: Path, redis_url: str, *options: str, **environ: str) -> Iterator[Gunicorn]:
-    port = free_port()
-    plain = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    given = {"DEMO": "0", "HOST": "127.0.0.1", "PORT": str(port), "REDIS_URL": redis_url, "GILIRAN_DATA": str(folder)}
-    given |= {"DATABASE_URL": "postgresql://unused", "QISCUS_APP_ID": "shop", "QISCUS_SECRET_KEY": "unused"}
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        "-c",
-        "receiver/gunicorn.conf.py",
-        *options,
-        "receiver.app:create_app()",
-    ]
-    log = folder / "receiver.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env={**plain, **given, **environ}, stdout=out, stderr=out)
-    here = Gunicorn(port, log, process)
-    try:
-        eventually(lambda: _alive(here), 30, "a living receiver")
-        yield here
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _alive(here: Gunicorn) -> bool:
-    try:
-        return here.get("/healthz")[0] == 200
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -393,37 +297,28 @@ def test_no_body_header_or_secret_is_in_the_log(receiver, store):
         assert secret not in log
 
 
-HEAD = b"POST /shop/allocate-agent/webhook HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-
-
-def said(answer: bytes) -> tuple[int, str]:
-    head, _, body = answer.partition(b"\r\n\r\n")
-    content = json.loads(body)
-    return int(head.split()[1]), content.get("status") or content["error"]["code"]
-
-
 def test_a_chunked_body_is_read(receiver, store):
     body = b'4\r\n{"ro\r\n9\r\nom_id":7}\r\n0\r\n\r\n'
-    assert said(receiver.raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body)) == (200, "queued")
+    assert outcome(receiver.raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body)) == (200, "queued")
 
 
 def test_a_chunked_body_without_an_end_is_cut_off_at_one_mebibyte(receiver, store):
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     answer = receiver.raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *([chunk] * 17))
-    assert said(answer) == (413, "payload_too_large")
+    assert outcome(answer) == (413, "payload_too_large")
 
 
 def test_badly_chunked_and_broken_off_bodies_are_the_senders_fault(receiver, store):
-    assert said(receiver.raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n")) == (400, "invalid_json")
-    assert said(receiver.raw(HEAD + b"Content-Length: 50\r\n\r\n{", then_close=True)) == (400, "invalid_json")
+    assert outcome(receiver.raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n")) == (400, "invalid_json")
+    assert outcome(receiver.raw(HEAD + b"Content-Length: 50\r\n\r\n{", then_close=True)) == (400, "invalid_json")
 
 
 def test_a_body_that_was_not_announced_is_an_empty_one(receiver, store):
-    assert said(receiver.raw(HEAD + b'\r\n{"room_id": 7}')) == (400, "invalid_json")
+    assert outcome(receiver.raw(HEAD + b'\r\n{"room_id": 7}')) == (400, "invalid_json")
 
 
 def test_a_huge_body_is_refused_before_it_is_sent(receiver, store):
-    assert said(receiver.raw(HEAD + b"Content-Length: 1000000000\r\n\r\n")) == (413, "payload_too_large")
+    assert outcome(receiver.raw(HEAD + b"Content-Length: 1000000000\r\n\r\n")) == (413, "payload_too_large")
 
 
 def test_a_connection_is_kept_for_the_next_webhook_whatever_became_of_the_last(receiver, store):
@@ -439,8 +334,8 @@ def test_a_connection_is_kept_for_the_next_webhook_whatever_became_of_the_last(r
 
 
 def test_odd_bytes_in_a_path_are_not_found(receiver, store):
-    for path in (b"/shop//allocate-agent/webhook", b"/%00", b"/%ff/allocate-agent/webhook", b"/a%2fb"):
-        status, code = said(receiver.raw(b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"))
+    for path in (b"/shop/x/allocate-agent/webhook", b"/%00", b"/%ff/allocate-agent/webhook", b"/a%2fb"):
+        status, code = outcome(receiver.raw(b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"))
         assert (status, code) in ((404, "not_found"), (404, "unknown_app"))
 
 
@@ -455,20 +350,24 @@ def test_many_silent_connections_do_not_keep_a_webhook_out(receiver, store):
             sock.close()
 
 
-def test_metrics_add_up_over_all_processes(receiver, store):
+def test_metrics_add_up_over_all_processes_and_count_webhooks_only(receiver, store):
     before = counted(receiver)
     with ThreadPoolExecutor(20) as crowd:
         list(crowd.map(receiver.arrive, [str(number) for number in range(100)]))
+    for path in ("/healthz", "/readyz", "/metrics"):
+        receiver.get(path)
     assert counted(receiver) - before == 100
-    assert counted(receiver) - before == 100  # reading changes nothing but the reads' own count
+    text = receiver.get("/metrics")[1]
+    assert figure(text, 'webhooks_total{route="allocate-agent",status="200",tenant="shop"}') >= 100
+    assert figure(text, 'webhook_seconds_count{route="allocate-agent"}') >= 100
 
 
 def counted(receiver: Gunicorn) -> float:
-    """Answers to webhooks: the reads of the numbers themselves are 200s too, and are taken off."""
-    text = receiver.get("/metrics")[1]
-    value = float(text.partition('answers_total{status="200"} ')[2].partition("\n")[0])
-    receiver.reads = getattr(receiver, "reads", -1) + 1
-    return value - receiver.reads
+    return figure(receiver.get("/metrics")[1], 'answers_total{status="200"}')
+
+
+def figure(text: str, name: str) -> float:
+    return float(text.partition(f"giliran_receiver_{name} ")[2].partition("\n")[0] or 0)
 
 
 def test_a_stop_finishes_what_is_under_way(tmp_path, valkey, store):
@@ -497,7 +396,7 @@ def test_a_connection_that_is_silent_for_too_long_is_ended_and_a_busy_one_is_not
         start = time.monotonic()
         while time.monotonic() - start < 4:
             busy.sendall(HEAD + b'Content-Length: 14\r\n\r\n{"room_id": 7}')
-            assert said(_answer(busy))[0] == 200
+            assert outcome(answer_on(busy))[0] == 200
         assert (silent.recv(10), slow.recv(10)) == (b"", b"")
 
 
@@ -506,7 +405,7 @@ def test_connections_that_are_only_kept_open_do_not_hold_up_a_stop(tmp_path, val
         kept = [socket.create_connection(("127.0.0.1", here.port), 5) for _ in range(20)]
         for sock in kept[:10]:
             sock.sendall(HEAD + b'Content-Length: 14\r\n\r\n{"room_id": 7}')
-            assert said(_answer(sock))[0] == 200
+            assert outcome(answer_on(sock))[0] == 200
         start = time.monotonic()
         here.process.terminate()
         assert here.process.wait(15) == 0
