@@ -29,8 +29,10 @@ class News(NamedTuple):
     seq: int | None = None
 
 
-def channel(tenant: str) -> str:
-    return key(tenant, "chat")
+def channel(tenant: str, scope: str) -> str:
+    """`scope`: whose events these are (see `db/installation.py`). Redis delivers a channel to whoever asks for it, in
+    every database number."""
+    return key(tenant, f"chat:{scope}")
 
 
 def packed(news: Sequence[News], origin: str = "") -> str:

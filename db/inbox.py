@@ -18,10 +18,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
+from db.redis_why import why
+
 LUA = Path(__file__).parent / "lua"
 
 TENANTS = "giliran:tenants"
 UNSORTED = "giliran:unsorted"
+INSTALLATION = "giliran:installation"
 TICKET_SECONDS = 30
 INBOX_MOST = 1_000_000  # entries of one tenant, about 200 MB; beyond it webhooks get 503
 UNSORTED_MOST = 10_000  # only for the moment after a loss of Redis
@@ -178,7 +181,7 @@ class Inbox:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._scripts = {name: Script.named(name) for name in ("take", "begin", "done", "close", "sort")}
+        self._scripts = {name: Script.named(name) for name in ("take", "begin", "done", "close", "sort", "own")}
 
     def take(self, tenant: str, ledger: Cursor, most: int, limit_keys: Sequence[str]) -> Taken:
         """Everything after the cursor, oldest first, at most `most`; from the beginning if Redis lost its data since.
@@ -250,6 +253,17 @@ class Inbox:
                 pipe.mget(limit_keys[tenant])
             found = iter(pipe.execute())
         return {t: Glance(next(found), next(found), next(found), next(found), tuple(next(found))) for t in tenants}
+
+    def owner(self) -> str | None:
+        """The id of the installation that has this database number; None: nobody has, or Redis was emptied."""
+        with self._guarded() as client:
+            held: str | None = client.get(INSTALLATION)
+        return held
+
+    def own(self, installation: str, take: bool = False) -> str:
+        """The id that has it now: ours where nobody had it, or with `take`. Raises `InboxDown` also where Redis can be
+        read but not written to."""
+        return str(self._run("own", [INSTALLATION, TENANTS, UNSORTED], [installation, "1" if take else "0"]))
 
     def publish(self, digests: Mapping[str, str]) -> None:
         """Tell the receivers which tenants exist: tenant → digest of its own webhook secret."""
@@ -337,7 +351,7 @@ class Guarded:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, RedisError):
-            raise InboxDown(f"{type(error).__name__}: {str(error)[:120]}") from error
+            raise InboxDown(why(error)) from error
 
 
 def connect(url: str, timeout_s: float, connections: int, *, text: bool = True, repeats: int = 0) -> redis.Redis:

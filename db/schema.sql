@@ -14,6 +14,12 @@ CREATE TABLE migrations (
     at        timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
+-- Which installation this is, made by the first process that starts; see db/installation.py.
+CREATE TABLE installation (
+    one  boolean PRIMARY KEY DEFAULT true CHECK (one),
+    id   text NOT NULL CHECK (id ~ '^[0-9a-f]{16}$')
+);
+
 CREATE TABLE tenants (
     id              text PRIMARY KEY CHECK (id ~ '^[[:alnum:]_.@:-]{1,64}$'),
     base_url        text NOT NULL,

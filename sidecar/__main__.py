@@ -16,7 +16,7 @@ from aiohttp import web
 
 import logs
 import settings
-from db import migrate, postgres
+from db import inbox, installation, migrate, postgres
 from db.postgres import LedgerDown
 from sidecar.app import HANDLER_ARGS, Config, create_app
 from sidecar.listening import listen
@@ -26,6 +26,7 @@ log = logging.getLogger("sidecar")
 
 FILES_WANTED = 65_536  # one for each socket
 STOP_S = 10.0
+REDIS_S = 2.0  # a start does not wait longer for it
 SWITCH_S = 0.0005  # the event loop gives its turn away at each write; a busy thread gives it back after this, not 5 ms
 KEEPALIVE_S = 75.0
 GARBAGE = (50_000, 10, 5)  # containers, generations: a full look at thousands of sockets stops them all for 0.3 s
@@ -40,17 +41,17 @@ def main() -> int:
         config = settings.load()
         logs.setup(config.log_level)
         servers = settings.servers(config)
-        _check(servers.database_url)
+        here = _check(servers)
         _raise_files()
         _run_evenly()
-        asyncio.run(serve(config, servers))
+        asyncio.run(serve(config, servers, here))
     except (settings.SettingsError, StartError, LedgerDown) as error:
         print(f"sidecar: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
         return 1
     return 0
 
 
-def told(config: settings.Settings, servers: settings.Servers) -> Config:
+def told(config: settings.Settings, servers: settings.Servers, here: str) -> Config:
     """Raises `SettingsError`."""
     ai = (config.ai_base_url, config.ai_api_key, config.ai_model)
     demo = Demo(settings.DEMO_TENANT, settings.DEMO_PASSWORD, f"http://127.0.0.1:{config.sim_port}")
@@ -70,17 +71,18 @@ def told(config: settings.Settings, servers: settings.Servers) -> Config:
         upload_most_mb=config.upload_max_mb,
         model=(ai[0], ai[1], ai[2]) if ai[0] and ai[1] and ai[2] else None,
         demo=demo if config.demo else None,
+        scope=installation.scope(here, servers.redis_url),
     )
 
 
-async def serve(config: settings.Settings, servers: settings.Servers) -> None:
+async def serve(config: settings.Settings, servers: settings.Servers, here: str) -> None:
     """Until a signal says stop."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_leave, stop)
     runner = web.AppRunner(
-        create_app(told(config, servers)),
+        create_app(told(config, servers, here)),
         shutdown_timeout=STOP_S,
         handler_cancellation=False,
     )
@@ -118,11 +120,29 @@ def _stop_or_leave(stop: asyncio.Event) -> None:
     stop.set()
 
 
-def _check(database_url: str) -> None:
+def _check(servers: settings.Servers) -> str:
+    """The installation's id. Redis may be away: the chat goes on without it, and a worker claims it."""
+    here = _installation(servers.database_url)
+    client = inbox.connect(servers.redis_url, REDIS_S, 1)
+    try:
+        holder = inbox.Inbox(client).owner()
+    except inbox.InboxDown as error:
+        log.warning(logs.line("redis_unusable", why=error))
+        return here
+    finally:
+        client.close()
+    if holder is not None and holder != here:
+        raise StartError(installation.not_ours(holder))
+    return here
+
+
+def _installation(database_url: str) -> str:
     conn = postgres.connect(database_url, "start")
     try:
         if not migrate.is_current(conn):
             raise StartError("the database is not migrated: run `python -m db.migrate` first")
+        with conn, conn.cursor() as cur:
+            return installation.id_of(cur)
     except psycopg2.Error as error:
         raise StartError(f"PostgreSQL refused: {postgres.why(error)}") from error
     finally:

@@ -77,6 +77,7 @@ class Config:
     model: tuple[str, str, str] | None = None
     secret_key: str = field(default_factory=secrets.token_urlsafe, repr=False)
     demo: Demo | None = None
+    scope: str = ""  # whose events it hears; see db/installation.py
 
 
 class Sidecar:
@@ -92,7 +93,7 @@ class Sidecar:
             config.redis_url, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S, retry=None
         )
         self.places = Places(self.hub, self.store)
-        self.feed = Feed(self.hub, self.store, self.redis, self.places.stirred)
+        self.feed = Feed(self.hub, self.store, self.redis, config.scope, self.places.stirred)
         self.writer = Writer(self.commits, self.feed.tell)
         self.marks = Marks(self.store, self.feed.tell)
         self.door = Door(config.allowed_origins, config.trusted_proxies, config.demo is not None)

@@ -44,9 +44,12 @@ Stirred = Callable[[str], None]
 class Feed:
     """Of one sidecar; belongs to one event loop."""
 
-    def __init__(self, hub: Hub, store: Store, redis: Redis, stirred: Stirred = lambda tenant: None) -> None:
-        """`redis`: a client that answers in bytes. `stirred`: told of each tenant whose line or presence has moved."""
-        self._hub, self._store, self._redis, self._stirred = hub, store, redis, stirred
+    def __init__(
+        self, hub: Hub, store: Store, redis: Redis, scope: str, stirred: Stirred = lambda tenant: None
+    ) -> None:
+        """`redis`: a client that answers in bytes. `scope`: whose events are heard. `stirred`: told of each tenant
+        whose line or presence has moved."""
+        self._hub, self._store, self._redis, self._scope, self._stirred = hub, store, redis, scope, stirred
         self.origin = secrets.token_hex(8)
         self._own = self.origin.encode()
         self._sockets: Counter[str] = Counter()
@@ -96,7 +99,7 @@ class Feed:
         self._something_out.clear()
         pipe = self._redis.pipeline(transaction=False)
         for tenant, news in batch:
-            pipe.publish(announce.channel(tenant), announce.packed(news, self.origin))
+            pipe.publish(self._channel(tenant), announce.packed(news, self.origin))
         try:
             await pipe.execute()
         except (RedisError, OSError) as error:
@@ -106,18 +109,21 @@ class Feed:
 
     # --- what happens elsewhere
 
+    def _channel(self, tenant: str) -> str:
+        return announce.channel(tenant, self._scope)
+
     async def open(self, tenant: str) -> None:
         """A socket of the tenant is here."""
         self._sockets[tenant] += 1
         if self._sockets[tenant] == 1:
-            self._tenant_of[announce.channel(tenant).encode()] = tenant
-            await self._subscribe(announce.channel(tenant))
+            self._tenant_of[self._channel(tenant).encode()] = tenant
+            await self._subscribe(self._channel(tenant))
 
     async def close(self, tenant: str) -> None:
         self._sockets[tenant] -= 1
         if self._sockets[tenant] <= 0:
             del self._sockets[tenant]
-            self._tenant_of.pop(announce.channel(tenant).encode(), None)
+            self._tenant_of.pop(self._channel(tenant).encode(), None)
             await self._unsubscribe(tenant)
 
     async def _subscribe(self, channel: str) -> None:
@@ -132,7 +138,7 @@ class Feed:
         with contextlib.suppress(RedisError, OSError):
             async with self._subscribing:
                 if self._pubsub and tenant not in self._sockets:
-                    await self._pubsub.unsubscribe(announce.channel(tenant))
+                    await self._pubsub.unsubscribe(self._channel(tenant))
 
     async def _listen(self) -> None:
         """One connection's life."""

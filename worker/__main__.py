@@ -22,10 +22,11 @@ from rq import Queue
 
 import logs
 import settings
-from db import inbox, migrate, postgres, tickets
+from db import inbox, installation, migrate, postgres, redis_why, tickets
 from db.ledger import LEDGER
 from worker import health, jobs, serving, sweep
-from worker.desks import NATIVE, Desks, every_kind
+from worker.desks import NATIVE, Desks, Kinds, every_kind
+from worker.redis_watch import NotOurs, RedisWatch
 from worker.rules import Rules
 
 log = logging.getLogger("worker")
@@ -46,11 +47,11 @@ def main() -> int:
         config = settings.load()
         logs.setup(config.log_level)
         servers = settings.servers(config)
-        return serve(config, servers, Desks(every_kind(servers.database_url, servers.redis_url)))
-    except (settings.SettingsError, StartError, postgres.LedgerDown) as error:
+        return serve(config, servers)
+    except (settings.SettingsError, StartError, NotOurs, postgres.LedgerDown) as error:
         print(f"worker: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
     except RedisError as error:
-        print(f"worker: Redis can't be used: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+        print(f"worker: {redis_why.why(error)}", file=sys.stderr)  # noqa: T201
     return 1
 
 
@@ -66,9 +67,9 @@ def rules(config: settings.Settings) -> Rules:
     )
 
 
-def _register(config: settings.Settings, database_url: str, desks: Desks) -> int:
-    """This worker's number; the settings' own tenant is entered, the desks are known before the first ticket."""
-    conn = postgres.connect(database_url, "start")
+def _register(config: settings.Settings, servers: settings.Servers, kinds: Kinds) -> tuple[int, str, Desks]:
+    """This worker's number, the installation's id, and the desks of all tenants, the settings' own among them."""
+    conn = postgres.connect(servers.database_url, "start")
     try:
         if not migrate.is_current(conn):
             raise StartError("the database is not migrated: run `python -m db.migrate` first")
@@ -79,20 +80,26 @@ def _register(config: settings.Settings, database_url: str, desks: Desks) -> int
             rows = LEDGER.all(cur, "tenants")
             if any(row.id == config.qiscus_app_id and row.desk == NATIVE for row in rows):
                 raise StartError(f"QISCUS_APP_ID is {config.qiscus_app_id}, but that tenant has a desk of our own")
+            here = installation.id_of(cur)
+            scope = installation.scope(here, servers.redis_url)
+            desks = Desks(kinds(servers.database_url, servers.redis_url, scope))
             desks.refresh(rows)
-            return LEDGER.one(cur, "next_worker").id
+            return LEDGER.one(cur, "next_worker").id, here, desks
     except psycopg2.Error as error:
         raise StartError(f"PostgreSQL refused: {postgres.why(error)}") from error
     finally:
         conn.close()
 
 
-def serve(config: settings.Settings, servers: settings.Servers, desks: Desks) -> int:
-    """Work until a signal says stop; the exit code."""
-    owner = _register(config, servers.database_url, desks)
+def serve(config: settings.Settings, servers: settings.Servers, kinds: Kinds = every_kind) -> int:
+    """Work until a signal says stop; the exit code. Raises `StartError`, `NotOurs`."""
+    owner, here, desks = _register(config, servers, kinds)
     box = inbox.Inbox(inbox.connect(servers.redis_url, REDIS_S, REDIS_CONNECTIONS))
+    watch = RedisWatch(inbox.Inbox(inbox.connect(servers.redis_url, REDIS_S, 1)), here, stop)
+    watch.start()
     work = jobs.Work(servers.database_url, box, _queue(servers, REDIS_S), rules(config), desks, owner)
     settler, sweeper = jobs.Settler(work), sweep.Sweeper(work)
+    work.redis_trouble = watch.trouble
     jobs.open_for(work)
     if config.worker_port:
         _answer_health(config.host, config.worker_port, work, settler, sweeper)
@@ -106,6 +113,8 @@ def serve(config: settings.Settings, servers: settings.Servers, desks: Desks) ->
     finally:
         _finish(work, settler, sweeper)
     log.info(logs.line("worker_stopped", worker=owner))
+    if watch.refused:
+        raise watch.refused
     return 0
 
 

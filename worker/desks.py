@@ -16,6 +16,7 @@ from worker.desk.qiscus import QiscusDesk
 log = logging.getLogger("worker.desks")
 
 Make = Callable[[Any], Desk]
+Kinds = Callable[[str, str, str], Make]  # from the URLs of database and Redis, and whose events are told
 
 NATIVE = "native"
 REDIS_S = 3.0
@@ -27,10 +28,10 @@ def qiscus(row: Any) -> Desk:
     return QiscusDesk(row.base_url, row.id, row.secret_key, pool_size=TENANT_CALLS)
 
 
-def every_kind(database_url: str, redis_url: str) -> Make:
-    """Makes the desk that a row names. The native ones share a few connections."""
+def every_kind(database_url: str, redis_url: str, scope: str) -> Make:
+    """Makes the desk that a row names. The native ones share a few connections, and tell the sidecars of `scope`."""
     connections = Connections(database_url)
-    tell = publisher(inbox.connect(redis_url, REDIS_S, REDIS_CONNECTIONS))
+    tell = publisher(inbox.connect(redis_url, REDIS_S, REDIS_CONNECTIONS), scope)
     return lambda row: NativeDesk(row.id, connections, tell) if row.desk == NATIVE else qiscus(row)
 
 

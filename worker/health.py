@@ -87,7 +87,7 @@ def serve(host: str, port: int, work: Work, settler: Settler, sweeper: Sweeper) 
         if environ["PATH_INFO"] != "/healthz":
             start("404 Not Found", [("Content-Type", "text/plain")])
             return [b"try /healthz or /metrics\n"]
-        trouble = _trouble(settler, sweeper)
+        trouble = _trouble(settler, sweeper) or work.redis_trouble()
         start("503 Service Unavailable" if trouble else "200 OK", [("Content-Type", "text/plain")])
         return [f"{trouble or 'ok'}\n".encode()]
 

@@ -66,6 +66,7 @@ class Work:
         self.callers = Callers()
         self.reports: queue.Queue[tuple[str, Report]] = queue.Queue(REPORTS_MOST)
         self.figures = Figures()
+        self.redis_trouble: Callable[[], str | None] = lambda: None  # why Redis can't be used, if it can't
         self.drains = Ledger(database_url, "drain")
         self.cut: set[str] = set()  # tenants whose last decision found the callers' queue full
         self._turns: dict[str, threading.Lock] = defaultdict(threading.Lock)

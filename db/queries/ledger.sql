@@ -307,6 +307,15 @@ SELECT id, desk, base_url, secret_key, webhook_digest FROM tenants ORDER BY id
 -- name: all_agents
 SELECT tenant, id FROM agents ORDER BY tenant, id
 
+-- name: make_installation
+INSERT INTO installation (id) VALUES (%(id)s) ON CONFLICT DO NOTHING
+
+-- name: installation
+SELECT id FROM installation
+
+-- name: rename_installation
+UPDATE installation SET id = %(id)s
+
 -- name: next_worker
 SELECT nextval('worker_ids')::integer AS id
 

@@ -13,7 +13,6 @@ import logs
 import settings
 from worker.__main__ import serve
 from worker.desk.base import Assigned, RoomView, RosterAgent, UnservedRoom
-from worker.desks import Desks
 
 TELL = "GILIRAN_MEASURE_TELL"
 
@@ -54,7 +53,7 @@ def main() -> int:
     def make(_: Any) -> InstantDesk:
         return desk
 
-    return serve(config, settings.servers(config), Desks(make))
+    return serve(config, settings.servers(config), lambda *_: make)
 
 
 if __name__ == "__main__":

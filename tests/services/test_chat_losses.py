@@ -227,7 +227,7 @@ def test_a_feed_stops_whatever_it_is_doing(database_url: str, redis_url: str) ->
         store = Store(database_url)
         for steps in list(range(40)) * 3:
             async with redis.asyncio.Redis.from_url(redis_url, socket_timeout=1, retry=None) as client:
-                feed = Feed(Hub(), store, client)
+                feed = Feed(Hub(), store, client, "x.0")
                 feed.start()
                 for _ in range(steps):
                     await asyncio.sleep(0)

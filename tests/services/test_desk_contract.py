@@ -66,7 +66,7 @@ def native(request):
     with request.getfixturevalue("_databases").clone() as database_url:
         redis_url = request.getfixturevalue("_redis_databases").next_url()
         connections = Connections(database_url)
-        desk = NativeDesk("shop", connections, publisher(inbox.connect(redis_url, 3.0, 2)))
+        desk = NativeDesk("shop", connections, publisher(inbox.connect(redis_url, 3.0, 2), "x.0"))
         world = NativeWorld(database_url, "shop", desk)
         world.people(AGENTS, OFFLINE)
         try:

@@ -78,11 +78,11 @@ def test_customers_are_told_nothing_that_is_for_agents(world, told):
 
 def test_news_travel_through_redis(database_url, redis_url, world):
     with redis.Redis.from_url(redis_url).pubsub() as heard:
-        heard.subscribe(announce.channel(TENANT))
+        heard.subscribe(announce.channel(TENANT, "x.0"))
         eventually(lambda: heard.get_message(timeout=1), what="the subscription")
         connections = Connections(database_url)
         room, agent = world.room(), world.agents()[0]
-        NativeDesk(TENANT, connections, publisher(inbox.connect(redis_url, 3.0, 2))).assign(room, agent)
+        NativeDesk(TENANT, connections, publisher(inbox.connect(redis_url, 3.0, 2), "x.0")).assign(room, agent)
         message = eventually(lambda: heard.get_message(timeout=1), what="the news")
         connections.close()
     assert announce.unpacked(message["data"])[0].payload["event"]["agent_id"] == agent
@@ -91,7 +91,7 @@ def test_news_travel_through_redis(database_url, redis_url, world):
 def test_without_redis_the_chat_is_given_all_the_same(database_url, world):
     connections = Connections(database_url)
     room, agent = world.room(), world.agents()[0]
-    nowhere = publisher(inbox.connect("redis://127.0.0.1:1/0", 0.2, 1))
+    nowhere = publisher(inbox.connect("redis://127.0.0.1:1/0", 0.2, 1), "x.0")
     NativeDesk(TENANT, connections, nowhere).assign(room, agent)
     assert session(world, room).agent == agent
     connections.close()

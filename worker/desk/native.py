@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 Tell = Callable[[str, Sequence[News]], None]
 
 
-def publisher(client: redis.Redis) -> Tell:
-    """News to every sidecar. Lost while Redis is away: the sidecars find stored rows by themselves."""
+def publisher(client: redis.Redis, scope: str) -> Tell:
+    """News to this installation's sidecars. Lost while Redis is away: they find stored rows by themselves."""
 
     def tell(tenant: str, news: Sequence[News]) -> None:
         try:
-            client.publish(announce.channel(tenant), announce.packed(news))
+            client.publish(announce.channel(tenant, scope), announce.packed(news))
         except RedisError as error:
             log.warning(logs.line("news_lost", tenant=tenant, why=type(error).__name__))
 
