@@ -6,6 +6,7 @@ SQL is in `queries/people.sql`. A password is kept as an Argon2id hash only, a t
 
 import functools
 import hashlib
+import hmac
 import re
 import secrets
 import unicodedata
@@ -21,6 +22,7 @@ from db.postgres import Statements
 PEOPLE = Statements("people")
 ROLES = ("agent", "supervisor", "admin")
 PASSWORD_LEAST, PASSWORD_MOST = 8, 1024  # characters
+FAILURES_MOST, FAILURES_WINDOW_S = 10, 600.0  # wrong passwords of one account, or from one address; then 429
 EMAIL_MOST, NAME_MOST = 254, 100  # bytes in UTF-8; characters
 # Argon2id, 64 MiB, 3 passes: the second recommended set of RFC 9106, in one lane, so that a hash is one thread's work.
 HASHER = PasswordHasher(time_cost=3, memory_cost=65536, parallelism=1)
@@ -73,14 +75,27 @@ def set_disabled(cur: cursor, tenant: str, agent: str, disabled: bool) -> bool:
     is_known = PEOPLE.one(cur, "set_disabled", tenant=tenant, agent=agent, disabled=disabled) is not None
     if disabled:
         PEOPLE.run(cur, "revoke_all", tenant=tenant, agent=agent)
+    else:
+        unlock(cur, tenant, agent)
     return is_known
 
 
 def set_password(cur: cursor, tenant: str, agent: str, password_hash: str) -> bool:
-    """Whether there is such an account; its tokens end."""
+    """Whether there is such an account; its tokens end, and wrong passwords of before count no more."""
     is_known = PEOPLE.one(cur, "set_password", tenant=tenant, agent=agent, password_hash=password_hash) is not None
     PEOPLE.run(cur, "revoke_all", tenant=tenant, agent=agent)
+    unlock(cur, tenant, agent)
     return is_known
+
+
+def unlock(cur: cursor, tenant: str, agent: str) -> bool:
+    """The account may log in again at once; whether failed logins were counted. Those of an address stay."""
+    return PEOPLE.run(cur, "unlock", tenant=tenant, agent=agent) > 0
+
+
+def unlock_address(cur: cursor, key: str, address: str) -> bool:
+    """The same for an address. `key`: the sidecars' SECRET_KEY."""
+    return PEOPLE.run(cur, "forgive", subject=login_subject(key, "address", address)) > 0
 
 
 def shown_name(text: str) -> str | None:
@@ -129,6 +144,13 @@ def blocked_s(cur: cursor, subjects: Sequence[bytes], most: int, window_s: float
     """Seconds until the last of the subjects may try to log in again, None where all may now."""
     row = PEOPLE.one(cur, "blocked", subjects=list(subjects), most=most, window_s=window_s)
     return None if row is None else max(0.0, row.wait_s)
+
+
+def login_subject(key: str, *parts: str) -> bytes:
+    """What failed logins are counted under. Keyed, for addresses and e-mails are few enough to be found by hashing them
+    all."""
+    secret, text = key.encode(errors="surrogateescape"), "\0".join(parts).encode(errors="surrogatepass")
+    return hmac.digest(secret, text, "sha256")
 
 
 def hashed(password: str) -> str:

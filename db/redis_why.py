@@ -9,7 +9,7 @@ CLUSTER = "Redis Cluster can't be used: Giliran needs a single Redis"
 
 _MEANING = (
     (
-        r"wrongpass|invalid username-password|invalid password|noauth|authentication required",
+        r"wrongpass|invalid username-password|invalid password|noauth|already authenticated|authentication required",
         "Redis refuses the password: correct REDIS_URL",
     ),
     (r"\boom\b|out of memory|'maxmemory'", "Redis is full: raise its maxmemory, or find what fills it"),

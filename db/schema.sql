@@ -433,6 +433,9 @@ CREATE INDEX faq_by_text ON faq USING gin (to_tsvector('simple', question || ' '
 CREATE TABLE login_tries (
     subject  bytea PRIMARY KEY,                       -- sha-256 of tenant and e-mail, or of an address
     failed   timestamptz[] NOT NULL,                  -- the latest ones, oldest first
-    last_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+    last_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    tenant   text,                                    -- whose they are, where there is such an account
+    agent    text
 ) WITH (fillfactor = 50);
 CREATE INDEX login_tries_by_time ON login_tries (last_at);
+CREATE INDEX login_tries_by_account ON login_tries (tenant, agent) WHERE agent IS NOT NULL;

@@ -7,7 +7,6 @@ same key) or a restart give no more tries.
 
 import asyncio
 import functools
-import hmac
 import logging
 import os
 import secrets
@@ -22,13 +21,11 @@ from psycopg2.extensions import cursor
 
 import logs
 from db import people
-from db.people import PEOPLE
+from db.people import FAILURES_MOST, FAILURES_WINDOW_S, PEOPLE, login_subject
 from sidecar.store import Store
 
 log = logging.getLogger("sidecar.login")
 
-FAILURES_MOST = 10
-WINDOW_S = 600.0
 TOKEN_LIFE_S = 12 * 3600.0  # from the login; use does not prolong it
 TOKEN_BYTES = 32
 HASHES_AT_ONCE = 2  # 64 MiB and one processor each
@@ -103,11 +100,13 @@ class Gate:
 
 
 class Try(NamedTuple):
-    """`account`: None where there is none of this e-mail. `subjects`: whose failure it would be."""
+    """`account`: None where there is none of this e-mail. `subjects`: whose failure it would be, the account's and the
+    address's."""
 
     tenant: str
     account: Any
     subjects: list[bytes]
+    address: str
 
 
 class Login:
@@ -115,7 +114,7 @@ class Login:
 
     def __init__(self, store: Store, key: str) -> None:
         """`key`: SECRET_KEY. Sidecars with the same one count failures together."""
-        self._store, self._key = store, key.encode(errors="surrogateescape")
+        self._store, self._key = store, key
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "argon2", _be_nice)
         self._looks = Gate(LOOKS_AT_ONCE, LOOKS_MOST)
         self._hashes = Gate(HASHES_AT_ONCE, WAITING_MOST)
@@ -177,28 +176,23 @@ def _be_nice() -> None:
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
-def _subject(key: bytes, *parts: str) -> bytes:
-    """Keyed, for addresses and e-mails are few enough to be found by hashing them all."""
-    return hmac.digest(key, "\0".join(parts).encode(errors="surrogatepass"), "sha256")
-
-
 def _refuse_blocked(cur: cursor, subjects: list[bytes]) -> None:
-    wait_s = people.blocked_s(cur, subjects, FAILURES_MOST, WINDOW_S)
+    wait_s = people.blocked_s(cur, subjects, FAILURES_MOST, FAILURES_WINDOW_S)
     if wait_s is not None:
         raise LoginLater(wait_s)
 
 
-def _look(cur: cursor, key: bytes, tenant: str | None, email: str, address: str) -> Try:
+def _look(cur: cursor, key: str, tenant: str | None, email: str, address: str) -> Try:
     """Raises `LoginLater` where the account or the address has failed too often."""
-    where = _subject(key, "address", address)
+    where = login_subject(key, "address", address)
     _refuse_blocked(cur, [where])  # first: a flood is most often of one address
     tenant = tenant or _only_tenant(cur)
     account = PEOPLE.one(cur, "credentials", tenant=tenant, email=email)
     # By the account, not by what was typed: PostgreSQL finds it under other spellings than Python's lower() knows.
     whose = ("account", account.agent) if account else ("nobody", email.lower())
-    who = _subject(key, whose[0], tenant, whose[1])
+    who = login_subject(key, whose[0], tenant, whose[1])
     _refuse_blocked(cur, [who])
-    return Try(tenant, account, [who, where])
+    return Try(tenant, account, [who, where], address)
 
 
 def _only_tenant(cur: cursor) -> str:
@@ -217,9 +211,22 @@ def _settle(cur: cursor, found: Try, correct: bool, digest: bytes) -> tuple[date
     if correct and _is_still_so(cur, found.tenant, found.account):
         let_in = _let_in(cur, found.tenant, found.account.agent, digest, found.subjects[0])
     else:
-        PEOPLE.run(cur, "fail", subjects=found.subjects, window_s=WINDOW_S, most=FAILURES_MOST)
-    PEOPLE.run(cur, "forget_tries", window_s=WINDOW_S)
+        _fail(cur, found)
+    PEOPLE.run(cur, "forget_tries", window_s=FAILURES_WINDOW_S)
     return let_in
+
+
+def _fail(cur: cursor, found: Try) -> None:
+    """One more, and word of it where it was the last one allowed."""
+    PEOPLE.run(cur, "fail", subjects=found.subjects, window_s=FAILURES_WINDOW_S, most=FAILURES_MOST)
+    who, where = found.subjects
+    agent = found.account.agent if found.account else None
+    if agent is not None:
+        PEOPLE.run(cur, "name_tries", subject=who, tenant=found.tenant, agent=agent)
+    for subject, locked in ((who, {"tenant": found.tenant, "agent": agent or ""}), (where, {"address": found.address})):
+        wait_s = people.blocked_s(cur, [subject], FAILURES_MOST, FAILURES_WINDOW_S)
+        if wait_s is not None:
+            log.warning(logs.line("login_locked", **locked, seconds=round(wait_s)))
 
 
 def _is_still_so(cur: cursor, tenant: str, account: Any) -> bool:

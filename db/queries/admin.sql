@@ -82,7 +82,11 @@ SELECT a.tenant, a.id, a.name, a.available AS online, a.open_seats, a.foreign_es
        CASE WHEN c.agent IS NULL THEN NULL
             WHEN c.disabled OR NOT EXISTS (SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.id
                                               AND p.until > clock_timestamp()) THEN 'offline'
-            ELSE c.wish END AS presence
+            ELSE c.wish END AS presence,
+       (SELECT max(recent.first + %(window_s)s * interval '1 second') FROM login_tries t
+         CROSS JOIN LATERAL (SELECT min(at) AS first, count(*) AS n FROM unnest(t.failed) at
+                              WHERE at > clock_timestamp() - %(window_s)s * interval '1 second') recent
+         WHERE t.tenant = a.tenant AND t.agent = a.id AND recent.n >= %(failures)s) AS locked_until
   FROM agents a
   LEFT JOIN accounts c ON c.tenant = a.tenant AND c.agent = a.id
   LEFT JOIN (SELECT agent, count(*) FILTER (WHERE state = 'reserved') AS reserved,

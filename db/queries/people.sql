@@ -66,6 +66,12 @@ SELECT s, ARRAY[clock_timestamp()] FROM unnest(%(subjects)s::bytea[]) s ORDER BY
                      WHERE at > clock_timestamp() - %(window_s)s * interval '1 second'
                      ORDER BY at DESC LIMIT %(most)s - 1) kept), clock_timestamp())
 
+-- name: name_tries
+UPDATE login_tries SET tenant = %(tenant)s, agent = %(agent)s WHERE subject = %(subject)s
+
+-- name: unlock
+DELETE FROM login_tries WHERE tenant = %(tenant)s AND agent = %(agent)s
+
 -- name: forgive
 DELETE FROM login_tries WHERE subject = %(subject)s
 

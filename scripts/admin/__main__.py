@@ -4,20 +4,34 @@ It reads PostgreSQL and Redis; of what it writes the workers take notice by them
 """
 
 import os
+import tomllib
 import traceback
 
 import click
 import psycopg2
 from redis.exceptions import RedisError
 
+from db import redis_why
 from db.inbox import InboxDown
-from db.postgres import LedgerDown, why
-from scripts.admin import agent, bench, customer, faq, heal, line, maximum, migration, tenant, transcript
+from db.postgres import LedgerDown
+from scripts.admin import (
+    agent,
+    bench,
+    customer,
+    faq,
+    heal,
+    identity,
+    line,
+    maximum,
+    migration,
+    tenant,
+    transcript,
+    troubles,
+)
 from scripts.admin import why as why_command
 from scripts.admin.errors import CantDo
 from scripts.admin.installation import Installation
 from scripts.launch import folder
-from scripts.launch.outside import known_reason
 from settings import ROOT, SettingsError
 
 EPILOG = """\b
@@ -32,6 +46,9 @@ Settings are those of ./scripts/run: the environment and .env. Colours only on a
 """
 
 
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
 class Admin(click.Group):
     """Turns what went wrong into one line. Nobody is shown a stack trace, and no URL, which can hold a password."""
 
@@ -40,14 +57,16 @@ class Admin(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, OSError):
             raise  # click's own business, a closed pipe included
-        except (SettingsError, LedgerDown) as error:
+        except SettingsError as error:
             raise CantDo(str(error)) from error
-        except (InboxDown, RedisError) as error:
-            raise CantDo(f"Redis does not answer ({known_reason(error)})") from error
+        except (LedgerDown, psycopg2.Error) as error:
+            raise CantDo(troubles.postgres(error)) from error
+        except InboxDown as error:
+            raise CantDo(str(error)) from error
+        except RedisError as error:
+            raise CantDo(redis_why.why(error)) from error
         except UnicodeEncodeError as error:  # bytes of the command line that are no UTF-8 come as lone surrogates
             raise click.UsageError("what was typed holds bytes that are no text in UTF-8") from error
-        except psycopg2.Error as error:
-            raise CantDo(f"PostgreSQL refused: {why(error)}") from error
         except Exception as error:
             raise CantDo(_defect(error)) from error
 
@@ -59,6 +78,7 @@ def _defect(error: Exception) -> str:
     return f"a defect of giliran ({type(error).__name__}): {details.relative_to(ROOT)} has the details"
 
 
+@click.version_option(VERSION, "--version", "-V", message="giliran %(version)s")
 @click.group(cls=Admin, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def giliran(ctx: click.Context) -> None:
@@ -80,10 +100,12 @@ COMMANDS = (
     heal.retry,
     heal.reconcile,
     migration.migrate,
+    identity.installation,
     bench.bench,
 )
 for command in COMMANDS:
     giliran.add_command(command)
+giliran.add_command(line.line, "queue")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from scripts.admin import native, secret
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation, as_json, say, tenant_option
 from scripts.admin.table import clean, counted
+from settings import secret_key
 
 GRACE_S = 30  # the sidecar's PRESENCE_GRACE_S; a test holds them equal
 PASSWORD_FILE = click.option(
@@ -95,6 +96,39 @@ def disable(installation: Installation, agent: str, tenant: str | None, as_json:
 def enable(installation: Installation, agent: str, tenant: str | None, as_json: bool) -> None:
     """Let a disabled account log in again. AGENT: an id or e-mail."""
     _switch(installation, agent, tenant, disabled=False, as_json=as_json)
+
+
+@click.command()
+@click.argument("agent", metavar="[AGENT]", required=False)
+@click.option("--address", metavar="IP", help="Let an address log in again, too: ten wrong passwords lock it as well.")
+@tenant_option
+@as_json
+@click.pass_obj
+def unlock(
+    installation: Installation, agent: str | None, address: str | None, tenant: str | None, as_json: bool
+) -> None:
+    """Let an account log in again that wrong passwords have locked. AGENT: an id or e-mail.
+
+    Ten wrong passwords within ten minutes lock the account, and the address that they came from, until the first of
+    them is ten minutes old. `giliran agent list` shows locked accounts; the sidecars' log has `login_locked`, with the
+    address. `agent password` and `agent enable` unlock the account too.
+    """
+    if agent is None and address is None:
+        raise click.UsageError("name an AGENT, an --address, or both")
+    key = secret_key(installation.settings) if address else ""
+    done: dict[str, bool] = {}
+    with installation.writing() as cur:
+        if agent is not None:
+            tenant = native.one(cur, tenant)
+            account = _known(cur, tenant, agent)
+            done[account.email] = people.unlock(cur, tenant, account.agent)
+        if address is not None:
+            done[address] = people.unlock_address(cur, key, address)
+    told = [
+        f"{clean(who)}: {'wrong passwords are forgotten' if was else 'no wrong passwords were counted'}"
+        for who, was in done.items()
+    ]
+    say(as_json, {"unlocked": done}, "\n".join(told))
 
 
 def _switch(installation: Installation, agent: str, tenant: str | None, disabled: bool, as_json: bool) -> None:

@@ -79,5 +79,5 @@ def limit(installation: Installation, who: str, n: str | None, clear: bool, tena
         say(as_json, {**found._asdict(), **holds}, text)
 
 
-for command in (account.add, account.password, account.disable, account.enable):
+for command in (account.add, account.password, account.disable, account.enable, account.unlock):
     agent.add_command(command)

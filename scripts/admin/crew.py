@@ -8,10 +8,11 @@ from typing import Any
 import click
 from psycopg2.extensions import cursor
 
+from db import people
 from db.admin import ADMIN
 from scripts.admin import in_force
 from scripts.admin.installation import Installation
-from scripts.admin.table import age, clean, table
+from scripts.admin.table import age, ahead, clean, table
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Member:
     role: str = ""
     disabled: bool = False
     presence: str | None = None  # of accounts: online, away, offline; `online` says who may be given chats
+    locked_until: datetime | None = None  # after too many wrong passwords
 
     @property
     def load(self) -> int:
@@ -46,9 +48,14 @@ class Member:
         return max(0, self.limit - self.load) if self.online else 0
 
 
+def rows_of(cur: cursor, tenant: str) -> list[Any]:
+    """Online ones first."""
+    return ADMIN.all(cur, "agents", tenant=tenant, window_s=people.FAILURES_WINDOW_S, failures=people.FAILURES_MOST)
+
+
 def read(installation: Installation, cur: cursor, tenant: str) -> list[Member]:
     """Online ones first."""
-    rows = ADMIN.all(cur, "agents", tenant=tenant)
+    rows = rows_of(cur, tenant)
     limits = in_force.read(installation, cur, tenant, [row.id for row in rows])
     return [
         Member(
@@ -70,6 +77,7 @@ def read(installation: Installation, cur: cursor, tenant: str) -> list[Member]:
             role=row.role,
             disabled=row.disabled,
             presence=row.presence,
+            locked_until=row.locked_until,
         )
         for row in rows
     ]
@@ -110,14 +118,17 @@ def row(member: Member, now: datetime) -> tuple[object, ...]:
         "-" if member.desk_count is None else member.desk_count,
         age(member.seen_at, now),
         age(member.last_assigned_at, now),
-        note(member),
+        note(member, now),
     )
 
 
-def note(member: Member) -> str:
+def note(member: Member, now: datetime) -> str:
     notes = []
     if member.disabled:
         notes.append("disabled: can't log in")
+    elif member.locked_until:
+        words = f"locked after wrong passwords, may log in again {ahead(member.locked_until, now)}"
+        notes.append(click.style(words, fg="yellow"))
     here = member.presence or ("online" if member.online else "offline")
     if member.chats and here != "online":
         notes.append(click.style(f"{here}, still has rooms", fg="yellow"))

@@ -42,11 +42,16 @@ class TenantLimits:
         return values.get(limits.TENANT, values.get(limits.GLOBAL, self.limits.default))
 
 
+def _texts(installation: Installation, keys: Sequence[str]) -> list[str | None]:
+    """Redis away: as if it had lost them. The ledger's copies hold then, for the workers too."""
+    return [None] * len(keys) if installation.redis_away() else installation.inbox.limit_texts(keys)
+
+
 def read(installation: Installation, cur: cursor, tenant: str, agents: Sequence[str]) -> TenantLimits:
     copies = {row.scope: limits.Copy(row.value, row.invalid) for row in ADMIN.all(cur, "copies", tenant=tenant)}
     scopes = limits.scopes(agents, copies)
     keys = [inbox.key(tenant, "epoch"), *(key_of(tenant, scope) for scope in scopes)]
-    epoch, *texts = installation.inbox.limit_texts(keys)
+    epoch, *texts = _texts(installation, keys)
     found: dict[str, str | None] = dict(zip(scopes, texts, strict=True))
     lost = limits.to_restore(found, copies) if epoch != ADMIN.one(cur, "epoch", tenant=tenant).epoch else {}
     found.update({scope: str(value) for scope, value in lost.items()})

@@ -5,6 +5,7 @@ which tenant is meant.
 """
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -16,18 +17,21 @@ import psycopg2
 import redis
 from psycopg2.extensions import cursor
 
-from db import inbox, migrate, postgres
+from db import inbox, installation, migrate, postgres
 from db.admin import ADMIN
-from db.inbox import Inbox
+from db.inbox import Inbox, InboxDown
+from db.ledger import LEDGER
 from db.postgres import Ledger
+from db.redis_why import why
+from scripts.admin import troubles
 from scripts.admin.errors import CantDo, NotFound
 from scripts.admin.table import listed
-from scripts.launch.outside import known_reason
 from settings import Servers, Settings, load
 from settings import servers as find_servers
 
-REDIS_S = 3.0
+REDIS_S = 1.5  # less than PostgreSQL lets a transaction be idle, for Redis is asked inside one
 REDIS_CONNECTIONS = 2
+PICTURE_S = 0.9  # what was found about Redis holds for one picture of `--watch`
 
 
 class Installation:
@@ -42,15 +46,68 @@ class Installation:
         return find_servers(self.settings)
 
     @cached_property
-    def redis(self) -> redis.Redis:
+    def _client(self) -> redis.Redis:
         try:
-            return inbox.connect(self.servers.redis_url, REDIS_S, REDIS_CONNECTIONS)
-        except ValueError as error:  # its text can quote the URL
+            client = inbox.connect(self.servers.redis_url, REDIS_S, REDIS_CONNECTIONS)
+            client.connection_pool.make_connection()  # not connected: its options are looked at
+            return client
+        except (ValueError, TypeError) as error:  # its text can quote the URL
             raise CantDo("REDIS_URL can't be used: it is not a URL of a Redis") from error
 
     @cached_property
+    def unchecked_inbox(self) -> Inbox:
+        """Whosever it is."""
+        return Inbox(self._client)
+
+    @cached_property
+    def redis(self) -> redis.Redis:
+        """Raises `CantDo` where it is another installation's, `InboxDown` where it can't be reached. A Redis that can
+        be read but not written to is told on standard error."""
+        self._check_redis()
+        return self._client
+
+    @property
     def inbox(self) -> Inbox:
-        return Inbox(self.redis)
+        assert self.redis
+        return self.unchecked_inbox
+
+    def redis_away(self) -> str | None:
+        """Why Redis can't be asked, None where it can: for commands that can do without it. Asked once for a picture:
+        one that hangs costs seconds each time."""
+        if time.monotonic() - self._asked_at > PICTURE_S:
+            self._away = self._why_away()
+            self._asked_at = time.monotonic()
+        return self._away
+
+    _away: str | None = None
+    _asked_at = -PICTURE_S
+
+    def _why_away(self) -> str | None:
+        try:
+            self.redis.ping()
+        except InboxDown as error:
+            return str(error)
+        except redis.RedisError as error:
+            return why(error)
+        return None
+
+    def _check_redis(self) -> None:
+        with self._aside.transaction() as cur:
+            row = LEDGER.one(cur, "installation")
+        holder = self.unchecked_inbox.owner()
+        if row and holder is not None and holder != row.id:
+            raise CantDo(installation.not_ours(holder))
+        if row and holder == row.id:
+            try:
+                self.unchecked_inbox.own(row.id)  # changes nothing, and says whether it could
+            except InboxDown as error:
+                click.echo(f"giliran: warning: {error}", err=True)
+
+    @cached_property
+    def _aside(self) -> Ledger:
+        """Beside a transaction that is open."""
+        assert self._ledger
+        return Ledger(self.servers.database_url, "admin")
 
     @cached_property
     def _ledger(self) -> Ledger:
@@ -59,7 +116,7 @@ class Installation:
             with closing(postgres.connect(url, "admin")) as conn:
                 current = migrate.is_current(conn)
         except (postgres.LedgerDown, psycopg2.Error) as error:
-            raise CantDo(f"PostgreSQL does not answer ({known_reason(error)})") from error
+            raise CantDo(troubles.postgres(error)) from error
         if not current:
             raise CantDo("the database is not migrated to this version: run `giliran migrate`")
         return Ledger(url, "admin")

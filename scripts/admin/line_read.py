@@ -56,12 +56,14 @@ def classes(cur: cursor, tenant: str, names: Iterable[str]) -> dict[str, Class]:
 
 
 def _desk(installation: Installation, cur: cursor, tenant: str, counts: Any) -> Desk:
+    away = installation.redis_away()
     return Desk(
         failures=counts.desk_failures,
         trouble=counts.desk_trouble,
         paused_until=counts.paused_until,
         workers=workers(cur),
-        inbox=installation.redis.xlen(inbox.key(tenant, "inbox")),
+        inbox=0 if away else installation.redis.xlen(inbox.key(tenant, "inbox")),
+        redis_away=away,
         policy=installation.settings.allocation_policy,
         believe_s=max(installation.settings.desk_lag_seconds, ROSTER_LEAST_S),
     )

@@ -42,6 +42,8 @@ def _desk_text(line: Line) -> list[str]:
         notes.append(f"desk: {circuit}{counted(desk.failures, 'failure')} in a row{pause}: {clean(desk.trouble, 120)}")
     if desk.workers == 0:
         notes.append("no worker is running: nothing moves")
+    if desk.redis_away:
+        notes.append(f"{desk.redis_away}: webhooks that wait there are not shown, limits are as last seen")
     if desk.inbox:
         notes.append(f"inbox: {counted(desk.inbox, 'webhook')} not taken over yet")
     return [click.style(note, fg="red") for note in notes]
@@ -76,11 +78,23 @@ def reason(line: Line, row: Any) -> str:
 
 def _seated_text(line: Line) -> str:
     rows = [
-        (clean(m.id), clean(m.name, 30), m.reserved or "-", m.held or "-", m.others or "-", m.limit, crew.note(m))
+        (
+            clean(m.id),
+            clean(m.name, 30),
+            m.reserved or "-",
+            m.held or "-",
+            m.others or "-",
+            m.limit,
+            crew.note(m, line.now),
+        )
         for m in line.team.values()
         if m.chats
     ]
     return table(("AGENT", "NAME", "RESERVED", "HELD", "OTHERS", "LIMIT", "NOTE"), rows)
+
+
+def _seats(member: crew.Member) -> tuple[object, object, object]:
+    return member.reserved or "-", member.held or "-", member.others or "-"
 
 
 def drifts_text(drifts: Sequence[Any], now: Any = None) -> str:
@@ -95,7 +109,8 @@ def as_data(line: Line) -> dict[str, Any]:
         "at": line.now,
         "counts": line.counts._asdict(),
         "workers": line.desk.workers,
-        "inbox": line.desk.inbox,
+        "inbox": None if line.desk.redis_away else line.desk.inbox,
+        "redis_trouble": line.desk.redis_away,
         "waiting": [waiting_data(line, row) for row in line.waiting],
         "classes": [asdict(of) for of in line.classes.values()],
         "agents": [crew.as_data(member) for member in line.team.values()],

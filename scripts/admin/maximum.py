@@ -8,9 +8,8 @@ import click
 from psycopg2.extensions import cursor
 
 from db import limits
-from db.admin import ADMIN
 from db.inbox import limit_key
-from scripts.admin import in_force, setting
+from scripts.admin import crew, in_force, setting
 from scripts.admin.in_force import ENVIRONMENT, TenantLimits
 from scripts.admin.installation import Installation, as_json, say, some
 from scripts.admin.table import clean, table
@@ -94,7 +93,7 @@ def _show(installation: Installation, tenant: str | None, agent: str | None, as_
 
 
 def read(installation: Installation, cur: cursor, tenants: Sequence[str], agent: str | None) -> Maximum:
-    known = {t: [row.id for row in ADMIN.all(cur, "agents", tenant=t)] for t in some(cur, None)}
+    known = {t: [row.id for row in crew.rows_of(cur, t)] for t in some(cur, None)}
     in_forces = [in_force.read(installation, cur, t, known[t]) for t in tenants]
     agents = {t: [a for a in known[t] if agent in (None, a)] for t in tenants}
     keys = [_key(name, value, known) for name, value in _stored(installation)]

@@ -14,7 +14,8 @@ from scripts.admin.table import ahead, clean, counted, span
 
 @dataclass(frozen=True)
 class Desk:
-    """The tenant's desk, and who works for the tenant. `believe_s`: how old a roster may be."""
+    """The tenant's desk, and who works for the tenant. `believe_s`: how old a roster may be. `redis_away`: why Redis
+    can't be asked; `inbox` is not known then."""
 
     failures: int
     trouble: str | None
@@ -23,6 +24,7 @@ class Desk:
     inbox: int
     policy: str
     believe_s: float
+    redis_away: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,21 @@ def _room(row: Any, now: datetime) -> str:
     if row.look_at is not None:
         return "the desk is asked first whether it is still open"
     if row.retry_at is not None and row.retry_at > now:
-        return f"refused {counted(row.refusals, 'time')}, again {ahead(row.retry_at, now)}"
+        return _later(row, now)
     return ""
 
 
+def _later(row: Any, now: datetime) -> str:
+    if row.refusals:
+        return f"refused {counted(row.refusals, 'time')}, again {ahead(row.retry_at, now)}"
+    if row.learned:
+        return f"learned from the desk, its own webhook may still come: its turn is {ahead(row.retry_at, now)}"
+    return f"tried again {ahead(row.retry_at, now)}"
+
+
 def _tenant(desk: Desk, now: datetime) -> str:
+    if desk.redis_away:
+        return f"{desk.redis_away}: no decision is made without it"
     if desk.workers == 0:
         return "no worker is running"
     if desk.paused_until is not None:

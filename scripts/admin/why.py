@@ -44,6 +44,8 @@ def _where(tenant: str | None) -> str:
 
 def _hint(installation: Installation, tenants: Iterable[str]) -> str:
     """It may have come a moment ago."""
+    if away := installation.redis_away():
+        return f" in the ledger; it may be among the webhooks in Redis, but {away}"
     size = sum(installation.redis.xlen(inbox.key(tenant, "inbox")) for tenant in tenants)
     if size:
         return f" ({counted(size, 'webhook')} in the inbox, not taken over by a worker yet)"

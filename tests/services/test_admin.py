@@ -117,9 +117,9 @@ def test_without_servers_there_is_one_clear_line(ground, tmp_path):
 def test_a_server_that_is_away_is_named_without_its_password(ground):
     port = servers.free_port()
     done = ground.run("line", DATABASE_URL=f"postgresql://me:pass77@127.0.0.1:{port}/x")
-    assert done.exit_code == 1 and "PostgreSQL does not answer (Connection refused)" in done.stderr
+    assert done.exit_code == 1 and "PostgreSQL can't be reached (Connection refused)" in done.stderr
     done = ground.run("max", REDIS_URL=f"redis://:pass77@127.0.0.1:{port}/0")
-    assert done.exit_code == 1 and "Redis does not answer (Connection refused)" in done.stderr
+    assert done.exit_code == 1 and "Redis can't be reached (Connection refused)" in done.stderr
     assert "pass77" not in done.output
 
 
