@@ -256,7 +256,7 @@ def _put_roster(cur: cursor, tenant: str, came: list[str], retry_s: float) -> No
     """As if the worker had asked the desk just now. Whoever is available was named when they came, so only those who
     came now are new; who is not available may be named or not."""
     roster = {"tenant": tenant, "class": chat.CLASS}
-    LEDGER.run(cur, "put_roster", took_s=0.0, again_s=retry_s, **roster)
+    LEDGER.run(cur, "put_roster", age_s=0.0, asked_s=0.0, again_s=retry_s, **roster)
     if came:
         LEDGER.run(cur, "put_eligible", agents=came, **roster)
 
