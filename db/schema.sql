@@ -68,6 +68,9 @@ CREATE TABLE rosters (
     claimed_by     integer NOT NULL DEFAULT 0,                 -- the worker that reads
     suggested      text,                                       -- policy upstream: the desk's candidate, used once
     ask_after      timestamptz NOT NULL DEFAULT '-infinity',
+    refused_alike  text,                                       -- the desk refuses all its agents, in these words
+    alike_tries    integer NOT NULL DEFAULT 0,                 -- how often since
+    assign_after   timestamptz NOT NULL DEFAULT '-infinity',   -- refused alike: one room is tried, not before
     PRIMARY KEY (tenant, class)
 ) WITH (fillfactor = 50);
 
@@ -78,6 +81,20 @@ CREATE TABLE eligible (
     PRIMARY KEY (tenant, class, agent),
     FOREIGN KEY (tenant, agent) REFERENCES agents ON DELETE CASCADE,
     FOREIGN KEY (tenant, class) REFERENCES rosters ON DELETE CASCADE
+);
+
+-- Agents whom the desk has refused for a room of a class, and whom it has given no room of that class since.
+CREATE TABLE doubts (
+    tenant     text NOT NULL,
+    class      text NOT NULL,
+    agent      text NOT NULL,
+    refused    integer NOT NULL DEFAULT 1,                  -- rooms, in a row
+    why        text NOT NULL,
+    outs       integer NOT NULL DEFAULT 0,                  -- how often they were left out, in a row
+    out_until  timestamptz NOT NULL DEFAULT '-infinity',    -- they get no room of the class before
+    unproved   boolean NOT NULL DEFAULT true,               -- nor were they given a room of any other class
+    PRIMARY KEY (tenant, class, agent),
+    FOREIGN KEY (tenant, agent) REFERENCES agents ON DELETE CASCADE
 );
 
 -- What is remembered of a room between its visits.
@@ -110,7 +127,7 @@ CREATE TABLE visits (
     parked            boolean NOT NULL DEFAULT false,  -- reserved: lease_until is the time of the next try
     unclear_at        timestamptz,                     -- reserved: since when an assign may have been applied
     tries             integer NOT NULL DEFAULT 0,      -- "room taken" by nobody, in a row
-    refusals          integer NOT NULL DEFAULT 0,      -- definite answers against this room, in a row
+    refusals          integer NOT NULL DEFAULT 0,      -- definite refusals, in a row; see the table of that name
     retry_at          timestamptz,                     -- waiting: not before
     aside             text,                            -- waiting: set aside, and why
     look_at           timestamptz,                     -- when to ask the desk about this visit
@@ -145,6 +162,20 @@ CREATE INDEX looks_due ON visits (look_at) WHERE look_at IS NOT NULL;
 CREATE INDEX retries ON visits (tenant, retry_at) WHERE state = 'waiting' AND retry_at IS NOT NULL;
 CREATE INDEX closed_by_time ON visits (tenant, closed_at) WHERE state = 'closed';
 CREATE INDEX closed_by_room ON visits (tenant, room, id) WHERE state = 'closed';
+
+-- Definite refusals of a pair, while the room waits. `accepted`: the desk has given the agent another room since.
+CREATE TABLE refusals (
+    visit     bigint NOT NULL REFERENCES visits ON DELETE CASCADE,
+    agent     text NOT NULL,
+    tenant    text NOT NULL,
+    times     integer NOT NULL DEFAULT 1,
+    why       text NOT NULL,
+    at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    accepted  boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (visit, agent)
+);
+CREATE INDEX refusals_by_agent ON refusals (tenant, agent);
+
 
 -- A copy of the admin's keys in Redis, so that a flush can't unlimit anybody. scope: '' global, 'tenant', 'agent:<id>'.
 CREATE TABLE limits (

@@ -41,7 +41,7 @@ BIN = Path(sys.executable).parent
 APP = "demo-qiscus"
 LAG_S = 2  # DESK_LAG_SECONDS of these houses
 FINISH_S = 4.0  # what a process gets after SIGTERM at the end of a test; then a second one, then SIGKILL
-DEFINITE = {"400", "404"}  # outcomes of an assign call after which another agent may be tried
+DEFINITE = {"400", "403", "404", "422"}  # outcomes of an assign call after which another agent may be tried
 
 Event = dict[str, Any]
 

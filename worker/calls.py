@@ -58,8 +58,11 @@ class Parked:
 
 @dataclass(frozen=True)
 class Refused:
+    """A definite no. `room`: what the desk then said of the room, as in `Seen`; None: it could not be asked."""
+
     pair: Pair
     why: str
+    room: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ def finish(desk: Desk, pair: Pair, lag_s: float) -> Outcome:
             if found is not None:
                 return found
     except RoomRefused as error:
-        return Refused(pair, error.what)
+        return Refused(pair, error.what, "unknown")
     except DeskTrouble as error:
         return Parked(pair, error.what, unclear=True, trouble=error)
     if time.monotonic() + CALL_SECONDS > pair.deadline:
@@ -146,11 +149,22 @@ def _assign(desk: Desk, pair: Pair, lag_s: float) -> Outcome:
     except RoomTaken as error:
         return _after_unclear(desk, pair, Parked(pair, error.what, unclear=True, wait_s=lag_s, taken=True))
     except RoomRefused as error:
-        return Refused(pair, error.what)
+        return Refused(pair, error.what, _room_now(desk, pair.room))
     except DeskTrouble as error:
         if not error.maybe_applied:
             return Parked(pair, error.what, unclear=False, trouble=error)
         return _after_unclear(desk, pair, Parked(pair, error.what, unclear=True, wait_s=lag_s, trouble=error))
+
+
+def _room_now(desk: Desk, room: str) -> str | None:
+    """Is it the room that can't be given to anybody? One more question is cheaper than to blame the wrong one."""
+    try:
+        view = desk.look(room)
+    except RoomRefused:
+        return "unknown"
+    except DeskError:
+        return None
+    return "resolved" if view.resolved else "waiting" if view.waiting else "served"
 
 
 def _after_unclear(desk: Desk, pair: Pair, parked: Parked) -> Outcome:

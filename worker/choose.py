@@ -5,6 +5,9 @@ itself what would be one chat too many.
 
 Rooms of one class (a channel) can be served by the same agents. The oldest room of all classes goes first; a class
 whose agents are all full lets others pass, and the answer says so.
+
+Refusals of the desk are respected here (H13): a room is not offered to an agent who was refused for it while others may
+serve it, and an agent under doubt gets one room.
 """
 
 import heapq
@@ -48,6 +51,25 @@ class Pick(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Doubts:
+    """What the desk's refusals mean for this decision; pairs are (class, agent).
+
+    out      the agent gets no room of the class
+    trial    the agent gets one room, until the desk has accepted them
+    tried    agents whose one room is under way
+    refused  visit → the agents who were refused for it
+    """
+
+    out: Set[tuple[str, str]] = frozenset()
+    trial: Set[tuple[str, str]] = frozenset()
+    tried: Set[str] = frozenset()
+    refused: Mapping[int, Set[str]] = field(default_factory=dict)
+
+
+NO_DOUBTS = Doubts()
+
+
+@dataclass(frozen=True)
 class Answer:
     picks: list[Pick] = field(default_factory=list)
     passed_over: dict[str, str] = field(default_factory=dict)  # class → why its rooms wait
@@ -60,18 +82,23 @@ def choose(
     policy: str,
     most: int,
     suggested: Mapping[str, str] | None = None,
+    doubts: Doubts = NO_DOUBTS,
 ) -> Answer:
     """At most `most` picks. `eligible` maps a class to the agents who are online for it; `suggested` (policy
-    `upstream`) maps a class to the desk's candidate, who serves one room of it.
+    `upstream`) maps a class to the desk's candidate, who serves one room of it. A candidate whom the desk itself
+    refuses is replaced by the least loaded agent.
 
     Guarantees: no agent above their limit; of two rooms that one agent could serve, the earlier place is picked
     first; the same input gives the same answer.
     """
     answer = Answer()
     queue = _Line(rooms)
-    chooser = _Chooser(seats, eligible, policy, suggested or {})
+    chooser = _Chooser(seats, eligible, policy, suggested or {}, doubts)
     while len(answer.picks) < most and (waiting := queue.oldest()) is not None:
-        agent = chooser.agent_for(waiting.class_)
+        agent = chooser.agent_for(waiting)
+        if agent is None and chooser.serves_others(waiting):
+            queue.advance()
+            continue
         if agent is None:
             answer.passed_over[waiting.class_] = chooser.why_nobody(waiting.class_)
             queue.skip_class(waiting.class_)
@@ -111,28 +138,58 @@ class _Chooser:
         eligible: Mapping[str, Set[str]],
         policy: str,
         suggested: Mapping[str, str],
+        doubts: Doubts,
     ) -> None:
         self._seats = {seat.agent: seat for seat in seats}
         self._eligible = eligible
         self._policy = policy
         self._suggested = dict(suggested)
+        self._doubts = doubts
+        self._tried = set(doubts.tried)
+        self._open: dict[str, Set[str]] = {}
         self._twice: set[str] = set()  # fill_two: agents who get their second room next
         self._clock = max((seat.idle_since_s for seat in seats), default=0.0)
         self._heaps: dict[str, list[tuple[tuple[float, ...], str]]] = {}
 
-    def agent_for(self, class_: str) -> Seats | None:
+    def agent_for(self, waiting: Waiting) -> Seats | None:
+        class_, refused = waiting.class_, self._refused_for(waiting)
         if self._policy == "upstream":
-            agent = self._seats.get(self._suggested.get(class_, ""))
-            online = agent is not None and agent.agent in self._eligible.get(class_, frozenset())
-            return agent if agent and online and agent.free else None
-        heap = self._heap(class_)
-        while heap:
+            name = self._suggested.get(class_, "")
+            agent = self._seats.get(name)
+            if agent is None or name not in self._eligible.get(class_, frozenset()):
+                return None
+            if name not in refused and not self._is_shut(class_, name):
+                return agent if agent.free else None
+        return self._first(class_, refused)
+
+    def serves_others(self, waiting: Waiting) -> bool:
+        """Whether it is only for this room that nobody is left: its class goes on with the next one."""
+        return bool(self._refused_for(waiting)) and self._first(waiting.class_, frozenset()) is not None
+
+    def _first(self, class_: str, refused: Set[str]) -> Seats | None:
+        """The first in the policy's order who has room and was not refused; no more than those are stepped over."""
+        heap, stepped_over, found = self._heap(class_), [], None
+        while heap and found is None:
             rank, name = heap[0]
             seat = self._seats[name]
-            if rank == self._rank(seat) and seat.free:
-                return seat
-            heapq.heappop(heap)
-        return None
+            if rank != self._rank(seat) or not seat.free or (name in self._tried and self._is_shut(class_, name)):
+                heapq.heappop(heap)
+            elif name in refused:
+                stepped_over.append(heapq.heappop(heap))
+            else:
+                found = seat
+        for entry in stepped_over:
+            heapq.heappush(heap, entry)
+        return found
+
+    def _refused_for(self, waiting: Waiting) -> Set[str]:
+        """Nobody, once all who may serve the room were refused for it: then it is tried again with each."""
+        refused = self._doubts.refused.get(waiting.visit, frozenset())
+        return frozenset() if refused and self._names(waiting.class_) <= refused else refused
+
+    def _is_shut(self, class_: str, name: str) -> bool:
+        pair = (class_, name)
+        return pair in self._doubts.out or (name in self._tried and pair in self._doubts.trial)
 
     def seat(self, agent: Seats, class_: str) -> None:
         """The agent has one chat more; every class that they serve learns of it."""
@@ -141,11 +198,13 @@ class _Chooser:
             del self._suggested[class_]
         if self._policy == "fill_two":
             (self._twice.add if agent.load == 0 else self._twice.discard)(agent.agent)
+        if (class_, agent.agent) in self._doubts.trial:
+            self._tried.add(agent.agent)
         taken = agent._replace(load=agent.load + 1, idle_since_s=self._clock)
         self._seats[agent.agent] = taken
         if taken.free:
             for heap_class, heap in self._heaps.items():
-                if agent.agent in self._eligible.get(heap_class, frozenset()):
+                if agent.agent in self._names(heap_class):
                     heapq.heappush(heap, (self._rank(taken), agent.agent))
 
     def why_nobody(self, class_: str) -> str:
@@ -154,6 +213,8 @@ class _Chooser:
             return "nobody is online for it"
         if self._policy == "upstream":
             return self._why_not(self._suggested.get(class_), names)
+        if out := len(names) - len(self._names(class_)):
+            return f"of {len(names)} agents online for it the desk refuses {out}, the others are at their limit"
         return f"all {len(names)} agents online for it are at their limit"
 
     def _why_not(self, candidate: str | None, names: Set[str]) -> str:
@@ -165,11 +226,19 @@ class _Chooser:
 
     def _heap(self, class_: str) -> list[tuple[tuple[float, ...], str]]:
         if class_ not in self._heaps:
-            names = self._eligible.get(class_, frozenset())
-            heap = [(self._rank(self._seats[name]), name) for name in names if name in self._seats]
+            heap = [(self._rank(self._seats[name]), name) for name in self._names(class_) if name in self._seats]
             heapq.heapify(heap)
             self._heaps[class_] = heap
         return self._heaps[class_]
+
+    def _names(self, class_: str) -> Set[str]:
+        """Who may be given rooms of the class now, apart from limits."""
+        names = self._eligible.get(class_, frozenset())
+        if not self._doubts.out:
+            return names
+        if class_ not in self._open:
+            self._open[class_] = {name for name in names if (class_, name) not in self._doubts.out}
+        return self._open[class_]
 
     def _rank(self, seat: Seats) -> tuple[float, ...]:
         if self._policy == "round_robin":

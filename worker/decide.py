@@ -14,9 +14,10 @@ from db.inbox import Cursor, Inbox, Taken, Told
 from db.ledger import LEDGER
 from db.limits import Limits, key_of
 from db.line import LINE
+from db.refusals import REFUSALS
 from worker import intake
 from worker.decision import CALLS_MOST, Decision
-from worker.rules import CIRCUIT_FAILURES, PROBE_S, REFUSALS_MOST, Rules
+from worker.rules import CIRCUIT_FAILURES, PROBE_S, Rules
 from worker.seating import Seating
 
 log = logging.getLogger("worker.decide")
@@ -43,11 +44,13 @@ def decide(
     due = due or changed.looks
     if due:
         LINE.run(cur, "lift_retries", tenant=tenant)
-        LEDGER.run(cur, "lift_asides", tenant=tenant, most=REFUSALS_MOST)
+        LEDGER.run(cur, "lift_asides", tenant=tenant)
+        if row.doubted:
+            REFUSALS.run(cur, "lift", tenant=tenant)
     if not row.paused:
         half_open = row.desk_failures >= CIRCUIT_FAILURES
         decision.most_calls = max(0, min(1 if half_open else CALLS_MOST, free_callers))
-        _ask_the_desk(Seating(cur, tenant, rules, owner, agents, in_force, decision), due)
+        _ask_the_desk(Seating(cur, tenant, rules, owner, agents, in_force, decision, row.doubted), due)
         decision.cut = free_callers < CALLS_MOST and decision.calls_left <= 0
         if half_open and decision.calls:  # the one call that shows whether the desk is back
             LEDGER.run(cur, "desk_pauses", tenant=tenant, wait_s=PROBE_S)

@@ -23,6 +23,7 @@ GAUGES = {
     "held": "Rooms with an agent",
     "oldest_wait_s": "Seconds that the oldest waiting room has waited",
     "agents_online": "Agents whom the desk called available",
+    "agents_refused": "Agents whom the desk refused, and to whom it has given no room since",
     "seats_free": "Chats that available agents could still take",
     "paused": "1 while the desk is left alone after failures",
 }

@@ -290,7 +290,7 @@ class Settler:
                 row = line.lock(cur, tenant)
                 if row is None:
                     return
-                after = settle.write(cur, tenant, reports, work.rules, row.troubled)
+                after = settle.write(cur, tenant, reports, work.rules, row.troubled, row.doubted)
                 if after.is_seen():
                     LINE.run(cur, "bump", tenant=tenant)
                     self._begin(tenant, row.rev + 1)

@@ -10,6 +10,7 @@ from psycopg2.extensions import cursor
 import logs
 from db import line
 from db.ledger import LEDGER
+from db.refusals import REFUSALS
 from worker import foreign
 from worker.aftermath import Aftermath, drift, note
 from worker.calls import Roster, Suggested, Unserved
@@ -65,6 +66,8 @@ def _put_agents(cur: cursor, tenant: str, report: Roster, settled_late_s: float,
     class_ = {"class": report.class_}
     dropped = [row.agent for row in LEDGER.all(cur, "drop_eligible", tenant=tenant, agents=ids, **class_)]
     LEDGER.run(cur, "put_eligible", tenant=tenant, agents=ids, **class_)
+    offline = [agent.id for agent in agents if not agent.available]
+    REFUSALS.run(cur, "listed", tenant=tenant, agents=ids, offline=offline, **class_)
     if dropped:
         LEDGER.run(cur, "nobody_names", tenant=tenant, agents=dropped)
 

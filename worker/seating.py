@@ -15,8 +15,9 @@ from db import line
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.limits import Limits
 from db.line import LINE
+from worker import doubts as doubt
 from worker.calls import LookAt
-from worker.choose import Answer, Seats, Waiting, choose
+from worker.choose import NO_DOUBTS, Answer, Doubts, Seats, Waiting, choose
 from worker.decision import LEASE_S, Decision, Question, Reserved
 from worker.rules import UPSTREAM_ASK_S, Rules
 
@@ -40,9 +41,11 @@ class Seating:
         agents: Sequence[Any],
         in_force: Limits,
         decision: Decision,
+        doubted: bool,
     ) -> None:
         self._cur, self._tenant, self._rules, self._owner = cur, tenant, rules, owner
         self._agents, self._in_force, self._decision = agents, in_force, decision
+        self._doubted = doubted  # some refusal is not judged yet
 
     def claim(self) -> None:
         """Reservations to finish and visits to look at."""
@@ -83,9 +86,10 @@ class Seating:
         most = min(SEATS_BATCH, self._decision.calls_left, sum(seat.free for seat in seats))
         if most <= 0:
             return Answer()
-        heads = LINE.all(self._cur, "heads", tenant=self._tenant, classes=list(eligible), most=most)
+        doubts = doubt.read(self._cur, self._tenant, eligible) if self._doubted else NO_DOUBTS
+        rooms = self._heads(eligible, most, doubts)
         suggested = {c.class_: c.suggested for c in classes if c.suggested}
-        answer = choose([Waiting(*row) for row in heads], seats, eligible, self._rules.policy, most, suggested)
+        answer = choose(rooms, seats, eligible, self._rules.policy, most, suggested, doubts)
         if answer.picks:
             self._write(answer, seats)
         if suggested:
@@ -93,6 +97,16 @@ class Seating:
             asked = {"used": used, "classes": sorted(suggested), "wait_s": UPSTREAM_ASK_S}
             LINE.run(self._cur, "use_suggestions", tenant=self._tenant, **asked)
         return answer
+
+    def _heads(self, eligible: Mapping[str, Set[str]], most: int, doubts: Doubts) -> list[Waiting]:
+        """The oldest rooms of each class, and so many more as may have to be stepped over. Of a class whose agents are
+        all refused alike one room, when its time has come."""
+        stopped = doubt.stopped(self._cur, self._tenant, eligible, doubts) if self._doubted else {}
+        classes = [class_ for class_ in eligible if not stopped.get(class_)]
+        more = most + len(doubts.refused)
+        rows = LINE.all(self._cur, "heads", tenant=self._tenant, classes=classes, most=more)
+        rooms = [Waiting(*row) for row in rows]
+        return doubt.one_each(rooms, [class_ for class_ in classes if class_ in stopped], doubts) if stopped else rooms
 
     def _write(self, answer: Answer, seats: Sequence[Seats]) -> None:
         """The picks into the ledger, with who was considered. The seat guard has the last word."""
@@ -115,6 +129,8 @@ class Seating:
             decision.reserved.append(Reserved(seat.visit, attempts[seat.visit], rooms[seat.visit], seat.agent))
         logs.each(log, [_reserved_line(tenant, rooms[seat.visit], seat) for seat in taken])
         decision.more |= len(answer.picks) == SEATS_BATCH
+        if self._doubted:
+            doubt.tried(self._cur, tenant, {pick.waiting.class_ for pick in answer.picks})
 
     def _ask_rosters(self, classes: Sequence[Any], answer: Answer) -> None:
         """Rosters that are due; those too old to go by, though they name somebody with a free seat; and those that were

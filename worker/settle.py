@@ -14,16 +14,14 @@ from psycopg2.extensions import cursor
 import logs
 from db import line
 from db.ledger import LEDGER
-from worker import overtaken, roster, stays
+from worker import overtaken, refusals, roster, stays
 from worker.aftermath import Aftermath, drift, note
 from worker.calls import Held, Over, Parked, Refused, Roster, Seen, Suggested, Unserved
 from worker.desk.base import DeskTrouble
 from worker.healing import heal
 from worker.rules import (
-    ASIDE_S,
     CIRCUIT_FAILURES,
     PARK_MOST_S,
-    REFUSALS_MOST,
     TAKEN_MOST,
     Rules,
     backoff_s,
@@ -34,18 +32,24 @@ log = logging.getLogger("worker.settle")
 Report = Held | Parked | Refused | Over | Seen | Roster | Suggested | Unserved
 
 
-def write(cur: cursor, tenant: str, reports: Sequence[Report], rules: Rules, troubled: bool) -> Aftermath:
-    """One tenant's reports, in the caller's transaction, with the tenant's row locked. `troubled`: by that row, the
-    desk's last answers were failures."""
+def write(
+    cur: cursor, tenant: str, reports: Sequence[Report], rules: Rules, troubled: bool, doubted: bool
+) -> Aftermath:
+    """One tenant's reports, in the caller's transaction, with the tenant's row locked. By that row, `troubled`: the
+    desk's last answers were failures; `doubted`: some refusal is not judged yet."""
     after = Aftermath()
-    _hold(cur, tenant, [report for report in reports if isinstance(report, Held)], after)
+    held = [report for report in reports if isinstance(report, Held)]
+    _hold(cur, tenant, held, after)
+    if doubted:
+        refusals.accept(cur, tenant, held, after)
+    refused = []
     for report in reports:
         if isinstance(report, Parked | Refused | Over) and overtaken.not_applied(cur, tenant, report, after):
             continue
         if isinstance(report, Parked):
             _park(cur, tenant, report, after)
         elif isinstance(report, Refused):
-            _give_back(cur, tenant, report, REFUSALS_MOST, after)
+            refused.append(report)
         elif isinstance(report, Over):
             _over(cur, tenant, report, after)
         elif isinstance(report, Seen):
@@ -56,6 +60,7 @@ def write(cur: cursor, tenant: str, reports: Sequence[Report], rules: Rules, tro
             roster.take_suggestion(cur, tenant, report, after)
         elif isinstance(report, Unserved):
             roster.learn(cur, tenant, report, rules, after)
+    refusals.take(cur, tenant, refused, after)
     _circuit(cur, tenant, reports, troubled, after)
     after.seats.update(line.seats_of(cur, tenant, sorted(after.agents)))
     return after
@@ -123,22 +128,7 @@ def _park(cur: cursor, tenant: str, report: Parked, after: Aftermath) -> None:
         logs.line("parked", tenant=tenant, room=pair.room, agent=pair.agent, wait_s=round(wait_s, 1), why=report.why)
     )
     if row.tries >= TAKEN_MOST:
-        _give_back(cur, tenant, Refused(pair, report.why), 1, after)
-
-
-def _give_back(cur: cursor, tenant: str, report: Refused, most: int, after: Aftermath) -> None:
-    pair = report.pair
-    key = {"tenant": tenant, "visit": pair.visit, "attempt": pair.attempt}
-    row = LEDGER.one(cur, "give_back", reason=report.why, most=most, **key)
-    if row is None:
-        return
-    wait_s = ASIDE_S if row.aside else backoff_s(row.refusals)
-    LEDGER.run(cur, "set_wait", visit=row.id, wait_s=wait_s)
-    note(cur, row.id, "set aside" if row.aside else "refused", report.why)
-    log.warning(logs.line("set_aside" if row.aside else "refused", tenant=tenant, room=row.room, why=report.why))
-    after.waiting[row.room] = row.arrived_us
-    after.agents.add(row.last_agent)
-    after.wake = True
+        refusals.take(cur, tenant, [Refused(pair, report.why)], after)
 
 
 def _over(cur: cursor, tenant: str, report: Over, after: Aftermath) -> None:

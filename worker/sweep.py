@@ -233,6 +233,7 @@ def _log_figures(row: Any) -> None:
             held=row.held,
             aside=row.aside,
             agents_online=row.agents_online,
+            agents_refused=row.agents_refused,
             seats_free=row.seats_free,
             desk_trouble=row.desk_trouble,
         )

@@ -8,7 +8,8 @@ SELECT clock_timestamp() AS at
 SELECT id FROM tenants ORDER BY id
 
 -- name: tenants
-SELECT t.id, t.desk, t.name, t.base_url, t.webhook_digest <> '' AS own_webhook_secret, t.created_at, t.desk_trouble, t.desk_failures,
+SELECT t.id, t.desk, t.name, t.base_url, t.webhook_digest <> '' AS own_webhook_secret, t.created_at, t.desk_failures,
+       coalesce(t.desk_trouble, (SELECT min(r.refused_alike) FROM rosters r WHERE r.tenant = t.id)) AS desk_trouble,
        CASE WHEN t.paused_until > clock_timestamp() THEN t.paused_until END AS paused_until,
        (SELECT count(*) FROM agents a WHERE a.tenant = t.id) AS agents,
        (SELECT count(*) FROM agents a WHERE a.tenant = t.id AND a.available) AS online,
@@ -78,6 +79,7 @@ SELECT count(DISTINCT objid) AS alive FROM pg_locks
 SELECT a.tenant, a.id, a.name, a.available AS online, a.open_seats, a.foreign_est, a.desk_count, a.seen_at,
        nullif(a.last_assigned_at, '-infinity') AS last_assigned_at, coalesce(s.reserved, 0) AS reserved,
        coalesce(s.parked, 0) AS parked, coalesce(s.held, 0) AS held,
+       d.why AS refused, d.again_at AS refused_until,
        coalesce(c.email, '') AS email, coalesce(c.role, '') AS role, coalesce(c.disabled, false) AS disabled,
        CASE WHEN c.agent IS NULL THEN NULL
             WHEN c.disabled OR NOT EXISTS (SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.id
@@ -89,6 +91,8 @@ SELECT a.tenant, a.id, a.name, a.available AS online, a.open_seats, a.foreign_es
          WHERE t.tenant = a.tenant AND t.agent = a.id AND recent.n >= %(failures)s) AS locked_until
   FROM agents a
   LEFT JOIN accounts c ON c.tenant = a.tenant AND c.agent = a.id
+  LEFT JOIN (SELECT agent, max(why) AS why, max(nullif(out_until, '-infinity')) AS again_at
+               FROM doubts WHERE tenant = %(tenant)s GROUP BY agent) d ON d.agent = a.id
   LEFT JOIN (SELECT agent, count(*) FILTER (WHERE state = 'reserved') AS reserved,
                     count(*) FILTER (WHERE state = 'reserved' AND parked) AS parked,
                     count(*) FILTER (WHERE state = 'held') AS held
@@ -180,6 +184,9 @@ SELECT id, room, state, agent, aside, retry_at, look_at, refusals FROM visits
 UPDATE visits SET aside = NULL, retry_at = NULL, refusals = 0, look_at = clock_timestamp(), looks = 0, suspect = NULL
  WHERE id = %(visit)s AND state = 'waiting'
 
+-- name: forget_refusals
+DELETE FROM refusals WHERE visit = %(visit)s
+
 -- name: note
 INSERT INTO events (visit, what, detail) VALUES (%(visit)s, %(what)s, %(detail)s)
 
@@ -187,13 +194,15 @@ INSERT INTO events (visit, what, detail) VALUES (%(visit)s, %(what)s, %(detail)s
 UPDATE tenants SET swept_at = '-infinity' WHERE id = %(tenant)s RETURNING rev
 
 -- name: sweep_state
-SELECT swept_at > '-infinity' AS claimed, rev, desk_trouble,
+SELECT swept_at > '-infinity' AS claimed, rev,
+       coalesce(desk_trouble, (SELECT min(r.refused_alike) FROM rosters r WHERE r.tenant = t.id)) AS desk_trouble,
        CASE WHEN paused_until > clock_timestamp() THEN paused_until END AS paused_until, clock_timestamp() AS at,
        (SELECT count(*) FROM visits v WHERE v.tenant = t.id AND v.look_at IS NOT NULL AND v.state <> 'closed') AS looks
   FROM tenants t WHERE t.id = %(tenant)s
 
 -- name: counts
-SELECT t.desk_failures, t.desk_trouble,
+SELECT t.desk_failures,
+       coalesce(t.desk_trouble, (SELECT min(r.refused_alike) FROM rosters r WHERE r.tenant = t.id)) AS desk_trouble,
        CASE WHEN t.paused_until > clock_timestamp() THEN t.paused_until END AS paused_until,
        count(v.id) FILTER (WHERE v.state = 'waiting') AS waiting,
        count(v.id) FILTER (WHERE v.state = 'waiting' AND v.aside IS NOT NULL) AS aside,

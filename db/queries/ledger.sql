@@ -65,13 +65,13 @@ UPDATE visits
 RETURNING id, room, agent, tries
 
 -- name: give_back
--- Refused for good: back to the line with the old place, behind a pause, and the desk is asked whether it is open.
+-- Refused for good: back to the line with the old place. `look`: the desk is asked first whether the room is open.
 UPDATE visits
    SET state = 'waiting', agent = NULL, lease_until = NULL, unclear_at = NULL, parked = false, tries = 0,
-       answered = attempt, refusals = refusals + 1, look_at = clock_timestamp(), suspect = NULL, looks = 0,
-       aside = CASE WHEN refusals + 1 >= %(most)s THEN %(reason)s END
+       answered = attempt, refusals = refusals + 1, look_at = CASE WHEN %(look)s THEN clock_timestamp() END,
+       suspect = NULL, looks = 0
  WHERE id = %(visit)s AND tenant = %(tenant)s AND state = 'reserved' AND attempt = %(attempt)s
-RETURNING id, room, arrived_us, last_agent, refusals, aside
+RETURNING id, room, arrived_us, last_agent, refusals, class AS class_
 
 -- name: set_wait
 -- How long a room that was refused has to wait depends on how often it was refused.
@@ -79,8 +79,7 @@ UPDATE visits SET retry_at = clock_timestamp() + %(wait_s)s * interval '1 second
 
 -- name: lift_asides
 -- The reason may be gone: one more try, with the desk asked first.
-UPDATE visits SET aside = NULL, retry_at = NULL, refusals = greatest(0, %(most)s - 1), look_at = clock_timestamp(),
-                  looks = 0, suspect = NULL
+UPDATE visits SET aside = NULL, retry_at = NULL, refusals = 0, look_at = clock_timestamp(), looks = 0, suspect = NULL
  WHERE tenant = %(tenant)s AND state = 'waiting' AND aside IS NOT NULL AND retry_at <= clock_timestamp()
 
 -- name: stay
@@ -289,6 +288,9 @@ SELECT t.id, (t.paused_until <= clock_timestamp() AND (
                   AND (r.due_at <= clock_timestamp() OR (%(upstream)s AND r.ask_after <= clock_timestamp()))
                   AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.class = r.class AND v.state = 'waiting'
                                  AND v.aside IS NULL AND v.look_at IS NULL AND v.retry_at IS NULL))
+    OR EXISTS (SELECT FROM doubts d WHERE d.tenant = t.id AND d.out_until > '-infinity' AND d.out_until <= clock_timestamp())
+    OR EXISTS (SELECT FROM rosters r WHERE r.tenant = t.id AND r.assign_after > '-infinity'
+                  AND r.assign_after <= clock_timestamp())
     OR (t.desk_failures > 0 AND EXISTS (SELECT FROM agents a
                                          WHERE a.tenant = t.id AND a.available AND a.load < a.max_load)
                             AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting'
@@ -334,7 +336,10 @@ SELECT room, state, arrived_us FROM visits WHERE tenant = %(tenant)s AND state <
 SELECT id, open_seats FROM agents WHERE tenant = %(tenant)s AND (available OR open_seats > 0)
 
 -- name: figures
-SELECT t.id AS tenant, t.desk_trouble, t.paused_until > clock_timestamp() AS paused,
+SELECT t.id AS tenant,
+       coalesce(t.desk_trouble, (SELECT min(r.refused_alike) FROM rosters r WHERE r.tenant = t.id)) AS desk_trouble,
+       (SELECT count(DISTINCT d.agent) FROM doubts d WHERE d.tenant = t.id) AS agents_refused,
+       t.paused_until > clock_timestamp() AS paused,
        count(v.id) FILTER (WHERE v.state = 'waiting' AND v.aside IS NULL) AS waiting,
        count(v.id) FILTER (WHERE v.aside IS NOT NULL) AS aside,
        count(v.id) FILTER (WHERE v.state = 'reserved') AS reserved,

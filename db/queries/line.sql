@@ -8,8 +8,10 @@
 -- name: lock
 -- The lock that serialises every decision of a tenant, and the cursor into the inbox.
 SELECT inbox_epoch AS epoch, inbox_seen AS seen, rev, paused_until > clock_timestamp() AS paused, desk_failures,
-       desk_failures > 0 OR desk_trouble IS NOT NULL AS troubled
-  FROM tenants WHERE id = %(tenant)s FOR NO KEY UPDATE
+       desk_failures > 0 OR desk_trouble IS NOT NULL AS troubled,
+       EXISTS (SELECT FROM doubts d WHERE d.tenant = t.id) OR EXISTS (SELECT FROM refusals r WHERE r.tenant = t.id)
+           AS doubted
+  FROM tenants t WHERE id = %(tenant)s FOR NO KEY UPDATE
 
 -- name: recall
 -- What is remembered of the rooms that a batch of webhooks speaks of.

@@ -33,6 +33,8 @@ class Member:
     reserved: int
     parked: int
     held: int
+    refused: str | None = None  # in the desk's words, while it has given them no room since
+    refused_until: datetime | None = None  # they get no room before, if they are left out
     email: str = ""  # this and the next ones: of our own chat only
     role: str = ""
     disabled: bool = False
@@ -73,6 +75,8 @@ def read(installation: Installation, cur: cursor, tenant: str) -> list[Member]:
             reserved=row.reserved,
             parked=row.parked,
             held=row.held,
+            refused=row.refused,
+            refused_until=row.refused_until,
             email=row.email,
             role=row.role,
             disabled=row.disabled,
@@ -124,6 +128,9 @@ def row(member: Member, now: datetime) -> tuple[object, ...]:
 
 def note(member: Member, now: datetime) -> str:
     notes = []
+    if member.refused:
+        again = f", tried again {ahead(member.refused_until, now)}" if member.refused_until else ""
+        notes.append(click.style(f"the desk refuses them: {clean(member.refused, 60)}{again}", fg="yellow"))
     if member.disabled:
         notes.append("disabled: can't log in")
     elif member.locked_until:

@@ -144,7 +144,7 @@ class Line:
             return Aftermath()
         with self.ledger.transaction() as cur:
             row = line.lock(cur, self.tenant)
-            after = settle.write(cur, self.tenant, reports, self.rules, row.troubled)
+            after = settle.write(cur, self.tenant, reports, self.rules, row.troubled, row.doubted)
             if after.is_seen():
                 LINE.run(cur, "bump", tenant=self.tenant)
                 self.inbox.begin(self.tenant, row.rev + 1)

@@ -13,11 +13,10 @@ from db import postgres
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from tests.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
-from worker import settle
 from worker.calls import Held, LookAt, Over, Pair, Parked, Refused, Roster, Seen, Suggested, Unserved
 from worker.decision import LEASE_S, Decision
 from worker.desk.base import DeskTrouble, RoomRefused, RosterAgent, UnservedRoom
-from worker.settle import CIRCUIT_FAILURES, REFUSALS_MOST, TAKEN_MOST
+from worker.settle import CIRCUIT_FAILURES, TAKEN_MOST
 
 DOWN = DeskTrouble("503", maybe_applied=True)
 DENIED = DeskTrouble("401", maybe_applied=False, permanent=True)
@@ -168,7 +167,9 @@ def test_a_pair_waits_as_long_as_the_desk_asked_for(line: Line, pair: Pair) -> N
     assert 15 < line.one(wait).s < 21
 
 
-def test_a_room_taken_by_nobody_is_set_aside_after_the_third_time(line: Line, pair: Pair) -> None:
+def test_a_room_taken_by_nobody_is_refused_after_the_third_time_and_tried_with_another_agent(
+    line: Line, pair: Pair
+) -> None:
     for n in range(TAKEN_MOST):
         assert line.visit("r1").state == "reserved", n
         line.settle(Parked(pair, "exceed", unclear=True, taken=True))
@@ -176,86 +177,9 @@ def test_a_room_taken_by_nobody_is_set_aside_after_the_third_time(line: Line, pa
         if n + 1 < TAKEN_MOST:
             (pair,) = line.pairs(line.decide())
     visit = line.visit("r1")
-    assert (visit.state, visit.aside, visit.agent) == ("waiting", "exceed", None)
-    assert line.seats() == {}
-
-
-# --- refusals
-
-
-def refuse(line: Line, pair: Pair) -> None:
-    line.settle(Refused(pair, "no such channel"))
-
-
-def _again(line: Line, room: str = "r1") -> Pair | None:
-    """The pause is over, and the desk says that the room is open: the next pair for it, if any."""
-    line.aged(60.0, room)
-    made = line.decide()
-    line.look(made, "waiting")
-    pairs = [*line.pairs(made), *line.pairs(line.decide())]
-    return next((pair for pair in pairs if pair.room == room), None)
-
-
-def test_a_refused_room_goes_back_to_its_place_behind_a_pause_and_a_question(line: Line, pair: Pair) -> None:
-    place = line.visit("r1").arrived_us
-    refuse(line, pair)
-    visit = line.visit("r1")
-    assert (visit.state, visit.agent, visit.arrived_us, visit.aside) == ("waiting", None, place, None)
-    assert visit.retry_at is not None and visit.look_at is not None
-    assert line.seats() == {}
-    line.arrive("r2")
-    made = line.decide()
-    assert [reserved.room for reserved in made.reserved] == ["r2"], "it holds nobody up"
-    assert [about.room for about in made.looks] == ["r1"]
-
-
-def test_a_room_that_is_refused_three_times_is_set_aside_with_the_reason(line: Line, pair: Pair) -> None:
-    for _ in range(REFUSALS_MOST - 1):
-        refuse(line, pair)
-        found = _again(line)
-        assert found is not None
-        pair = found
-    refuse(line, pair)
-    assert line.visit("r1").aside == "no such channel"
-    assert _again(line) is None, "not by itself, and not so soon"
-    assert line.events("r1").count("set aside") == 1
-
-
-@pytest.fixture
-def aside(line: Line, pair: Pair) -> Line:
-    line.run("UPDATE visits SET refusals = %s", REFUSALS_MOST - 1)
-    refuse(line, pair)
-    assert line.visit("r1").aside is not None
-    line.look(line.decide(), "waiting")
-    return line
-
-
-def test_a_room_that_was_set_aside_comes_back_with_its_customers_next_word(aside: Line) -> None:
-    place = aside.visit("r1").arrived_us
-    aside.arrive("r1")
-    made = aside.decide()
-    assert [reserved.room for reserved in made.reserved] == ["r1"]
-    visit = aside.visit("r1")
-    assert (visit.aside, visit.refusals, visit.arrived_us) == (None, 0, place)
-
-
-def test_a_room_that_was_set_aside_gets_one_more_try_by_itself_after_a_while(aside: Line) -> None:
-    assert aside.decide().reserved == []
-    aside.aged(settle.ASIDE_S + 1)
-    made = aside.decide()
-    assert (made.reserved, [about.room for about in made.looks]) == ([], ["r1"]), "the desk is asked first"
-    aside.look(made, "waiting")
-    (found,) = aside.pairs(aside.decide())
-    refuse(aside, found)
-    assert aside.visit("r1").aside is not None, "one try, not three"
-
-
-def test_a_yes_forgets_the_refusals(line: Line, pair: Pair) -> None:
-    refuse(line, pair)
-    found = _again(line)
-    assert found is not None
-    line.settle(Held(found, found.agent))
-    assert line.visit("r1").refusals == 0
+    assert (visit.state, visit.aside, visit.agent) == ("waiting", None, None)
+    (found,) = line.decide().reserved
+    assert (found.room, found.agent) == ("r1", "budi")
 
 
 # --- the circuit
@@ -313,7 +237,7 @@ def test_a_desk_that_asks_for_a_pause_gets_it_though_other_calls_of_the_round_we
 
 def test_a_refused_room_is_an_answer_of_a_desk_that_works(line: Line, pair: Pair) -> None:
     fail(line, DOWN, CIRCUIT_FAILURES - 1)
-    refuse(line, pair)
+    line.settle(Refused(pair, "no such channel", "waiting"))
     assert line.tenant_row().desk_failures == 0
 
 

@@ -93,9 +93,13 @@ def test_a_yes_is_held_with_the_first_message_of_the_visit():
     assert (type(found), found.agent, found.first_comment_id, found.unconfirmed) == (Held, "X", "c9", False)
 
 
-def test_a_definite_no_about_the_room_is_refused_and_nothing_else_is_asked():
-    found = finished(("assign", REFUSED))
-    assert (type(found), found.why) == (Refused, REFUSED.what)
+@pytest.mark.parametrize(
+    ("view", "room"),
+    [(WAITS, "waiting"), (RESOLVED, "resolved"), (SERVED, "served"), (REFUSED, "unknown"), (AWAY, None)],
+)
+def test_after_a_definite_no_the_desk_is_asked_whether_it_is_the_rooms_fault(view, room):
+    found = finished(("assign", REFUSED), ("look", view))
+    assert (type(found), found.why, found.room) == (Refused, REFUSED.what, room)
 
 
 @pytest.mark.parametrize("trouble", [UNAUTHORIZED, BUSY, UNAVAILABLE, NOT_SENT])

@@ -101,7 +101,13 @@ def test_recorded_errors_keep_their_meaning_and_their_words(name, status, error,
 # What was not recorded
 
 
-@pytest.mark.parametrize("status", [401, 402, 403])
+def test_a_403_speaks_of_the_agent_only_where_one_was_to_be_assigned():
+    assert type(refused(403, {"errors": "Forbidden"})) is RoomRefused
+    assert refused(403, {"errors": "Forbidden"}, ROSTER).permanent
+    assert refused(403, b"<html>Forbidden</html>").permanent, "a gateway speaks of nobody"
+
+
+@pytest.mark.parametrize("status", [401, 402])
 def test_credentials_and_plan_wait_for_a_person(status):
     found = refused(status, {})
     assert (found.permanent, found.maybe_applied) == (True, False)

@@ -4,7 +4,7 @@ A desk is where agents sit: Qiscus Omnichannel Chat (`qiscus.py`) or our own cha
 pool of desk callers, never inside a transaction. Every request ends before `CALL_SECONDS`; `unserved` makes many.
 
     DeskError                     what went wrong at the desk; `permanent` says whether trying again can help
-    ├── RoomRefused   permanent   this room can't be given to this agent: a definite answer about the room
+    ├── RoomRefused   permanent   a definite no: of the room, or of the room and this agent
     ├── RoomTaken                 "exceed max agents": somebody is in the room, perhaps by our own earlier call
     └── DeskTrouble               the desk itself: credentials, rate limit, server errors, timeouts, broken answers
 """
@@ -26,7 +26,8 @@ class DeskError(Exception):
 
 
 class RoomRefused(DeskError):
-    """A definite answer about this room (400 other than "exceed", 404, 422): nothing was changed at the desk."""
+    """A definite answer about this room (400 other than "exceed", 404, 422; from an assign also 403): nothing was
+    changed at the desk. Whether it is the room's fault or the agent's is judged afterwards (`worker/refusals.py`)."""
 
     permanent = True
 
@@ -40,7 +41,7 @@ class DeskTrouble(DeskError):
 
     maybe_applied  the request may have taken effect (timeout after sending, reset, 5xx, unreadable answer)
     retry_after_s  seconds that the desk asked us to wait, None where it named none
-    permanent      credentials or plan (401, 402, 403): waits for a person, is probed seldom
+    permanent      credentials or plan (401, 402; 403 but to an assign): waits for a person, is probed seldom
     """
 
     def __init__(

@@ -52,8 +52,8 @@ class Ask:
     verb: str
     method: str
     path: str
-    about_room: bool = False  # a 400, 404 or 422 is a definite answer about the room
-    changes: bool = False  # the request may take effect, so that a lost answer leaves doubt
+    about_room: bool = False  # a 400, 404 or 422 is a definite answer about the room, or about room and agent
+    changes: bool = False  # then a 403 is one, too; the request may take effect, so that a lost answer leaves doubt
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ def accepted(answer: Answer, ask: Ask, secret: str = "") -> dict[str, Any]:
 def refusal(answer: Answer, ask: Ask, secret: str = "") -> DeskError:
     """The error that a status other than 2xx stands for."""
     what = f"{ask.verb} {answer.status}: {reason(answer.body, secret) or 'no reason given'}"
-    if answer.status in (400, 404, 422) and ask.about_room and not _is_html(answer.body):
+    definite = (400, 403, 404, 422) if ask.changes else (400, 404, 422)
+    if answer.status in definite and ask.about_room and not _is_html(answer.body):
         taken = ask.changes and _says_exceeded(answer.body)
         return RoomTaken(what) if taken else RoomRefused(what)
     wait_s = retry_after_s(answer.retry_after, answer.date)
