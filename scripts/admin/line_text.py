@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import click
@@ -77,24 +78,13 @@ def reason(line: Line, row: Any) -> str:
 
 
 def _seated_text(line: Line) -> str:
-    rows = [
-        (
-            clean(m.id),
-            clean(m.name, 30),
-            m.reserved or "-",
-            m.held or "-",
-            m.others or "-",
-            m.limit,
-            crew.note(m, line.now),
-        )
-        for m in line.team.values()
-        if m.chats
-    ]
+    rows = [_seated_row(member, line.now) for member in line.team.values() if member.chats]
     return table(("AGENT", "NAME", "RESERVED", "HELD", "OTHERS", "LIMIT", "NOTE"), rows)
 
 
-def _seats(member: crew.Member) -> tuple[object, object, object]:
-    return member.reserved or "-", member.held or "-", member.others or "-"
+def _seated_row(m: crew.Member, now: datetime) -> tuple[object, ...]:
+    seats = (m.reserved or "-", m.held or "-", m.others or "-", m.limit)
+    return (clean(m.id), clean(m.name, 30), *seats, crew.note(m, now))
 
 
 def drifts_text(drifts: Sequence[Any], now: Any = None) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from scripts.admin.crew import Member
-from scripts.admin.table import ahead, clean, counted, span
+from scripts.admin.table import ahead, clean, counted, listed, span
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,11 @@ def _trouble(desk: Desk) -> str:
 
 
 def _seats(row: Any, of: Class, team: Mapping[str, Member], desk: Desk) -> str:
-    free = sum(member.free for member in _online(of, team))
+    with_room = [member for member in _online(of, team) if member.free]
+    free = sum(member.free for member in with_room)
+    refused = [member.id for member in with_room if member.refused]
+    if len(refused) == len(with_room):
+        return f"the desk refuses {listed(refused)}: they are tried with one room at a time"
     if row.ahead_in_class >= free:
         return f"{counted(row.ahead_in_class, 'earlier room')} for {counted(free, 'free seat')}"
     if desk.policy == "upstream":

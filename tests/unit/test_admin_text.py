@@ -117,6 +117,10 @@ def test_ordinals_are_english():
         (Row(), CLASS, team(member("a", 2), member("b", 3)), DESK, "all 2 agents online for it: at the limit"),
         (Row(), replace(CLASS, online=("a",)), team(member("a", 2)), DESK, "the one agent online for it: at the limit"),
         (Row(), CLASS, team(member("a", limit=0), member("b", 1, 0)), DESK, "paused, limit 0"),
+        (
+            *(Row(), CLASS, team(replace(member("a"), refused="assign 404: no such agent"), member("b", 2)), DESK),
+            "the desk refuses a: they are tried with one room at a time",
+        ),
         (Row(ahead_in_class=9), CLASS, FREE, DESK, "9 earlier rooms for 4 free seats"),
         (Row(ahead_in_class=3), CLASS, FREE, DESK, "4 seats free: its turn"),
         (Row(), CLASS, FREE, replace(DESK, policy="upstream"), "the desk is asked for a candidate"),
