@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from tenant_ids import RULE, TENANT_ID
+
 ROOT = Path(__file__).resolve().parent
 POLICIES = ("least_loaded", "upstream", "fill_two", "round_robin")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -123,6 +125,8 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ROOT 
     app_id, secret_key = text("QISCUS_APP_ID"), text("QISCUS_SECRET_KEY")
     if not demo and app_id and not secret_key:
         raise SettingsError("QISCUS_SECRET_KEY is missing: QISCUS_APP_ID is set, and Qiscus wants both")
+    if app_id and not TENANT_ID.fullmatch(app_id):
+        raise SettingsError(f"QISCUS_APP_ID is {app_id[:80]!r}: use {RULE}")
     for name in ("QISCUS_APP_ID", "QISCUS_SECRET_KEY", "AI_API_KEY"):
         _refuse_unsendable(name, text(name))
     _refuse_half_an_ai(given)

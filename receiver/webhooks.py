@@ -20,7 +20,8 @@ from receiver import payloads
 from receiver.answers import Refusal, said
 from receiver.door import Door
 from receiver.health import STARTED, TENANT
-from receiver.payloads import APP_ID, CAA_PATH, INVALID_JSON, INVALID_PAYLOAD, SOLVED_PATH, BadPayload, Posted
+from receiver.payloads import CAA_PATH, INVALID_JSON, INVALID_PAYLOAD, SOLVED_PATH, BadPayload, Posted
+from tenant_ids import TENANT_ID
 
 BODY_MAX = 1024 * 1024  # bytes; a webhook is about 1 KB
 BODY_S = 10  # for all of it, however steadily it drips
@@ -58,7 +59,7 @@ class Webhooks:
         given = _given_secrets(environ)
         if self._secret and not given:  # no tenant's own secret can fit either
             raise Refusal(404)
-        if path_app_id is not None and not APP_ID.fullmatch(path_app_id):
+        if path_app_id is not None and not TENANT_ID.fullmatch(path_app_id):
             raise Refusal(404, "unknown_app", UNKNOWN)
         _check_type(environ.get("CONTENT_TYPE", ""))
         posted = read(_body(environ))

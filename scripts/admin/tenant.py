@@ -2,7 +2,6 @@
 file or pipe.
 """
 
-import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,10 +13,10 @@ from scripts.admin import native, secret
 from scripts.admin.errors import CantDo, Refused
 from scripts.admin.installation import Installation, as_json, one, say
 from scripts.admin.table import clean, counted, moment, table
+from tenant_ids import RULE, TENANT_ID
 from worker.desk.base import DeskTrouble
 from worker.desk.qiscus import QiscusDesk
 
-APP_ID = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 HOOKS = ("allocate-agent", "mark-as-solved")
 PRIVATE_KEYS = ("epoch", "inbox", "ticket", "rev", "line", "held", "seats")
 REMOVE_MS = 600_000  # a long history is deleted with it
@@ -87,8 +86,8 @@ def add(
     The secret key is asked for unless --secret-key-file names where it is; it is never an argument, where others on
     this machine could read it. A running worker serves the tenant within a second.
     """
-    if app_id is not None and not APP_ID.fullmatch(app_id):
-        raise Refused(f"{clean(app_id)!r} is no id: 1 to 64 letters, digits and _ . @ -")
+    if app_id is not None and not TENANT_ID.fullmatch(app_id):
+        raise Refused(f"{clean(app_id)!r} is not a valid id: use {RULE}")
     of_qiscus = url or secret_key_file or webhook_secret_file or no_webhook_secret or no_check
     if own_chat:
         if of_qiscus:

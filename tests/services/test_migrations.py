@@ -179,6 +179,32 @@ def test_a_migration_that_fails_leaves_a_database_as_it_was(database_url: str, f
     assert run(database_url, "SELECT id FROM tenants") == [("toko",)]
 
 
+def test_a_tenant_with_a_colon_in_its_id_is_migrated_as_it_is_and_no_new_one_is_let_in(
+    empty_database_url: str, files: Path
+) -> None:
+    later = sorted(path for path in files.iterdir() if path.name >= "0010")
+    for path in later:
+        path.rename(path.with_suffix(".later"))
+    migrate.migrate(empty_database_url)
+    add = "INSERT INTO tenants (id, base_url, secret_key) VALUES (%s, '', '')"
+    with closing(psycopg2.connect(empty_database_url)) as connection, connection, connection.cursor() as cur:
+        cur.execute(add, ("a:b",))
+    for path in later:
+        path.with_suffix(".later").rename(path)
+    migrate.migrate(empty_database_url)
+    with closing(psycopg2.connect(empty_database_url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cur:
+            cur.execute("UPDATE tenants SET rev = rev + 1 WHERE id = 'a:b'")
+            assert cur.rowcount == 1
+            cur.execute(add, ("a.b",))
+            for each in ("c:d", "é", "a b", "", "x" * 65, "a\n"):
+                with pytest.raises(psycopg2.errors.CheckViolation):
+                    cur.execute(add, (each,))
+            cur.execute("DELETE FROM tenants WHERE id = 'a:b'")
+            assert cur.rowcount == 1
+
+
 def test_checksums_are_those_of_the_files(database_url: str) -> None:
     kept = dict(run(database_url, "SELECT name, checksum FROM migrations"))
     assert kept == {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in migrate.MIGRATIONS.glob("*.sql")}

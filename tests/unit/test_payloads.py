@@ -222,7 +222,7 @@ def test_app_id_and_app_code_must_agree():
     assert (bad.code, bad.field) == ("invalid_payload", "app_id")
 
 
-@pytest.mark.parametrize("app_id", [7, True, [], {}, "a b", "é", "x" * 65, "{a}", "*", "a/b", "\ud800", "a\n"])
+@pytest.mark.parametrize("app_id", [7, True, [], {}, "a b", "é", "x" * 65, "{a}", "*", "a/b", "a:b", "\ud800", "a\n"])
 def test_an_app_id_that_can_be_none_is_refused_by_name(app_id):
     assert refusal(payloads.arrived, {**fixture("caa_modern"), "app_id": app_id}).field == "app_id"
     bad = refusal(payloads.resolved, {**fixture("mark_as_resolved"), "app_code": app_id})

@@ -150,7 +150,7 @@ def test_other_addresses_are_not_found(here, path):
     assert here.code(path) == (404, "not_found")
 
 
-@pytest.mark.parametrize("app_id", ["é", "%00", "%ff", "a b", "{shop}", "*", "x" * 65])
+@pytest.mark.parametrize("app_id", ["é", "%00", "%ff", "a b", "{shop}", "*", "a:b", "a%3Ab", "x" * 65])
 def test_an_app_id_that_can_be_none_is_unknown(here, app_id):
     assert here.code(f"/{app_id}{CAA}") == (404, "unknown_app")
     assert here.door.came == []

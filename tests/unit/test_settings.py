@@ -11,6 +11,7 @@ import pytest
 import settings
 from settings import NAMES, SettingsError, load, servers
 from sidecar.__main__ import told
+from tenant_ids import TENANT_ID
 
 LIVE = {"QISCUS_APP_ID": "app", "QISCUS_SECRET_KEY": "s3cret"}
 SECRET = "hunter2"
@@ -362,3 +363,14 @@ def test_settings_printed_by_mistake_show_no_secret():
 def test_a_secret_with_a_dollar_sign_in_the_file_stays_whole(tmp_path):
     (tmp_path / ".env").write_text("WEBHOOK_SECRET=a${b}c\n")
     assert load({}, tmp_path / ".env").webhook_secret == "a${b}c"
+
+
+@pytest.mark.parametrize("app_id", ["a:b", "a b", "é", "x" * 65, "a/b", "{a}"])
+def test_an_app_id_that_no_tenant_can_have_is_refused(app_id):
+    with pytest.raises(SettingsError, match=r"^QISCUS_APP_ID is .*: use 1 to 64 letters, digits and _ \. @ -$"):
+        settings.load({"QISCUS_APP_ID": app_id, "QISCUS_SECRET_KEY": "x"}, None)
+
+
+def test_the_schema_has_the_same_grammar_of_an_id():
+    schema = (settings.ROOT / "db" / "schema.sql").read_text()
+    assert f"NEW.id !~ '^{TENANT_ID.pattern}$'" in schema
