@@ -9,6 +9,7 @@ import sys
 import time
 
 SAY_AGAIN_S = 60.0  # an outage that lasts is said again
+FLUTTER_S = 10  # what comes and goes is not said more often
 BREAKS = re.compile(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*")  # whatever some tool takes for the end of a line
 DETAIL = re.compile(r" \| DETAIL:  .*?(?= \| |$)")  # of PostgreSQL's errors: whole rows, with customers' words in them
 VALUE_MAX = 200  # characters; desk errors can be whole HTML pages
@@ -58,25 +59,29 @@ class Outage:
     def __init__(self, log: logging.Logger, away: str, back: str, **ids: object) -> None:
         self._log, self._away, self._back, self._ids = log, away, back, ids
         self._since: float | None = None
-        self._said_at = 0.0
+        self._said = False
+        self._say_at = 0.0
         self._tries = 0
 
     def goes_on(self, why: object) -> None:
         now = time.monotonic()
-        self._tries += 1
         if self._since is None:
-            self._since, self._said_at, self._tries = now, now, 1
-            self._log.error(line(self._away, **self._ids, why=why))
-        elif now - self._said_at >= SAY_AGAIN_S:
-            self._said_at = now
-            self._log.error(line(self._away, **self._ids, seconds=round(now - self._since), tries=self._tries, why=why))
+            self._since, self._said, self._tries = now, False, 0
+        self._tries += 1
+        if now >= self._say_at:
+            lasted = {"seconds": round(now - self._since), "tries": self._tries} if self._tries > 1 else {}
+            self._log.error(line(self._away, **self._ids, **lasted, why=why))
+            self._said, self._say_at = True, now + SAY_AGAIN_S
 
     def over(self) -> None:
         """Also where nothing was away: then it costs nothing and says nothing."""
-        if self._since is not None:
-            seconds = round(time.monotonic() - self._since, 1)
-            self._log.warning(line(self._back, **self._ids, seconds=seconds, tries=self._tries))
-            self._since = None
+        if self._since is None:
+            return
+        now = time.monotonic()
+        if self._said:
+            self._log.warning(line(self._back, **self._ids, seconds=round(now - self._since, 1), tries=self._tries))
+            self._say_at = now + FLUTTER_S
+        self._since = None
 
 
 def line(action: str, **ids: object) -> str:

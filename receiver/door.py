@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 import logs
 from db import inbox, tickets
 from db.inbox import PUSH, InboxDown, Pushed, Sender, Webhook
-from receiver.outage import Outage
 from receiver.trips import DEADLINE_S, Trips
 
 CONNECTIONS = 16  # for tickets; webhooks share one of their own
@@ -23,7 +22,7 @@ class Door:
     def __init__(self, url: str) -> None:
         self._trips = Trips(inbox.connect(url, DEADLINE_S, 1, repeats=1), PUSH)
         self._tickets = tickets.queue(inbox.connect(url, DEADLINE_S, CONNECTIONS, text=False))
-        self._outage = Outage()
+        self._outage = logs.Outage(log, "redis_away", "redis_back")
 
     def push(self, webhook: Webhook, sender: Sender) -> Pushed:
         """Store it. Raises `InboxDown`; then it may or may not be stored, and may come again."""
@@ -42,9 +41,9 @@ class Door:
         try:
             answer = self._trips.run(keys, args)
         except InboxDown as down:
-            self._outage.failed(down)
+            self._outage.goes_on(down)
             raise
-        self._outage.worked()
+        self._outage.over()
         return inbox.pushed(answer, job_id)
 
     def _ask(self, tenant: str, job_id: str) -> None:

@@ -14,6 +14,7 @@ import redis
 from redis.exceptions import NoScriptError
 
 from db.inbox import InboxDown, Script
+from db.redis_why import why
 
 DEADLINE_S = 1.0  # for a call; the sockets of the client have the same, so that a trip takes no longer either
 TOGETHER_MAX = 256  # calls of one trip, about 128 KB
@@ -50,9 +51,9 @@ class Trips:
         if starts:
             threading.Thread(target=self._travel, daemon=True).start()
         if not call.done.acquire(timeout=DEADLINE_S):
-            raise InboxDown("no answer in time")
+            raise InboxDown("Redis does not answer in time")
         if isinstance(call.answer, Exception):
-            raise InboxDown(f"{type(call.answer).__name__}: {str(call.answer)[:120]}") from call.answer
+            raise InboxDown(why(call.answer)) from call.answer
         return call.answer
 
     def _travel(self) -> None:

@@ -118,3 +118,21 @@ def test_an_outage_is_said_when_it_begins_each_minute_and_when_it_ends(caplog, m
         "redis_away worker=7 seconds=60 tries=121 why=refused",
         "redis_back worker=7 seconds=75.0 tries=150",
     ]
+
+
+def test_an_outage_that_comes_and_goes_is_not_said_each_time(caplog, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    outage = logs.Outage(logging.getLogger("x"), "redis_away", "redis_back")
+    for _ in range(300):
+        outage.goes_on("timeout")
+        now[0] += 0.01
+        outage.over()
+        now[0] += 0.01
+    assert [record.getMessage() for record in caplog.records] == [
+        "redis_away why=timeout",
+        "redis_back seconds=0.0 tries=1",
+    ]
+    now[0] += 10
+    outage.goes_on("timeout")
+    assert caplog.records[-1].getMessage() == "redis_away why=timeout"
