@@ -84,6 +84,28 @@ class Outage:
         self._since = None
 
 
+class Outages:
+    """The same for many, tenants mostly, and for several threads. What comes and goes, too, is said once a minute."""
+
+    def __init__(self, log: logging.Logger, away: str, back: str) -> None:
+        self._log, self._away, self._back = log, away, back
+        self._said: dict[str | None, float] = {}
+        self._began: dict[str | None, float] = {}  # of those that were said
+
+    def go_on(self, why: object, tenant: str | None = None) -> None:
+        now = time.monotonic()
+        if now - self._said.get(tenant, -SAY_AGAIN_S) < SAY_AGAIN_S:
+            return
+        self._said[tenant] = now
+        seconds = round(now - self._began.setdefault(tenant, now)) or None
+        self._log.error(line(self._away, tenant=tenant, seconds=seconds, why=why))
+
+    def over(self, tenant: str | None = None) -> None:
+        began = self._began.pop(tenant, None) if self._began else None
+        if began is not None:
+            self._log.warning(line(self._back, tenant=tenant, seconds=round(time.monotonic() - began, 1)))
+
+
 def line(action: str, **ids: object) -> str:
     """`line("reserved", room="7", agent="12")` → `reserved room=7 agent=12`; None values are left out."""
     return " ".join([action, *(f"{key}={clean(value)}" for key, value in ids.items() if value is not None)])

@@ -26,6 +26,7 @@ TENANTS = "giliran:tenants"
 UNSORTED = "giliran:unsorted"
 INSTALLATION = "giliran:installation"
 TICKET_SECONDS = 30
+LATER, LATER_SECONDS = "later-", 5  # a ticket whose tenant is busy: a worker replaces it once the tenant is free
 INBOX_MOST = 1_000_000  # entries of one tenant, about 200 MB; beyond it webhooks get 503
 UNSORTED_MOST = 10_000  # only for the moment after a loss of Redis
 
@@ -228,6 +229,11 @@ class Inbox:
         if asked or not rev or not rev.isdigit() or not all(n.isdigit() for n in seats.values()):
             return Counters(False, size, {}, asked)
         return Counters(True, size, {agent: int(n) for agent, n in seats.items()})
+
+    def postpone_ticket(self, tenant: str) -> None:
+        """The job met a busy tenant: whoever ran it replaces the ticket in a moment, and nobody else puts a job in."""
+        with self._guarded() as client:
+            client.set(key(tenant, "ticket"), f"{LATER}{secrets.token_hex(8)}", ex=LATER_SECONDS)
 
     def close_ticket(self, tenant: str, run: str, queue_key: str) -> tuple[str, int]:
         """After a look: `closed`, or why the job has to look again (`more`, `again`: see close.lua); and how many

@@ -89,7 +89,7 @@ def main() -> int:
         logs.setup(config.log_level)
         for name in migrate(settings.database_url(config)):
             log.info(logs.line("migrated", file=name))
-    except (settings.SettingsError, MigrationError, postgres.LedgerDown) as error:
+    except (settings.SettingsError, MigrationError, postgres.LedgerTrouble) as error:
         print(f"migrate: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
         return 1
     return 0

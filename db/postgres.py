@@ -23,16 +23,45 @@ STATEMENT_MS = 5000
 CONSTRAINT_SEAT_LIMIT = "seat_limit"
 
 
-class LedgerDown(Exception):
-    """PostgreSQL can't be reached or dropped the connection. Trying again later can help."""
+class LedgerTrouble(Exception):
+    """PostgreSQL did not do it; trying again later can help. Callers that do the same in both cases catch this."""
 
 
-def connect(url: str, name: str, statement_ms: int = STATEMENT_MS) -> connection:
+class LedgerBusy(LedgerTrouble):
+    """A lock, a slow statement or a deadlock was in the way. Nothing was written, the connection is as good as before;
+    it concerns only the work that met it."""
+
+
+class LedgerDown(LedgerTrouble):
+    """PostgreSQL can't be reached, dropped the connection, or can't write. It concerns everybody."""
+
+
+BUSY = {
+    "55P03": "lock_not_available",
+    "57014": "query_canceled",
+    "40P01": "deadlock_detected",
+    "40001": "serialization_failure",
+}
+CANNOT_WRITE = {
+    "25006": "PostgreSQL is read-only (a standby, or default_transaction_read_only is on)",
+    "53100": "PostgreSQL's disk is full",
+}
+
+
+def trouble_of(error: psycopg2.Error, lost: bool) -> LedgerTrouble | None:
+    """What an error means to whoever wants to go on: busy, down, or None: the statement itself is refused. `lost`: the
+    connection is closed."""
+    if error.pgcode in CANNOT_WRITE:
+        return LedgerDown(CANNOT_WRITE[error.pgcode])
+    if error.pgcode in BUSY and not lost:
+        return LedgerBusy(why(error))
+    if lost or isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+        return LedgerDown(why(error))
+    return None
+
+
+def connect(url: str, name: str, statement_ms: int = STATEMENT_MS, lock_ms: int = LOCK_MS) -> connection:
     """One connection, READ COMMITTED, with every wait bounded. Raises `LedgerDown`."""
-    options = (
-        f"-c statement_timeout={statement_ms} -c lock_timeout={LOCK_MS}"
-        f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_MS} -c timezone=UTC -c jit=off"
-    )
     try:
         conn = psycopg2.connect(
             url,
@@ -42,13 +71,23 @@ def connect(url: str, name: str, statement_ms: int = STATEMENT_MS) -> connection
             keepalives_interval=5,
             keepalives_count=3,
             tcp_user_timeout=15000,
-            options=options,
             cursor_factory=NamedTupleCursor,
         )
-    except psycopg2.OperationalError as error:
-        raise LedgerDown(why(error)) from error
-    conn.set_session(isolation_level=ISOLATION_LEVEL_READ_COMMITTED)
+        _set_bounds(conn, statement_ms, lock_ms)
+    except psycopg2.Error as error:
+        raise trouble_of(error, lost=True) or LedgerDown(why(error)) from error
     return conn
+
+
+def _set_bounds(conn: connection, statement_ms: int, lock_ms: int) -> None:
+    """Set once connected, not in the start-up packet: a pooler refuses that one, and `options` in the URL stay."""
+    conn.autocommit = True
+    with conn.cursor() as cur:
+        cur.execute(
+            f"SET statement_timeout = {statement_ms}; SET lock_timeout = {lock_ms};"
+            f" SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}; SET timezone = 'UTC'; SET jit = off"
+        )
+    conn.set_session(isolation_level=ISOLATION_LEVEL_READ_COMMITTED, autocommit=False)
 
 
 def why(error: psycopg2.Error) -> str:
@@ -59,28 +98,36 @@ def why(error: psycopg2.Error) -> str:
 class Ledger:
     """One thread's connection, opened when first needed and again after it broke. Not shared between threads."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, lock_ms: int = LOCK_MS) -> None:
+        """`lock_ms`: how long a statement waits for somebody's lock before it raises `LedgerBusy`."""
         self._url = url
         self._name = name
+        self._lock_ms = lock_ms
         self._conn: connection | None = None
 
     @contextmanager
-    def transaction(self) -> Iterator[cursor]:
-        """Commit on success, roll back on any error. A lost connection raises `LedgerDown`: the outcome of a
-        commit may then be unknown, so the caller must not act on it."""
+    def transaction(self, lock_ms: int | None = None) -> Iterator[cursor]:
+        """Commit on success, roll back on any error. `LedgerBusy`: rolled back. `LedgerDown`: the outcome of a commit
+        may be unknown, so the caller must not act on it."""
         conn = self._open()
         try:
             with conn, conn.cursor() as cur:
+                if lock_ms is not None:
+                    cur.execute(f"SET LOCAL lock_timeout = {lock_ms}")
                 yield cur
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            self.close()
-            raise LedgerDown(why(error)) from error
+        except psycopg2.Error as error:
+            trouble = trouble_of(error, bool(conn.closed))
+            if trouble is None:
+                raise
+            if isinstance(trouble, LedgerDown):
+                self.close()
+            raise trouble from error
 
     def _open(self) -> connection:
-        if self._conn is not None and not self._conn.closed and _is_spoken_to(self._conn):
+        if self._conn is not None and not self._conn.closed and is_spoken_to(self._conn):
             self.close()
         if self._conn is None or self._conn.closed:
-            self._conn = connect(self._url, self._name)
+            self._conn = connect(self._url, self._name, lock_ms=self._lock_ms)
         return self._conn
 
     def close(self) -> None:
@@ -89,12 +136,12 @@ class Ledger:
         self._conn = None
 
 
-def _is_spoken_to(conn: connection) -> bool:
+def is_spoken_to(conn: connection, within_s: float = 0.0) -> bool:
     """A server says nothing to an idle connection, except that it ends it: a restart, or a transaction that was left
     alone for too long."""
     poll = select.poll()  # not select(): a process with thousands of sockets has high numbers
     poll.register(conn.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(within_s * 1000))
 
 
 class Statements:

@@ -17,7 +17,7 @@ from aiohttp import web
 import logs
 import settings
 from db import inbox, installation, migrate, postgres
-from db.postgres import LedgerDown
+from db.postgres import LedgerTrouble
 from sidecar.app import HANDLER_ARGS, Config, create_app
 from sidecar.listening import listen
 from sidecar.site import Demo
@@ -45,7 +45,7 @@ def main() -> int:
         _raise_files()
         _run_evenly()
         asyncio.run(serve(config, servers, here))
-    except (settings.SettingsError, StartError, LedgerDown) as error:
+    except (settings.SettingsError, StartError, LedgerTrouble) as error:
         print(f"sidecar: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
         return 1
     return 0

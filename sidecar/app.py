@@ -168,7 +168,7 @@ class Sidecar:
         return [route for part in parts for route in part.routes()]
 
     async def start(self) -> None:
-        """Raises `LedgerDown`."""
+        """Raises `LedgerTrouble`."""
         await self.presence.start()
         self.feed.start()
         self.places.start()

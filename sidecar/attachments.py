@@ -30,7 +30,7 @@ from aiohttp.http import HttpProcessingError
 import logs
 from db import chat, files
 from db.chat import Attachment, Draft, Message, NotTaken, Session
-from db.postgres import LedgerDown
+from db.postgres import LedgerTrouble
 from sidecar.ending import ended
 from sidecar.frames import body, clean, client_id
 from sidecar.incoming import Incoming, TooLarge
@@ -125,7 +125,7 @@ class Attachments:
         """Files without a row: a crash left them, or their chat was forgotten."""
         try:
             gone = await self._shelf.sweep(self._known)
-        except (LedgerDown, OSError) as error:
+        except (LedgerTrouble, OSError) as error:
             log.warning(logs.line("shelf_not_swept", why=error))
             return
         if gone:
@@ -252,7 +252,7 @@ class Attachments:
     async def _stored(self, session: Session, draft: Draft) -> web.Response:
         """The message of a file that is on the shelf already."""
         [file] = draft.attachments
-        stored = await self._write(draft)  # LedgerDown: its row may have been written, so the sweep decides
+        stored = await self._write(draft)  # LedgerTrouble: its row may have been written, so the sweep decides
         if isinstance(stored, NotTaken):
             await self._shelf.remove(file.id)
             raise not_taken(stored)

@@ -19,7 +19,7 @@ from db import bot, chat, faq
 from db.bot import Hears, Turn
 from db.chat import Draft, Message, NotTaken
 from db.faq import Entry
-from db.postgres import LedgerDown
+from db.postgres import LedgerTrouble
 from sidecar import answers
 from sidecar.ai import Model, ModelFailed, Said
 from sidecar.ending import ended
@@ -104,7 +104,7 @@ class Bot:
         """No answer is no harm: the customer waits for a person anyway."""
         try:
             await work
-        except LedgerDown as error:
+        except LedgerTrouble as error:
             log.warning(logs.line("bot_failed", why=error))
         except Exception:
             log.exception(logs.line("bot_failed"))

@@ -23,7 +23,7 @@ import logs
 from db import announce, chat
 from db.announce import News
 from db.chat import CHAT
-from db.postgres import LedgerDown
+from db.postgres import LedgerTrouble
 from sidecar.ending import ended
 from sidecar.hub import Ear, Head, Hub
 from sidecar.store import Store
@@ -193,7 +193,7 @@ class Feed:
             while wanted := self._hub.missing():
                 await self._fetch(wanted[:ROWS_MOST])
             self.looked_at = time.monotonic()
-        except LedgerDown as error:
+        except LedgerTrouble as error:
             log.warning(logs.line("feed_blind", why=error))
             await asyncio.sleep(AGAIN_S)
 
@@ -211,7 +211,7 @@ class Feed:
         self._hub.compare([Head(*row) for row in rows])
 
     async def heads(self, tenant: str, rooms: list[str]) -> list[Head]:
-        """How far the open rooms of a tenant, and these rooms, are. Raises `LedgerDown`."""
+        """How far the open rooms of a tenant, and these rooms, are. Raises `LedgerTrouble`."""
         rows = await self._store.run(lambda cur: CHAT.all(cur, "heads", tenant=tenant, rooms=rooms))
         return [Head(*row) for row in rows]
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from db.postgres import LedgerDown
+from db.postgres import LedgerTrouble
 from sidecar.feed import Feed
 from sidecar.refusals import Refused, answer
 from sidecar.store import Store
@@ -62,7 +62,7 @@ class Health:
         try:
             async with asyncio.timeout(READY_S):
                 await self._store.run(lambda cur: cur.execute("SELECT 1"))
-        except (LedgerDown, TimeoutError):
+        except (LedgerTrouble, TimeoutError):
             return Refused("unavailable", "the database can't be reached", 2).response()
         return answer({"status": "ready"})
 

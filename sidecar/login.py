@@ -110,7 +110,7 @@ class Try(NamedTuple):
 
 
 class Login:
-    """Of one sidecar. Raises `LedgerDown` besides `LoginError`."""
+    """Of one sidecar. Raises `LedgerTrouble` besides `LoginError`."""
 
     def __init__(self, store: Store, key: str) -> None:
         """`key`: SECRET_KEY. Sidecars with the same one count failures together."""

@@ -13,7 +13,7 @@ from psycopg2.extensions import cursor
 import logs
 from db.announce import News
 from db.chat import CHAT
-from db.postgres import LedgerDown
+from db.postgres import LedgerTrouble
 from sidecar.ending import ended
 from sidecar.store import Store
 
@@ -61,7 +61,7 @@ class Marks:
             return
         try:
             rows = await self._store.run(lambda cur: _put(cur, batch))
-        except LedgerDown as error:
+        except LedgerTrouble as error:
             log.warning(logs.line("marks_lost", number=len(batch), why=error))
             return
         except Exception:  # a bug: later marks rise above these

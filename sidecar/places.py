@@ -16,7 +16,7 @@ from psycopg2.extensions import cursor
 import logs
 from db.announce import News
 from db.chat import CHAT
-from db.postgres import LedgerDown
+from db.postgres import LedgerTrouble
 from sidecar.ending import ended
 from sidecar.hub import Hub
 from sidecar.store import Store
@@ -121,7 +121,7 @@ class Places:
         """Where the database is away, it is looked again a moment later."""
         try:
             await self._look(tenant)
-        except LedgerDown as error:
+        except LedgerTrouble as error:
             log.warning(logs.line("places_unknown", tenant=tenant, why=error))
             self.stirred(tenant)
         except Exception:

@@ -22,7 +22,7 @@ from db import chat
 from db.announce import News
 from db.ledger import LEDGER
 from db.people import PEOPLE
-from db.postgres import LedgerDown
+from db.postgres import LedgerTrouble
 from sidecar.login import Agent
 from sidecar.seats import Seats
 from sidecar.store import Store
@@ -75,7 +75,7 @@ class Presence:
         self._ends = asyncio.Event()
 
     async def start(self) -> None:
-        """Raises `LedgerDown`."""
+        """Raises `LedgerTrouble`."""
         await self._beat()
         self._tasks = [
             asyncio.create_task(self._always(self._beat, self._beat_s)),
@@ -95,7 +95,7 @@ class Presence:
             await self._store.run(lambda cur: PEOPLE.run(cur, "leave_all", sidecar=self.sidecar))
             for tenant in sorted(tenants):
                 await self._settle(tenant)
-        except LedgerDown as error:
+        except LedgerTrouble as error:
             log.warning(logs.line("presence_not_ended", why=error))
 
     # --- pages
@@ -165,7 +165,7 @@ class Presence:
                 return
             try:
                 await self._turns.change(who[0], lambda cur, change: self._enter(cur, change, who, here))
-            except (LedgerDown, TurnRefused) as error:
+            except (LedgerTrouble, TurnRefused) as error:
                 log.warning(logs.line("presence_not_written", tenant=who[0], agent=who[1], here=here, why=error))
                 return
             (self._written.add if here else self._written.discard)(who)
@@ -246,7 +246,7 @@ class Presence:
                     return
             try:
                 await step()
-            except LedgerDown as error:
+            except LedgerTrouble as error:
                 log.warning(logs.line("presence_failed", why=error))
             except Exception:  # the watch must go on; what gets here is a bug
                 log.exception(logs.line("presence_bug"))

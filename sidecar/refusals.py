@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 import logs
 from db.chat import NotTaken
-from db.postgres import LedgerDown
+from db.postgres import LedgerTrouble
 from sidecar import frames
 from sidecar.turns import TurnRefused
 
@@ -85,7 +85,7 @@ def answering(handler: Handler) -> Handler:
             return refused.response()
         except TurnRefused as refused:
             return Refused(refused.code, str(refused)).response()
-        except LedgerDown as error:
+        except LedgerTrouble as error:
             log.warning(logs.line("unavailable", path=request.match_info.route.resource, why=error))
             return Refused("unavailable", "the database can't be reached at the moment", RETRY_S).response()
 

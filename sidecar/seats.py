@@ -31,7 +31,7 @@ LEASE_S = 30.0  # never seen: `reserved` lasts for this transaction only
 
 
 class Seats:
-    """Of one sidecar. Every method raises `TurnRefused` and `LedgerDown`."""
+    """Of one sidecar. Every method raises `TurnRefused` and `LedgerTrouble`."""
 
     def __init__(self, turns: Turns, box: Inbox, default_limit: int) -> None:
         """`box`: on a client with a short timeout; it is asked for the limits while the tenant's row is locked."""

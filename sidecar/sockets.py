@@ -17,7 +17,7 @@ import logs
 from db import chat
 from db.announce import News
 from db.chat import Message, Session
-from db.postgres import LedgerDown
+from db.postgres import LedgerTrouble
 from sidecar.connection import AWAY, NO_SESSION, POLICY, TRY_AGAIN, WHO_ARE_YOU, Connection
 from sidecar.ending import ended
 from sidecar.hub import ACK
@@ -89,7 +89,7 @@ class Sockets:
         self._open.add(connection)
         try:
             await serve(request, connection)
-        except LedgerDown as error:
+        except LedgerTrouble as error:
             log.warning(logs.line("socket_closed", why=error))
             connection.close(TRY_AGAIN, "the database can't be reached: come back")
         finally:
@@ -148,7 +148,7 @@ class Sockets:
             if first.state.view["status"] == "waiting":
                 self._parts.places.begun(session.tenant, first.state.place())
             await self._send_rest(connection, first)
-        except LedgerDown as error:
+        except LedgerTrouble as error:
             log.warning(logs.line("socket_closed", room=None, why=error))
             connection.close(TRY_AGAIN, "the database can't be reached: come back")
         except Exception:
@@ -229,7 +229,7 @@ class Sockets:
             await asyncio.sleep(VALID_EVERY_S)
             try:
                 await self._end_invalid(dict(self._tokens))
-            except LedgerDown as error:
+            except LedgerTrouble as error:
                 log.warning(logs.line("tokens_unknown", why=error))
             except Exception:
                 log.exception(logs.line("tokens_unknown"))
@@ -253,5 +253,5 @@ async def _quietly(work: Any) -> None:
     """At the end of a socket: where the database is away, the presence runs out by itself."""
     try:
         await work
-    except LedgerDown as error:
+    except LedgerTrouble as error:
         log.warning(logs.line("presence_not_ended", why=error))

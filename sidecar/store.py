@@ -27,7 +27,7 @@ class Store:
         self._waiting = 0
 
     async def run(self, work: Callable[[cursor], T]) -> T:
-        """`work` in one transaction: committed when this returns, rolled back when it raises. Raises `LedgerDown`;
+        """`work` in one transaction: committed when this returns, rolled back when it raises. Raises `LedgerTrouble`;
         its commit may then have happened."""
         return await self.call(lambda ledger: _transact(ledger, work))
 

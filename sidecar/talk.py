@@ -11,7 +11,7 @@ from typing import Any
 from db import chat
 from db.announce import News
 from db.chat import Message, NotTaken, Session
-from db.postgres import LedgerDown
+from db.postgres import LedgerTrouble
 from sidecar.connection import Connection
 from sidecar.door import Door
 from sidecar.feed import Feed
@@ -64,7 +64,7 @@ class Talk:
                 self._connection.say("pong", {})
             else:
                 self._connection.refuse("invalid_payload", f"{frame.type}: not now")
-        except LedgerDown:
+        except LedgerTrouble:
             client_id = frame.payload.get("client_id")
             self._connection.refuse("unavailable", "the database can't be reached: try again", client_id)
 

@@ -15,7 +15,7 @@ import logs
 from db import console
 from db.announce import News
 from db.inbox import Inbox
-from db.postgres import LedgerDown
+from db.postgres import LedgerTrouble
 from sidecar import seats
 from sidecar.ending import ended
 from sidecar.hub import Hub
@@ -65,7 +65,7 @@ class Team:
             try:
                 for tenant in watched:
                     await self._look(tenant)
-            except LedgerDown as error:
+            except LedgerTrouble as error:
                 log.warning(logs.line("team_unknown", why=error))
             except Exception:
                 log.exception(logs.line("team_failed"))

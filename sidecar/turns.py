@@ -70,7 +70,7 @@ class After(NamedTuple):
 
 
 class Turns:
-    """Of one sidecar. Every method raises `LedgerDown`; chats go on while Redis is away."""
+    """Of one sidecar. Every method raises `LedgerTrouble`; chats go on while Redis is away."""
 
     def __init__(self, store: Store, inbox: RestingInbox, queue: Queue, tell: Tell) -> None:
         """`inbox` and `queue` on clients with short timeouts; `tell` as `Feed.tell`."""

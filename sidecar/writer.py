@@ -14,7 +14,7 @@ import logs
 from db import chat
 from db.announce import News
 from db.chat import Draft, Message, NotTaken
-from db.postgres import LedgerDown, why
+from db.postgres import LedgerDown, LedgerTrouble, why
 from sidecar.store import Store
 
 log = logging.getLogger("sidecar.writer")
@@ -26,7 +26,7 @@ TRY_AGAIN_S = 0.25  # then twice as long, and so on: together under 2 s
 
 Tell = Callable[[str, Sequence[News]], None]
 Heard = Callable[[str, str, str, int], None]
-Answer = Message | NotTaken | LedgerDown
+Answer = Message | NotTaken | LedgerTrouble
 _Waiting = tuple[Draft, "asyncio.Future[Message | NotTaken]"]
 
 
@@ -43,7 +43,7 @@ class Writer:
         self._task = asyncio.create_task(self._work())
 
     async def write(self, draft: Draft) -> Message | NotTaken:
-        """Stored and committed when this returns, and on its way to everybody in the room. Raises `LedgerDown`."""
+        """Stored and committed when this returns, and on its way to everybody in the room. Raises `LedgerTrouble`."""
         return await self.submit(draft)
 
     def submit(self, draft: Draft) -> "asyncio.Future[Message | NotTaken]":
@@ -76,7 +76,7 @@ class Writer:
     async def _stored(self, drafts: list[Draft]) -> list[Answer]:
         try:
             return list(await self._committed(drafts))
-        except LedgerDown as error:
+        except LedgerTrouble as error:
             return [error] * len(drafts)
         except (psycopg2.Error, ValueError) as error:
             if len(drafts) == 1:
@@ -90,7 +90,7 @@ class Writer:
         for again in range(TRIES):
             try:
                 return await self._store.run(lambda cur: chat.add_messages(cur, drafts))
-            except LedgerDown as error:
+            except LedgerTrouble as error:
                 if again == TRIES - 1:
                     log.warning(logs.line("messages_not_stored", number=len(drafts), why=error))
                     raise
@@ -110,7 +110,7 @@ class Writer:
         for (_, future), answer in zip(batch, answers, strict=True):
             if future.done():
                 continue
-            if isinstance(answer, LedgerDown):
+            if isinstance(answer, LedgerTrouble):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)

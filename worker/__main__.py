@@ -26,6 +26,7 @@ from db import inbox, installation, migrate, postgres, redis_why, tickets
 from db.ledger import LEDGER
 from worker import health, jobs, serving, sweep
 from worker.desks import NATIVE, Desks, Kinds, every_kind
+from worker.liveness import Liveness
 from worker.redis_watch import NotOurs, RedisWatch
 from worker.rules import Rules
 
@@ -33,6 +34,7 @@ log = logging.getLogger("worker")
 
 FINISH_S = 22.0  # for the callers: longer than any desk call
 SETTLE_S = 3.0  # for what they said last, and for the look under way; README says how long a stop may take in all
+STOP_S = 0.5  # of which for the threads that have nothing to finish
 FIRST_LOOK_S = 5.0  # then on without it: leases make up for a worker that is not known to live
 REDIS_S = 5.0
 REDIS_CONNECTIONS = 16
@@ -48,7 +50,7 @@ def main() -> int:
         logs.setup(config.log_level)
         servers = settings.servers(config)
         return serve(config, servers)
-    except (settings.SettingsError, StartError, NotOurs, postgres.LedgerDown) as error:
+    except (settings.SettingsError, StartError, NotOurs, postgres.LedgerTrouble) as error:
         print(f"worker: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
     except RedisError as error:
         print(f"worker: {redis_why.why(error)}", file=sys.stderr)  # noqa: T201
@@ -98,20 +100,21 @@ def serve(config: settings.Settings, servers: settings.Servers, kinds: Kinds = e
     watch = RedisWatch(inbox.Inbox(inbox.connect(servers.redis_url, REDIS_S, 1)), here, stop)
     watch.start()
     work = jobs.Work(servers.database_url, box, _queue(servers, REDIS_S), rules(config), desks, owner)
-    settler, sweeper = jobs.Settler(work), sweep.Sweeper(work)
+    lives, settler, sweeper = Liveness(servers.database_url, owner), jobs.Settler(work), sweep.Sweeper(work)
     work.redis_trouble = watch.trouble
     jobs.open_for(work)
     if config.worker_port:
         _answer_health(config.host, config.worker_port, work, settler, sweeper)
     stop.finish_first()
+    lives.start()
     settler.start()
     sweeper.start()
-    _wait_for(sweeper)
+    _wait_for(lives)
     log.info(logs.line("worker_started", worker=owner, policy=config.allocation_policy))
     try:
         serving.serve(_queue(servers, serving.SOCKET_S), work, stop)
     finally:
-        _finish(work, settler, sweeper)
+        _finish(work, settler, sweeper, lives)
     log.info(logs.line("worker_stopped", worker=owner))
     if watch.refused:
         raise watch.refused
@@ -128,9 +131,9 @@ def _answer_health(host: str, port: int, work: jobs.Work, settler: jobs.Settler,
         ) from error
 
 
-def _wait_for(sweeper: sweep.Sweeper) -> None:
+def _wait_for(lives: Liveness) -> None:
     until = time.monotonic() + FIRST_LOOK_S
-    while not sweeper.looked.is_set() and not stop.told.is_set() and time.monotonic() < until:
+    while not lives.held.is_set() and not stop.told.is_set() and time.monotonic() < until:
         stop.told.wait(0.02)
 
 
@@ -142,12 +145,14 @@ def _queue(servers: settings.Servers, timeout_s: float) -> Queue:
     return tickets.queue(client)
 
 
-def _finish(work: jobs.Work, settler: jobs.Settler, sweeper: sweep.Sweeper) -> None:
+def _finish(work: jobs.Work, settler: jobs.Settler, sweeper: sweep.Sweeper, lives: Liveness) -> None:
+    """The lock of this worker goes last: until then its pairs are its own business."""
     if not work.callers.close(FINISH_S):
         log.warning(logs.line("callers_left", seconds=FINISH_S))
     until = time.monotonic() + SETTLE_S
-    settler.stop(SETTLE_S)
+    settler.stop(SETTLE_S - STOP_S)
     sweeper.stop(max(0.1, until - time.monotonic()))
+    lives.stop(STOP_S)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ row lock, so decisions of a tenant follow one another, and the order of the line
 """
 
 import logging
+from collections.abc import Collection
 
 from psycopg2.extensions import cursor
 
@@ -26,10 +27,18 @@ INBOX_BATCH = 500  # webhooks of one decision; more ask for another ticket, so t
 
 
 def decide(
-    cur: cursor, inbox: Inbox, tenant: str, rules: Rules, owner: int, free_callers: int, due: bool = True
+    cur: cursor,
+    inbox: Inbox,
+    tenant: str,
+    rules: Rules,
+    owner: int,
+    free_callers: int,
+    gone: Collection[int] | None = None,
+    due: bool = True,
 ) -> Decision | None:
-    """None where there is no such tenant. `free_callers`: how many calls the pool would take. `due`: look also for
-    what time alone has brought about: pauses that are over, abandoned reservations, looks."""
+    """None where there is no such tenant. `free_callers`: how many calls the pool would take. `gone`: workers
+    whose lock has been free for a while; None where this moment's locks are to be believed. `due`: look also for what
+    time alone has brought about: pauses that are over, abandoned reservations, looks."""
     row = line.lock(cur, tenant)
     if row is None:
         return None
@@ -50,7 +59,7 @@ def decide(
     if not row.paused:
         half_open = row.desk_failures >= CIRCUIT_FAILURES
         decision.most_calls = max(0, min(1 if half_open else CALLS_MOST, free_callers))
-        _ask_the_desk(Seating(cur, tenant, rules, owner, agents, in_force, decision, row.doubted), due)
+        _ask_the_desk(Seating(cur, tenant, rules, owner, agents, in_force, decision, row.doubted), due, gone)
         decision.cut = free_callers < CALLS_MOST and decision.calls_left <= 0
         if half_open and decision.calls:  # the one call that shows whether the desk is back
             LEDGER.run(cur, "desk_pauses", tenant=tenant, wait_s=PROBE_S)
@@ -59,9 +68,9 @@ def decide(
     return decision
 
 
-def _ask_the_desk(seating: Seating, due: bool) -> None:
+def _ask_the_desk(seating: Seating, due: bool, gone: Collection[int] | None) -> None:
     if due:
-        seating.claim()
+        seating.claim(gone)
     seating.seat()
 
 

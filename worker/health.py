@@ -10,11 +10,12 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from db.ledger import LEDGER
-from db.postgres import Ledger, LedgerDown
+from db.postgres import Ledger, LedgerTrouble
 from worker.jobs import Settler, Work
 from worker.sweep import Sweeper
 
-SILENT_S = 15.0  # a sweeper that has not looked for so long is stuck, or its servers are away
+SILENT_S = 15.0  # a sweeper that has not looked for so long is stuck
+DOWN_S = 3.0  # servers that were away for less are not worth an alarm
 
 GAUGES = {
     "waiting": "Rooms that wait for an agent",
@@ -44,8 +45,8 @@ class _Figures:
         yield GaugeMetricFamily("giliran_reports", "Desk answers to be settled", value=self._work.reports.qsize())
         try:
             with self._lock, self._ledger.transaction() as cur:
-                lines, drifts = LEDGER.all(cur, "figures"), LEDGER.all(cur, "drift_figures")
-        except LedgerDown:
+                lines, drifts = LEDGER.all(cur, "figures", tenant=None), LEDGER.all(cur, "drift_figures")
+        except LedgerTrouble:
             yield GaugeMetricFamily("giliran_ledger_up", "1 while PostgreSQL answers", value=0)
             return
         yield GaugeMetricFamily("giliran_ledger_up", "1 while PostgreSQL answers", value=1)
@@ -90,7 +91,8 @@ def serve(host: str, port: int, work: Work, settler: Settler, sweeper: Sweeper) 
             return [b"try /healthz or /metrics\n"]
         trouble = _trouble(settler, sweeper) or work.redis_trouble()
         start("503 Service Unavailable" if trouble else "200 OK", [("Content-Type", "text/plain")])
-        return [f"{trouble or 'ok'}\n".encode()]
+        busy = f"ok, but busy: {sweeper.busy}" if sweeper.busy else "ok"
+        return [f"{trouble or busy}\n".encode()]
 
     server = make_server(host, port, app, handler_class=_Quiet)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
@@ -100,5 +102,9 @@ def serve(host: str, port: int, work: Work, settler: Settler, sweeper: Sweeper) 
 def _trouble(settler: Settler, sweeper: Sweeper) -> str | None:
     if not settler.alive():
         return "the settler is gone"
-    silent_s = time.monotonic() - sweeper.looked_at
-    return f"the sweeper has not looked for {silent_s:.0f} s" if silent_s > SILENT_S else None
+    now, trouble = time.monotonic(), sweeper.trouble
+    if now - sweeper.looked_at > SILENT_S:
+        return f"the sweeper has not looked for {now - sweeper.looked_at:.0f} s"
+    if trouble and now - trouble.since > DOWN_S:
+        return f"for {now - trouble.since:.0f} s: {trouble.what}"
+    return None

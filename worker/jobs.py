@@ -6,87 +6,35 @@
 import functools
 import logging
 import queue
+import random
 import secrets
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-
-import rq
-from redis.exceptions import RedisError
 
 import logs
 from db import limits, line, tickets
-from db.inbox import Counters, Inbox, InboxDown, Told
+from db.inbox import Counters, InboxDown, Told
+from db.ledger import LEDGER
 from db.line import LINE
-from db.postgres import Ledger, LedgerDown
+from db.postgres import Ledger, LedgerBusy, LedgerTrouble
 from worker import calls, decide, settle
-from worker.callers import Callers
+from worker.backlog import BATCH_MOST, Backlog, Kept
 from worker.calls import Held, LookAt, Pair
 from worker.decision import LEASE_S, Decision, Question, Reserved
 from worker.desk.base import Desk
-from worker.desks import Desks
-from worker.rules import Rules
+from worker.later import pause_s
 from worker.settle import Report
+from worker.work import BUSY_MS, REPORTS_MOST, Work
 
 log = logging.getLogger("worker.jobs")
 
-REPORTS_MOST = 10_000  # reports waiting to be settled; callers wait when it is full
-SETTLE_BATCH = 500
 GATHER_S = 0.01
+WAIT_S = 0.2  # for a report, before looking at what else is due
 LOOKS_S = 0.25  # how long one job goes on looking; then its tenant stands at the tail of the queue
-SETTLE_TRIES_S = 10.0  # how long a batch is tried while PostgreSQL is away; then leases bring its rooms back
-
-
-@dataclass
-class Figures:
-    """Counts since the start, for /metrics; written by one thread each."""
-
-    decisions: int = 0
-    reserved: int = 0
-    settled: int = 0
-    skipped_full: int = 0
-    foreign_jobs: int = 0
-    last_drain_s: float = field(default_factory=time.monotonic)
-
-
-class Work:
-    """Everything that one worker process shares between its threads."""
-
-    def __init__(
-        self, database_url: str, inbox: Inbox, ticket_queue: rq.Queue, rules: Rules, desks: Desks, owner: int
-    ) -> None:
-        self.database_url = database_url
-        self.inbox = inbox
-        self.tickets = ticket_queue
-        self.rules = rules
-        self.desks = desks
-        self.owner = owner
-        self.callers = Callers()
-        self.reports: queue.Queue[tuple[str, Report]] = queue.Queue(REPORTS_MOST)
-        self.figures = Figures()
-        self.redis_trouble: Callable[[], str | None] = lambda: None  # why Redis can't be used, if it can't
-        self.drains = Ledger(database_url, "drain")
-        self.cut: set[str] = set()  # tenants whose last decision found the callers' queue full
-        self._turns: dict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._limits_seen: dict[str, tuple[str | None, ...]] = {}
-
-    def turn(self, tenant: str) -> threading.Lock:
-        """Held over a commit and the telling of the caches, so that this process tells them in order."""
-        return self._turns[tenant]
-
-    def limits_changed(self, tenant: str, texts: tuple[str | None, ...]) -> bool:
-        """Whether these texts differ from those of the last call: the ledger's copy may be old then."""
-        known, self._limits_seen[tenant] = self._limits_seen.get(tenant), texts
-        return known != texts
-
-    def wake(self, tenant: str, due: bool = False) -> None:
-        """Ask for a look at the line. Redis away: the sweeper asks again."""
-        try:
-            tickets.ask(self.tickets, tenant, due)
-        except RedisError as error:
-            log.warning(logs.line("ticket_failed", tenant=tenant, why=error))
+SETTLERS = 3  # threads: a slow tenant has one of them at most
+SETTLE_AGAIN_S = 0.5  # while PostgreSQL is away, give or take half
+RENEW_S = LEASE_S / 3  # leases of pairs whose outcome is known and can't be written yet
 
 
 _work: Work | None = None
@@ -106,8 +54,14 @@ def drain(tenant: str, due: bool = False) -> None:
     _work.figures.last_drain_s = time.monotonic()
     try:
         _drain(_work, tenant, due)
-    except (LedgerDown, InboxDown) as error:
-        log.error(logs.line("drain_failed", tenant=tenant, why=error))
+    except LedgerBusy as error:
+        _work.come_again(tenant, error)
+    except (LedgerTrouble, InboxDown) as error:
+        _work.down.goes_on(error)
+    else:
+        _work.down.over()
+        if _work.later.worked(tenant):
+            _work.busy.over(tenant)
 
 
 def _drain(work: Work, tenant: str, due: bool) -> None:
@@ -141,10 +95,15 @@ def _look_again(work: Work, tenant: str, desk: Desk, run: str) -> None:
 
 def _look_at_line(work: Work, tenant: str, desk: Desk, due: bool) -> None:
     free = work.callers.room_for(tenant)
-    with work.turn(tenant):
+    wait_s, began = work.patience.wait_s(), time.monotonic()
+    with work.turn(tenant, wait_s):
         deadline = time.monotonic() + LEASE_S  # taken before the leases are: a frozen process is never late
-        with work.drains.transaction() as cur:
-            decision = decide.decide(cur, work.inbox, tenant, work.rules, work.owner, free, due)
+        try:
+            with work.drains.transaction(_lock_ms(wait_s)) as cur:
+                decision = decide.decide(cur, work.inbox, tenant, work.rules, work.owner, free, work.gone, due)
+        except LedgerBusy:
+            work.patience.spend(time.monotonic() - began)
+            raise
         if decision is None:
             return
         hand_over(work, tenant, desk, decision, deadline)
@@ -155,6 +114,11 @@ def _look_at_line(work: Work, tenant: str, desk: Desk, due: bool) -> None:
         work.cut.add(tenant)
     if decision.more:
         work.wake(tenant, due=True)
+
+
+def _lock_ms(wait_s: float) -> int | None:
+    """None: the connection's own."""
+    return None if wait_s * 1000 >= BUSY_MS else max(1, int(wait_s * 1000))
 
 
 def full_by_counters(work: Work, tenant: str, counters: Counters) -> bool:
@@ -226,67 +190,145 @@ def _tell(work: Work, tenant: str, epoch: str, last_id: str, rev: int, told: Tol
 
 
 class Settler:
-    """The thread that writes reports. Stops when told and the queue is empty."""
+    """The threads that write reports, a tenant's in their order. A tenant that is locked or slow holds up its own only.
+    They stop when told and nothing is left, or when the time is up: leases then bring the rooms back."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._ledger = Ledger(work.database_url, "settle")
+        self._backlog = Backlog()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="settler", daemon=True)
+        self._ends_at = float("inf")
+        self._taking = threading.Lock()
+        self._renewed: dict[str, float] = {}
+        self._busy = logs.Outages(log, "settle_busy", "settle_free")
+        self._down = logs.Outages(log, "settle_failed", "settle_works")
+        self._threads = [threading.Thread(target=self._run, name=f"settler-{n}", daemon=True) for n in range(SETTLERS)]
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, within_s: float) -> None:
+        self._ends_at = time.monotonic() + within_s
         self._stop.set()
-        self._thread.join(within_s)
+        for thread in self._threads:
+            thread.join(max(0.0, self._ends_at - time.monotonic()) + GATHER_S)
+        if left := len(self._backlog) + self._work.reports.qsize():
+            log.error(logs.line("reports_left", number=left))
 
     def alive(self) -> bool:
-        return self._thread.is_alive()
+        return all(thread.is_alive() for thread in self._threads)
+
+    @property
+    def waiting(self) -> int:
+        """Reports that could not be written yet."""
+        return len(self._backlog)
 
     def _run(self) -> None:
-        while not (self._stop.is_set() and self._work.reports.empty()):
-            for tenant, reports in self._next().items():
-                self._settle(tenant, reports)
+        ledger = Ledger(self._work.database_url, "settle", lock_ms=BUSY_MS)
+        while not self._is_over():
+            found = self._backlog.take(time.monotonic()) or self._await()
+            if found:
+                self._settle(ledger, *found)
+        ledger.close()
 
-    def _next(self) -> dict[str, list[Report]]:
-        """Everything reported by now, by tenant; waits a moment for the first. Seats taken, which nobody waits for,
-        are gathered a little longer: a commit for many costs the line less than one each."""
-        found: dict[str, list[Report]] = defaultdict(list)
+    def _is_over(self) -> bool:
+        if not self._stop.is_set():
+            return False
+        nothing = self._work.reports.empty() and self._backlog.is_empty()
+        return nothing or time.monotonic() > self._ends_at
+
+    def _await(self) -> tuple[str, list[Kept]] | None:
+        """One thread waits for reports; the others stand behind it, or wait until a tenant's pause is over."""
+        if not self._taking.acquire(timeout=self._wait_s()):
+            return None
         try:
-            tenant, report = self._work.reports.get(timeout=0.2)
-            found[tenant].append(report)
+            self._gather()
+        finally:
+            self._taking.release()
+        return self._backlog.take(time.monotonic())
+
+    def _wait_s(self) -> float:
+        return self._backlog.wait_s(time.monotonic(), WAIT_S)
+
+    def _gather(self) -> None:
+        """Everything reported by now; waits a moment for the first. Seats taken, which nobody waits for, are gathered a
+        little longer: a commit for many costs the line less than one each."""
+        if len(self._backlog) >= REPORTS_MOST:  # now callers wait, whose queue is bounded
+            time.sleep(max(GATHER_S, self._wait_s()))
+            return
+        try:
+            tenant, report = self._work.reports.get(timeout=self._wait_s())
+            self._keep(tenant, report)
             if isinstance(report, Held):
-                self._stop.wait(GATHER_S)
-            for _ in range(SETTLE_BATCH):
-                tenant, report = self._work.reports.get_nowait()
-                found[tenant].append(report)
+                time.sleep(GATHER_S)
+            for _ in range(BATCH_MOST):
+                self._keep(*self._work.reports.get_nowait())
         except queue.Empty:
             pass
-        return found
 
-    def _settle(self, tenant: str, reports: Sequence[Report]) -> None:
-        deadline = time.monotonic() + SETTLE_TRIES_S
-        while True:
+    def _keep(self, tenant: str, report: Report) -> None:
+        if not self._backlog.add(tenant, report, time.monotonic()):
+            log.error(logs.line("report_dropped", tenant=tenant, why="too many wait"))
+
+    def _settle(self, ledger: Ledger, tenant: str, batch: list[Kept]) -> None:
+        try:
+            self._write(ledger, tenant, [kept.report for kept in batch])
+        except LedgerTrouble as error:
+            self._put_off(ledger, tenant, batch, error)
+        except Exception:  # one report that can't be written must not stop the others
+            log.exception(logs.line("settle_bug", tenant=tenant, reports=len(batch)))
+            if len(batch) > 1:
+                self._settle_singly(ledger, tenant, batch)
+            else:
+                self._backlog.done(tenant)
+        else:
+            self._down.over()
+            self._busy.over(tenant)
+            self._backlog.done(tenant)
+
+    def _settle_singly(self, ledger: Ledger, tenant: str, batch: list[Kept]) -> None:
+        for number, kept in enumerate(batch):
             try:
-                self._write(tenant, reports)
+                self._write(ledger, tenant, [kept.report])
+            except LedgerTrouble as error:
+                self._put_off(ledger, tenant, batch[number:], error)
                 return
-            except LedgerDown as error:
-                log.error(logs.line("settle_failed", tenant=tenant, reports=len(reports), why=error))
-                if time.monotonic() > deadline:
-                    return
-                self._stop.wait(0.2)
-            except Exception:  # one report that can't be written must not stop the others
-                log.exception(logs.line("settle_bug", tenant=tenant, reports=len(reports)))
-                if len(reports) > 1:
-                    for report in reports:
-                        self._settle(tenant, [report])
-                return
+            except Exception:
+                log.exception(logs.line("settle_bug", tenant=tenant, reports=1))
+        self._backlog.done(tenant)
 
-    def _write(self, tenant: str, reports: Sequence[Report]) -> None:
+    def _put_off(self, ledger: Ledger, tenant: str, batch: list[Kept], error: LedgerTrouble) -> None:
+        now, busy = time.monotonic(), isinstance(error, LedgerBusy)
+        if busy:
+            self._busy.go_on(error, tenant)
+            pause = pause_s(self._backlog.failures(tenant))
+        else:
+            self._down.go_on(error)
+            pause = SETTLE_AGAIN_S * random.uniform(0.5, 1.5)
+            self._backlog.pause(now + pause)
+        for kept in self._backlog.again(tenant, batch, now, pause):
+            log.error(logs.line("report_dropped", tenant=tenant, why="it waited for too long", what=kept.report))
+        if busy:
+            self._renew(ledger, tenant, [kept.pair for kept in batch if kept.pair], now)
+
+    def _renew(self, ledger: Ledger, tenant: str, pairs: list[Pair], now: float) -> None:
+        """What became of these pairs is known: nobody has to find it out again because it can't be written yet."""
+        ends = min((pair.deadline for pair in pairs), default=now + LEASE_S)
+        if ends - now > LEASE_S - RENEW_S or now - self._renewed.get(tenant, -RENEW_S) < RENEW_S:
+            return
+        self._renewed[tenant] = now
+        values = {"visits": [pair.visit for pair in pairs], "attempts": [pair.attempt for pair in pairs]}
+        try:
+            with ledger.transaction() as cur:
+                LEDGER.run(cur, "renew_leases", tenant=tenant, lease_s=LEASE_S, **values)
+        except LedgerTrouble as error:
+            log.warning(logs.line("leases_not_renewed", tenant=tenant, pairs=len(pairs), why=error))
+
+    def _write(self, ledger: Ledger, tenant: str, reports: Sequence[Report]) -> None:
         work = self._work
-        with work.turn(tenant):
-            with self._ledger.transaction() as cur:
+        with work.turn(tenant, BUSY_MS / 1000):
+            with ledger.transaction() as cur:
                 row = line.lock(cur, tenant)
                 if row is None:
                     return

@@ -4,7 +4,7 @@ Runs after the inbox was taken over, in the same transaction, under the tenant's
 """
 
 import logging
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Any
 
 from psycopg2.errors import CheckViolation
@@ -47,10 +47,11 @@ class Seating:
         self._agents, self._in_force, self._decision = agents, in_force, decision
         self._doubted = doubted  # some refusal is not judged yet
 
-    def claim(self) -> None:
-        """Reservations to finish and visits to look at."""
+    def claim(self, gone: Collection[int] | None) -> None:
+        """Reservations to finish and visits to look at. `gone`: see `decide`."""
         decision, tenant = self._decision, self._tenant
-        leased = {"owner": self._owner, "lease_s": LEASE_S, "lock_class": WORKER_LOCK_CLASS}
+        dead = {"gone": None if gone is None else list(gone), "lock_class": WORKER_LOCK_CLASS}
+        leased = {"owner": self._owner, "lease_s": LEASE_S, **dead}
         pairs = LEDGER.all(self._cur, "claim_seats", tenant=tenant, most=min(CLAIMS, decision.calls_left), **leased)
         for row in pairs:
             log.info(logs.line("claimed", tenant=tenant, room=row.room, agent=row.agent, attempt=row.attempt))

@@ -7,21 +7,22 @@ nobody: hints are harmless twice, the costly looks are claimed in PostgreSQL.
 """
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
 import logs
 from db import limits, line, tickets
-from db.inbox import Entry, Glance, InboxDown
+from db.inbox import LATER, Entry, Glance, InboxDown
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
-from db.postgres import Ledger, LedgerDown
+from db.postgres import Ledger, LedgerBusy, LedgerTrouble
 from worker import jobs
 from worker.desks import NATIVE
-from worker.jobs import Work
+from worker.work import BUSY_MS, Work
 
 log = logging.getLogger("worker.sweep")
 
@@ -30,23 +31,43 @@ LOOKS_A_SWEEP = 100  # held rooms that one sweep asks the desk about
 REWRITE_S = 5.0  # caches that can't be believed are rewritten at most this often
 AGENTS_S = 5.0  # how long the list of agents, whose limit keys are watched, is kept
 UNSORTED_A_LOOK = 1000
+GONE_S = 0.75  # a worker whose lock was free at two looks is dead; until then it may have lost its connection only
+CHORES_MOST = 20  # tenants swept, and pruned, in one look; the others follow at the next ones
+CHORES_S = 0.25  # how long one look goes on with them
+CHORE_AGAIN_S = 1.0  # where a tenant was busy, give or take half
 PRUNE_MOST = 2000  # old visits deleted in one short transaction; where there are more, the next look goes on
 PRUNE_CHATS_MOST = 200  # the same of chats, which may have thousands of messages each
+
+
+class Trouble(NamedTuple):
+    what: str
+    since: float  # monotonic
+
+
+class Chore(NamedTuple):
+    what: str  # sweep, prune, rewrite
+    tenant: str
 
 
 class Sweeper:
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._ledger = Ledger(work.database_url, "sweep")
+        self._ledger = Ledger(work.database_url, "sweep", lock_ms=BUSY_MS)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+        self._rows: list[Any] = []  # the tenants, as last read
         self._last: dict[str, Glance] = {}
         self._agents: dict[str, list[str]] = {}
         self._agents_at = 0.0
         self._rewritten: dict[str, float] = {}
         self._extra: dict[str, str] = {}  # jobs asked for beside a ticket
+        self._missing: dict[int, float] = {}  # workers whose lock is free, and since when
+        self._owed: dict[Chore, float] = {}  # claimed, but the tenant was busy; not before
+        self._outage = logs.Outage(log, "sweep_failed", "sweep_works")
+        self._chores = logs.Outages(log, "chore_failed", "chore_works")
         self.looked_at = time.monotonic()
-        self.looked = threading.Event()  # once: this worker is known to live
+        self.trouble: Trouble | None = None  # of the last look: what all tenants need is away
+        self.busy: str | None = None  # of the last look: a lock was in the way
 
     def start(self) -> None:
         self._thread.start()
@@ -60,32 +81,89 @@ class Sweeper:
         while not self._stop.is_set():
             try:
                 self.look()
-                self.looked_at = time.monotonic()
-                self.looked.set()
-            except (LedgerDown, InboxDown, RedisError) as error:
-                log.error(logs.line("sweep_failed", why=error))
+            except (LedgerTrouble, InboxDown, RedisError) as error:
+                self._outage.goes_on(error)
+                self._failed(error)
             except Exception:  # the watch must go on; what gets here is a bug
                 log.exception(logs.line("sweep_bug"))
+            else:
+                self._outage.over()
+                self.busy, self.trouble = None, None
+            self.looked_at = time.monotonic()
             self._stop.wait(LOOK_S)
 
+    def _failed(self, error: Exception) -> None:
+        """A lock that concerns all tenants is no sign that PostgreSQL is away."""
+        if isinstance(error, LedgerBusy):
+            self.busy, self.trouble = str(error), None
+        else:
+            since = self.trouble.since if self.trouble else time.monotonic()
+            self.busy, self.trouble = None, Trouble(str(error), since)
+
     def look(self) -> None:
-        """One look at all tenants."""
+        """One look at all tenants. What needs no ledger is done with the tenants of the last look where it can't be
+        read; then what was in the way is raised."""
+        due: set[str] = set()
+        trouble: LedgerTrouble | None = None
+        try:
+            due = self._read()
+        except LedgerTrouble as error:
+            trouble = error
+        by_webhook = [row for row in self._rows if row.desk != NATIVE]
+        if self._rows or trouble is None:
+            self._publish(by_webhook)
+            self._sort(by_webhook)
+            self._ask_tickets([row.id for row in self._rows], due)
+        self._do_chores()
+        if trouble:
+            raise trouble
+
+    def _read(self) -> set[str]:
+        """The tenants; those that are due; what this worker may now do for some of them."""
         with self._ledger.transaction() as cur:
-            LEDGER.all(cur, "live", lock_class=WORKER_LOCK_CLASS, owner=self._work.owner)
             rows = LEDGER.all(cur, "tenants")
             due = self._due(cur)
-            sweeps = [row.id for row in LEDGER.all(cur, "claim_sweep", idle_s=self._work.rules.idle_s)]
-            prunes = [row.id for row in LEDGER.all(cur, "claim_prune")]
+            dead = {row.id for row in LEDGER.all(cur, "dead_owners", lock_class=WORKER_LOCK_CLASS)}
+            sweeps = LEDGER.all(cur, "claim_sweep", idle_s=self._work.rules.idle_s, most=CHORES_MOST)
+            prunes = LEDGER.all(cur, "claim_prune", most=CHORES_MOST)
             self._learn_agents(cur)
+        self._rows = rows
         self._work.desks.refresh(rows)
-        by_webhook = [row for row in rows if row.desk != NATIVE]
-        self._publish(by_webhook)
-        self._sort(by_webhook)
-        self._ask_tickets([row.id for row in rows], due)
-        for tenant in sweeps:
-            self._sweep(tenant)
-        for tenant in prunes:
-            self._prune(tenant)
+        self._note_dead(dead)
+        for chore in [Chore("sweep", row.id) for row in sweeps] + [Chore("prune", row.id) for row in prunes]:
+            self._owed.setdefault(chore, 0.0)
+        return due
+
+    def _note_dead(self, dead: set[int]) -> None:
+        """Whose lock is free only for a moment has lost its connection, and takes it again."""
+        now = time.monotonic()
+        self._missing = {owner: self._missing.get(owner, now) for owner in dead}
+        self._work.gone = frozenset(owner for owner, since in self._missing.items() if now - since >= GONE_S)
+
+    def _do_chores(self) -> None:
+        """Housekeeping, a tenant at a time: who is busy has it done later, who fails stops no other."""
+        began = time.monotonic()
+        for chore in [chore for chore, at in self._owed.items() if at <= began]:
+            if time.monotonic() - began > CHORES_S:
+                return
+            try:
+                self._chore(chore)
+            except (LedgerTrouble, InboxDown, RedisError) as error:
+                self._owed[chore] = time.monotonic() + CHORE_AGAIN_S * random.uniform(0.5, 1.5)
+                self._chores.go_on(error, chore.tenant)
+                continue
+            except Exception:
+                log.exception(logs.line("chore_bug", tenant=chore.tenant, what=chore.what))
+            del self._owed[chore]
+            self._chores.over(chore.tenant)
+
+    def _chore(self, chore: Chore) -> None:
+        if chore.what == "sweep":
+            self._sweep(chore.tenant)
+        elif chore.what == "prune":
+            self._prune(chore.tenant)
+        else:
+            self._rewrite(chore.tenant)
 
     def _due(self, cur: Any) -> set[str]:
         upstream = self._work.rules.policy == "upstream"
@@ -134,6 +212,8 @@ class Sweeper:
 
     def _ask_ticket(self, tenant: str, before: Glance | None, glance: Glance, due: bool) -> None:
         """A ticket that two looks saw and that nobody will come to is replaced."""
+        if glance.ticket and glance.ticket.startswith(LATER):  # its tenant is busy; a worker comes again in a moment
+            return
         if glance.ticket is None:
             self._work.wake(tenant, due)
         elif due and not self._is_queued(self._extra.get(tenant)):
@@ -155,12 +235,12 @@ class Sweeper:
         if not doubtful or before is None or before.rev != glance.rev:
             return
         if time.monotonic() - self._rewritten.get(tenant, 0.0) >= REWRITE_S:
-            self._rewrite(tenant)
+            self._owed.setdefault(Chore("rewrite", tenant), 0.0)
 
     def _rewrite(self, tenant: str) -> None:
         """The caches as the ledger is now. The tenant's lock keeps decisions, and their telling, away meanwhile."""
         self._rewritten[tenant] = time.monotonic()
-        with self._work.turn(tenant), self._ledger.transaction() as cur:
+        with self._work.turn(tenant, BUSY_MS / 1000), self._ledger.transaction() as cur:
             row = LEDGER.one(cur, "snapshot", tenant=tenant)
             if row is None:
                 return
@@ -179,10 +259,10 @@ class Sweeper:
         jobs.learn(self._work, tenant)
         with self._ledger.transaction() as cur:
             LEDGER.run(cur, "ask_looks", tenant=tenant, lag_s=self._work.rules.lag_s, most=LOOKS_A_SWEEP)
-            figures = {row.tenant: row for row in LEDGER.all(cur, "figures")}
+            figures = LEDGER.one(cur, "figures", tenant=tenant)
         self._rewrite(tenant)
-        if tenant in figures:
-            _log_figures(figures[tenant])
+        if figures:
+            _log_figures(figures)
 
     def _prune(self, tenant: str) -> None:
         with self._ledger.transaction() as cur:

@@ -1,8 +1,7 @@
 -- The ledger: what desk callers report about seats, looks and rosters, and what the sweep and the admin ask.
 
 -- name: live
--- Says that this worker lives, for as long as its session does. Taken again by the next look where an old session of
--- it still had the lock.
+-- Says that this worker lives, for as long as its session does. No row: this session says it already.
 SELECT pg_try_advisory_lock(%(lock_class)s, %(owner)s)
  WHERE NOT EXISTS (SELECT FROM pg_locks
                     WHERE locktype = 'advisory' AND classid = %(lock_class)s AND objid = %(owner)s AND granted
@@ -11,7 +10,8 @@ SELECT pg_try_advisory_lock(%(lock_class)s, %(owner)s)
 
 -- name: claim_seats
 -- Reservations whose caller is gone, or whose next try is due. Finished by whoever claims them, never undone: the pair
--- stays. An owner whose advisory lock is free is a dead process; a living one is left alone until its lease ends.
+-- stays. An owner whose advisory lock is free is a dead process, unless it lost its connection this moment (`gone`: who
+-- has been dead for a while; NULL: believe the locks); a living one is left alone until its lease ends.
 WITH live AS (
     SELECT objid::integer AS id FROM pg_locks
      WHERE locktype = 'advisory' AND classid = %(lock_class)s AND granted
@@ -20,7 +20,9 @@ due AS (
     SELECT id, CASE WHEN parked THEN unclear_at ELSE coalesce(unclear_at, clock_timestamp()) END AS unclear_at
       FROM visits
      WHERE tenant = %(tenant)s AND state = 'reserved'
-       AND (lease_until < clock_timestamp() OR (NOT parked AND owner NOT IN (SELECT id FROM live)))
+       AND (lease_until < clock_timestamp()
+            OR (NOT parked AND owner NOT IN (SELECT id FROM live)
+                AND (%(gone)s::integer[] IS NULL OR owner = ANY(%(gone)s::integer[]))))
      ORDER BY id LIMIT %(most)s FOR UPDATE SKIP LOCKED)
 UPDATE visits v
    SET attempt = v.attempt + 1, owner = %(owner)s, parked = false, unclear_at = due.unclear_at,
@@ -28,6 +30,22 @@ UPDATE visits v
   FROM due WHERE v.id = due.id
 RETURNING v.id, v.room, v.agent, v.attempt, v.tries,
           extract(epoch FROM clock_timestamp() - v.unclear_at)::float8 AS unclear_s
+
+-- name: dead_owners
+-- Workers that have reservations under way and whose advisory lock is free.
+SELECT DISTINCT owner AS id FROM visits
+ WHERE state = 'reserved' AND NOT parked AND owner NOT IN (
+       SELECT objid::integer FROM pg_locks
+        WHERE locktype = 'advisory' AND classid = %(lock_class)s AND granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+
+-- name: renew_leases
+-- Pairs whose outcome is known but can't be written as yet. Written outside the tenant's lock: waits for nobody.
+UPDATE visits SET lease_until = clock_timestamp() + %(lease_s)s * interval '1 second'
+ WHERE id IN (SELECT v.id FROM visits v
+                JOIN unnest(%(visits)s::bigint[], %(attempts)s::integer[]) AS p(visit, attempt) ON v.id = p.visit
+               WHERE v.tenant = %(tenant)s AND v.state = 'reserved' AND v.attempt = p.attempt AND NOT v.parked
+                 FOR NO KEY UPDATE OF v SKIP LOCKED)
 
 -- name: claim_looks
 -- Visits about which the desk has to be asked now; a lease keeps others away meanwhile. What it says of a visit that is
@@ -254,8 +272,12 @@ SELECT DISTINCT room FROM visits
    AND (state <> 'closed' OR closed_at > clock_timestamp() - %(lag_s)s * interval '1 second')
 
 -- name: claim_sweep
+-- Those that are free; who is locked, or comes after `most` others, has its turn at one of the next looks.
 UPDATE tenants SET swept_at = clock_timestamp()
- WHERE swept_at < clock_timestamp() - %(idle_s)s * interval '1 second' AND paused_until <= clock_timestamp()
+ WHERE id IN (SELECT id FROM tenants
+               WHERE swept_at < clock_timestamp() - %(idle_s)s * interval '1 second'
+                 AND paused_until <= clock_timestamp()
+               ORDER BY swept_at LIMIT %(most)s FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING id
 
 -- name: ask_looks
@@ -306,6 +328,9 @@ SELECT t.id, (t.paused_until <= clock_timestamp() AND (
 -- name: tenants
 SELECT id, desk, base_url, secret_key, webhook_digest FROM tenants ORDER BY id
 
+-- name: free_tenants
+SELECT id FROM tenants WHERE id = ANY(%(tenants)s::text[]) FOR NO KEY UPDATE SKIP LOCKED
+
 -- name: all_agents
 SELECT tenant, id FROM agents ORDER BY tenant, id
 
@@ -336,6 +361,7 @@ SELECT room, state, arrived_us FROM visits WHERE tenant = %(tenant)s AND state <
 SELECT id, open_seats FROM agents WHERE tenant = %(tenant)s AND (available OR open_seats > 0)
 
 -- name: figures
+-- Of one tenant, or of all (NULL).
 SELECT t.id AS tenant,
        coalesce(t.desk_trouble, (SELECT min(r.refused_alike) FROM rosters r WHERE r.tenant = t.id)) AS desk_trouble,
        (SELECT count(DISTINCT d.agent) FROM doubts d WHERE d.tenant = t.id) AS agents_refused,
@@ -350,18 +376,23 @@ SELECT t.id AS tenant,
        (SELECT coalesce(sum(greatest(0, a.max_load - a.load)), 0) FROM agents a WHERE a.tenant = t.id AND a.available)
            AS seats_free
   FROM tenants t LEFT JOIN visits v ON v.tenant = t.id AND v.state <> 'closed'
+ WHERE %(tenant)s::text IS NULL OR t.id = %(tenant)s
  GROUP BY t.id ORDER BY t.id
 
 -- name: drift_figures
 SELECT tenant, kind, healed FROM drifts
 
 -- name: claim_prune
-UPDATE tenants SET pruned_at = clock_timestamp() WHERE pruned_at < clock_timestamp() - interval '1 hour' RETURNING id
+UPDATE tenants SET pruned_at = clock_timestamp()
+ WHERE id IN (SELECT id FROM tenants WHERE pruned_at < clock_timestamp() - interval '1 hour'
+               ORDER BY pruned_at LIMIT %(most)s FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING id
 
 -- name: prune
 DELETE FROM visits WHERE id IN (
     SELECT id FROM visits WHERE tenant = %(tenant)s AND state = 'closed'
-       AND closed_at < clock_timestamp() - %(keep_days)s * interval '1 day' ORDER BY closed_at LIMIT %(most)s)
+       AND closed_at < clock_timestamp() - %(keep_days)s * interval '1 day' ORDER BY closed_at LIMIT %(most)s
+       FOR UPDATE SKIP LOCKED)
 
 -- name: prune_chats
 -- Chats of our own that were over so long ago, with their messages, notes, and the rows of their files, which a
@@ -377,7 +408,8 @@ DELETE FROM customers c WHERE c.id = ANY(%(customers)s::bigint[])
    AND NOT EXISTS (SELECT FROM sessions s WHERE s.customer = c.id)
 
 -- name: prune_again
-UPDATE tenants SET pruned_at = '-infinity' WHERE id = %(tenant)s
+UPDATE tenants SET pruned_at = '-infinity'
+ WHERE id IN (SELECT id FROM tenants WHERE id = %(tenant)s FOR NO KEY UPDATE SKIP LOCKED)
 
 -- name: prune_rounds
 -- Rounds and their decisions, once no visit of theirs is left.

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from db import redis_why
 from db.inbox import InboxDown
-from db.postgres import LedgerDown
+from db.postgres import LedgerTrouble
 from scripts.admin import (
     agent,
     bench,
@@ -59,7 +59,7 @@ class Admin(click.Group):
             raise  # click's own business, a closed pipe included
         except SettingsError as error:
             raise CantDo(str(error)) from error
-        except (LedgerDown, psycopg2.Error) as error:
+        except (LedgerTrouble, psycopg2.Error) as error:
             raise CantDo(troubles.postgres(error)) from error
         except InboxDown as error:
             raise CantDo(str(error)) from error

@@ -115,7 +115,7 @@ class Installation:
         try:
             with closing(postgres.connect(url, "admin")) as conn:
                 current = migrate.is_current(conn)
-        except (postgres.LedgerDown, psycopg2.Error) as error:
+        except (postgres.LedgerTrouble, psycopg2.Error) as error:
             raise CantDo(troubles.postgres(error)) from error
         if not current:
             raise CantDo("the database is not migrated to this version: run `giliran migrate`")

@@ -9,7 +9,7 @@ import click
 from redis.exceptions import RedisError
 
 from db.inbox import InboxDown
-from db.postgres import LedgerDown
+from db.postgres import LedgerTrouble
 from scripts.admin import line_read, line_text
 from scripts.admin.errors import CantDo
 from scripts.admin.installation import Installation, as_json, say, some, tenant_filter
@@ -68,7 +68,7 @@ def _read_again(read: Callable[[], list[Line]]) -> list[Line] | str:
     """A server that goes away while somebody watches is a thing to be seen, not the end."""
     try:
         return read()
-    except (LedgerDown, InboxDown, RedisError, CantDo) as error:
+    except (LedgerTrouble, InboxDown, RedisError, CantDo) as error:
         return f"{error}; still trying"
 
 

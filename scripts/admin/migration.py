@@ -19,6 +19,6 @@ def migrate(installation: Installation, as_json: bool) -> None:
         ran = migrations.migrate(installation.servers.database_url)
     except migrations.MigrationError as error:
         raise CantDo(str(error)) from error
-    except (postgres.LedgerDown, psycopg2.Error) as error:  # their text can quote the URL
+    except (postgres.LedgerTrouble, psycopg2.Error) as error:  # their text can quote the URL
         raise CantDo(f"PostgreSQL does not answer ({known_reason(error)})") from error
     say(as_json, {"ran": ran}, "\n".join(f"ran {name}" for name in ran) or "nothing to do")

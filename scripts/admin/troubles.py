@@ -12,7 +12,7 @@ _POSTGRES = {
     "certificate": "the certificate of PostgreSQL is not trusted: see sslmode and sslrootcert in DATABASE_URL",
     "starting up": "PostgreSQL is starting up",
     "shutting down": "PostgreSQL is shutting down",
-    "read-only transaction": "PostgreSQL is read-only: point DATABASE_URL at the primary",
+    "read-only": "PostgreSQL is read-only: point DATABASE_URL at the primary",
     "in recovery": "PostgreSQL is in recovery",
     "connection refused": "PostgreSQL can't be reached (Connection refused)",
     "could not translate host name": "PostgreSQL can't be reached (its host is not known)",

@@ -75,7 +75,7 @@ def main() -> int:
         password_hash = people.hashed(DEMO_PASSWORD)
         with closing(postgres.connect(settings.database_url(config), "demo")) as conn, conn, conn.cursor() as cur:
             seed(cur, password_hash)
-    except (settings.SettingsError, postgres.LedgerDown, people.AccountError) as error:
+    except (settings.SettingsError, postgres.LedgerTrouble, people.AccountError) as error:
         print(f"demo: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
     except psycopg2.Error as error:
         print(f"demo: PostgreSQL refused: {postgres.why(error)}", file=sys.stderr)  # noqa: T201

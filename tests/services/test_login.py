@@ -15,7 +15,7 @@ import pytest
 
 from db import chat, people
 from db.people import PEOPLE, AccountError
-from db.postgres import Ledger, LedgerDown
+from db.postgres import Ledger, LedgerBusy
 from sidecar.console import Console
 from sidecar.login import FAILURES_MOST, HASHES_AT_ONCE, TOKEN_LIFE_S, Agent, LoginError, LoginLater, LoginRefused
 from tests.passwords import PASSWORD, hash_of
@@ -347,7 +347,7 @@ def test_the_end_of_a_first_try_keeps_the_next_one_waiting(line: Line) -> None:
     first, second = Ledger(line.database_url, "first"), Ledger(line.database_url, "second")
     with first.transaction() as mine:
         PEOPLE.run(mine, "lock_tries", subjects=[b"nobody failed yet"])
-        with pytest.raises(LedgerDown, match="lock timeout"), second.transaction() as theirs:
+        with pytest.raises(LedgerBusy, match="lock timeout"), second.transaction() as theirs:
             theirs.execute("SET LOCAL lock_timeout = '100ms'")
             PEOPLE.run(theirs, "lock_tries", subjects=[b"nobody failed yet"])
     first.close()

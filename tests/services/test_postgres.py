@@ -5,12 +5,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg2
 import pytest
 
-from db.postgres import IDLE_IN_TRANSACTION_MS, Ledger, LedgerDown, Statements, connect
+from db.postgres import IDLE_IN_TRANSACTION_MS, Ledger, LedgerBusy, LedgerDown, LedgerTrouble, Statements, connect
 
 ROOT = Path(__file__).resolve().parents[2]
 IDLE_S = IDLE_IN_TRANSACTION_MS / 1000
@@ -52,7 +54,7 @@ def _bump(url: str, tenant: str) -> int:
                 rev = cur.fetchone().rev
             ledger.close()
             return rev
-        except LedgerDown:
+        except LedgerTrouble:
             continue
 
 
@@ -95,14 +97,105 @@ def _seconds_of_both(url: str) -> list[float]:
     return found
 
 
-def test_waiting_for_a_lock_ends_with_ledger_down(tenants: str) -> None:
-    first, second = Ledger(tenants, "first"), Ledger(tenants, "second")
+def _pid(ledger: Ledger) -> int:
+    with ledger.transaction() as cur:
+        cur.execute("SELECT pg_backend_pid() AS pid")
+        return int(cur.fetchone().pid)
+
+
+@pytest.fixture
+def second(tenants: str) -> Iterator[Ledger]:
+    """A ledger; at the end it still has the connection that it began with."""
+    with closing(Ledger(tenants, "second")) as made:
+        pid = _pid(made)
+        yield made
+        assert _pid(made) == pid, "the connection was given up"
+
+
+def test_waiting_for_a_lock_ends_busy_and_keeps_the_connection(tenants: str, second: Ledger) -> None:
+    first = Ledger(tenants, "first")
     with first.transaction() as holding:
         holding.execute("SELECT 1 FROM tenants WHERE id = 'a' FOR NO KEY UPDATE")
-        with pytest.raises(LedgerDown, match="lock timeout"), second.transaction() as cur:
-            cur.execute("SET LOCAL lock_timeout = 50")
+        with pytest.raises(LedgerBusy, match="lock timeout"), second.transaction(lock_ms=50) as cur:
+            cur.execute("UPDATE tenants SET rev = 5 WHERE id = 'b'")
             cur.execute("SELECT 1 FROM tenants WHERE id = 'a' FOR NO KEY UPDATE")
     first.close()
+    with second.transaction() as cur:
+        cur.execute("SELECT rev FROM tenants WHERE id = 'b'")
+        assert cur.fetchone().rev == 0, "rolled back"
+
+
+def test_a_ledger_of_its_own_patience_waits_no_longer(tenants: str) -> None:
+    first, second = Ledger(tenants, "first"), Ledger(tenants, "second", lock_ms=50)
+    with closing(first), closing(second), first.transaction() as holding:
+        holding.execute("SELECT 1 FROM tenants WHERE id = 'a' FOR NO KEY UPDATE")
+        began = time.monotonic()
+        with pytest.raises(LedgerBusy), second.transaction() as cur:
+            cur.execute("SELECT 1 FROM tenants WHERE id = 'a' FOR NO KEY UPDATE")
+        assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["SET LOCAL statement_timeout = 50; SELECT pg_sleep(5)", "SELECT raise('40P01')", "SELECT raise('40001')"],
+    ids=["slow statement", "deadlock", "serialization failure"],
+)
+def test_what_is_in_the_way_for_a_moment_is_busy(second: Ledger, sql: str) -> None:
+    with second.transaction() as cur:
+        cur.execute(
+            "CREATE FUNCTION raise(code text) RETURNS void LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'on purpose' USING errcode = code; END $$"
+        )
+    with pytest.raises(LedgerBusy), second.transaction() as cur:
+        cur.execute(sql)
+
+
+def test_two_that_wait_for_each_other_are_busy_not_down(tenants: str) -> None:
+    with closing(Ledger(tenants, "one")) as one, closing(Ledger(tenants, "two")) as two:
+        met, busy = threading.Barrier(2, timeout=5), []
+
+        def lock(ledger: Ledger, *order: str) -> None:
+            try:
+                with ledger.transaction(lock_ms=5000) as cur:
+                    cur.execute("SELECT 1 FROM tenants WHERE id = %s FOR NO KEY UPDATE", (order[0],))
+                    met.wait()
+                    cur.execute("SELECT 1 FROM tenants WHERE id = %s FOR NO KEY UPDATE", (order[1],))
+            except LedgerBusy as error:
+                busy.append(str(error))
+
+        threads = [
+            threading.Thread(target=lock, args=(one, "a", "b")),
+            threading.Thread(target=lock, args=(two, "b", "a")),
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert busy == ["deadlock detected"]
+
+
+def test_a_server_that_can_not_write_is_down_and_said_as_what_it_is(tenants: str) -> None:
+    ledger = Ledger(tenants, "test")
+    with pytest.raises(LedgerDown, match="PostgreSQL is read-only"), ledger.transaction() as cur:
+        cur.execute("SET LOCAL transaction_read_only = on")
+        cur.execute("SELECT 1 FROM tenants WHERE id = 'a' FOR NO KEY UPDATE")
+    ledger.close()
+
+
+def test_a_statement_that_is_refused_is_neither_and_keeps_the_connection(second: Ledger) -> None:
+    with pytest.raises(psycopg2.errors.UniqueViolation), second.transaction() as cur:
+        cur.execute("INSERT INTO tenants (id, base_url, secret_key) VALUES ('a', '', '')")
+
+
+def test_options_of_the_url_are_kept(database_url: str) -> None:
+    mark = "&" if "?" in database_url else "?"
+    connection = connect(f"{database_url}{mark}options=-csearch_path%3Delsewhere", "test")
+    with connection, connection.cursor() as cur:
+        cur.execute("SHOW search_path")
+        assert cur.fetchone()[0] == "elsewhere"
+        cur.execute("SHOW lock_timeout")
+        assert cur.fetchone()[0] == "2s"
+    connection.close()
 
 
 def test_every_connection_has_its_bounds_and_reads_what_is_committed(database_url: str) -> None:

@@ -13,6 +13,7 @@ from db import postgres
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from tests.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
+from worker import decide
 from worker.calls import Held, LookAt, Over, Pair, Parked, Refused, Roster, Seen, Suggested, Unserved
 from worker.decision import LEASE_S, Decision
 from worker.desk.base import DeskTrouble, RoomRefused, RosterAgent, UnservedRoom
@@ -572,7 +573,7 @@ def claim(line: Line, owner: int, most: int = 50) -> list[Any]:
     try:
         with connection, connection.cursor() as cur:
             values = {"owner": owner, "most": most, "lease_s": LEASE_S, "lock_class": WORKER_LOCK_CLASS}
-            return LEDGER.all(cur, "claim_seats", tenant=TENANT, **values)
+            return LEDGER.all(cur, "claim_seats", tenant=TENANT, gone=None, **values)
     finally:
         connection.close()
 
@@ -642,6 +643,19 @@ def test_a_dead_owners_pairs_are_claimed_at_once_and_read_back_first(line: Line)
     rows = claim(line, 999)
     assert [row.room for row in rows] == ["r1", "r2", "r3"]
     assert all(row.unclear_s is not None for row in rows), "nobody knows what the dead one had sent"
+
+
+def test_an_owner_whose_lock_was_free_for_a_moment_only_keeps_its_pairs(line: Line) -> None:
+    """Its connection was cut, and it takes the lock again on another."""
+    line.roster("ani")
+    line.arrive("r1")
+    line.decide(owner=12345)  # nobody of that number lives
+    with line.ledger.transaction() as cur:
+        made = decide.decide(cur, line.inbox, TENANT, line.rules, line.owner, 400, frozenset())
+    assert made is not None and made.reserved == []
+    with line.ledger.transaction() as cur:
+        made = decide.decide(cur, line.inbox, TENANT, line.rules, line.owner, 400, frozenset({12345}))
+    assert made is not None and [r.room for r in made.reserved] == ["r1"]
 
 
 def test_a_dead_owners_parked_pair_keeps_its_time(line: Line) -> None:

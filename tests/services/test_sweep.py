@@ -1,21 +1,25 @@
 """The sweeper, look by look, over a real queue, inbox and ledger: what was lost is found, nothing runs in a ring."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import psycopg2
 import pytest
 
 from db import inbox, tickets
-from db.inbox import Sender, Webhook, digest, key, limit_key
-from db.ledger import LEDGER
+from db.inbox import InboxDown, Sender, Webhook, digest, key, limit_key
+from db.ledger import LEDGER, WORKER_LOCK_CLASS
+from db.postgres import LedgerBusy
 from tests.deadlines import eventually
 from tests.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker import sweep
 from worker.calls import Held, Parked, Refused, Roster, Unserved
 from worker.desk.base import DeskTrouble, RosterAgent, UnservedRoom
+from worker.liveness import Liveness
 from worker.sweep import Sweeper
 
 DOWN = DeskTrouble("503", maybe_applied=False)
@@ -611,33 +615,153 @@ def test_more_old_chats_than_one_transaction_takes_are_forgotten_look_by_look(wa
     assert line.one("SELECT count(*) n FROM sessions").n == 0
 
 
-def test_a_worker_lives_as_long_as_its_sweepers_connection(line: Line) -> None:
-    """What says that reservations have an owner: the lock that the sweeper's connection holds."""
+@contextlib.contextmanager
+def alive(line: Line) -> Iterator[Liveness]:
+    """What says that the worker of this line lives; the line's own lock is given up."""
     line.die()
+    made = Liveness(line.database_url, line.owner)
+    made.start()
+    assert made.held.wait(5)
+    yield made
+    made.stop(5)
+
+
+LIVES = (
+    "SELECT a.pid FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
+    " WHERE l.locktype = 'advisory' AND l.classid = %s AND l.objid = %s AND l.granted"
+    " AND a.datname = current_database()"
+)
+
+
+def test_a_worker_lives_as_long_as_its_connection_for_that(line: Line) -> None:
+    """What says that reservations have an owner: a lock on a connection on which nothing else runs."""
     line.roster("ani")
     with contextlib.closing(Watch(line)) as mine, line_life(line) as other:
-        mine.look(2)
-        other.look(2)
-        mine.served()
-        line.arrive("r1")
-        line.decide()
-        mine.served()
-        mine.look(3)
-        assert mine.jobs == 0, "its own pair is not taken for abandoned"
-        mine.sweeper._ledger.close()
+        with alive(line):
+            mine.look(2)
+            other.look(2)
+            mine.served()
+            line.arrive("r1")
+            line.decide()
+            mine.served()
+            mine.look(3)
+            mine.sweeper._ledger.close()
+            mine.look(3)
+            assert mine.jobs == 0, "its own pair is not taken for abandoned"
+            assert other.work.gone == frozenset()
         eventually(lambda: (other.look(), other.jobs)[1], 5, "the dead worker's pair")
+        eventually(lambda: (other.look(), line.owner in other.work.gone)[1], 5, "the worker is known to be dead")
 
 
-def test_a_sweeper_whose_old_connection_lingers_takes_the_lock_when_that_ends(line: Line) -> None:
-    """After a break of the network PostgreSQL may keep the old session for a while, and the lock with it."""
+def test_a_worker_whose_liveness_is_cut_takes_it_again_before_anybody_takes_it_for_dead(line: Line) -> None:
     line.roster("ani")
-    with contextlib.closing(Watch(line)) as mine:
-        mine.look(2)
-        line.die()  # the old session
-        mine.look(2)
-        mine.served()
+    with contextlib.closing(Watch(line)) as other, alive(line):
         line.arrive("r1")
         line.decide()
-        mine.served()
-        mine.look(3)
-        assert mine.jobs == 0
+        for _ in range(5):
+            [(pid,)] = line.rows(LIVES, WORKER_LOCK_CLASS, line.owner)
+            line.rows("SELECT pg_terminate_backend(%s, 2000)", pid)
+            other.look()
+            eventually(lambda: line.rows(LIVES, WORKER_LOCK_CLASS, line.owner), 2, "the lock, taken again")
+            other.look()
+            assert other.work.gone == frozenset()
+
+
+def test_a_worker_whose_old_connection_lingers_takes_the_lock_when_that_ends(line: Line) -> None:
+    """After a break of the network PostgreSQL may keep the old session for a while, and the lock with it."""
+    made = Liveness(line.database_url, line.owner)
+    made.start()
+    try:
+        assert not made.held.wait(0.5), "the old session still has it"
+        line.die()
+        assert made.held.wait(5)
+    finally:
+        made.stop(5)
+    eventually(lambda: not line.rows(LIVES, WORKER_LOCK_CLASS, line.owner), 5, "free, as the worker has stopped")
+
+
+# --- one tenant's lock, slowness or failure is nobody else's
+
+
+@contextlib.contextmanager
+def locked(line: Line, sql: str, *values: Any) -> Iterator[None]:
+    """Somebody, an admin's session for one, holds a lock for as long as this lasts."""
+    with contextlib.closing(psycopg2.connect(line.database_url)) as holder:
+        with holder.cursor() as cur:
+            cur.execute(sql, values or None)
+        yield
+
+
+LOCK_TENANT = "SELECT 1 FROM tenants WHERE id = %s FOR UPDATE"
+
+
+@pytest.fixture
+def second(watch: Watch) -> str:
+    """A second tenant, whose rosters, caches and housekeeping are as new."""
+    watch.line.run("INSERT INTO tenants (id, base_url, secret_key) VALUES ('warung', 'http://desk', 'x')")
+    watch.look(2)
+    watch.served()
+    return "warung"
+
+
+def test_a_locked_tenant_is_passed_over_and_the_others_are_swept(watch: Watch, second: str) -> None:
+    line = watch.line
+    line.run("UPDATE tenants SET swept_at = '-infinity', pruned_at = '-infinity'")
+    before = line.one("SELECT clock_timestamp() AS at").at
+    with locked(line, LOCK_TENANT, TENANT):
+        began = time.monotonic()
+        watch.look(3)
+        assert time.monotonic() - began < 1.5
+        done = {row.id: (row.swept_at, row.pruned_at) for row in line.rows("SELECT * FROM tenants")}
+        assert min(done[second]) > before, "the other one was swept and pruned"
+    watch.look()
+    done = {row.id: (row.swept_at, row.pruned_at) for row in line.rows("SELECT * FROM tenants")}
+    assert min(done[TENANT]) > before, "and this one, as soon as it is free"
+
+
+def test_one_tenants_failing_housekeeping_stops_no_others_and_is_made_up_for(
+    watch: Watch, second: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each was claimed for IDLE_SECONDS: what is not done now would be missed until then."""
+    line, rewritten = watch.line, []
+    sweep_it = watch.sweeper._rewrite
+
+    def rewrite(tenant: str) -> None:
+        if tenant == TENANT and tenant not in rewritten:
+            rewritten.append(tenant)
+            raise InboxDown("on purpose")
+        rewritten.append(tenant)
+        sweep_it(tenant)
+
+    monkeypatch.setattr(sweep, "CHORE_AGAIN_S", 0.0)
+    monkeypatch.setattr(watch.sweeper, "_rewrite", rewrite)
+    line.run("UPDATE tenants SET swept_at = '-infinity'")
+    watch.look()
+    assert sorted(rewritten) == [TENANT, second]
+    watch.look()
+    assert rewritten[2:] == [TENANT]
+
+
+def test_webhooks_are_sorted_though_nobody_can_read_the_tenants(watch: Watch) -> None:
+    """Redis was emptied while somebody holds a lock on the whole table: what this worker knew a moment ago serves."""
+    line = watch.line
+    line.lose_redis(published=False)
+    line.arrive("r1")
+    assert line.redis.xlen(inbox.UNSORTED) == 1
+    with locked(line, "LOCK TABLE tenants"):
+        with pytest.raises(LedgerBusy):
+            watch.look()
+        assert (line.redis.xlen(inbox.UNSORTED), line.inbox_size()) == (0, 1)
+        assert line.inbox.published() == {TENANT: ""}
+
+
+def test_a_slow_look_at_many_tenants_leaves_some_for_the_next(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = watch.line
+    monkeypatch.setattr(sweep, "CHORES_MOST", 3)
+    many = "SELECT 'many' || n, 'http://desk', 'x' FROM generate_series(1, 7) n"
+    line.run(f"INSERT INTO tenants (id, base_url, secret_key) {many}")
+    swept = "SELECT count(*) AS n FROM tenants WHERE swept_at > '-infinity'"
+    watch.look()
+    assert line.one(swept).n == 4, "the one of before and three more"
+    watch.look(2)
+    assert line.one(swept).n == 8

@@ -241,7 +241,7 @@ def first_texts(call: ast.Call) -> set[str]:
     if isinstance(first, ast.Constant) and str(first.value).startswith("giliran_"):
         return {str(first.value)}
     if isinstance(first, ast.JoinedStr) and ast.unparse(first).startswith("f'giliran_worker_"):
-        fields = importlib.import_module("worker.jobs").Figures.__dataclass_fields__
+        fields = importlib.import_module("worker.work").Figures.__dataclass_fields__
         return {f"giliran_worker_{name}" for name, field in fields.items() if field.type in (int, "int")}
     return set()
 

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 from psycopg2.extensions import cursor
 
-from db.postgres import Ledger, LedgerDown
+from db.postgres import Ledger, LedgerBusy
 
 MOST = 8
 WAIT_S = 5.0  # for a free one; with the longest transaction after it still less than CALL_SECONDS
 
 
-class AllBusy(LedgerDown):
+class AllBusy(LedgerBusy):
     """No connection got free in time: nothing was sent."""
 
 
@@ -27,7 +27,7 @@ class Connections:
 
     @contextmanager
     def transaction(self) -> Iterator[cursor]:
-        """As `Ledger.transaction`. Raises `AllBusy`, `LedgerDown`."""
+        """As `Ledger.transaction`. Raises `AllBusy`, `LedgerTrouble`."""
         try:
             ledger = self._free.get(timeout=self._wait_s)
         except queue.Empty:

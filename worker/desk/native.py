@@ -18,7 +18,7 @@ import logs
 from db import announce, chat
 from db.announce import News
 from db.native import NATIVE
-from db.postgres import LedgerDown, why
+from db.postgres import LedgerTrouble, why
 from worker.desk.base import Assigned, DeskTrouble, RoomRefused, RoomTaken, RoomView, RosterAgent, UnservedRoom
 from worker.desk.connections import AllBusy, Connections
 
@@ -116,7 +116,7 @@ class NativeDesk:
                 yield cur
         except AllBusy as error:
             raise DeskTrouble(f"{verb}: {error}", maybe_applied=False) from None
-        except LedgerDown as error:
+        except LedgerTrouble as error:
             raise DeskTrouble(f"{verb}: PostgreSQL: {error}"[:120], maybe_applied=changes) from None
         except psycopg2.Error as error:
             raise DeskTrouble(f"{verb}: PostgreSQL: {why(error)}"[:120], maybe_applied=False) from None
