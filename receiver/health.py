@@ -4,7 +4,7 @@ Beside the webhooks: none of these three is counted. The figures are those of al
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
 from flask import Flask, Response, request
@@ -45,17 +45,14 @@ def metrics() -> Response:
 
 
 def _count(response: Response) -> Response:
-    if request.endpoint in PATHS:
-        return response
-    status = str(response.status_code)
-    BOARD.add(("answers", status))
-    started = request.environ.get(STARTED)
-    if started is not None:
-        route = str(request.endpoint)
-        took = time.perf_counter() - started
-        BOARD.add(("webhooks", route, request.environ.get(TENANT, ""), status))
+    environ, route, status = request.environ, str(request.endpoint), str(response.status_code)
+    if STARTED in environ:
+        took = time.perf_counter() - environ[STARTED]
+        BOARD.add(("webhooks", route, environ.get(TENANT, ""), status))
         BOARD.add(("took", route, _bucket(took)))
         BOARD.add(("took_in_all", route), took)
+    elif route not in PATHS:
+        BOARD.add(("others", status))
     return response
 
 
@@ -66,16 +63,26 @@ def _bucket(took: float) -> str:
 class Figures:
     def collect(self) -> Iterator[Metric]:
         totals = BOARD.totals()
-        answers = CounterMetricFamily("giliran_receiver_answers", "Answers, health pages excepted", labels=["status"])
+        answers: dict[str, float] = {}
         webhooks = CounterMetricFamily(
             "giliran_receiver_webhooks", "Webhooks answered", labels=["route", "tenant", "status"]
         )
         took = HistogramMetricFamily("giliran_receiver_webhook_seconds", "From head to answer", labels=["route"])
         for (name, *labels), figure in sorted(totals.items()):
-            if name in ("answers", "webhooks"):
-                {"answers": answers, "webhooks": webhooks}[name].add_metric(labels, figure)
+            if name in ("webhooks", "others"):
+                answers[labels[-1]] = answers.get(labels[-1], 0) + figure
+            if name == "webhooks":
+                webhooks.add_metric(labels, figure)
             elif name == "took_in_all":
                 bounds = [*map(str, UNDER_S), "+Inf"]
                 counts = accumulate(totals.get(("took", *labels, bound), 0) for bound in bounds)
                 took.add_metric(labels, list(zip(bounds, counts, strict=True)), figure)
-        yield from (answers, webhooks, took)
+        yield _answers(answers)
+        yield from (webhooks, took)
+
+
+def _answers(counts: Mapping[str, float]) -> Metric:
+    family = CounterMetricFamily("giliran_receiver_answers", "Answers, health pages excepted", labels=["status"])
+    for status, count in sorted(counts.items()):
+        family.add_metric([status], count)
+    return family

@@ -1,5 +1,5 @@
-"""gunicorn's gevent worker as it is, but for two things: what is no HTTP is refused in our words, and a connection that
-has sent nothing yet has less time to send its first head than one that is kept open between two webhooks.
+"""gunicorn's gevent worker as it is, with deadlines for a first head and for a whole request, and with our words for
+what is not HTTP.
 
 Around app.py, named by gunicorn.conf.py.
 """
@@ -15,6 +15,7 @@ from gunicorn.workers.ggevent import GeventWorker
 import logs
 
 FIRST_HEAD_S = 20  # from the connection's start to the end of its first head; later ones have gunicorn's `keepalive`
+REQUEST_S = 20  # from a head to the end of its answer, for who takes none
 
 log = logging.getLogger("receiver")
 
@@ -27,6 +28,12 @@ class Worker(GeventWorker):
         seconds = self.cfg.keepalive if hasattr(connection, "had_a_head") else min(FIRST_HEAD_S, self.cfg.keepalive)
         connection.had_a_head = True
         return gevent.Timeout(seconds, False)
+
+    def handle_request(self, *request: Any) -> Any:
+        """One request, from its head on. `StopIteration` ends the connection."""
+        with gevent.Timeout(REQUEST_S, False):
+            return super().handle_request(*request)
+        raise StopIteration
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """What is no HTTP never reaches Flask. Its text is not repeated: it may hold a secret."""

@@ -81,13 +81,14 @@ class Webhooks:
 
 
 def _given_secrets(environ: Mapping[str, Any]) -> tuple[str, ...]:
-    """What was given as the secret. In a query a `+` may be meant as it stands or as a space: then both readings."""
+    """What was given as the secret. In a query a `+` may be meant as it stands or as a space, a `%41` too: then each
+    way to read it."""
     header = environ.get("HTTP_X_WEBHOOK_SECRET")
     if header is not None:
         return (header.encode("latin-1").decode("utf-8", "replace"),) if header else ()
     for name, _, value in (part.partition("=") for part in environ.get("QUERY_STRING", "").split("&")):
         if name == "secret" and value:
-            return tuple(dict.fromkeys((unquote(value), unquote_plus(value))))
+            return tuple(dict.fromkeys((value, unquote(value), unquote_plus(value))))
     return ()
 
 

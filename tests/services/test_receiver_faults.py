@@ -105,6 +105,28 @@ def test_a_body_that_drips_is_refused_after_ten_seconds_however_steady_it_is(rec
         eventually(lambda: gone(one), 5, "the end of the connection")
 
 
+@pytest.mark.long
+def test_who_takes_no_answers_is_let_go(receiver, store):
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect((receiver.address, receiver.port))
+        sock.settimeout(0.5)
+        sent = time.monotonic()
+        while time.monotonic() - sent < 5:  # nothing more is taken from us: answers pile up
+            try:
+                sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+            except TimeoutError:
+                continue
+            sent = time.monotonic()
+        sock.settimeout(None)
+        eventually(lambda: broken(sock), 40, "the end of the connection")
+
+
+def broken(sock: socket.socket) -> bool:
+    """Whether the other side is gone, answers unread."""
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != 1  # not established any more
+
+
 def gone(sock: socket.socket) -> bool:
     try:
         return sock.recv(4096) == b""
@@ -183,11 +205,13 @@ def test_slashes_of_a_base_url_do_no_harm(receiver, store, path):
 
 
 def test_a_plus_in_a_tenants_own_secret_may_be_written_as_it_is(receiver, store):
-    Inbox(store).publish({"shop": digest("a+b/c="), "bank": digest("two words")})
+    Inbox(store).publish({"shop": digest("a+b/c="), "bank": digest("two words"), "raw": digest("50%41+")})
     for tenant, written, status in (
         ("shop", "a+b/c=", 200),
         ("shop", "a%2Bb%2Fc%3D", 200),
         ("shop", "a%20b/c=", 404),
+        ("raw", "50%41+", 200),
+        ("raw", "50A+", 404),
         ("bank", "two+words", 200),
         ("bank", "two%20words", 200),
         ("bank", "two%2Bwords", 404),
