@@ -1,6 +1,6 @@
 # One image for all processes; docker-compose.yml says which one a container is. No secret is in it: settings come from
 # the environment. The virtual environment stands where ./scripts/giliran looks for it.
-FROM python:3.11-slim
+FROM python:3.11.14-slim-bookworm
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app

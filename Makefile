@@ -5,9 +5,11 @@
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: ## all in containers (docker compose); a password for PostgreSQL is made once and kept in .env
-	@grep -qs '^POSTGRES_PASSWORD=' .env || \
-	  (umask 077 && printf '\nPOSTGRES_PASSWORD=%s\n' "$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" >> .env)
+up: ## all in containers (docker compose); passwords for PostgreSQL and Redis are made once and kept in .env
+	@for name in POSTGRES_PASSWORD REDIS_PASSWORD; do \
+	  grep -qs "^$$name=" .env || \
+	  (umask 077 && printf '\n%s=%s\n' "$$name" "$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" >> .env); \
+	done
 	docker compose up --build --detach
 
 run: ## all without containers; a demo unless .env says otherwise (./scripts/run)

@@ -1,29 +1,32 @@
 """The only reader of the environment: every entry point calls `load()` once and hands the values on.
 
-Sources, strongest first: the real environment, then the file `.env`. An empty value means unset. Nonsense is
-refused at the start with a `SettingsError` whose text is one line fit to be shown to a person.
+Sources, strongest first: the real environment, then the file `.env` (env_file.py). An empty value means unset, so that
+an empty variable does not hide the file's word. Nonsense is refused at the start with a `SettingsError` whose text is
+one line fit to be shown to a person.
 """
 
-import contextlib
 import ipaddress
 import json
 import os
-import secrets
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-
+import addresses
+import kept_key
+from env_file import EnvFileError, nearest, others, read
 from tenant_ids import RULE, TENANT_ID
 
 ROOT = Path(__file__).resolve().parent
 POLICIES = ("least_loaded", "upstream", "fill_two", "round_robin")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LIMIT_MAX = 1000  # chats for one agent; 0 pauses
-SECRET_KEY_MIN = 16  # characters; the one that we make has 43
+SECRET_MIN = 16  # characters of a secret that somebody chooses; those that we make have 43
+NEAR_A_SECRET = 0.87  # of difflib's ratio: a slip of one or two letters, not another program's variable
 
+QISCUS_URL = "https://omnichannel.qiscus.com"
 DEMO_APP_ID = "demo-qiscus"
 DEMO_SECRET_KEY = "demo-secret"  # noqa: S105 - public on purpose: it opens the simulator only
 DEMO_TENANT = "demo-tenant"  # of the native chat
@@ -115,15 +118,22 @@ NAMES = (
 )
 
 
-def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ROOT / ".env") -> Settings:
-    """Read and check everything. Raises `SettingsError`."""
+# What the receiver, whose door is open to all, neither needs nor is given.
+KEYS = ("DATABASE_URL", "QISCUS_SECRET_KEY", "SECRET_KEY", "AI_BASE_URL", "AI_API_KEY", "AI_MODEL")
+
+
+def load(
+    environ: Mapping[str, str] | None = None, env_file: Path | None = ROOT / ".env", keys: bool = True
+) -> Settings:
+    """Read and check everything. `keys`: False leaves out those of `KEYS`. Raises `SettingsError`."""
     given = _merge(os.environ if environ is None else environ, env_file)
+    demo = _flag(given, "DEMO", default=not (given.get("QISCUS_APP_ID") or given.get("DATABASE_URL")))
+    given = given if keys else {name: value for name, value in given.items() if name not in KEYS}
     text = given.get
-    demo = _flag(given, "DEMO", default=not (text("QISCUS_APP_ID") or text("DATABASE_URL")))
     sim_port = _port(given, "SIM_PORT", 8002)
     data = (ROOT / text("GILIRAN_DATA", "var")).resolve()
     app_id, secret_key = text("QISCUS_APP_ID"), text("QISCUS_SECRET_KEY")
-    if not demo and app_id and not secret_key:
+    if keys and not demo and app_id and not secret_key:
         raise SettingsError("QISCUS_SECRET_KEY is missing: QISCUS_APP_ID is set, and Qiscus wants both")
     if app_id and not TENANT_ID.fullmatch(app_id):
         raise SettingsError(f"QISCUS_APP_ID is {app_id[:80]!r}: use {RULE}")
@@ -132,17 +142,19 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ROOT 
     _refuse_half_an_ai(given)
     return Settings(
         demo=demo,
-        host=text("HOST", "127.0.0.1" if demo else "0.0.0.0"),
+        host=_host(given, demo),
         port=_port(given, "PORT", 8000),
         chat_port=_port(given, "CHAT_PORT", 8001),
         sim_port=sim_port,
         worker_port=_port(given, "WORKER_PORT", 0) if text("WORKER_PORT") else None,
-        redis_url=_url(given, "REDIS_URL", ("redis", "rediss", "unix")),
-        database_url=_url(given, "DATABASE_URL", ("postgresql", "postgres")),
+        redis_url=_address(given, "REDIS_URL", addresses.wrong_with_redis),
+        database_url=_address(given, "DATABASE_URL", addresses.wrong_with_database),
         data=data / "demo" if demo else data,
-        qiscus_url=f"http://127.0.0.1:{sim_port}" if demo else _qiscus_url(given),
+        qiscus_url=f"http://127.0.0.1:{sim_port}"
+        if demo
+        else _http_address(given, "QISCUS_OMNICHANNEL_URL") or QISCUS_URL,
         qiscus_app_id=DEMO_APP_ID if demo else app_id,
-        qiscus_secret_key=DEMO_SECRET_KEY if demo else secret_key,
+        qiscus_secret_key=DEMO_SECRET_KEY if demo and keys else secret_key,
         max_agent_chat=_number(given, "MAX_AGENT_CHAT", 2, 0, LIMIT_MAX),
         allocation_policy=_choice(given, "ALLOCATION_POLICY", POLICIES, "least_loaded"),
         retry_seconds=_number(given, "RETRY_SECONDS", 30, 1, 3600),
@@ -150,7 +162,7 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ROOT 
         desk_lag_seconds=_number(given, "DESK_LAG_SECONDS", 5, 0, 60),
         keep_days=_number(given, "KEEP_DAYS", 90, 1, 36500),
         keep_chats_days=_number(given, "KEEP_CHATS_DAYS", 0, 0, 36500),
-        webhook_secret=text("WEBHOOK_SECRET"),
+        webhook_secret=_long_enough(given, "WEBHOOK_SECRET"),
         allowed_origins=_origins(given, "ALLOWED_ORIGINS"),
         trusted_proxies=_networks(given, "TRUSTED_PROXIES"),
         secret_key=_long_enough(given, "SECRET_KEY"),
@@ -159,7 +171,7 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ROOT 
         messages_per_second=_number(given, "MESSAGES_PER_SECOND", 20, 1, 10_000),
         uploads_per_minute=_number(given, "UPLOADS_PER_MINUTE", 20, 1, 10_000),
         upload_max_mb=_number(given, "UPLOAD_MAX_MB", 10, 1, 1000),
-        ai_base_url=_http_url(given, "AI_BASE_URL"),
+        ai_base_url=_http_address(given, "AI_BASE_URL") or None,
         ai_api_key=text("AI_API_KEY"),
         ai_model=text("AI_MODEL"),
         log_level=_choice(given, "LOG_LEVEL", LOG_LEVELS, "INFO"),
@@ -197,34 +209,29 @@ def secret_key(settings: Settings) -> str:
         return settings.secret_key
     path = settings.data / "secret_key"
     try:
-        key = _kept_key(path) or _made_key(path)
+        key = kept_key.kept_or_made(path)
     except OSError as error:
         raise SettingsError(f"{path} can't be used ({error.strerror}): make it readable, or set SECRET_KEY") from error
     except UnicodeDecodeError:
         key = ""
-    if len(key) < SECRET_KEY_MIN:
-        raise SettingsError(f"{path} holds no key of {SECRET_KEY_MIN} characters: remove it, or set SECRET_KEY")
+    if len(key) < SECRET_MIN:
+        raise SettingsError(f"{path} holds no key of {SECRET_MIN} characters: remove it, or set SECRET_KEY")
     return key
 
 
-def _kept_key(path: Path) -> str:
-    return path.read_text().strip() if path.exists() else ""
+def for_other_programs(env_file: Path = ROOT / ".env") -> dict[str, str]:
+    """What `.env` says to gunicorn, libpq and the like, for whoever starts our processes. Raises `SettingsError`."""
+    return others(_from_file(env_file))
 
 
-def _made_key(path: Path) -> str:
-    """Written aside and linked into place, so that of two processes that start together both get the first one's."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(f"{secrets.token_urlsafe(32)}\n")
-            file.flush()
-            os.fsync(file.fileno())  # before it has its name: a power cut must leave no empty key
-        with contextlib.suppress(FileExistsError):  # another process was first
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path.read_text().strip()
+def warnings(settings: Settings, env_file: Path = ROOT / ".env") -> dict[str, str]:
+    """What can be used but should not stay so: the log's action word → a sentence for a person."""
+    found = {}
+    if not settings.webhook_secret and not settings.demo:
+        found["webhooks_open"] = "everybody who reaches the receiver may post webhooks: set WEBHOOK_SECRET"
+    if env_file.is_file() and env_file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        found["env_file_readable"] = f"{env_file} can be read by other users: chmod 600 {env_file}"
+    return found
 
 
 def _addresses(settings: Settings, names: tuple[str, ...]) -> dict[str, str]:
@@ -248,23 +255,32 @@ def _running_servers(path: Path) -> dict[str, str]:
     return found
 
 
-def _merge(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
-    from_file = _read_file(env_file) if env_file and env_file.exists() else {}
-    merged = {**from_file, **environ}
+def _merge(environ: Mapping[str, str], path: Path | None) -> dict[str, str]:
+    given = {name: value for name, value in environ.items() if value}
+    merged = {**_from_file(path), **given}
+    _refuse_misspelt_secrets(merged)
     return {name: value for name in NAMES if (value := merged.get(name))}
+
+
+def _from_file(path: Path | None) -> dict[str, str]:
+    try:
+        return read(path, NAMES) if path else {}
+    except EnvFileError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _refuse_misspelt_secrets(given: Mapping[str, str]) -> None:
+    """The environment has names of all the world, but a slip in these two would open a door."""
+    missing = [name for name in ("WEBHOOK_SECRET", "QISCUS_SECRET_KEY") if not given.get(name)]
+    for name in sorted(set(given) - set(NAMES)):
+        if alike := nearest(name, missing, NEAR_A_SECRET):
+            raise SettingsError(f"{name} in the environment is not a setting: did you mean {alike}?")
 
 
 def _refuse_unsendable(name: str, value: str | None) -> None:
     """Both travel as HTTP headers."""
     if value is not None and not (value.isascii() and value.isprintable() and " " not in value):
         raise SettingsError(f"{name} has a character that no header can carry: use visible ASCII without spaces")
-
-
-def _read_file(path: Path) -> dict[str, str | None]:
-    try:
-        return dotenv_values(path, interpolate=False)  # a $ in a secret is a $
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} can't be read: it must be a text file in UTF-8") from error
 
 
 def _flag(given: Mapping[str, str], name: str, default: bool) -> bool:
@@ -281,6 +297,20 @@ def _number(given: Mapping[str, str], name: str, default: int, low: int, high: i
     return int(value)
 
 
+def _host(given: Mapping[str, str], demo: bool) -> str:
+    """An IPv6 address may stand in brackets, as in a URL; everybody gets it without."""
+    value = given.get("HOST", "127.0.0.1" if demo else "0.0.0.0")
+    host = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    if not addresses.is_host(host):
+        raise SettingsError(f"HOST is {value[:60]!r}: use an address without a port, such as 0.0.0.0, :: or 127.0.0.1")
+    if demo and given.get("DEMO") != "1" and not addresses.is_loopback(host):
+        raise SettingsError(
+            f"HOST is {host!r}, and this would be a demo with known passwords open to others: set DATABASE_URL or"
+            " QISCUS_APP_ID (or DEMO=0) for the real thing, or DEMO=1 if an open demo is meant"
+        )
+    return host
+
+
 def _port(given: Mapping[str, str], name: str, default: int) -> int:
     return _number(given, name, default, 1, 65535)
 
@@ -292,22 +322,15 @@ def _choice(given: Mapping[str, str], name: str, choices: tuple[str, ...], defau
     return value
 
 
-def _url(given: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str | None:
+def _address(given: Mapping[str, str], name: str, wrong_with: Callable[[str], str | None]) -> str | None:
     value = given.get(name)
-    if value and ("://" not in value or value.split("://")[0] not in schemes):
-        raise SettingsError(f"{name} must start with {schemes[0]}:// (the value is not shown: it may hold a password)")
+    if value and (wrong := wrong_with(value)):
+        raise SettingsError(f"{name} {wrong}")
     return value
 
 
-def _qiscus_url(given: Mapping[str, str]) -> str:
-    return _http_url(given, "QISCUS_OMNICHANNEL_URL") or "https://omnichannel.qiscus.com"
-
-
-def _http_url(given: Mapping[str, str], name: str) -> str | None:
-    value = given.get(name, "").rstrip("/")
-    if value and not value.startswith(("https://", "http://")):
-        raise SettingsError(f"{name} must start with https:// (the value is not shown)")
-    return value or None
+def _http_address(given: Mapping[str, str], name: str, default: str = "") -> str:
+    return (_address(given, name, addresses.wrong_with_http) or default).rstrip("/")
 
 
 def _refuse_half_an_ai(given: Mapping[str, str]) -> None:
@@ -319,8 +342,8 @@ def _refuse_half_an_ai(given: Mapping[str, str]) -> None:
 
 def _long_enough(given: Mapping[str, str], name: str) -> str | None:
     value = given.get(name)
-    if value is not None and len(value) < SECRET_KEY_MIN:
-        raise SettingsError(f"{name} is too short: use {SECRET_KEY_MIN} characters or more, or leave it out")
+    if value is not None and len(value) < SECRET_MIN:
+        raise SettingsError(f"{name} is too short: use {SECRET_MIN} characters or more, or leave it out")
     return value
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def create_app(settings: house.Settings | None = None, door: Door | None = None) -> Flask:
     """Raises `SettingsError`. Connects to nothing: Redis may come later. Tests bring settings, or a door of theirs."""
-    values = settings or house.load()
+    values = settings or house.load(keys=False)
     app = Flask(__name__, static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would be neither JSON nor followed

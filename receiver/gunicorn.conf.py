@@ -18,16 +18,18 @@ from gunicorn.glogging import Logger
 
 import logs
 from receiver.board import BOARD
-from settings import ROOT, SettingsError, load, redis_url
+from settings import ROOT, SettingsError, load, redis_url, warnings
 
 try:
-    _settings = load()
+    _settings = load(keys=False)
     redis_url(_settings)
 except SettingsError as error:
     sys.exit(f"receiver: {error}")
 
 logs.setup(_settings.log_level)
 log = logging.getLogger("receiver")
+for _action, _advice in warnings(_settings).items():
+    log.warning(logs.line(_action, advice=_advice))
 
 
 class OneLog(Logger):

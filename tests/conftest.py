@@ -4,11 +4,16 @@ import os
 import shutil
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from db import migrate
 from tests import memory_disk, servers
 from tests.servers import Databases, OwnServer, RedisDatabases
+
+# Milliseconds of one example say how busy the machine is, not whether the answer is right.
+hypothesis.settings.register_profile("giliran", deadline=None)
+hypothesis.settings.load_profile("giliran")
 
 LONGEST = (
     "test_run.py",

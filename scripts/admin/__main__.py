@@ -27,6 +27,7 @@ from scripts.admin import (
     tenant,
     transcript,
     troubles,
+    urls,
 )
 from scripts.admin import why as why_command
 from scripts.admin.errors import CantDo
@@ -97,6 +98,7 @@ COMMANDS = (
     faq.faq,
     transcript.transcript,
     customer.customer,
+    urls.urls,
     heal.retry,
     heal.reconcile,
     migration.migrate,

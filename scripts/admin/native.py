@@ -11,6 +11,7 @@ from scripts.admin import secret
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation, say
 from scripts.admin.table import clean, listed
+from settings import SECRET_MIN
 
 DESK = "native"
 ID = "chat"  # where `tenant add --native` is given none
@@ -27,7 +28,9 @@ def add(
     """Add it, or give a known one another name or identity secret. What is not given stays as it is."""
     tenant = ID if given is None else given
     shown = None if name is None else _shown(name)
-    identity = secret.read("identity secret", identity_file) if identity_file else "" if no_identity else None
+    identity = (
+        secret.read("identity secret", identity_file, SECRET_MIN) if identity_file else "" if no_identity else None
+    )
     with installation.writing() as cur:
         row = ADMIN.one(cur, "put_native_tenant", tenant=tenant, name=shown, identity_secret=identity)
     if row is None:

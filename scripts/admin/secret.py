@@ -10,8 +10,8 @@ from scripts.admin.errors import CantDo, Refused
 SECRET_MOST = 512  # characters
 
 
-def read(name: str, file: str | None) -> str:
-    """One line of visible ASCII; its value is in no message."""
+def read(name: str, file: str | None, least: int = 1) -> str:
+    """One line of visible ASCII; its value is in no message. `least`: characters, where somebody chose it."""
     if file is None:
         if not sys.stdin.isatty():
             raise click.UsageError(f"there is no terminal to ask for the {name}: give --{name.replace(' ', '-')}-file")
@@ -21,6 +21,8 @@ def read(name: str, file: str | None) -> str:
     text = text.strip()
     if not (text and text.isascii() and text.isprintable() and " " not in text and len(text) <= SECRET_MOST):
         raise Refused(f"the {name} can't be used: one line of visible ASCII without spaces is wanted")
+    if len(text) < least:
+        raise Refused(f"the {name} is too short, it could be guessed: use {least} characters or more")
     return text
 
 

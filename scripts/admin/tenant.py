@@ -3,16 +3,17 @@ file or pipe.
 """
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
+from addresses import wrong_with_http
 from db import inbox
 from db.admin import ADMIN
 from scripts.admin import native, secret
 from scripts.admin.errors import CantDo, Refused
 from scripts.admin.installation import Installation, as_json, one, say
 from scripts.admin.table import clean, counted, moment, table
+from settings import SECRET_MIN
 from tenant_ids import RULE, TENANT_ID
 from worker.desk.base import DeskTrouble
 from worker.desk.qiscus import QiscusDesk
@@ -136,13 +137,8 @@ def added_text(app_id: str, added: bool, checked: bool, paths: list[str], needs_
 
 
 def _base_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        fine = parts.scheme in ("https", "http") and bool(parts.hostname) and "@" not in parts.netloc
-    except ValueError:
-        fine = False
-    if not fine or parts.query or parts.fragment or not text.isprintable() or " " in text:
-        raise Refused("the URL can't be used: it must be like https://omnichannel.qiscus.com, without login or query")
+    if wrong := wrong_with_http(text):
+        raise Refused(f"the URL {wrong}")
     return text.rstrip("/")
 
 
@@ -150,7 +146,7 @@ def _digest(file: str | None, remove: bool) -> str | None:
     """None keeps what is there, '' asks for none."""
     if file is None:
         return "" if remove else None
-    return inbox.digest(secret.read("webhook secret", file))
+    return inbox.digest(secret.read("webhook secret", file, SECRET_MIN))
 
 
 def _check(base_url: str, app_id: str, secret_key: str, ask: bool) -> None:

@@ -4,8 +4,22 @@ sidecar, receiver, `ready`.
 Comes after `scripts/run` made `.venv`; whatever goes wrong in here ends as one sentence and exit code 1.
 """
 
-import json
+# ruff: noqa: E402 - the first lines come before what takes half a second to load
 import os
+import signal
+from types import FrameType
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Nothing is started yet. As process 1 the kernel ignores a SIGTERM that nobody handles."""
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    for _number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(_number, _leave)
+
+import json
 import sys
 import traceback
 from collections.abc import Mapping
@@ -28,12 +42,12 @@ TENANTS_S = 15
 SIMULATOR_S = 15
 RECEIVER_S = 30
 SIDECAR_S = 30
-STOP_S = {
+STOP_S = {  # as docker-compose.yml and README have it; each process's own stop is shorter
     "receiver": 15.0,
     "worker": 30.0,
-    "sidecar": 15.0,
+    "sidecar": 20.0,
     "simulator": 3.0,
-}  # a worker finishes its calls to the desk
+}
 
 
 def main() -> int:
@@ -74,7 +88,10 @@ def launch(config: Settings, procfile_path: Path, supervisor: Supervisor) -> Non
 def _start_all(config: Settings, commands: dict[str, list[str]], supervisor: Supervisor) -> None:
     servers = _start_servers(config, supervisor)
     folder.write_private(config.servers_file, json.dumps(vars(servers)) + "\n")
-    start = _Starter(supervisor, environment.for_children(config, servers, os.environ))
+    shared = environment.for_children(config, servers, os.environ, settings.for_other_programs())
+    start = _Starter(supervisor, config, shared)
+    for sentence in settings.warnings(config).values():
+        supervisor.output.note(f"WARNING: {sentence}")
     if "release" in commands:
         supervisor.run_once(start.program("release", commands["release"]))
     if config.demo:
@@ -88,17 +105,18 @@ def _start_all(config: Settings, commands: dict[str, list[str]], supervisor: Sup
         _start_receiver(config, start, commands["receiver"], tenants is not None)
     if "sidecar" in children:
         _await_sidecar(config, supervisor, children["sidecar"])
-    supervisor.output.block(ready.block(config, servers, tenants))
+    supervisor.output.block(ready.block(config, servers, tenants, list(settings.warnings(config).values())))
 
 
 class _Starter:
-    """Programs of ours: same folder, same environment."""
+    """Programs of ours: same folder, an environment that differs in keys only."""
 
-    def __init__(self, supervisor: Supervisor, env: Mapping[str, str]) -> None:
-        self.supervisor, self._env = supervisor, env
+    def __init__(self, supervisor: Supervisor, config: Settings, shared: Mapping[str, str]) -> None:
+        self.supervisor, self._config, self._shared = supervisor, config, shared
 
     def program(self, name: str, command: list[str]) -> Program:
-        return Program(name, command, self._env, ROOT, stop_within_s=STOP_S.get(name, 10.0))
+        env = environment.for_one(name, self._shared, self._config)
+        return Program(name, command, env, ROOT, stop_within_s=STOP_S.get(name, 10.0))
 
     def add(self, name: str, command: list[str]) -> Child:
         return self.supervisor.add(self.program(name, command))
@@ -152,9 +170,7 @@ def _start_valkey(data: Path, avoid: set[int], supervisor: Supervisor) -> str:
 
 def _start_simulator(config: Settings, start: _Starter) -> None:
     command = ["python", "-m", "scripts.simulator", "--port", str(config.sim_port), "--host", ports.LOOPBACK]
-    command += ["--webhooks", f"http://{ports.LOOPBACK}:{config.port}"]
-    if config.webhook_secret:
-        command.append(f"--webhook-secret={config.webhook_secret}")
+    command += ["--webhooks", ready.base_url(config.host, config.port)]
     child = start.add("simulator", [*command, "--app-id", DEMO_APP_ID, "--secret-key", DEMO_SECRET_KEY])
     start.supervisor.wait_for_child(
         child,

@@ -52,6 +52,12 @@ def new_data(account: Account, folder: Path) -> None:
     hand_over(account, folder)
 
 
+def close_to_others(folder: Path, account: Account) -> None:
+    """An account that is not ours has to pass through to its data; it can't list what else is there."""
+    if folder.stat().st_uid == os.geteuid():
+        folder.chmod(0o700 if account.uid in (None, os.geteuid()) else 0o711)
+
+
 def hand_over(account: Account, path: Path) -> None:
     if account.uid is not None and account.gid is not None:
         os.chown(path, account.uid, account.gid)

@@ -92,6 +92,13 @@ def turn_over(log: Path) -> None:
         log.replace(log.with_name(log.name + ".1"))
 
 
+def close_logs(place: Path) -> None:
+    """Those of an earlier version were open to all."""
+    for log in (place / "log", place / "log.1"):
+        if log.exists() and log.stat().st_uid == os.geteuid():
+            log.chmod(0o600)
+
+
 def last_complaint(log: Path, words: tuple[str, ...]) -> str:
     """The newest line of a server's log that has one of the words, for a sentence."""
     if not log.exists():

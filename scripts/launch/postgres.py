@@ -34,6 +34,8 @@ CONFIG = {
     "synchronous_commit": "on",  # a reservation must be on disk before the desk is called
     "timezone": "UTC",
     "log_timezone": "UTC",
+    "log_min_error_statement": "panic",  # a statement that fails or takes too long holds customers' data
+    "log_error_verbosity": "terse",  # so do the rows and keys in DETAIL
 }
 FAST = {
     "autovacuum": "off",
@@ -108,10 +110,12 @@ def prepare(place: Path, avoid: Iterable[int], fast: bool = False) -> Postgres:
     place.mkdir(exist_ok=True)
     data = place / "data"
     account = accounts.for_postgres(data, accounts.Place(place, binary("postgres")))
+    accounts.close_to_others(place, account)
     if not data.exists():
         _make(place, account, maker, fast)
     _forget_dead_postmaster(data)
     folder.turn_over(place / "log")
+    folder.close_logs(place)
     return Postgres(place, ports.choose(place / "port", PREFERRED_PORT, avoid), account, _passwords(place), fast)
 
 

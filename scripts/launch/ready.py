@@ -1,6 +1,7 @@
 """The last step of a start: are the doors open, and what does a person need to know now? Text is pure."""
 
 import http.client
+from collections.abc import Sequence
 
 import redis
 
@@ -49,7 +50,7 @@ def local(host: str) -> str:
     return {"0.0.0.0": LOOPBACK, "": LOOPBACK, "::": "::1"}.get(host, host)
 
 
-def block(settings: Settings, servers: Servers, tenants: int | None) -> str:
+def block(settings: Settings, servers: Servers, tenants: int | None, warnings: Sequence[str] = ()) -> str:
     """What is printed when all runs. Its first line starts with `ready`: programs wait for it. `tenants`: how many
     apps of Qiscus are served, None where no worker told."""
     chat = base_url(settings.host, settings.chat_port)
@@ -61,8 +62,10 @@ def block(settings: Settings, servers: Servers, tenants: int | None) -> str:
         ("", f"{chat}/ has links to all pages"),
         *_demo_rows(settings),
         ("PostgreSQL", _shown(servers.database_url, settings.demo and not settings.database_url)),
-        ("Redis", _shown(servers.redis_url, not settings.redis_url)),
+        ("Redis", _shown(servers.redis_url, settings.demo and not settings.redis_url)),
+        *_where_passwords_are(settings),
         *_notes(settings, tenants),
+        *(("WARNING", sentence) for sentence in warnings),
     ]
     lines = [f"  {label:<12}{text}" for label, text in rows]
     return "\n".join(["", f"ready {door} (stop: Ctrl-C; the data stays in {settings.data})", "", *lines, "", ""])
@@ -90,6 +93,11 @@ def _notes(settings: Settings, tenants: int | None) -> list[tuple[str, str]]:
     if not tenants:
         notes.append(("note", "no app of Qiscus yet: add one with ./scripts/giliran tenant add"))
     return notes
+
+
+def _where_passwords_are(settings: Settings) -> list[tuple[str, str]]:
+    embedded = not (settings.redis_url and settings.database_url)
+    return [("", "./scripts/giliran urls shows both with their passwords")] if embedded and not settings.demo else []
 
 
 def _shown(url: str, whole: bool) -> str:

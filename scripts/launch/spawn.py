@@ -53,8 +53,12 @@ def spawn(program: Program, keep_open: tuple[int, ...] = ()) -> subprocess.Popen
     """Start it now. Raises OSError when the command can't be started at all."""
     if program.log is None:
         return _popen(program, keep_open, subprocess.PIPE)
-    with program.log.open("ab") as log:
+    with open(program.log, "ab", opener=_private) as log:  # noqa: PTH123 - Path.open has no opener
         return _popen(program, keep_open, log)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _popen(program: Program, keep_open: tuple[int, ...], output: int | IO[bytes]) -> subprocess.Popen[bytes]:

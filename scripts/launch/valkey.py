@@ -1,21 +1,25 @@
 """The embedded Valkey: says how to start it so that an acknowledged write survives a kill and a power cut."""
 
 import importlib.util
+import re
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+import kept_key
 from scripts.launch import accounts, folder, ports
 from scripts.launch.errors import Refusal
 from scripts.launch.spawn import Account, Program
 
 PREFERRED_PORT = 6380  # beside a Redis that may already be on this machine
+CONFIG = "password.conf"  # what must not stand in an argument, which every user of the machine can read
 CONNECT_S = 2
+PASSWORD = re.compile("[A-Za-z0-9_-]{16,}")
 ONCE = Retry(NoBackoff(), 0)  # redis-py would try ten times more
 
 
@@ -24,6 +28,7 @@ class Valkey:
     folder: Path
     port: int
     account: Account
+    password: str = field(repr=False)
     databases: int = 16
     fast: bool = False
 
@@ -40,7 +45,7 @@ class Valkey:
         return self.url_of(0)
 
     def url_of(self, database: int) -> str:
-        return f"redis://{ports.LOOPBACK}:{self.port}/{database}"
+        return f"redis://:{self.password}@{ports.LOOPBACK}:{self.port}/{database}"
 
     def program(self) -> Program:
         config = {
@@ -57,7 +62,7 @@ class Valkey:
         flags = [part for name, value in config.items() for part in (f"--{name}", value)]
         return Program(
             name="valkey",
-            command=[str(binary()), *flags],
+            command=[str(binary()), str(self.folder / CONFIG), *flags],
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
             cwd=self.folder,
             account=self.account,
@@ -83,15 +88,31 @@ def prepare(place: Path, avoid: Iterable[int], databases: int = 16, fast: bool =
     data = place / "data"
     data.mkdir(mode=0o700, exist_ok=True)
     folder.turn_over(place / "log")
+    folder.close_logs(place)
+    account = accounts.owner_of(data)
+    accounts.close_to_others(place, account)
     port = ports.choose(place / "port", PREFERRED_PORT, avoid)
-    return Valkey(place, port, accounts.owner_of(data), databases, fast)
+    return Valkey(place, port, account, _password(place, account), databases, fast)
+
+
+def _password(place: Path, account: Account) -> str:
+    """Made at the first start that knows of it, then the same at each."""
+    try:
+        password = kept_key.kept_or_made(place / "password")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refusal(f"{place}/password can't be read: remove it, the next start makes another one") from error
+    if not PASSWORD.fullmatch(password):
+        raise Refusal(f"{place}/password is damaged: remove it, the next start makes another one")
+    folder.write_private(place / CONFIG, f"requirepass {password}\n")
+    accounts.hand_over(account, place / CONFIG)
+    return password
 
 
 def answers(server: Valkey) -> bool:
     """False also while it still reads its files (it says so with an error), and while another server answers on the
     port: ours could not have it, and that one's data are not ours."""
     try:
-        with redis.Redis(port=server.port, socket_timeout=CONNECT_S, retry=ONCE, decode_responses=True) as client:
+        with redis.Redis.from_url(server.url, socket_timeout=CONNECT_S, retry=ONCE, decode_responses=True) as client:
             return Path(client.config_get("dir").get("dir", "")).samefile(server.data)
     except (redis.RedisError, OSError, UnicodeDecodeError):  # none, one that says no, or a folder that is not here
         return False

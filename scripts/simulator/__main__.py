@@ -5,6 +5,7 @@ Several apps: `--app <app id>:<secret key>` for each further one; its webhooks g
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 
@@ -51,7 +52,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8002, help="0 takes a free one")
     parser.add_argument("--webhooks", default=Plan.webhooks, help="base URL that webhooks are posted to")
     parser.add_argument("--webhook-path-prefix", default="", metavar="/APP_ID", help="put before the webhook paths")
-    parser.add_argument("--webhook-secret", help="sent as ?secret=")
+    of_env = os.environ.get("SIMULATOR_WEBHOOK_SECRET") or None
+    parser.add_argument("--webhook-secret", default=of_env, help="sent as ?secret= (or SIMULATOR_WEBHOOK_SECRET)")
     parser.add_argument("--app-id", default=Plan.app_id)
     parser.add_argument("--secret-key", default=Plan.secret_key)
     parser.add_argument("--app", action="append", default=[], type=_pair, metavar="ID:SECRET", help="one more app")

@@ -457,13 +457,13 @@ def test_a_desk_that_is_away_can_be_added_unchecked(ground, tmp_path):
 
 
 def test_a_webhook_secret_is_kept_as_a_digest_until_it_is_taken_away(ground, tmp_path):
-    (tmp_path / "hook").write_text("hook-secret")
+    (tmp_path / "hook").write_text("hook-secret-of-shop")
     add = ("tenant", "add", "shop", "--no-check", "--secret-key-file", "-")
     shown = ground.ok(*add, "--webhook-secret-file", str(tmp_path / "hook"), stdin=SECRET)
     kept = lambda: ground.sql("SELECT webhook_digest FROM tenants")[0].webhook_digest  # noqa: E731
-    assert kept() == inbox.digest("hook-secret") and "?secret=" in shown and "hook-secret" not in shown
+    assert kept() == inbox.digest("hook-secret-of-shop") and "?secret=" in shown and "hook-secret" not in shown
     ground.ok(*add, stdin=SECRET)
-    assert kept() == inbox.digest("hook-secret")
+    assert kept() == inbox.digest("hook-secret-of-shop")
     ground.ok(*add, "--no-webhook-secret", stdin=SECRET)
     assert kept() == ""
 
@@ -479,7 +479,18 @@ def test_a_secret_that_could_not_be_sent_is_refused(ground, secret):
     assert done.exit_code == 4 and "secret key can't be used" in done.stderr
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "https://user:pass77@x", "https://", "x", "https://x/?a=1"])
+@pytest.mark.parametrize("secret", ["x", "h" * 15])
+def test_a_webhook_secret_that_could_be_guessed_is_refused(ground, tmp_path, secret):
+    (tmp_path / "hook").write_text(secret)
+    add = ("tenant", "add", "shop", "--no-check", "--secret-key-file", "-", "--webhook-secret-file")
+    done = ground.run(*add, str(tmp_path / "hook"), stdin=SECRET)
+    assert done.exit_code == 4 and "16 characters" in done.stderr and secret * 2 not in done.output
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://x", "https://user:pass77@x", "https://", "x", "https://x/?a=1", "https://x?a=1", "http://qiscus.example"],
+)
 def test_an_address_that_is_no_desk_is_refused(ground, url):
     done = ground.run("tenant", "add", "shop", "--url", url, "--secret-key-file", "-", stdin=SECRET)
     assert done.exit_code == 4 and "pass77" not in done.output
@@ -510,6 +521,24 @@ def test_tenant_remove_wants_yes_and_then_leaves_nothing(shop):
 def test_the_settings_own_tenant_is_not_removed(shop):
     own = {"QISCUS_APP_ID": "shop", "QISCUS_SECRET_KEY": "x"}
     assert shop.run("tenant", "remove", "shop", "--yes", **own).exit_code == 4
+
+
+# --- addresses
+
+
+def test_the_servers_addresses_are_told_whole_or_one_alone(ground):
+    both = ground.json("urls")
+    assert both["redis"] == ground.ok("urls", "redis").strip()
+    psycopg2.connect(ground.ok("urls", "postgres").strip()).close()
+    assert both["postgres"] in ground.ok("urls") and both["redis"] in ground.ok("urls")
+
+
+def test_addresses_are_told_to_the_owner_of_the_data_only(ground, tmp_path, monkeypatch):
+    here = {"GILIRAN_DATA": str(tmp_path)}
+    assert ground.ok("urls", "redis", **here)
+    monkeypatch.setattr("scripts.admin.urls.os.geteuid", lambda: 65_533)
+    done = ground.run("urls", "redis", **here)
+    assert done.exit_code == 4 and "only its owner" in done.stderr and "redis://" not in done.output
 
 
 # --- what nobody foresaw

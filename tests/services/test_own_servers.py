@@ -1,15 +1,23 @@
 """The fixtures themselves: tests rely on clean, separate and killable servers."""
 
 import dataclasses
+import stat
+from contextlib import closing
+from pathlib import Path
 
 import psycopg2
 import pytest
 import redis
 
 from scripts.launch import postgres, valkey
+from scripts.launch.errors import Refusal
 from scripts.launch.spawn import spawn
 from tests.deadlines import eventually
 from tests.servers import OwnServer, folder, running_postgres, running_valkey
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def _tables(url: str) -> list[str]:
@@ -93,3 +101,62 @@ def test_a_frozen_valkey_thaws(own_valkey: OwnServer) -> None:
         own_valkey.freeze()
         own_valkey.thaw()
         assert eventually(client.ping, within_s=5)
+
+
+def test_the_embedded_valkey_answers_nobody_without_its_password(own_valkey: OwnServer) -> None:
+    server = own_valkey.server
+    assert isinstance(server, valkey.Valkey)
+    for password in (None, "guessed"):
+        with (
+            redis.Redis(port=server.port, password=password) as client,
+            pytest.raises((redis.AuthenticationError, redis.ResponseError)),
+        ):
+            client.ping()
+    command = Path(f"/proc/{own_valkey.process.pid}/cmdline").read_text()
+    assert server.password not in command and server.password not in " ".join(server.program().command)
+    assert server.password not in repr(server)
+    assert _mode(server.folder / "password") == _mode(server.folder / valkey.CONFIG) == 0o600
+
+
+def test_the_password_is_the_same_at_the_next_start_and_a_damaged_one_is_refused() -> None:
+    with folder() as place:
+        first, second = (valkey.prepare(place / "valkey", ()) for _ in range(2))
+        assert first.password == second.password
+        (place / "valkey" / "password").write_text("two words\n")
+        with pytest.raises(Refusal, match="damaged"):
+            valkey.prepare(place / "valkey", ())
+
+
+def test_the_servers_logs_and_folders_are_closed_to_other_users(own_postgres: OwnServer, own_valkey: OwnServer) -> None:
+    for own in (own_postgres, own_valkey):
+        assert _mode(own.server.log) == 0o600
+        assert _mode(own.server.folder) & 0o066 == 0, "nobody else may list it"
+
+
+def test_a_log_that_an_earlier_version_left_open_is_closed() -> None:
+    with folder() as place:
+        (place / "valkey").mkdir()
+        for name in ("log", "log.1"):
+            (place / "valkey" / name).touch(0o644)
+        valkey.prepare(place / "valkey", ())
+        assert {_mode(place / "valkey" / name) for name in ("log", "log.1")} == {0o600}
+
+
+def test_what_customers_wrote_is_not_in_the_log_of_postgresql(own_postgres: OwnServer) -> None:
+    """Statements that fail, that take too long, that break a rule, that wait for one another."""
+    with closing(psycopg2.connect(own_postgres.url)) as conn:
+        conn.autocommit = True
+        cur = conn.cursor()
+        cur.execute("CREATE TABLE secrets (id int PRIMARY KEY, mail text UNIQUE CHECK (mail <> 'budi@bad.example'))")
+        cur.execute("INSERT INTO secrets VALUES (1, 'budi@example.com')")
+        for statement in (
+            "INSERT INTO secrets VALUES (2, 'budi@example.com')",
+            "INSERT INTO secrets VALUES (3, 'budi@bad.example')",
+            "INSERT INTO nowhere VALUES ('budi')",
+            "SET statement_timeout = 10; SELECT pg_sleep(1), 'budi'",
+        ):
+            with pytest.raises(psycopg2.Error):
+                cur.execute(statement)
+    said = own_postgres.server.log.read_text()
+    assert "duplicate key" in said and "statement timeout" in said, "that something failed is there"
+    assert "budi" not in said

@@ -14,7 +14,7 @@ from sidecar.__main__ import told
 from tenant_ids import TENANT_ID
 
 LIVE = {"QISCUS_APP_ID": "app", "QISCUS_SECRET_KEY": "s3cret"}
-SECRET = "hunter2"
+SECRET = "hunter2hunter2hunter2"
 
 
 def loaded(**given):
@@ -75,7 +75,7 @@ def test_empty_means_unset(name):
 
 def test_the_real_environment_wins_over_the_file(tmp_path):
     file = tmp_path / ".env"
-    file.write_text("PORT=9001\nIDLE_SECONDS=7\nQISCUS_APP_ID=\nUNKNOWN=1\n")
+    file.write_text("PORT=9001\nIDLE_SECONDS=7\nQISCUS_APP_ID=\n")
     found = load({"PORT": "9000"}, file)
     assert (found.port, found.idle_seconds, found.demo) == (9000, 7, True)
 
@@ -261,8 +261,49 @@ def test_a_proxy_is_an_address_or_a_network(proxy):
     assert "TRUSTED_PROXIES" in refusal(TRUSTED_PROXIES=proxy)
 
 
-def test_a_short_key_is_refused_and_not_shown():
-    assert "hunter2" not in refusal(SECRET_KEY="hunter2")
+@pytest.mark.parametrize("name", ["SECRET_KEY", "WEBHOOK_SECRET"])
+@pytest.mark.parametrize("value", ["hunter2", "x", " ", "h" * 15])
+def test_a_secret_that_can_be_guessed_is_refused_and_not_shown(name, value):
+    text = refusal(**{name: value})
+    assert name in text and "16 characters" in text and "hunter2" not in text
+
+
+# Who can reach it
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "[::]", "10.0.0.1", "chat.example.com", "2001:db8::1"])
+def test_a_demo_is_open_to_others_only_where_that_is_said(host):
+    text = refusal(HOST=host)
+    assert "HOST" in text and "DEMO=1" in text
+    assert loaded(HOST=host, DEMO="1").demo
+    assert not loaded(HOST=host, DEMO="0").demo
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost"])
+def test_a_demo_may_listen_on_this_machine(host):
+    assert loaded(HOST=host).host == host.strip("[]")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0:8000", "[::]:8000", "http://h", "a b", "h/", "::x", " ::", "*", ":", "["])
+def test_a_host_is_an_address_without_a_port(host):
+    assert "HOST" in refusal(HOST=host, DEMO="0")
+
+
+def test_who_leaves_the_door_open_is_warned(tmp_path):
+    file = tmp_path / ".env"
+    assert "WEBHOOK_SECRET" in settings.warnings(loaded(DEMO="0"), file)["webhooks_open"]
+    assert settings.warnings(loaded(DEMO="0", WEBHOOK_SECRET=SECRET), file) == {}
+    assert settings.warnings(loaded(), file) == {}
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+def test_who_lets_others_read_the_file_is_warned(tmp_path, mode):
+    file = tmp_path / ".env"
+    file.write_text("")
+    file.chmod(mode)
+    assert "chmod 600" in settings.warnings(loaded(), file)["env_file_readable"]
+    file.chmod(0o600)
+    assert settings.warnings(loaded(), file) == {}
 
 
 def test_a_key_that_is_given_is_used(tmp_path):
@@ -361,8 +402,8 @@ def test_settings_printed_by_mistake_show_no_secret():
 
 
 def test_a_secret_with_a_dollar_sign_in_the_file_stays_whole(tmp_path):
-    (tmp_path / ".env").write_text("WEBHOOK_SECRET=a${b}c\n")
-    assert load({}, tmp_path / ".env").webhook_secret == "a${b}c"
+    (tmp_path / ".env").write_text("WEBHOOK_SECRET=a${b}cdefghijklmnop\n")
+    assert load({}, tmp_path / ".env").webhook_secret == "a${b}cdefghijklmnop"
 
 
 @pytest.mark.parametrize("app_id", ["a:b", "a b", "é", "x" * 65, "a/b", "{a}"])

@@ -17,6 +17,7 @@ import pytest
 
 import settings
 from db import inbox, tickets
+from scripts.launch import __main__ as launcher
 from scripts.launch import procfile
 from worker import choose
 
@@ -146,14 +147,29 @@ def test_the_readmes_processes_are_the_procfiles() -> None:
 def test_containers_start_after_what_they_need_and_have_time_to_stop() -> None:
     compose = (ROOT / "docker-compose.yml").read_text()
     worker = compose[compose.index("\n  worker:") : compose.index("\n  receiver:")]
-    grace = re.search(r"stop_grace_period: (\d+)s", worker)
-    finish_s = importlib.import_module("worker.__main__").FINISH_S
-    assert grace and int(grace[1]) > finish_s
     assert "condition: service_completed_successfully" in worker
     assert "condition: service_healthy" in worker
     assert "chat:/app/var" in compose, "files that were sent outlast the container"
     assert '"5540:5540"' in compose or ":5540:5540" in compose
     assert "--appendonly" in compose
+
+
+def test_a_stop_has_one_budget_everywhere_and_it_is_enough() -> None:
+    """What a process takes at most, and what it is given by the launcher, by docker compose and by README."""
+    compose = (ROOT / "docker-compose.yml").read_text()
+    worker, sidecar = (importlib.import_module(f"{name}.__main__") for name in ("worker", "sidecar"))
+    graceful = re.search(r"^graceful_timeout = (\d+)", (ROOT / "receiver/gunicorn.conf.py").read_text(), re.M)
+    assert graceful
+    takes = {
+        "worker": worker.FINISH_S + worker.SETTLE_S,
+        "sidecar": sidecar.STOP_S,
+        "receiver": float(graceful[1]),
+    }
+    for name, takes_s in takes.items():
+        given = re.search(rf"\n  {name}:\n.*?stop_grace_period: (\d+)s", compose, re.S)
+        assert given and float(given[1]) == launcher.STOP_S[name], name
+        assert launcher.STOP_S[name] >= takes_s + 5, name
+    assert f"up to {takes['worker']:.0f} s: give it {launcher.STOP_S['worker']:.0f} s" in README
 
 
 def test_no_secret_and_no_folder_of_data_gets_into_the_image() -> None:
@@ -217,7 +233,7 @@ def spans(text: str) -> list[str]:
 def test_the_list_of_modules_is_complete_and_true() -> None:
     listed = {target.rstrip("/") for target in re.findall(r"\]\(([\w./]+)\)", section("The modules"))}
     there = {str(path.relative_to(ROOT)) for path in code(*PRODUCT) if path.name != "__init__.py"}
-    there |= {"settings.py", "logs.py", "tenant_ids.py"}
+    there |= {path.name for path in ROOT.glob("*.py")}
     there |= {str(path.parent.relative_to(ROOT)) for path in (ROOT / "scripts").glob("*/__init__.py")}
     assert listed == there
 
