@@ -5,8 +5,8 @@ FROM python:3.11.14-slim-bookworm
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
 
-COPY requirements.txt ./
-RUN python -m venv .venv && .venv/bin/pip install --quiet -r requirements.txt
+COPY requirements-prod.txt ./
+RUN python -m venv .venv && .venv/bin/pip install --quiet --require-hashes -r requirements-prod.txt
 ENV PATH=/app/.venv/bin:$PATH
 
 COPY . .
