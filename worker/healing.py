@@ -40,7 +40,7 @@ def heal(cur: cursor, tenant: str, seen: Seen, rules: Rules, after: Aftermath) -
         again = {"wait_s": verdict.wait_s, "suspect": verdict.suspect, "count": int(verdict.counts)}
         LEDGER.run(cur, "look_again", visit=about.visit, **again)
     else:
-        _change(cur, tenant, about, row, verdict, after)
+        _change(cur, tenant, about, row, verdict, rules, after)
 
 
 def _named(stay: Any, seen: Seen) -> str:
@@ -52,10 +52,14 @@ def _go_on(cur: cursor, tenant: str, stay: Any, agent: str, after: Aftermath) ->
     log.info(logs.line("next_stay", tenant=tenant, room=stay.room, agent=agent, was=stay.agent))
 
 
-def _change(cur: cursor, tenant: str, about: LookAt, row: Any, verdict: Verdict, after: Aftermath) -> None:
+def _change(
+    cur: cursor, tenant: str, about: LookAt, row: Any, verdict: Verdict, rules: Rules, after: Aftermath
+) -> None:
     note(cur, about.visit, verdict.what, verdict.why)
     if verdict.what == "close":
-        _close_seen(cur, tenant, row, verdict.why, after)
+        if not row.service_closed and not row.doubted:  # no webhook had told of it
+            drift(cur, tenant, "missed_resolve")
+        stays.end_seen(cur, tenant, row, verdict.why, rules.lag_s, after)
     elif verdict.what == "release":
         _release(cur, tenant, about, row, verdict.why, after)
     elif verdict.what == "adopt" and verdict.agent:
@@ -65,15 +69,10 @@ def _change(cur: cursor, tenant: str, about: LookAt, row: Any, verdict: Verdict,
         log.warning(logs.line("set_aside", tenant=tenant, room=about.room, why=verdict.why))
 
 
-def _close_seen(cur: cursor, tenant: str, stay: Any, why: str, after: Aftermath) -> None:
-    if stays.end(cur, tenant, stay, why, after) is None:  # no webhook had told of it
-        drift(cur, tenant, "missed_resolve")
-
-
 def _release(cur: cursor, tenant: str, about: LookAt, row: Any, why: str, after: Aftermath) -> None:
     """The room waits at the desk though we hold it: the agent left it, or its service ended and it is back."""
     if row.service_closed:
-        _close_seen(cur, tenant, row, "resolve missed", after)
+        stays.end(cur, tenant, row, "resolve missed", after)
         stays.begin(cur, tenant, row, after, look=False)
         return
     LEDGER.run(cur, "release", visit=about.visit)

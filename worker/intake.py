@@ -122,7 +122,7 @@ def _in_savepoint(cur: cursor, tenant: str, batch: Sequence[tuple[Entry, Arrived
 
 def _take(cur: cursor, tenant: str, batch: Sequence[tuple[Entry, Arrived | Resolved]], lag_s: float) -> Intake:
     before = _recall(cur, tenant, {webhook.room for _, webhook in batch}, lag_s)
-    after, closed, opened = _decide(tenant, batch, before)
+    after, closed, opened = _decide(tenant, batch, before, int(lag_s * 1e6))
     done = Intake()
     over = [(gone.visit.id, gone.service, gone.reason) for gone in closed if gone.visit.id is not None]
     if over:
@@ -146,7 +146,7 @@ def _room(row: Any) -> Room:
 
 
 def _decide(
-    tenant: str, batch: Sequence[tuple[Entry, Arrived | Resolved]], before: dict[str, Room]
+    tenant: str, batch: Sequence[tuple[Entry, Arrived | Resolved]], before: dict[str, Room], lag_us: int
 ) -> tuple[dict[str, Room], list[Closed], dict[str, int]]:
     """The rooms afterwards, the visits that closed, and which webhook of the batch opened a room's visit."""
     rooms = dict(before)
@@ -155,7 +155,7 @@ def _decide(
     told = []
     for number, (entry, webhook) in enumerate(batch):
         room = rooms[webhook.room]
-        change = visits.after(room, webhook, entry.at_us)
+        change = visits.after(room, webhook, entry.at_us, lag_us)
         rooms[room.id] = change.room
         if room.visit is None or change.closed is not None:
             opened[room.id] = number

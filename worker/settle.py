@@ -51,7 +51,7 @@ def write(
         elif isinstance(report, Refused):
             refused.append(report)
         elif isinstance(report, Over):
-            _over(cur, tenant, report, after)
+            _over(cur, tenant, report, rules, after)
         elif isinstance(report, Seen):
             heal(cur, tenant, report, rules, after)
         elif isinstance(report, Roster):
@@ -131,11 +131,11 @@ def _park(cur: cursor, tenant: str, report: Parked, after: Aftermath) -> None:
         refusals.take(cur, tenant, [Refused(pair, report.why)], after)
 
 
-def _over(cur: cursor, tenant: str, report: Over, after: Aftermath) -> None:
+def _over(cur: cursor, tenant: str, report: Over, rules: Rules, after: Aftermath) -> None:
     pair = report.pair
     stay = stays.find(cur, tenant, pair.visit, pair.attempt)
     if stay is not None and stay.state == "reserved":
-        stays.end(cur, tenant, stay, report.why, after)
+        stays.end_seen(cur, tenant, stay, report.why, rules.lag_s, after)
 
 
 def _circuit(cur: cursor, tenant: str, reports: Sequence[Report], troubled: bool, after: Aftermath) -> None:

@@ -18,13 +18,21 @@ def find(cur: cursor, tenant: str, visit: int, attempt: int) -> Any:
     return LEDGER.one(cur, "stay", tenant=tenant, visit=visit, attempt=attempt)
 
 
-def end(cur: cursor, tenant: str, stay: Any, why: str, after: Aftermath) -> int | None:
-    """Close the visit. Gives the service that ended it: the highest closed one, where a webhook named it."""
+def end(cur: cursor, tenant: str, stay: Any, why: str, after: Aftermath) -> None:
+    """Close the visit; by the highest service known to be closed, where a webhook named one since it opened."""
     service = stay.closed_service if stay.service_closed else None
     LEDGER.run(cur, "end_visit", visit=stay.id, attempt=stay.attempt, reason=why, service=service)
-    LEDGER.run(cur, "remember_close", tenant=tenant, room=stay.room, with_service=service is not None)
+    if service is not None or not stay.doubted:  # a stay that perhaps never was says nothing of the last close
+        LEDGER.run(cur, "remember_close", tenant=tenant, room=stay.room, with_service=service is not None)
     closed(tenant, stay.room, stay.agent, why, after)
-    return service
+
+
+def end_seen(cur: cursor, tenant: str, stay: Any, why: str, lag_s: float, after: Aftermath) -> None:
+    """Close the visit because the desk says that the room is resolved. A customer who came back so shortly before that
+    the desk may not know of it waits, and it is asked once more."""
+    end(cur, tenant, stay, why, after)
+    if stay.again_us is not None and stay.again_age_s < lag_s:
+        begin(cur, tenant, stay, after, look=True)
 
 
 def begin(cur: cursor, tenant: str, stay: Any, after: Aftermath, *, look: bool) -> None:

@@ -9,6 +9,8 @@ believed on its own: the desk is asked. Timestamps of payloads are never compare
 from typing import NamedTuple
 
 RESOLVED, WAITING = "resolved", "waiting"  # what a witness said of a room; see `Visit.suspect`
+COPY_US = 1_000_000  # the desk's copies of one webhook come this close to one another
+LAG_US = 5_000_000  # the default of DESK_LAG_SECONDS
 
 
 class Arrived(NamedTuple):
@@ -80,10 +82,10 @@ class Change(NamedTuple):
     closed: Closed | None = None
 
 
-def after(room: Room, webhook: Arrived | Resolved, at_us: int) -> Change:
+def after(room: Room, webhook: Arrived | Resolved, at_us: int, lag_us: int = LAG_US) -> Change:
     """Decide one webhook that reached us at `at_us`. Total: every combination has an answer."""
     if isinstance(webhook, Resolved):
-        return _after_resolved(room, webhook)
+        return _after_resolved(room, webhook, at_us, lag_us)
     return _after_arrived(room, webhook, at_us)
 
 
@@ -121,14 +123,19 @@ def _newer_service(room: Room, webhook: Arrived, at_us: int) -> Change:
 def _again(room: Room, visit: Visit, webhook: Arrived, at_us: int) -> Change:
     """A webhook for a room that has an open visit and names no newer service: a duplicate, or the customer is back,
     or the agent has left."""
+    same_stay = webhook.latest is not None and webhook.latest == visit.base and visit.base_proved
     if not _has_seat(visit):
-        return Change(room._replace(visit=_awake(visit, at_us)), "already_waiting")
+        awake = _awake(visit, at_us)
+        if not same_stay and at_us - awake.arrived_us > COPY_US:
+            awake = _noted(awake, webhook, at_us)
+        return Change(room._replace(visit=awake), "already_waiting")
     if visit.state == "held" and visit.settled_long_ago:
         return Change(room._replace(visit=_back(visit, webhook, at_us)), "already_assigned")
-    copy = webhook.latest is not None and webhook.latest == visit.base and visit.base_proved
-    if visit.suspect in (RESOLVED, WAITING) and not copy:
-        return Change(room._replace(visit=_back(visit, webhook, at_us)), "already_assigned")
-    return Change(room, "already_assigned")
+    if same_stay:
+        return Change(room, "already_assigned")
+    in_question = visit.suspect in (RESOLVED, WAITING)
+    known = _back(visit, webhook, at_us) if in_question else _noted(visit, webhook, at_us)
+    return Change(room._replace(visit=known), "already_assigned")
 
 
 def _has_seat(visit: Visit) -> bool:
@@ -141,14 +148,14 @@ def _awake(visit: Visit, at_us: int) -> Visit:
     return visit._replace(aside=False, learned=False, arrived_us=at_us if visit.learned else visit.arrived_us)
 
 
-def _after_resolved(room: Room, webhook: Resolved) -> Change:
+def _after_resolved(room: Room, webhook: Resolved, at_us: int, lag_us: int) -> Change:
     known, service = room.closed_service, webhook.service
     if service is not None and known is not None and service <= known:
         return _known(room, webhook)
     raised = room._replace(closed_service=service) if service is not None else room
     if room.visit is None:
         return Change(raised._replace(closed_with_service=service is not None), "resolve_without_visit")
-    visit = _without_over(room.visit, service)
+    visit = _without_over(room.visit, service, at_us - 2 * lag_us)
     if visit.state == "reserved" and _has_seat(visit):
         marked = _asked(visit, RESOLVED)._replace(resolved_comment=webhook.first_comment_id)
         return Change(raised._replace(visit=marked), "resolved_while_assigning")
@@ -167,11 +174,12 @@ def _known(room: Room, webhook: Resolved) -> Change:
     return Change(room._replace(visit=visit._replace(resolved_comment=comment)), "resolve_known")
 
 
-def _without_over(visit: Visit, service: int | None) -> Visit:
-    """A webhook that came meanwhile named the service before its own stay: by a later one that stay is over as well."""
-    if service is not None and visit.again_latest is not None and visit.again_latest < service:
-        return visit._replace(again_us=None, again_latest=None)
-    return visit
+def _without_over(visit: Visit, service: int | None, since_us: int) -> Visit:
+    """Forget the webhook that came meanwhile, where it was of a stay that is over: it named the service before its own,
+    and now a later one has closed; or it was a duplicate, since no resolve followed it within two lags (H17)."""
+    own_over = service is not None and visit.again_latest is not None and visit.again_latest < service
+    duplicate = visit.suspect != WAITING and visit.again_us is not None and visit.again_us < since_us
+    return visit._replace(again_us=None, again_latest=None) if own_over or duplicate else visit
 
 
 def _means(webhook: Resolved, visit: Visit) -> bool:
@@ -183,7 +191,7 @@ def _means(webhook: Resolved, visit: Visit) -> bool:
 
 
 def _came_meanwhile(visit: Visit, service: int) -> Visit | None:
-    """A webhook for the held room was under question when the room was resolved: perhaps the customer is back."""
+    """A webhook for the open room came not long before the room was resolved: perhaps the customer is back."""
     if visit.again_us is None:
         return None
     return Visit(
@@ -205,9 +213,17 @@ def _asked(visit: Visit, suspect: str) -> Visit:
 
 def _back(visit: Visit, webhook: Arrived, at_us: int) -> Visit:
     """Perhaps the customer is back. The first webhook that says so keeps its arrival: duplicates cost no place."""
-    if visit.again_us is None:
-        visit = visit._replace(again_us=at_us, again_latest=webhook.latest)
+    if visit.suspect != WAITING or visit.again_us is None:
+        visit = _noted(visit, webhook, at_us)
     return _asked(visit, WAITING)
+
+
+def _noted(visit: Visit, webhook: Arrived, at_us: int) -> Visit:
+    """A duplicate, or the customer's return that overtook the resolve of the earlier stay: if that comes soon, this
+    webhook opens the next one (H17). Of copies the first counts."""
+    if visit.again_us is not None and at_us - visit.again_us <= COPY_US:
+        return visit
+    return visit._replace(again_us=at_us, again_latest=webhook.latest)
 
 
 def _open(room: Room, webhook: Arrived, at_us: int, word: str, look: bool = False) -> Change:

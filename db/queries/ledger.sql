@@ -102,9 +102,11 @@ UPDATE visits SET aside = NULL, retry_at = NULL, refusals = 0, look_at = clock_t
 
 -- name: stay
 -- A visit, and whether its stay is over by what webhooks told: a service closed since it opened; if it was opened with
--- proof, that was its own.
+-- proof, that was its own. `doubted`: nobody had it, and the webhook that opened it may have been of a stay before.
 SELECT v.id, v.room, v.state, v.attempt, v.agent, v.arrived_us, v.again_us, v.again_latest, v.class AS class_, v.source,
        v.suspect, v.first_comment_id, v.resolved_comment, r.closed_service,
+       extract(epoch FROM clock_timestamp() - v.again_at)::float8 AS again_age_s,
+       v.last_agent IS NULL AND NOT v.base_proved AND v.base IS NOT NULL AS doubted,
        coalesce(r.closed_service > coalesce(v.base, -1), false) AS service_closed,
        v.base_proved AND coalesce(r.closed_service > v.base, false) AS over
   FROM visits v LEFT JOIN rooms r ON r.tenant = v.tenant AND r.id = v.room

@@ -2,6 +2,7 @@
 has its answer, so nobody ever has one chat too many.
 """
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -9,12 +10,13 @@ import pytest
 from tests.house import House, Tenant, street, wait_s
 
 LIMIT = 1
+LAG_S = 1
 HANG_MS = 6000
 
 
 @pytest.fixture(scope="module")
 def _home(_databases, _redis_databases) -> Iterator[House]:
-    clocks = {"DESK_LAG_SECONDS": "1", "IDLE_SECONDS": "60", "RETRY_SECONDS": "60"}
+    clocks = {"DESK_LAG_SECONDS": str(LAG_S), "IDLE_SECONDS": "60", "RETRY_SECONDS": "60"}
     with street(_databases, _redis_databases, workers=2, MAX_AGENT_CHAT=str(LIMIT), **clocks) as made:
         yield made
 
@@ -71,4 +73,26 @@ def test_a_call_that_is_refused_after_the_resolve_gives_the_seat_to_the_next(sho
     shop.until(lambda: shop.holder(other), 10, "the next has the seat")
     assert shop.calls(room)[-1]["outcome"] == "400"
     assert shop.visit(room).state == "closed" and shop.visit(room).refusals == 0
+    shop.judge(LIMIT)
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["names the last service", "names none"])
+def test_a_customer_whose_webhook_overtakes_the_resolve_is_served_within_two_lags(shop, named):
+    (room,) = shop.sim.add_customers(1)
+    shop.until_states(held=1)
+    shop.sim.faults(null_latest_service=not named, resolved_delay_s=0.2)
+    shop.sim.resolve(room)
+    shop.sim.write_again(room)
+    started = time.monotonic()
+    shop.until(lambda: shop.holder(room), 5, "the customer has an agent again")
+    assert time.monotonic() - started < 2 * LAG_S + 1
+    shop.judge(LIMIT, in_order=False)
+
+
+def test_duplicates_of_short_chats_leave_no_ghost_and_no_free_seat_behind(home):
+    shop = home.new_tenant("short", agents=3)
+    shop.sim.faults(webhook_copies=2, webhook_copy_gap_s=0.5, auto_resolve_s=0.3, auto_resolve_jitter_s=1.0)
+    shop.sim.add_customers(30)
+    shop.until(lambda: shop.all_over(30), 40, "all were served once, and nothing is open")
+    assert shop.drift() == {}
     shop.judge(LIMIT)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from worker.visits import RESOLVED, WAITING, Arrived, Closed, Resolved, Room, Visit, after
+from worker.visits import COPY_US, LAG_US, RESOLVED, WAITING, Arrived, Closed, Resolved, Room, Visit, after
 
 NOW = 1_700_000_000_000_000
 EARLIER = NOW - 60_000_000
@@ -23,8 +23,8 @@ def came(room, latest=None, at_us=NOW):
     return after(room, Arrived("r", latest, "channel", "wa"), at_us)
 
 
-def ended(room, service=None, first=None):
-    return after(room, Resolved("r", service, first), NOW)
+def ended(room, service=None, first=None, at_us=NOW):
+    return after(room, Resolved("r", service, first), at_us)
 
 
 # A room needs an agent
@@ -102,9 +102,45 @@ def test_no_last_service_for_a_visit_held_long_is_asked_about_and_keeps_its_seat
 
 
 @pytest.mark.parametrize(("state", "long_ago"), [("held", False), ("reserved", False), ("reserved", True)])
-def test_a_webhook_soon_after_the_assignment_is_a_duplicate(state, long_ago):
-    known = room(5, visit(state, settled_long_ago=long_ago))
-    assert came(known).room == known
+@pytest.mark.parametrize("latest", [None, 4])
+def test_a_webhook_soon_after_the_assignment_asks_nobody_and_is_remembered(state, long_ago, latest):
+    known = room(5, visit(state, settled_long_ago=long_ago, base=5, base_proved=True))
+    change = came(known, latest)
+    kept = change.room.visit
+    assert (change.word, kept.look, kept.suspect) == ("already_assigned", False, None)
+    assert (kept.again_us, kept.again_latest) == (NOW, latest)
+
+
+def test_of_copies_the_first_is_remembered_and_of_returns_the_last():
+    held = room(None, visit("held", first_comment_id="c6"))
+    first = came(held, at_us=NOW).room
+    copy = came(first, at_us=NOW + COPY_US).room
+    assert copy == first
+    assert came(copy, at_us=NOW + 3 * COPY_US).room.visit.again_us == NOW + 3 * COPY_US
+
+
+def test_a_webhook_that_overtook_the_resolve_opens_the_next_visit_at_its_own_time_the_desk_asked_first():
+    overtook = came(room(None, visit("held", first_comment_id="c6"))).room
+    change = ended(overtook, service=6, first="c6", at_us=NOW + 50_000)
+    new = change.room.visit
+    assert change.closed is not None
+    assert (new.id, new.state, new.arrived_us, new.look, new.base, new.base_proved) == (
+        *(None, "waiting", NOW, True),
+        *(6, False),
+    )
+
+
+@pytest.mark.parametrize("state", ["waiting", "held"])
+def test_a_duplicate_is_forgotten_when_no_resolve_follows_within_two_lags(state):
+    known = room(5, visit(state, base=5, base_proved=True, again_us=NOW))
+    assert ended(known, service=6, at_us=NOW + 2 * LAG_US).room.visit is not None
+    assert ended(known, service=6, at_us=NOW + 2 * LAG_US + 1).room.visit is None
+
+
+def test_a_customer_who_writes_on_while_the_room_waits_is_remembered_but_a_copy_of_the_first_webhook_is_not():
+    waits = room(None, visit(arrived_us=NOW))
+    assert came(waits, at_us=NOW + COPY_US).room == waits
+    assert came(waits, at_us=NOW + COPY_US + 1).room.visit.again_us == NOW + COPY_US + 1
 
 
 def test_a_waiting_visit_without_proof_that_learns_its_base_keeps_its_place():
