@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from db.redis_why import why
@@ -182,7 +182,7 @@ class Inbox:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._scripts = {name: Script.named(name) for name in ("take", "begin", "done", "close", "sort", "own")}
+        self._scripts = {name: Script.named(name) for name in ("take", "begin", "done", "close", "sort", "own", "push")}
 
     def take(self, tenant: str, ledger: Cursor, most: int, limit_keys: Sequence[str]) -> Taken:
         """Everything after the cursor, oldest first, at most `most`; from the beginning if Redis lost its data since.
@@ -270,6 +270,21 @@ class Inbox:
         """The id that has it now: ours where nobody had it, or with `take`. Raises `InboxDown` also where Redis can be
         read but not written to."""
         return str(self._run("own", [INSTALLATION, TENANTS, UNSORTED], [installation, "1" if take else "0"]))
+
+    def evicts(self) -> str | None:
+        """Its maxmemory-policy where that may throw away what nobody has seen yet; None: it does not, or does not say
+        (a user of few rights may not ask)."""
+        with self._guarded() as client:
+            try:
+                policy = str(client.info("memory").get("maxmemory_policy", "noeviction"))
+            except ResponseError:
+                return None
+        return policy if policy != "noeviction" else None
+
+    def try_to_store(self) -> None:
+        """As a webhook is stored, but nothing stays. Raises `InboxDown`."""
+        keys, args, _ = push_call(PROBE, NOBODY)
+        self._run("push", keys, args)
 
     def publish(self, digests: Mapping[str, str]) -> None:
         """Tell the receivers which tenants exist: tenant → digest of its own webhook secret."""

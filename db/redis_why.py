@@ -5,6 +5,8 @@ Their texts can quote a whole command, a URL or a password: only phrases that we
 
 import re
 
+from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError  # noqa: A004
+
 CLUSTER = "Redis Cluster can't be used: Giliran needs a single Redis"
 
 _MEANING = (
@@ -39,7 +41,16 @@ _MEANING = (
         "Redis closed the connection (if it wants TLS, use rediss://)",
     ),
 )
-_NOT_ALLOWED = re.compile(r"no permissions to (?:run the '([\w|-]+)' command|access the '([^']*)' (key|channel))", re.I)
+_KEYS = "giliran:* config:max_agent_chat* rq:*"
+_RIGHTS = "README lists the rights that are needed"
+_NOT_ALLOWED = re.compile(r"no permissions to run the '([\w|-]+)' command", re.I)
+_OF_A_PIPELINE = re.compile(r"Command # \d+ \(\w+ ([!-~]{1,100})")
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether nothing answers, rather than somebody who refuses."""
+    told = [each for each in _chain(error) if isinstance(each, (ConnectionError, TimeoutError))]
+    return bool(told) and not any(isinstance(each, AuthenticationError) for each in told)
 
 
 def why(error: BaseException) -> str:
@@ -54,12 +65,17 @@ def why(error: BaseException) -> str:
 
 
 def _not_allowed(told: str) -> str | None:
+    """Redis names a command that is not allowed, but no key; of a pipeline the library tells which command it was."""
     if found := _NOT_ALLOWED.search(told):
-        command, name, kind = found.groups()
-        what = f"use the command {command.upper()}" if command else f"use the {kind} {name!r}"
-        return f"the user of REDIS_URL may not {what}: README lists the rights that are needed"
+        return f"the user of REDIS_URL may not use the command {found[1].upper()}: {_RIGHTS}"
+    if re.search(r"no permissions to access a channel", told, re.I):
+        return f"the user of REDIS_URL may not use our channels, giliran:*: {_RIGHTS}"
+    if re.search(r"no permissions to access a key|no permissions to access the", told, re.I):
+        command = _OF_A_PIPELINE.search(told)
+        which = f"the key {command[1]}" if command else f"one of our keys, {_KEYS}"
+        return f"the user of REDIS_URL may not use {which}: {_RIGHTS}"
     if re.search(r"noperm|no permissions|can't run this command", told, re.I):
-        return "the user of REDIS_URL lacks a right: README lists those that are needed"
+        return f"the user of REDIS_URL lacks a right: {_RIGHTS}"
     return None
 
 

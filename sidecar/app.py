@@ -87,7 +87,7 @@ class Sidecar:
         self.config = config
         self.store = Store(config.database_url)
         self.commits = Store(config.database_url, "messages", threads=1)
-        self.health = Health(self.store)
+        self.health = Health(self.store, inbox.Inbox(inbox.connect(config.redis_url, REDIS_S, 1)))
         self.hub = Hub(self.health.delivered)
         self.redis = redis.asyncio.Redis.from_url(
             config.redis_url, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S, retry=None

@@ -9,12 +9,15 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from db import redis_why
+from db.inbox import Inbox, InboxDown
 from db.postgres import LedgerTrouble
 from sidecar.feed import Feed
 from sidecar.refusals import Refused, answer
 from sidecar.store import Store
 
 READY_S = 3.0
+REDIS_EVERY_S = 1.0  # whoever asks more often hears the same
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -38,8 +41,10 @@ class Figures:
 
 
 class Health:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, box: Inbox) -> None:
+        self._store, self._box = store, box
+        self._redis, self._redis_at = "", -REDIS_EVERY_S  # what was found last, and when
+        self._redis_refuses = False
         self.registry = CollectorRegistry()
         self._delivery = Histogram(
             "giliran_sidecar_delivery_seconds",
@@ -64,7 +69,22 @@ class Health:
                 await self._store.run(lambda cur: cur.execute("SELECT 1"))
         except (LedgerTrouble, TimeoutError):
             return Refused("unavailable", "the database can't be reached", 2).response()
-        return answer({"status": "ready"})
+        await self._look_at_redis()
+        if self._redis_refuses:
+            return Refused("unavailable", self._redis, 2).response()
+        return answer({"status": "ready", **({"redis": self._redis} if self._redis else {})})
+
+    async def _look_at_redis(self) -> None:
+        """One that is away is no reason to send people elsewhere: chats go on without it. One that is full, read-only
+        or closed to us is not what this process should work with."""
+        if time.monotonic() - self._redis_at < REDIS_EVERY_S:
+            return
+        self._redis_at = time.monotonic()
+        try:
+            await asyncio.to_thread(self._box.try_to_store)
+            self._redis, self._redis_refuses = "", False
+        except InboxDown as error:
+            self._redis, self._redis_refuses = str(error), not redis_why.is_away(error)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

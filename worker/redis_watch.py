@@ -5,6 +5,7 @@ another's limits, so the second is refused at its start. Redis may be emptied, a
 until whoever runs has said so again, and who runs puts its id back.
 """
 
+import contextlib
 import logging
 import signal
 import threading
@@ -39,17 +40,21 @@ class RedisWatch:
 
     def start(self) -> None:
         """Raises `NotOurs`. A Redis that is away or full may come back: that is said, and tried again."""
-        try:
+        with contextlib.suppress(InboxDown):
             if self._box.owner() is None:
                 self._stop.told.wait(EMPTY_S)
-        except InboxDown:
-            pass
         self._look()
         if self.refused:
             raise self.refused
         if self._why == redis_why.CLUSTER:
             raise NotOurs(self._why)
+        self._warn_of_eviction()
         self._thread.start()
+
+    def _warn_of_eviction(self) -> None:
+        with contextlib.suppress(InboxDown):
+            if policy := self._box.evicts():
+                log.warning(logs.line("redis_evicts", policy=policy, wanted="noeviction"))
 
     def trouble(self) -> str | None:
         """Why Redis can't be used, if it has been so for some seconds."""

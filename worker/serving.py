@@ -24,6 +24,7 @@ from rq.utils import now
 import logs
 from db import tickets
 from db.inbox import CLAIM
+from db.redis_why import why
 from db.tickets import Ask
 from worker import jobs
 from worker.jobs import Work
@@ -141,7 +142,7 @@ class TicketWorker(SimpleWorker):
             try:
                 ask = self._next(BLOCK_S if timeout else 0)
             except RedisError as error:
-                self._outage.goes_on(error)
+                self._outage.goes_on(why(error))
                 self._stop.wait_about(AGAIN_S)
                 continue
             self._outage.over()
@@ -224,5 +225,5 @@ def serve(queue: Queue, work: Work, stop: Stop) -> None:
             worker.run_maintenance_tasks()
             worker.work(logging_level="WARNING")
         except RedisError as error:
-            outage.goes_on(error)
+            outage.goes_on(why(error))
         stop.wait_about(AGAIN_S)

@@ -25,7 +25,7 @@ from db.postgres import Ledger
 from db.redis_why import why
 from scripts.admin import troubles
 from scripts.admin.errors import CantDo, NotFound
-from scripts.admin.table import listed
+from scripts.admin.table import clean, listed
 from settings import Servers, Settings, load
 from settings import servers as find_servers
 
@@ -100,8 +100,10 @@ class Installation:
         if row and holder == row.id:
             try:
                 self.unchecked_inbox.own(row.id)  # changes nothing, and says whether it could
+                if policy := self.unchecked_inbox.evicts():
+                    _warn(f"Redis may throw away webhooks (maxmemory-policy {policy}): set it to noeviction")
             except InboxDown as error:
-                click.echo(f"giliran: warning: {error}", err=True)
+                _warn(str(error))
 
     @cached_property
     def _aside(self) -> Ledger:
@@ -131,6 +133,10 @@ class Installation:
     def writing(self) -> Iterator[cursor]:
         with self._ledger.transaction() as cur:
             yield cur
+
+
+def _warn(text: str) -> None:
+    click.echo(f"giliran: warning: {clean(text, 200)}", err=True)
 
 
 def one(cur: cursor, wanted: str | None) -> str:
