@@ -34,6 +34,10 @@ ARRIVED, RESOLVED = "arrived", "resolved"
 TRIED = "probe"  # stores nothing: asks whether a webhook could be stored
 
 
+TYPES = {"epoch": "string", "inbox": "stream", "ticket": "string", "rev": "string"}
+TYPES |= {"line": "zset", "held": "set", "seats": "hash"}
+
+
 class InboxDown(Exception):
     """Redis can't be reached, is loading, is out of memory, or refuses to write. Trying again later can help."""
 
@@ -280,6 +284,21 @@ class Inbox:
             except ResponseError:
                 return None
         return policy if policy != "noeviction" else None
+
+    def mend(self, tenants: Sequence[str]) -> list[str]:
+        """Keys of ours that are of another type than we make them: somebody else wrote there, and every script that
+        meets one fails. They are removed, for nothing of ours is in them; which they were."""
+        wanted = {TENANTS: "hash", UNSORTED: "stream"}
+        wanted |= {key(tenant, name): kind for tenant in tenants for name, kind in TYPES.items()}
+        with self._guarded() as client:
+            pipe = client.pipeline(transaction=False)
+            for name in wanted:
+                pipe.type(name)
+            found = zip(wanted.items(), pipe.execute(), strict=True)
+            wrong = [name for (name, kind), is_kind in found if is_kind not in (kind, "none")]
+            if wrong:
+                client.unlink(*wrong)
+        return wrong
 
     def try_to_store(self) -> None:
         """As a webhook is stored, but nothing stays. Raises `InboxDown`."""

@@ -97,7 +97,7 @@ def serve(config: settings.Settings, servers: settings.Servers, kinds: Kinds = e
     """Work until a signal says stop; the exit code. Raises `StartError`, `NotOurs`."""
     owner, here, desks = _register(config, servers, kinds)
     box = inbox.Inbox(inbox.connect(servers.redis_url, REDIS_S, REDIS_CONNECTIONS))
-    watch = RedisWatch(inbox.Inbox(inbox.connect(servers.redis_url, REDIS_S, 1)), here, stop)
+    watch = RedisWatch(inbox.Inbox(inbox.connect(servers.redis_url, REDIS_S, 1)), here, desks.tenants, stop)
     watch.start()
     work = jobs.Work(servers.database_url, box, _queue(servers, REDIS_S), rules(config), desks, owner)
     lives, settler, sweeper = Liveness(servers.database_url, owner), jobs.Settler(work), sweep.Sweeper(work)

@@ -1,4 +1,5 @@
-"""Watches the Redis of this worker: whether it can be written to, and whether it is this installation's own.
+"""Watches the Redis of this worker: whether it can be written to, whether it is this installation's own, and whether
+its keys are what they must be.
 
 Before anything else is written. Two ledgers on one database number would serve one another's rooms and obey one
 another's limits, so the second is refused at its start. Redis may be emptied, and then knows nobody: a start waits
@@ -10,6 +11,7 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Callable, Sequence
 
 import logs
 from db import installation, redis_why
@@ -19,6 +21,7 @@ from worker.stop import Stop
 log = logging.getLogger("worker.redis_watch")
 
 LOOK_S = 0.5
+MEND_S = 2.0  # between two looks whether our keys are of the types that we make them
 EMPTY_S = 1.2  # before an empty Redis is taken: longer than two looks of whoever may run
 YOUNG_S = 5.0  # who has had it for less gives way
 TROUBLE_S = 3.0  # shorter ones are not worth a health check's alarm
@@ -29,8 +32,10 @@ class NotOurs(Exception):
 
 
 class RedisWatch:
-    def __init__(self, box: Inbox, installation_id: str, stop: Stop) -> None:
-        self._box, self._id, self._stop = box, installation_id, stop
+    def __init__(self, box: Inbox, installation_id: str, tenants: Callable[[], Sequence[str]], stop: Stop) -> None:
+        """`box`: of this thread alone. `tenants`: those of now."""
+        self._box, self._id, self._tenants, self._stop = box, installation_id, tenants, stop
+        self._mended_at = time.monotonic()
         self._outage = logs.Outage(log, "redis_unusable", "redis_usable")
         self._since: float | None = None  # of the trouble
         self._ours_since: float | None = None
@@ -64,6 +69,16 @@ class RedisWatch:
     def _run(self) -> None:
         while not self._stop.told.wait(LOOK_S):
             self._look()
+            if self._since is None and time.monotonic() - self._mended_at >= MEND_S:
+                self._mend()
+
+    def _mend(self) -> None:
+        self._mended_at = time.monotonic()
+        try:
+            for name in self._box.mend(self._tenants()):
+                log.warning(logs.line("key_removed", key=name))
+        except InboxDown as error:
+            self._outage.goes_on(error)
 
     def _look(self) -> None:
         try:
