@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
 from db.redis_why import why
@@ -32,10 +32,6 @@ UNSORTED_MOST = 10_000  # only for the moment after a loss of Redis
 
 ARRIVED, RESOLVED = "arrived", "resolved"
 TRIED = "probe"  # stores nothing: asks whether a webhook could be stored
-
-
-TYPES = {"epoch": "string", "inbox": "stream", "ticket": "string", "rev": "string"}
-TYPES |= {"line": "zset", "held": "set", "seats": "hash"}
 
 
 class InboxDown(Exception):
@@ -263,47 +259,6 @@ class Inbox:
                 pipe.mget(limit_keys[tenant])
             found = iter(pipe.execute())
         return {t: Glance(next(found), next(found), next(found), next(found), tuple(next(found))) for t in tenants}
-
-    def owner(self) -> str | None:
-        """The id of the installation that has this database number; None: nobody has, or Redis was emptied."""
-        with self._guarded() as client:
-            held: str | None = client.get(INSTALLATION)
-        return held
-
-    def own(self, installation: str, take: bool = False) -> str:
-        """The id that has it now: ours where nobody had it, or with `take`. Raises `InboxDown` also where Redis can be
-        read but not written to."""
-        return str(self._run("own", [INSTALLATION, TENANTS, UNSORTED], [installation, "1" if take else "0"]))
-
-    def evicts(self) -> str | None:
-        """Its maxmemory-policy where that may throw away what nobody has seen yet; None: it does not, or does not say
-        (a user of few rights may not ask)."""
-        with self._guarded() as client:
-            try:
-                policy = str(client.info("memory").get("maxmemory_policy", "noeviction"))
-            except ResponseError:
-                return None
-        return policy if policy != "noeviction" else None
-
-    def mend(self, tenants: Sequence[str]) -> list[str]:
-        """Keys of ours that are of another type than we make them: somebody else wrote there, and every script that
-        meets one fails. They are removed, for nothing of ours is in them; which they were."""
-        wanted = {TENANTS: "hash", UNSORTED: "stream"}
-        wanted |= {key(tenant, name): kind for tenant in tenants for name, kind in TYPES.items()}
-        with self._guarded() as client:
-            pipe = client.pipeline(transaction=False)
-            for name in wanted:
-                pipe.type(name)
-            found = zip(wanted.items(), pipe.execute(), strict=True)
-            wrong = [name for (name, kind), is_kind in found if is_kind not in (kind, "none")]
-            if wrong:
-                client.unlink(*wrong)
-        return wrong
-
-    def try_to_store(self) -> None:
-        """As a webhook is stored, but nothing stays. Raises `InboxDown`."""
-        keys, args, _ = push_call(PROBE, NOBODY)
-        self._run("push", keys, args)
 
     def publish(self, digests: Mapping[str, str]) -> None:
         """Tell the receivers which tenants exist: tenant → digest of its own webhook secret."""

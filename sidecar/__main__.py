@@ -1,12 +1,19 @@
 """One sidecar process: `python -m sidecar`. Pages, REST and sockets of the chat on CHAT_PORT; any number may run.
 
-SIGTERM: sockets are told to come back elsewhere, what was sent is stored, exit 0.
+SIGTERM: sockets are told to come back elsewhere, what was sent is stored, exit 0. SIGHUP: then it begins anew.
 """
+
+# ruff: noqa: E402 - the first lines come before what takes half a second to load
+import stopping
+
+if __name__ == "__main__":
+    stopping.leave_at_once()
 
 import asyncio
 import contextlib
 import gc
 import logging
+import os
 import resource
 import signal
 import sys
@@ -18,6 +25,7 @@ import logs
 import settings
 from db import inbox, installation, migrate, postgres
 from db.postgres import LedgerTrouble
+from db.upkeep import Upkeep
 from sidecar.app import HANDLER_ARGS, Config, create_app
 from sidecar.listening import listen
 from sidecar.site import Demo
@@ -44,10 +52,12 @@ def main() -> int:
         here = _check(servers)
         _raise_files()
         _run_evenly()
-        asyncio.run(serve(config, servers, here))
+        anew = asyncio.run(serve(config, servers, here))
     except (settings.SettingsError, StartError, LedgerTrouble) as error:
         print(f"sidecar: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
         return 1
+    if anew:
+        stopping.again()
     return 0
 
 
@@ -75,12 +85,26 @@ def told(config: settings.Settings, servers: settings.Servers, here: str) -> Con
     )
 
 
-async def serve(config: settings.Settings, servers: settings.Servers, here: str) -> None:
-    """Until a signal says stop."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop_or_leave, stop)
+class Stop:
+    """Told by the first signal; the second one is not asked twice."""
+
+    def __init__(self) -> None:
+        self.told, self.anew = asyncio.Event(), False
+        for number in stopping.heeded():
+            asyncio.get_running_loop().add_signal_handler(number, self._signal, number)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.told.is_set():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGTERM)
+            os._exit(1)  # process 1 is still here
+        self.anew = number == signal.SIGHUP
+        self.told.set()
+
+
+async def serve(config: settings.Settings, servers: settings.Servers, here: str) -> bool:
+    """Until a signal says stop; whether it said to begin anew."""
+    stop = Stop()
     runner = web.AppRunner(
         create_app(told(config, servers, here)),
         shutdown_timeout=STOP_S,
@@ -90,11 +114,12 @@ async def serve(config: settings.Settings, servers: settings.Servers, here: str)
     try:
         server = await _listen(runner, config)
         log.info(logs.line("sidecar_started", host=config.host, port=config.chat_port))
-        await stop.wait()
+        await stop.told.wait()
         server.close()  # nobody new; the runner ends who is here
     finally:
         await runner.cleanup()
     log.info(logs.line("sidecar_stopped"))
+    return stop.anew
 
 
 async def _listen(runner: web.AppRunner, config: settings.Settings) -> asyncio.Server:
@@ -112,20 +137,12 @@ async def _listen(runner: web.AppRunner, config: settings.Settings) -> asyncio.S
         raise StartError(f"can't listen on {where} ({error.strerror}): set CHAT_PORT to a free port") from error
 
 
-def _stop_or_leave(stop: asyncio.Event) -> None:
-    """The second signal is not asked twice."""
-    if stop.is_set():
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGTERM)
-    stop.set()
-
-
 def _check(servers: settings.Servers) -> str:
     """The installation's id. Redis may be away: the chat goes on without it, and a worker claims it."""
     here = _installation(servers.database_url)
     client = inbox.connect(servers.redis_url, REDIS_S, 1)
     try:
-        holder = inbox.Inbox(client).owner()
+        holder = Upkeep(client).owner()
     except inbox.InboxDown as error:
         log.warning(logs.line("redis_unusable", why=error))
         return here

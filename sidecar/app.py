@@ -16,6 +16,7 @@ from aiohttp import web
 
 import logs
 from db import inbox, tickets
+from db.upkeep import Upkeep
 from sidecar import door
 from sidecar.ai import Model
 from sidecar.attachments import Attachments
@@ -87,7 +88,7 @@ class Sidecar:
         self.config = config
         self.store = Store(config.database_url)
         self.commits = Store(config.database_url, "messages", threads=1)
-        self.health = Health(self.store, inbox.Inbox(inbox.connect(config.redis_url, REDIS_S, 1)))
+        self.health = Health(self.store, Upkeep(inbox.connect(config.redis_url, REDIS_S, 1)))
         self.hub = Hub(self.health.delivered)
         self.redis = redis.asyncio.Redis.from_url(
             config.redis_url, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S, retry=None

@@ -10,8 +10,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram,
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from db import redis_why
-from db.inbox import Inbox, InboxDown
+from db.inbox import InboxDown
 from db.postgres import LedgerTrouble
+from db.upkeep import Upkeep
 from sidecar.feed import Feed
 from sidecar.refusals import Refused, answer
 from sidecar.store import Store
@@ -41,7 +42,7 @@ class Figures:
 
 
 class Health:
-    def __init__(self, store: Store, box: Inbox) -> None:
+    def __init__(self, store: Store, box: Upkeep) -> None:
         self._store, self._box = store, box
         self._redis, self._redis_at = "", -REDIS_EVERY_S  # what was found last, and when
         self._redis_refuses = False

@@ -5,11 +5,10 @@ SIGTERM leaves at once; leases bring back what it left undone. SIGHUP: the same,
 """
 
 # ruff: noqa: E402 - the first lines come before what takes half a second to load
-from worker.stop import Stop, again
+import stopping
 
-stop = Stop()
 if __name__ == "__main__":
-    stop.leave_at_once()
+    stopping.leave_at_once()
 
 import logging
 import sys
@@ -24,13 +23,16 @@ import logs
 import settings
 from db import inbox, installation, migrate, postgres, redis_why, tickets
 from db.ledger import LEDGER
+from db.upkeep import Upkeep
 from worker import health, jobs, serving, sweep
 from worker.desks import NATIVE, Desks, Kinds, every_kind
 from worker.liveness import Liveness
 from worker.redis_watch import NotOurs, RedisWatch
 from worker.rules import Rules
+from worker.stop import Stop
 
 log = logging.getLogger("worker")
+stop = Stop()
 
 FINISH_S = 22.0  # for the callers: longer than any desk call
 SETTLE_S = 3.0  # for what they said last, and for the look under way; README says how long a stop may take in all
@@ -97,7 +99,7 @@ def serve(config: settings.Settings, servers: settings.Servers, kinds: Kinds = e
     """Work until a signal says stop; the exit code. Raises `StartError`, `NotOurs`."""
     owner, here, desks = _register(config, servers, kinds)
     box = inbox.Inbox(inbox.connect(servers.redis_url, REDIS_S, REDIS_CONNECTIONS))
-    watch = RedisWatch(inbox.Inbox(inbox.connect(servers.redis_url, REDIS_S, 1)), here, desks.tenants, stop)
+    watch = RedisWatch(Upkeep(inbox.connect(servers.redis_url, REDIS_S, 1)), here, desks.tenants, stop)
     watch.start()
     work = jobs.Work(servers.database_url, box, _queue(servers, REDIS_S), rules(config), desks, owner)
     lives, settler, sweeper = Liveness(servers.database_url, owner), jobs.Settler(work), sweep.Sweeper(work)
@@ -158,5 +160,5 @@ def _finish(work: jobs.Work, settler: jobs.Settler, sweeper: sweep.Sweeper, live
 if __name__ == "__main__":
     code = main()
     if stop.anew and code == 0:
-        again()
+        stopping.again()
     sys.exit(code)

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 
 import logs
 from db import installation, redis_why
-from db.inbox import Inbox, InboxDown
+from db.inbox import InboxDown
+from db.upkeep import Upkeep
 from worker.stop import Stop
 
 log = logging.getLogger("worker.redis_watch")
@@ -32,7 +33,7 @@ class NotOurs(Exception):
 
 
 class RedisWatch:
-    def __init__(self, box: Inbox, installation_id: str, tenants: Callable[[], Sequence[str]], stop: Stop) -> None:
+    def __init__(self, box: Upkeep, installation_id: str, tenants: Callable[[], Sequence[str]], stop: Stop) -> None:
         """`box`: of this thread alone. `tenants`: those of now."""
         self._box, self._id, self._tenants, self._stop = box, installation_id, tenants, stop
         self._mended_at = time.monotonic()

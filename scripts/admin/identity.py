@@ -27,7 +27,7 @@ def show(here: Installation, as_json: bool) -> None:
     The id is in the ledger, so a dump that is restored brings it along. One database number of a Redis is for one
     installation; another one's workers are refused there.
     """
-    own, holder = _id(here), here.unchecked_inbox.owner()
+    own, holder = _id(here), here.upkeep.owner()
     whose = "nobody's yet: the first worker takes it" if holder is None else "this one's"
     if holder not in (None, own):
         whose = f"another one's ({holder[:16] if holder else ''}): see `giliran installation take --help`"
@@ -47,9 +47,9 @@ def take(here: Installation, yes: bool, as_json: bool) -> None:
     if not yes:
         raise Refused("this takes the Redis database from whoever has it: say --yes")
     own = _id(here)
-    here.unchecked_inbox.own(own, take=True)
+    here.upkeep.own(own, take=True)
     time.sleep(SETTLED_S)
-    holder = here.unchecked_inbox.owner()
+    holder = here.upkeep.owner()
     if holder not in (None, own):
         raise Refused("the other installation still runs and has taken it back: stop its workers first")
     say(as_json, {"installation": own, "redis": own}, f"the Redis database is this one's ({own}) from now on")

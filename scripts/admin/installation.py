@@ -23,6 +23,7 @@ from db.inbox import Inbox, InboxDown
 from db.ledger import LEDGER
 from db.postgres import Ledger
 from db.redis_why import why
+from db.upkeep import Upkeep
 from scripts.admin import troubles
 from scripts.admin.errors import CantDo, NotFound
 from scripts.admin.table import clean, listed
@@ -55,9 +56,9 @@ class Installation:
             raise CantDo("REDIS_URL can't be used: it is not a URL of a Redis") from error
 
     @cached_property
-    def unchecked_inbox(self) -> Inbox:
-        """Whosever it is."""
-        return Inbox(self._client)
+    def upkeep(self) -> Upkeep:
+        """Of Redis, whosever it is."""
+        return Upkeep(self._client)
 
     @cached_property
     def redis(self) -> redis.Redis:
@@ -69,7 +70,7 @@ class Installation:
     @property
     def inbox(self) -> Inbox:
         assert self.redis
-        return self.unchecked_inbox
+        return self.upkeep
 
     def redis_away(self) -> str | None:
         """Why Redis can't be asked, None where it can: for commands that can do without it. Asked once for a picture:
@@ -94,13 +95,13 @@ class Installation:
     def _check_redis(self) -> None:
         with self._aside.transaction() as cur:
             row = LEDGER.one(cur, "installation")
-        holder = self.unchecked_inbox.owner()
+        holder = self.upkeep.owner()
         if row and holder is not None and holder != row.id:
             raise CantDo(installation.not_ours(holder))
         if row and holder == row.id:
             try:
-                self.unchecked_inbox.own(row.id)  # changes nothing, and says whether it could
-                if policy := self.unchecked_inbox.evicts():
+                self.upkeep.own(row.id)  # changes nothing, and says whether it could
+                if policy := self.upkeep.evicts():
                     _warn(f"Redis may throw away webhooks (maxmemory-policy {policy}): set it to noeviction")
             except InboxDown as error:
                 _warn(str(error))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from db.inbox import INSTALLATION, TENANTS, TYPES, UNSORTED, key
+from db.inbox import INSTALLATION, TENANTS, UNSORTED, key
+from db.upkeep import TYPES
 from tests.house import House, street
 
 LIMIT = 2

@@ -69,7 +69,7 @@ def test_a_stop_in_the_first_moments_is_heeded_at_once(
     with worker(tmp_path, database_url, redis_url) as made:
         time.sleep(after_s)  # whatever it does then
         began = time.monotonic()
-        assert made.told(signal.SIGTERM) == 0
+        assert made.told(signal.SIGTERM) in (0, -signal.SIGTERM), "the latter before Python itself is up"
         assert time.monotonic() - began < 4, "one second where the machine is idle"
         assert "Traceback" not in made.said()
 

@@ -33,6 +33,7 @@ FORBIDDEN = {
     "sidecar": {"receiver", "worker", "scripts", "flask"},
     "settings.py": {"receiver", "worker", "sidecar", "db", "scripts"},
     "logs.py": {"receiver", "worker", "sidecar", "db", "scripts", "settings"},
+    "stopping.py": {"receiver", "worker", "sidecar", "db", "scripts", "settings", "logs"},
     "tenant_ids.py": {"receiver", "worker", "sidecar", "db", "scripts", "settings", "logs"},
 }
 ENTRY_POINTS = {
