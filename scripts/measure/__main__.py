@@ -25,7 +25,7 @@ MEASURES: dict[str, tuple[str, int, Measure]] = {
     "away": ("30 messages while a page has no network for 20 s", 1, away.measure),
 }
 AIMS = {
-    "webhooks": "at least 0.9",
+    "webhooks": "at least 1.05",
     "rooms": "at least 0.7",
     "seats": "at most 4",
     "waves": "at most 1.05",
