@@ -102,7 +102,8 @@ class Seen:
 
 @dataclass(frozen=True)
 class Roster:
-    """A class's roster and how long the desk took, or why it could not be read; `room` is the one it was asked for."""
+    """A class's roster and how long the desk took, or why it could not be read. `room` is the one it was asked for, of
+    several perhaps; `seen`: what the desk said of a room for which it names nobody, as in `Refused`."""
 
     class_: str
     room: str
@@ -110,6 +111,8 @@ class Roster:
     took_s: float = 0.0
     answered_at: float | None = None  # this process's monotonic clock
     trouble: DeskError | None = None
+    seen: str | None = None
+    last: bool = True  # of the rooms for which it was asked at once
 
 
 @dataclass(frozen=True)
@@ -223,6 +226,8 @@ def roster(desk: Desk, class_: str, room: str) -> Roster:
     started = time.monotonic()
     try:
         agents = tuple(desk.roster(room))
+    except RoomRefused as error:
+        return Roster(class_, room, trouble=error, seen=_room_now(desk, room))
     except DeskError as error:
         return Roster(class_, room, trouble=error)
     answered_at = time.monotonic()

@@ -20,11 +20,17 @@ class Reserved(NamedTuple):
 
 @dataclass(frozen=True)
 class Question:
-    """A class whose roster (or suggestion) has to be read; `room` is its oldest."""
+    """A class whose roster (or suggestion) has to be read. The desk names a roster for a room: `rooms` is the oldest of
+    the class, or several where the desk has just been found not to know some."""
 
     class_: str
-    room: str
+    rooms: tuple[str, ...]
     source: str
+
+    @property
+    def room(self) -> str:
+        """The oldest."""
+        return self.rooms[0]
 
 
 @dataclass
@@ -47,7 +53,8 @@ class Decision:
     @property
     def calls(self) -> int:
         """Desk calls that this decision asks for."""
-        return len(self.reserved) + len(self.looks) + len(self.rosters) + len(self.suggestions)
+        rosters = sum(len(question.rooms) for question in self.rosters)
+        return len(self.reserved) + len(self.looks) + rosters + len(self.suggestions)
 
     @property
     def calls_left(self) -> int:

@@ -60,6 +60,9 @@ def _change(
         if not row.service_closed and not row.doubted:  # no webhook had told of it
             drift(cur, tenant, "missed_resolve")
         stays.end_seen(cur, tenant, row, verdict.why, rules.lag_s, after)
+    elif verdict.what == "forget":
+        stays.end(cur, tenant, row, verdict.why, after)
+        drift(cur, tenant, "unknown_room")
     elif verdict.what == "release":
         _release(cur, tenant, about, row, verdict.why, after)
     elif verdict.what == "adopt" and verdict.agent:

@@ -3,14 +3,16 @@
 `drain` is the RQ job. It makes one short transaction and ends; nothing here waits for a desk.
 """
 
+import dataclasses
 import functools
+import itertools
 import logging
 import queue
 import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import logs
 from db import limits, line, tickets
@@ -143,7 +145,9 @@ def hand_over(work: Work, tenant: str, desk: Desk, decision: Decision, deadline:
         urgent = about.state == "waiting" or about.suspect is not None
         _submit(work, tenant, functools.partial(_look, work, tenant, desk, about), urgent)
     for question in decision.rosters:
-        _submit(work, tenant, functools.partial(_roster, work, tenant, desk, question), first=True)
+        ended = itertools.count(1)
+        for room in question.rooms:
+            _submit(work, tenant, functools.partial(_roster, work, tenant, desk, question, room, ended), first=True)
     for question in decision.suggestions:
         _submit(work, tenant, functools.partial(_suggest, work, tenant, desk, question))
 
@@ -165,8 +169,10 @@ def _look(work: Work, tenant: str, desk: Desk, about: LookAt) -> None:
     work.reports.put((tenant, calls.look(desk, about)))
 
 
-def _roster(work: Work, tenant: str, desk: Desk, question: Question) -> None:
-    work.reports.put((tenant, calls.roster(desk, question.class_, question.room)))
+def _roster(work: Work, tenant: str, desk: Desk, question: Question, room: str, ended: Iterator[int]) -> None:
+    """`ended` counts the question's rooms that have an answer."""
+    report = calls.roster(desk, question.class_, room)
+    work.reports.put((tenant, dataclasses.replace(report, last=next(ended) == len(question.rooms))))
 
 
 def _suggest(work: Work, tenant: str, desk: Desk, question: Question) -> None:

@@ -11,11 +11,13 @@ from worker.visits import RESOLVED, WAITING
 
 TROUBLE_S = 3.0  # the desk failed: the circuit has the longer pauses
 LOOKS_MOST = 3  # readings that say nothing before a waiting room is set aside
+UNKNOWN_MOST = 5  # readings of a room that the desk does not know, further and further apart, before it is closed
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`what`: fine, again, close, release, adopt, aside. `agent` goes with adopt; `suspect`, `wait_s` with again."""
+    """`what`: fine, again, close, forget, release, adopt, aside. `agent` goes with adopt, `suspect` and `wait_s` with
+    again."""
 
     what: str
     why: str = ""
@@ -87,6 +89,6 @@ def _hidden(seen: Seen) -> Verdict:
 def _unknown(seen: Seen, lag_s: float) -> Verdict:
     if seen.about.state != "waiting":
         return Verdict("fine")
-    if seen.about.looks + 1 < LOOKS_MOST:
-        return Verdict("again", suspect=seen.about.suspect, wait_s=lag_s)
-    return Verdict("aside", "the desk does not know this room")
+    if seen.about.looks + 1 < UNKNOWN_MOST:
+        return Verdict("again", suspect=seen.about.suspect or "unknown", wait_s=lag_s * 2**seen.about.looks)
+    return Verdict("forget", "the desk does not know this room")

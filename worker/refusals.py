@@ -17,20 +17,26 @@ from db.ledger import LEDGER
 from db.refusals import REFUSALS
 from worker.aftermath import Aftermath, note
 from worker.calls import Held, Refused
-from worker.rules import ALIKE_MOST_S, ASIDE_S, OUT_S, REFUSED_IN_ROW, backoff_s
-from worker.visits import WAITING
+from worker.rules import ALIKE_MOST_S, ASIDE_S, OUT_S, REFUSED_IN_ROW, Rules, backoff_s
+from worker.visits import RESOLVED, WAITING
+
+UNKNOWN = "unknown"  # to the desk; beside what visits.py calls a suspect
 
 log = logging.getLogger("worker.refusals")
 
 
-def take(cur: cursor, tenant: str, refused: Sequence[Refused], after: Aftermath) -> None:
+def take(cur: cursor, tenant: str, refused: Sequence[Refused], rules: Rules, after: Aftermath) -> None:
     """All refusals of one round of settling."""
     reasons: dict[str, str] = {}
     for report in refused:
         row = _give_back(cur, tenant, report, after)
-        if row is not None and report.room in (WAITING, None):
-            _doubt(cur, tenant, report, row)
-            reasons[row.class_] = report.why
+        if row is None:
+            continue
+        if report.room not in (WAITING, None):
+            doubt_room(cur, tenant, row.room, report.room, report.why, rules)
+            continue
+        _doubt(cur, tenant, report, row)
+        reasons[row.class_] = report.why
     if reasons:
         _stop_classes(cur, tenant, reasons)
         _judge_rooms(cur, tenant)
@@ -49,17 +55,24 @@ def accept(cur: cursor, tenant: str, held: Sequence[Held], after: Aftermath) -> 
         after.wake = True
 
 
+def doubt_room(cur: cursor, tenant: str, room: str, seen: str | None, why: str, rules: Rules) -> None:
+    """The desk says that the room is not one that waits. One reading is not believed: it is asked again."""
+    suspect = {UNKNOWN: UNKNOWN, RESOLVED: RESOLVED}.get(seen or "")
+    wait_s = rules.lag_s if suspect else 0.0
+    row = LEDGER.one(cur, "doubt_room", tenant=tenant, room=room, suspect=suspect, wait_s=wait_s)
+    if row is not None:
+        note(cur, row.id, "doubted", f"{seen}: {why}")
+        log.warning(logs.line("doubted", tenant=tenant, room=room, seen=seen, why=why))
+
+
 def _give_back(cur: cursor, tenant: str, report: Refused, after: Aftermath) -> Any:
-    """To the line, with the old place. Where the desk's words say that the room is not waiting, it is asked again."""
-    pair, doubtful = report.pair, report.room not in (WAITING, None)
-    key = {"tenant": tenant, "visit": pair.visit, "attempt": pair.attempt}
-    row = LEDGER.one(cur, "give_back", look=doubtful, **key)
+    """To the line, with the old place."""
+    pair = report.pair
+    row = LEDGER.one(cur, "give_back", tenant=tenant, visit=pair.visit, attempt=pair.attempt)
     if row is None:
         return None
     note(cur, row.id, "refused", f"{pair.agent}: {report.why}")
     log.warning(logs.line("refused", tenant=tenant, room=row.room, agent=pair.agent, seen=report.room, why=report.why))
-    if doubtful:
-        LEDGER.run(cur, "set_wait", visit=row.id, wait_s=backoff_s(row.refusals))
     after.waiting[row.room] = row.arrived_us
     after.agents.add(row.last_agent)
     after.wake = True

@@ -11,23 +11,19 @@ import logs
 from db import line
 from db.ledger import LEDGER
 from db.refusals import REFUSALS
-from worker import foreign
-from worker.aftermath import Aftermath, drift, note
+from worker import foreign, refusals
+from worker.aftermath import Aftermath, drift
 from worker.calls import Roster, Suggested, Unserved
-from worker.desk.base import DeskTrouble, RosterAgent
-from worker.rules import ASIDE_S, REFUSALS_MOST, UPSTREAM_ASK_S, Rules, backoff_s
+from worker.desk.base import DeskError, RoomRefused, RosterAgent
+from worker.rules import UPSTREAM_ASK_S, Rules, backoff_s
+from worker.visits import WAITING
 
 log = logging.getLogger("worker.roster")
 
 
 def take_roster(cur: cursor, tenant: str, report: Roster, rules: Rules, after: Aftermath) -> None:
     if report.trouble is not None:
-        refused = report.trouble.permanent and not isinstance(report.trouble, DeskTrouble)
-        wait_s = 0.0 if refused else backoff_s(2)
-        LEDGER.run(cur, "roster_failed", tenant=tenant, **{"class": report.class_}, wait_s=wait_s)
-        log.warning(logs.line("roster_failed", tenant=tenant, class_=report.class_, why=report.trouble.what))
-        if refused:
-            _doubt(cur, tenant, report.room, report.trouble.what)
+        _failed(cur, tenant, report, report.trouble, rules, after)
         return
     settled_late_s = time.monotonic() - report.answered_at if report.answered_at is not None else 0.0
     if settled_late_s > rules.roster_s or not _put_roster(cur, tenant, report, settled_late_s, rules):
@@ -72,12 +68,20 @@ def _put_agents(cur: cursor, tenant: str, report: Roster, settled_late_s: float,
         LEDGER.run(cur, "nobody_names", tenant=tenant, agents=dropped)
 
 
-def _doubt(cur: cursor, tenant: str, room: str, why: str) -> None:
-    """The desk refuses to speak of this room: it must not keep its whole class without a roster."""
-    row = LEDGER.one(cur, "doubt_room", tenant=tenant, room=room, reason=why, most=REFUSALS_MOST, wait_s=ASIDE_S)
-    if row is not None:
-        note(cur, row.id, "set aside" if row.aside else "doubted", why)
-        log.warning(logs.line("set_aside" if row.aside else "doubted", tenant=tenant, room=room, why=why))
+def _failed(cur: cursor, tenant: str, report: Roster, trouble: DeskError, rules: Rules, after: Aftermath) -> None:
+    """A room that is not waiting must not keep its class without a roster: the next ones are asked about at once (H19).
+    If it waits, the desk is in trouble, and is left alone for a moment."""
+    refused = isinstance(trouble, RoomRefused)
+    rooms_fault = refused and report.seen not in (WAITING, None)
+    if report.last or not rooms_fault:
+        wait_s = 0.0 if rooms_fault else backoff_s(2)
+        LEDGER.run(cur, "roster_failed", tenant=tenant, **{"class": report.class_}, wait_s=wait_s)
+        after.wake |= rooms_fault
+    log.warning(logs.line("roster_failed", tenant=tenant, class_=report.class_, room=report.room, why=trouble.what))
+    if rooms_fault:
+        refusals.doubt_room(cur, tenant, report.room, report.seen, trouble.what, rules)
+    elif refused:
+        LEDGER.run(cur, "pause_room", tenant=tenant, room=report.room, wait_s=backoff_s(3))
 
 
 def _estimates(

@@ -3,7 +3,6 @@
 import random
 from dataclasses import dataclass
 
-REFUSALS_MOST = 3  # rosters refused for a room before it is set aside
 REFUSED_IN_ROW = 2  # rooms refused for an agent, with none given between, before they are left out
 ALIKE_MOST_S = 15.0  # between two rooms that are tried while all agents of a class are refused alike
 OUT_S = (10.0, 30.0, 120.0, 300.0)  # for so long, longer each time; then one room shows whether they are accepted again

@@ -26,6 +26,7 @@ log = logging.getLogger("worker.decide")
 SEATS_BATCH = 500
 CLAIMS = 50
 LOOK_LEASE_S = 30.0  # two desk requests, and some time in the callers' queue
+ROOMS_ASKED = 50  # for one roster at once, the oldest and the newest: as many as one tenant may call at once
 ROSTER_LEASE_S = 4.0  # a reader who takes longer is not waited for: rooms stand still without a roster
 
 
@@ -164,9 +165,18 @@ class Seating:
         if not classes:
             return []
         leased = {"owner": self._owner, "lease_s": ROSTER_LEASE_S, "lock_class": WORKER_LOCK_CLASS}
-        claimed = {"tenant": self._tenant, "classes": classes, "roster": roster}
-        rows = LINE.all(self._cur, "claim_rosters", **claimed, **leased)
-        return [Question(row.class_, wanted[row.class_].room, wanted[row.class_].source) for row in rows]
+        asked = {"tenant": self._tenant, "classes": classes, "roster": roster}
+        rows = LINE.all(self._cur, "claim_rosters", **asked, **leased)
+        claimed = [row.class_ for row in rows]
+        many = self._rooms_to_ask(claimed) if roster else {}
+        return [Question(c, many.get(c) or (wanted[c].room,), wanted[c].source) for c in claimed]
+
+    def _rooms_to_ask(self, classes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Where the desk does not know some rooms of a class, several others at once: none of them is to keep the next
+        one waiting (H19)."""
+        most = min(ROOMS_ASKED // 2, self._decision.calls_left // 2)
+        rows = LINE.all(self._cur, "rooms_to_ask", tenant=self._tenant, classes=list(classes), most=most)
+        return {row.class_: tuple(dict.fromkeys(row.rooms)) for row in rows}
 
 
 def _reserved_line(tenant: str, room: str, seat: line.Seat) -> str:

@@ -47,7 +47,7 @@ def write(
         if isinstance(report, Parked | Refused | Over) and overtaken.not_applied(cur, tenant, report, after):
             continue
         if isinstance(report, Parked):
-            _park(cur, tenant, report, after)
+            _park(cur, tenant, report, rules, after)
         elif isinstance(report, Refused):
             refused.append(report)
         elif isinstance(report, Over):
@@ -60,7 +60,7 @@ def write(
             roster.take_suggestion(cur, tenant, report, after)
         elif isinstance(report, Unserved):
             roster.learn(cur, tenant, report, rules, after)
-    refusals.take(cur, tenant, refused, after)
+    refusals.take(cur, tenant, refused, rules, after)
     _circuit(cur, tenant, reports, troubled, after)
     after.seats.update(line.seats_of(cur, tenant, sorted(after.agents)))
     return after
@@ -114,7 +114,7 @@ def _held(cur: cursor, tenant: str, report: Held, after: Aftermath) -> None:
         note(cur, pair.visit, "finished", f"at attempt {pair.attempt}")
 
 
-def _park(cur: cursor, tenant: str, report: Parked, after: Aftermath) -> None:
+def _park(cur: cursor, tenant: str, report: Parked, rules: Rules, after: Aftermath) -> None:
     pair, trouble = report.pair, report.trouble
     wait_s = max(
         report.wait_s, backoff_s(pair.attempt, PARK_MOST_S), (trouble.retry_after_s or 0.0) if trouble else 0.0
@@ -128,7 +128,7 @@ def _park(cur: cursor, tenant: str, report: Parked, after: Aftermath) -> None:
         logs.line("parked", tenant=tenant, room=pair.room, agent=pair.agent, wait_s=round(wait_s, 1), why=report.why)
     )
     if row.tries >= TAKEN_MOST:
-        refusals.take(cur, tenant, [Refused(pair, report.why)], after)
+        refusals.take(cur, tenant, [Refused(pair, report.why)], rules, after)
 
 
 def _over(cur: cursor, tenant: str, report: Over, rules: Rules, after: Aftermath) -> None:

@@ -83,11 +83,10 @@ UPDATE visits
 RETURNING id, room, agent, tries
 
 -- name: give_back
--- Refused for good: back to the line with the old place. `look`: the desk is asked first whether the room is open.
+-- Refused for good: back to the line with the old place.
 UPDATE visits
    SET state = 'waiting', agent = NULL, lease_until = NULL, unclear_at = NULL, parked = false, tries = 0,
-       answered = attempt, refusals = refusals + 1, look_at = CASE WHEN %(look)s THEN clock_timestamp() END,
-       suspect = NULL, looks = 0
+       answered = attempt, refusals = refusals + 1, look_at = NULL, suspect = NULL, looks = 0
  WHERE id = %(visit)s AND tenant = %(tenant)s AND state = 'reserved' AND attempt = %(attempt)s
 RETURNING id, room, arrived_us, last_agent, refusals, class AS class_
 
@@ -249,18 +248,22 @@ UPDATE agents a SET available = false
    AND NOT EXISTS (SELECT FROM eligible e WHERE e.tenant = a.tenant AND e.agent = a.id)
 
 -- name: roster_failed
--- Nobody asks again before the pause is over.
+-- Nobody asks again before the pause is over. Nothing where another room's answer has come meanwhile.
 UPDATE rosters SET claimed_until = clock_timestamp() + %(wait_s)s * interval '1 second', due_at = '-infinity',
                    ask_after = clock_timestamp() + %(wait_s)s * interval '1 second'
- WHERE tenant = %(tenant)s AND class = %(class)s
+ WHERE tenant = %(tenant)s AND class = %(class)s AND (claimed_until > '-infinity' OR %(wait_s)s > 0)
 
 -- name: doubt_room
--- A waiting room that the desk refuses to speak of: out of the way while the desk is asked, aside in the end.
-UPDATE visits SET refusals = refusals + 1, look_at = clock_timestamp(), suspect = NULL, looks = 0,
-       aside = CASE WHEN refusals + 1 >= %(most)s THEN %(reason)s END,
-       retry_at = CASE WHEN refusals + 1 >= %(most)s THEN clock_timestamp() + %(wait_s)s * interval '1 second' END
+-- A waiting room that the desk does not speak of as of one that waits: out of the way while the desk is asked again.
+UPDATE visits SET look_at = clock_timestamp() + %(wait_s)s * interval '1 second', suspect = %(suspect)s, looks = 1
+ WHERE tenant = %(tenant)s AND room = %(room)s AND state = 'waiting' AND aside IS NULL AND look_at IS NULL
+RETURNING id
+
+-- name: pause_room
+-- The desk refuses to name agents for it though it waits: the others first.
+UPDATE visits SET refusals = refusals + 1, retry_at = clock_timestamp() + %(wait_s)s * interval '1 second'
  WHERE tenant = %(tenant)s AND room = %(room)s AND state = 'waiting' AND look_at IS NULL AND aside IS NULL
-RETURNING id, aside
+RETURNING id
 
 -- name: put_suggestion
 UPDATE rosters SET suggested = %(agent)s, claimed_until = '-infinity',

@@ -197,6 +197,25 @@ SELECT %(tenant)s, c, clock_timestamp() + %(lease_s)s * interval '1 second', %(o
           AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 RETURNING class AS class_
 
+-- name: rooms_to_ask
+-- Of classes with rooms that the desk does not know: the oldest and the newest others. Forged rooms are many, and a real
+-- one may stand before or behind all of them.
+SELECT c.class AS class_, o.rooms || n.rooms AS rooms
+  FROM unnest(%(classes)s::text[]) AS c(class)
+  CROSS JOIN LATERAL (SELECT array(
+        SELECT v.room FROM visits v
+         WHERE v.tenant = %(tenant)s AND v.class = c.class AND v.state = 'waiting'
+           AND v.look_at IS NULL AND v.aside IS NULL AND v.retry_at IS NULL
+         ORDER BY v.priority DESC, v.arrived_us, v.id LIMIT %(most)s) AS rooms) o
+  CROSS JOIN LATERAL (SELECT array(
+        SELECT v.room FROM visits v
+         WHERE v.tenant = %(tenant)s AND v.class = c.class AND v.state = 'waiting'
+           AND v.look_at IS NULL AND v.aside IS NULL AND v.retry_at IS NULL
+         ORDER BY v.priority, v.arrived_us DESC, v.id DESC LIMIT %(most)s) AS rooms) n
+ WHERE EXISTS (SELECT FROM visits v
+                WHERE v.look_at IS NOT NULL
+                  AND CASE WHEN v.suspect = 'unknown' THEN v.tenant = %(tenant)s AND v.class = c.class END)
+
 -- name: hasten_rosters
 -- A seat is closed by an estimate of chats that are not ours: check the estimate sooner than the roster.
 UPDATE rosters SET due_at = read_at + %(after_s)s * interval '1 second'

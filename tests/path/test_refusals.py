@@ -154,3 +154,21 @@ def test_under_every_policy(_databases, _redis_databases, policy):
         shop = warm(home, policy, 3)
         shop.sim.faults(fail_agents={str(shop.sim.agents()[0]["id"]): 404})
         all_are_served(shop, shop.sim.add_customers(6), 20.0)
+
+
+# --- rooms that the desk does not know (H19)
+
+
+def test_rooms_that_the_desk_does_not_know_hold_nobody_up_and_are_closed_in_the_end(home):
+    """A quiet system without a roster, many forged webhooks, and then a customer."""
+    shop = home.new_tenant("forged", agents=3, offline=0)
+    shop.sim.faults(unknown_refused=True)
+    for room in room_names(60):
+        home.arrive(room, app=shop.id)
+    began = time.monotonic()
+    room = shop.sim.add_customers(1)[0]
+    shop.until(lambda: shop.holder(room), FAST_S, "the customer is served")
+    figures("a customer behind 60 forged rooms, ms", [(time.monotonic() - began) * 1000])
+    shop.until_states(60, closed=60, waiting=0, reserved=0, held=1)
+    assert {visit.reason for visit in shop.visits() if visit.state == "closed"} == {"the desk does not know this room"}
+    assert f"agent_refused tenant={shop.id}" not in home.log(), "no agent's fault"

@@ -17,6 +17,7 @@ from worker import decide
 from worker.calls import Held, LookAt, Over, Pair, Parked, Refused, Roster, Seen, Suggested, Unserved
 from worker.decision import LEASE_S, Decision
 from worker.desk.base import DeskTrouble, RoomRefused, RosterAgent, UnservedRoom
+from worker.looks import UNKNOWN_MOST
 from worker.settle import CIRCUIT_FAILURES, TAKEN_MOST
 
 DOWN = DeskTrouble("503", maybe_applied=True)
@@ -353,14 +354,28 @@ def test_a_waiting_room_that_somebody_serves_is_adopted(line: Line) -> None:
     assert line.drift() == {"assigned_by_hand": 1}
 
 
-@pytest.mark.parametrize("what", ["unknown", "served"])
-def test_a_waiting_room_of_which_the_desk_tells_nothing_is_set_aside_in_the_end(line: Line, what: str) -> None:
+def test_a_waiting_room_of_which_the_desk_names_nobody_is_set_aside_in_the_end(line: Line) -> None:
     line.arrive("r1")
     line.decide()
     for _ in range(5):
-        visit = looked(line, what)
+        visit = looked(line, "served")
     assert visit.state == "waiting"
     assert visit.aside is not None and "desk" in visit.aside
+
+
+def test_a_room_that_the_desk_does_not_know_is_closed_in_the_end_and_comes_back_with_its_customer(line: Line) -> None:
+    line.roster("ani")
+    line.arrive("r1")
+    (pair,) = line.pairs(line.decide())
+    line.settle(Refused(pair, "no such room", "unknown"))
+    for _ in range(UNKNOWN_MOST - 1):
+        assert line.visit("r1").state == "waiting"
+        visit = looked(line, "unknown")
+    assert (visit.state, visit.reason) == ("closed", "the desk does not know this room")
+    assert line.drift() == {"unknown_room": 1}
+    assert line.agent("ani").open_seats == 0
+    line.arrive("r1")
+    assert [about.room for about in line.decide().looks] == ["r1"], "asked about before anybody gets it"
 
 
 def test_a_room_that_came_back_under_the_same_agent_is_a_new_visit(holding: Line) -> None:
@@ -421,11 +436,43 @@ def test_a_roster_that_could_not_be_read_changes_nobody_and_is_tried_again_soon(
 def test_a_room_that_the_desk_refuses_to_speak_of_does_not_keep_its_class_without_a_roster(line: Line) -> None:
     line.arrive_all(["bad", "good"])
     (question,) = line.decide().rosters
-    assert question.room == "bad"
-    line.settle(Roster("", "bad", trouble=RoomRefused("404")))
-    line.run("UPDATE rosters SET due_at = clock_timestamp()")
+    assert question.rooms == ("bad",)
+    line.settle(Roster("", "bad", trouble=RoomRefused("404"), seen="unknown"))
     (question,) = line.decide().rosters
-    assert question.room == "good"
+    assert question.rooms == ("good",), "at once"
+
+
+def test_where_the_desk_does_not_know_a_room_the_roster_is_asked_for_with_many_others_at_once(line: Line) -> None:
+    line.arrive_all([f"r{n}" for n in range(200)])
+    line.decide()
+    line.settle(Roster("", "r0", trouble=RoomRefused("404"), seen="unknown"))
+    (question,) = line.decide().rosters
+    assert question.rooms[:25] == tuple(f"r{n}" for n in range(1, 26)), "the oldest"
+    assert set(question.rooms[25:]) == {f"r{n}" for n in range(175, 200)}, "and the newest: no real one is behind all"
+    for room in question.rooms[:-1]:
+        line.settle(Roster("", room, trouble=RoomRefused("404"), seen="unknown", last=False))
+    assert line.decide().rosters == [], "the last answer is not there yet"
+    line.roster("ani")
+    assert len(line.decide().reserved) == 2
+    line.settle(Roster("", question.rooms[-1], trouble=RoomRefused("404"), seen="unknown"))
+    assert line.decide().rosters == [], "it was read meanwhile"
+
+
+@pytest.mark.parametrize("seen", ["waiting", None])
+def test_a_desk_that_names_no_agents_for_a_room_that_waits_is_left_alone_for_a_moment(
+    line: Line, seen: str | None
+) -> None:
+    line.arrive_all(["r1", "r2"])
+    for room in ("r1", "r2"):
+        line.run("UPDATE rosters SET claimed_until = '-infinity'")
+        (question,) = line.decide().rosters
+        assert question.rooms == (room,)
+        line.settle(Roster("", room, trouble=RoomRefused("404"), seen=seen))
+        assert line.decide().rosters == []
+    line.aged(60)
+    line.run("UPDATE rosters SET claimed_until = '-infinity'")
+    assert [question.rooms for question in line.decide().rosters] == [("r1",)]
+    assert line.rows("SELECT room FROM visits WHERE aside IS NOT NULL") == [], "it is not the rooms' fault"
 
 
 def test_a_roster_tells_the_caches_of_all_its_agents(line: Line) -> None:

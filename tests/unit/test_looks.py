@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from worker.calls import LookAt, Seen
-from worker.looks import LOOKS_MOST, judge
+from worker.looks import LOOKS_MOST, UNKNOWN_MOST, judge
 
 LAG = 5.0
 FRESH, OLD = 2.0, 60.0
@@ -87,10 +87,13 @@ def test_a_room_that_is_served_by_nobody_the_desk_names_is_set_aside_after_some_
     assert min(first.wait_s, second.wait_s) > 0
 
 
-def test_a_waiting_room_that_the_desk_does_not_know_is_set_aside_after_some_looks():
-    found = [judged("waiting", "unknown", suspect="resolved", looks=n) for n in range(LOOKS_MOST)]
-    assert [verdict.what for verdict in found] == ["again", "again", "aside"]
-    assert {verdict.suspect for verdict in found[:-1]} == {"resolved"}
+def test_a_waiting_room_that_the_desk_does_not_know_is_closed_after_some_looks_further_and_further_apart():
+    found = [judged("waiting", "unknown", suspect="resolved", looks=n) for n in range(UNKNOWN_MOST)]
+    assert [verdict.what for verdict in found] == ["again"] * (UNKNOWN_MOST - 1) + ["forget"]
+    assert {verdict.suspect for verdict in found[:-1]} == {"resolved"}, "what a webhook said is kept"
+    waits = [verdict.wait_s for verdict in found[:-1]]
+    assert waits == sorted(set(waits)) and waits[0] == LAG
+    assert judged("waiting", "unknown").suspect == "unknown"
 
 
 @pytest.mark.parametrize("state", ["waiting", "reserved", "held"])
@@ -125,7 +128,14 @@ def test_no_combination_raises_loops_or_touches_a_seat_lightly():
             assert state == "held"
     assert {what for state, what in seen if state == "reserved"} == {"fine", "again", "close"}
     assert {what for state, what in seen if state == "held"} == {"fine", "again", "close", "release", "adopt"}
-    assert {what for state, what in seen if state == "waiting"} == {"fine", "again", "close", "adopt", "aside"}
+    assert {what for state, what in seen if state == "waiting"} == {
+        "fine",
+        "again",
+        "close",
+        "adopt",
+        "aside",
+        "forget",
+    }
 
 
 # What the rules get wrong
