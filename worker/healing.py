@@ -35,6 +35,9 @@ def heal(cur: cursor, tenant: str, seen: Seen, rules: Rules, after: Aftermath) -
         _go_on(cur, tenant, row, verdict.agent or _named(row, seen), after)
     elif verdict.what == "fine":
         LEDGER.run(cur, "seen_fine", visit=about.visit, confirmed=about.agent in seen.agents)
+        if about.suspect is None and about.state == "waiting" and row.service_closed:
+            # It waits, as its webhook said: so what that called the newest service is.
+            LEDGER.run(cur, "lower_service", tenant=tenant, visit=about.visit)
         after.wake |= about.state == "waiting"
     elif verdict.what == "again":
         again = {"wait_s": verdict.wait_s, "suspect": verdict.suspect, "count": int(verdict.counts)}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 RESOLVED, WAITING = "resolved", "waiting"  # what a witness said of a room; see `Visit.suspect`
 COPY_US = 1_000_000  # the desk's copies of one webhook come this close to one another
 LAG_US = 5_000_000  # the default of DESK_LAG_SECONDS
+JUMP_MOST = 10**10  # ids count sessions: no room's next service is so far from its last one
 
 
 class Arrived(NamedTuple):
@@ -90,6 +91,8 @@ def after(room: Room, webhook: Arrived | Resolved, at_us: int, lag_us: int = LAG
 
 
 def _after_arrived(room: Room, webhook: Arrived, at_us: int) -> Change:
+    if _jumps(room, webhook.latest):
+        return _doubted(room, webhook._replace(latest=None), at_us)
     known, latest = room.closed_service, webhook.latest
     if latest is not None and (known is None or latest > known):
         return _newer_service(room, webhook, at_us)
@@ -98,8 +101,22 @@ def _after_arrived(room: Room, webhook: Arrived, at_us: int) -> Change:
     never_seen = known is None and room.closed_with_service is None
     if (latest is None and never_seen) or (latest is not None and latest == known and room.closed_with_service):
         return _open(room, webhook, at_us, "arrived")
-    stale = latest is not None and known is not None and latest < known
-    return _open(room, webhook, at_us, "arrived_stale" if stale else "arrived_unproved", look=True)
+    if latest is not None and known is not None and latest < known:
+        opened = _open(room._replace(closed_service=None), webhook, at_us, "arrived_stale", look=True).room.visit
+        return Change(room._replace(visit=opened and opened._replace(base=latest)), "arrived_stale")
+    return _open(room, webhook, at_us, "arrived_unproved", look=True)
+
+
+def _jumps(room: Room, service: int | None) -> bool:
+    """Whether the id is none that this room's service can have: nobody believes it, whoever sent it."""
+    return service is not None and service - (room.closed_service or 0) > JUMP_MOST
+
+
+def _doubted(room: Room, webhook: Arrived, at_us: int) -> Change:
+    """What it says of services counts for nothing; that the customer waits may be true, and the desk knows."""
+    if room.visit is not None:
+        return _again(room, room.visit, webhook, at_us)
+    return _open(room, webhook, at_us, "arrived_unproved", look=True)
 
 
 def _newer_service(room: Room, webhook: Arrived, at_us: int) -> Change:
@@ -152,6 +169,9 @@ def _after_resolved(room: Room, webhook: Resolved, at_us: int, lag_us: int) -> C
     known, service = room.closed_service, webhook.service
     if service is not None and known is not None and service <= known:
         return _known(room, webhook)
+    if _jumps(room, service):
+        visit = room.visit and _asked(room.visit, RESOLVED)
+        return Change(room._replace(visit=visit), "resolve_doubted")
     raised = room._replace(closed_service=service) if service is not None else room
     if room.visit is None:
         return Change(raised._replace(closed_with_service=service is not None), "resolve_without_visit")
@@ -166,8 +186,11 @@ def _after_resolved(room: Room, webhook: Resolved, at_us: int, lag_us: int) -> C
 
 
 def _known(room: Room, webhook: Resolved) -> Change:
-    """A duplicate, or of an earlier stay. One whose arrival overtook it tells how to know that stay."""
+    """A duplicate, or of an earlier stay. One whose arrival overtook it tells how to know that stay. If an agent has
+    the room and the service is an earlier one, the desk is asked: the newest may have been forged."""
     visit = room.visit
+    if visit is not None and _has_seat(visit) and visit.suspect is None and webhook.service != room.closed_service:
+        return Change(room._replace(visit=_asked(visit, RESOLVED)), "resolve_stale")
     if visit is None or visit.state != "reserved" or visit.suspect != WAITING or webhook.service != room.closed_service:
         return Change(room, "resolve_known")
     comment = visit.resolved_comment or webhook.first_comment_id

@@ -149,6 +149,12 @@ UPDATE visits SET look_at = NULL, suspect = NULL, again_us = NULL, looks = 0, lo
                   unconfirmed = unconfirmed AND NOT %(confirmed)s
  WHERE id = %(visit)s
 
+-- name: lower_service
+-- The newest closed service was told wrongly: else every resolve of this room would be asked about for ever.
+UPDATE rooms r SET closed_service = v.base
+  FROM visits v WHERE v.id = %(visit)s AND r.tenant = %(tenant)s AND r.id = v.room AND r.closed_service > v.base
+   AND NOT v.base_proved
+
 -- name: look_again
 UPDATE visits SET look_at = clock_timestamp() + %(wait_s)s * interval '1 second', suspect = %(suspect)s,
                   looks = looks + %(count)s, looked_at = clock_timestamp()

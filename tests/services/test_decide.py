@@ -1104,3 +1104,36 @@ def test_an_estimate_of_chats_that_are_not_ours_closes_a_seat_and_hastens_the_ne
     due = "SELECT due_at - read_at < interval '6 seconds' AS soon FROM rosters"
     line.decide()
     assert line.one(due).soon
+
+
+# --- forged service ids
+
+
+def test_a_forged_resolve_with_the_largest_service_id_takes_no_seat_and_poisons_nothing(line: Line) -> None:
+    line.roster("ani")
+    line.arrive("r1", latest=7)
+    line.settle(*line.held(line.decide()))
+    line.resolve("r1", 2**63 - 1)
+    made = line.decide()
+    assert (line.visit("r1").state, [about.room for about in made.looks]) == ("held", ["r1"])
+    line.resolve("r1", 8)
+    line.decide()
+    assert (line.visit("r1").state, line.visit("r1").service_id) == ("closed", 8)
+    assert line.remembered("r1") == (8, True)
+
+
+def test_a_forged_service_id_that_may_be_true_is_forgotten_when_a_true_arrival_contradicts_it(line: Line) -> None:
+    line.roster("ani")
+    line.arrive("r1", latest=7)
+    line.settle(*line.held(line.decide()))
+    line.resolve("r1", 10**9)
+    line.decide()
+    assert line.remembered("r1") == (10**9, True)
+    line.arrive("r1", latest=8)
+    line.look(line.decide(), "waiting")
+    assert line.remembered("r1") == (8, True), "the desk says that it waits, as that webhook did"
+    line.settle(*line.held(line.decide()))
+    line.resolve("r1", 9)
+    made = line.decide()
+    assert [about.room for about in made.looks] == ["r1"] or line.visit("r1").state == "closed"
+    assert line.remembered("r1") == (9, True) or line.remembered("r1") == (9, None)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from worker.visits import COPY_US, LAG_US, RESOLVED, WAITING, Arrived, Closed, Resolved, Room, Visit, after
+from worker.visits import COPY_US, LAG_US, RESOLVED, WAITING, Arrived, Change, Closed, Resolved, Room, Visit, after
 
 NOW = 1_700_000_000_000_000
 EARLIER = NOW - 60_000_000
@@ -246,11 +246,54 @@ def test_a_resolve_that_was_overtaken_by_the_next_arrival_tells_how_to_know_its_
     )
 
 
-@pytest.mark.parametrize("service", [4, 5])
-def test_a_resolve_of_a_service_known_to_be_over_changes_nothing(service):
+def test_a_resolve_of_the_service_known_to_be_over_changes_nothing():
     known = room(5, visit("held", base=5, base_proved=True, first_comment_id="c"), with_service=True)
-    change = ended(known, service=service, first="c")
+    change = ended(known, service=5, first="c")
     assert (change.word, change.room, change.closed) == ("resolve_known", known, None)
+
+
+@pytest.mark.parametrize("state", ["held", "reserved"])
+def test_a_resolve_of_an_earlier_service_while_an_agent_has_the_room_asks_the_desk(state):
+    """The newest service may have been forged: then this one is the true one."""
+    known = room(5, visit(state, base=5, base_proved=True), with_service=True)
+    change = ended(known, service=4)
+    assert (change.word, change.closed, change.room.closed_service) == ("resolve_stale", None, 5)
+    assert change.room.visit.suspect == "resolved"
+
+
+def test_a_resolve_of_an_earlier_service_changes_nothing_while_the_room_waits():
+    known = room(5, visit("waiting", base=5, base_proved=True), with_service=True)
+    assert ended(known, service=4) == Change(known, "resolve_known")
+
+
+@pytest.mark.parametrize("closed", [None, 5, 112_233_445])
+@pytest.mark.parametrize("service", [2**63 - 1, 2**62, 10**15])
+@pytest.mark.parametrize("state", ["waiting", "reserved", "held"])
+def test_a_service_id_that_jumps_is_believed_by_nobody_and_the_desk_is_asked(closed, service, state):
+    known = room(closed, visit(state, base=closed, base_proved=True), with_service=True)
+    change = ended(known, service=service)
+    assert (change.word, change.closed, change.room.closed_service) == ("resolve_doubted", None, closed)
+    assert change.room.visit.suspect == "resolved"
+    assert ended(change.room, service=(closed or 0) + 1).room.closed_service == (closed or 0) + 1
+
+
+def test_a_resolve_with_a_service_id_that_jumps_leaves_nothing_of_a_room_that_nobody_waits_in():
+    assert ended(room(5), service=2**63 - 1) == Change(room(5), "resolve_doubted")
+
+
+@pytest.mark.parametrize("state", [None, "waiting", "held"])
+def test_an_arrival_with_a_service_id_that_jumps_closes_nothing(state):
+    known = room(5, state and visit(state, base=5, base_proved=True, settled_long_ago=True), with_service=True)
+    change = came(known, latest=2**63 - 1)
+    assert (change.closed, change.room.closed_service) == (None, 5)
+    assert change.room.visit.look is (state != "waiting"), "the desk knows whether it waits"
+
+
+def test_an_arrival_of_an_older_service_says_what_the_newest_one_is_if_the_desk_agrees():
+    change = came(room(2**40, with_service=True), latest=7)
+    opened = change.room.visit
+    assert (change.word, change.room.closed_service) == ("arrived_stale", 2**40)
+    assert (opened.base, opened.base_proved, opened.look, opened.suspect) == (7, False, True, None)
 
 
 def test_a_resolve_that_arrives_twice_does_not_close_the_customers_next_visit():
