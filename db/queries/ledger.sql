@@ -123,14 +123,15 @@ UPDATE visits SET state = 'closed', agent = NULL, reason = %(reason)s, closed_at
 -- before anybody else gets the room. Nobody refused it.
 UPDATE visits
    SET state = 'waiting', agent = NULL, lease_until = NULL, unclear_at = NULL, parked = false, tries = 0,
-       answered = attempt, look_at = clock_timestamp(), looks = 0
+       answered = attempt, look_at = clock_timestamp(), looks = 0, suspect = nullif(suspect, 'waiting')
  WHERE id = %(visit)s AND attempt = %(attempt)s AND state = 'reserved'
 
 -- name: go_on
--- The next stay of a room, with the agent whom the desk names. Seats in use are facts, so the guard does not ask.
-INSERT INTO visits (tenant, room, class, source, priority, arrived_us, base, base_proved, state, agent, last_agent,
-                    first_comment_id, reserved_at, settled_at)
-SELECT %(tenant)s, v.room, v.class, v.source, v.priority, %(arrived_us)s, %(base)s, %(proved)s, 'held', %(agent)s,
+-- The next stay of a room, with the agent whom the desk names: learned from the desk, not decided. Seats in use are
+-- facts, so the guard does not ask.
+INSERT INTO visits (tenant, room, class, source, priority, learned, arrived_us, base, base_proved, state, agent,
+                    last_agent, first_comment_id, reserved_at, settled_at)
+SELECT %(tenant)s, v.room, v.class, v.source, v.priority, true, %(arrived_us)s, %(base)s, %(proved)s, 'held', %(agent)s,
        %(agent)s, %(first)s, clock_timestamp(), clock_timestamp()
   FROM visits v WHERE v.id = %(visit)s
 RETURNING id

@@ -12,6 +12,10 @@ from scripts.admin.line_read import Line
 from scripts.admin.table import age, ahead, clean, counted, from_us, moment, ordinal, span, table
 
 CANDIDATES_MOST = 8
+OVERTAKEN = {
+    "resolved": "; resolved meanwhile, and its seat is free when that is answered",
+    "waiting": "; its customer came back meanwhile, and the desk is asked about it when that is answered",
+}
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,10 @@ def _state(story: Story, visit: Any) -> str:
 
 
 def _reserved(story: Story, visit: Any) -> str:
+    return _call(story, visit) + OVERTAKEN.get(visit.suspect or "", "")
+
+
+def _call(story: Story, visit: Any) -> str:
     if visit.parked:
         unclear = ", the last answer was unclear" if visit.unclear_at else ""
         return f"the same assign is tried again {ahead(visit.lease_until, story.now)}{unclear}"

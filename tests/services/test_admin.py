@@ -238,7 +238,7 @@ def test_agent_list_shows_who_is_full_who_is_offline_with_rooms_and_each_limit(s
     shop.add_rooms("1", "2", "3")
     shop.decide()
     shop.sql("UPDATE agents SET foreign_est = 1, desk_count = 4 WHERE id = 'bob'")
-    shop.sql("UPDATE visits SET state = 'held', agent = 'cyd', last_agent = 'cyd' WHERE room = '3'")
+    shop.sql("UPDATE visits SET state = 'held', answered = attempt, agent = 'cyd', last_agent = 'cyd' WHERE room = '3'")
     shop.ok("max", "5", "--agent", "ana")
     members = {member["id"]: member for member in shop.json("agent", "list")["agents"]}
     assert {a: (m["chats"], m["others"], m["limit"], m["free"]) for a, m in members.items()} == {
@@ -360,6 +360,8 @@ def test_why_tells_who_was_considered_with_the_load_of_that_moment(shop):
     assert "ana had the fewest chats (1) and, of 2 with as few, was served longest ago" in shown
     assert "reserved for ana (name of ana), the desk is being asked (attempt 1)" in shown
     assert "counted in: 2 earlier rooms of the same round" in shown
+    shop.sql("UPDATE visits SET suspect = 'resolved' WHERE room = '3'")
+    assert "(attempt 1); resolved meanwhile, and its seat is free when that is answered" in shop.ok("why", "3")
 
 
 def test_why_tells_what_a_waiting_room_waits_for_and_who_could_take_it(shop):

@@ -57,7 +57,10 @@ def serve(shop, agent, *rooms: str, tenant="shop"):
     now_us = 1_700_000_000_000_000
     shop.in_line(lambda cur: line.open_visits(cur, tenant, [NewVisit(room, now_us, "native") for room in rooms]))
     shop.sql(
-        "UPDATE visits SET state = 'held', agent = %s, last_agent = %s WHERE room = ANY(%s)", agent, agent, list(rooms)
+        "UPDATE visits SET state = 'held', answered = attempt, agent = %s, last_agent = %s WHERE room = ANY(%s)",
+        agent,
+        agent,
+        list(rooms),
     )
 
 

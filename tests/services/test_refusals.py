@@ -150,7 +150,10 @@ def test_a_room_that_was_set_aside_gets_one_more_try_after_a_while(line: Line) -
     serve(line, "r1")
     serve(line, "r2")
     line.resolve("r1", 1)
-    line.run("UPDATE visits SET state = 'closed', agent = NULL, reason = 'x', closed_at = now() WHERE room <> 'bad'")
+    line.run(
+        "UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'x', closed_at = now()"
+        " WHERE room <> 'bad'"
+    )
     line.aged(ASIDE_S + 1, "bad")
     made = line.decide()
     assert (made.reserved, [about.room for about in made.looks]) == ([], ["bad"]), "the desk is asked first"
@@ -165,7 +168,10 @@ def test_a_room_that_was_set_aside_comes_back_with_its_customers_next_word(line:
     bad(line, "ani", "budi")
     serve(line, "r1")
     serve(line, "r2")
-    line.run("UPDATE visits SET state = 'closed', agent = NULL, reason = 'x', closed_at = now() WHERE room <> 'bad'")
+    line.run(
+        "UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'x', closed_at = now()"
+        " WHERE room <> 'bad'"
+    )
     place = line.visit("bad").arrived_us
     assert [pair.room for pair in pairs_of(line, "bad")] == ["bad"]
     visit = line.visit("bad")
@@ -232,7 +238,9 @@ def test_an_agent_is_left_out_longer_each_time_and_a_success_clears_them(line: L
         refuse(line, *pairs_of(line, *(f"r{n}-{m}" for m in range(2))))
         (row,) = line.rows("SELECT extract(epoch FROM out_until - clock_timestamp())::float8 AS s FROM doubts")
         waits.append(round(row.s))
-        line.run("UPDATE visits SET state = 'closed', agent = NULL, reason = 'x', closed_at = now()")
+        line.run(
+            "UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'x', closed_at = now()"
+        )
         rested(line)
     assert waits == [*OUT_S, OUT_S[-1]]
     assert serve(line, "z") == {"z": "ani"}

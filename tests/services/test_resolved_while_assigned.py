@@ -280,3 +280,22 @@ def test_resolved_back_resolved_and_back_again_during_one_call(line, pair):
     assert (line.visit("r1").arrived_us, line.remembered("r1")) == (last_us, (3, True))
     made = line.decide()
     assert ([about.room for about in made.looks], [r.room for r in made.reserved]) == (["r1"], ["q"])
+
+
+def test_a_customer_who_came_back_before_a_refusal_waits_for_one_answer_of_the_desk_only(line):
+    pair = being_assigned(line, latest=None)
+    line.arrive("r1", latest=2)
+    line.decide()
+    line.settle(Refused(pair, "400"))
+    made = line.decide()
+    assert ([about.room for about in made.looks], line.visit("r1").refusals) == (["r1"], 0)
+    line.look(made, "waiting")
+    assert [reserved.room for reserved in line.decide().reserved] == ["r1"]
+
+
+def test_the_next_stay_counts_as_learned_from_the_desk(line, pair):
+    line.arrive("r1", latest=2)
+    line.decide()
+    line.settle(Held(pair, "ani"))
+    looked_at(line, "served", "ani")
+    assert (line.visit("r1").learned, line.events("r1")) == (True, ["began"])

@@ -11,7 +11,8 @@ from sidecar.login import Agent
 from sidecar.turns import TurnRefused
 from tests.servers import Databases
 from tests.services.chat_floor import Counter, Floor
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line, empty, line_of, pair_of
+from worker.calls import Refused
 from worker.desk.base import RosterAgent
 
 PAIRS_A_ROUND = 30
@@ -137,6 +138,24 @@ def test_what_the_worker_reserved_can_be_picked_by_nobody_else(line: Line) -> No
             assert [reserved.agent for reserved in line.decide().reserved] == [ani.agent_id]
             assert await outcome(floor.seats.pick(TENANT, room, budi)) == "already_taken"
             assert await outcome(floor.seats.pick(TENANT, room, ani)) == "same"
+
+    asyncio.run(story())
+
+
+def test_a_chat_that_ends_while_the_worker_gives_it_frees_its_seat_at_once(line: Line) -> None:
+    """No call can be applied after the transaction that ends the session, so nothing is waited for."""
+
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani = await floor.hire("ani")
+            room = await floor.start()
+            line.roster(RosterAgent(ani.agent_id, "ani", True, None), class_=chat.CLASS)
+            (reserved,) = line.decide().reserved
+            await floor.turns.end(TENANT, room, "customer", "Budi")
+            assert (line.stays(room), line.seats()) == (["closed"], {})
+            late = Refused(pair_of(reserved), "the session has ended")
+            assert line.settle(late).waiting == {}
+            assert line.stays(room) == ["closed"]
 
     asyncio.run(story())
 
