@@ -7,11 +7,14 @@ No answer shows a part of the URL but names of its parameters: the rest may hold
 import difflib
 import ipaddress
 import re
+from collections.abc import Mapping
 from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined] # missing in typeshed
 
 NOT_SHOWN = "(the value is not shown: it may hold a password)"
 ENCODE = f"write @ as %40, / as %2F, ? as %3F, # as %23 and % as %25 in user and password {NOT_SHOWN}"
 BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
+PROXIES = ("https_proxy", "http_proxy", "all_proxy")
 HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
 HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(:(\d{0,5}))?")
 
@@ -98,6 +101,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return name == "localhost" or name.endswith(".localhost")
+
+
+def socks_proxy(environ: Mapping[str, str], host: str) -> str | None:
+    """The variable that would send calls to this host through a SOCKS proxy."""
+    bypassed = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    if is_loopback(host) or proxy_bypass_environment(host, {"no": bypassed}):
+        return None
+    proxies = {name: value for name, value in environ.items() if name.lower() in PROXIES}
+    return next((name for name, value in proxies.items() if value.lower().startswith("socks")), None)
 
 
 def is_host(text: str) -> bool:

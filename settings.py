@@ -140,6 +140,10 @@ def load(
     for name in ("QISCUS_APP_ID", "QISCUS_SECRET_KEY", "AI_API_KEY"):
         _refuse_unsendable(name, text(name))
     _refuse_half_an_ai(given)
+    qiscus_url = (
+        f"http://127.0.0.1:{sim_port}" if demo else _http_address(given, "QISCUS_OMNICHANNEL_URL") or QISCUS_URL
+    )
+    _refuse_socks(os.environ if environ is None else environ, qiscus_url)
     return Settings(
         demo=demo,
         host=_host(given, demo),
@@ -150,9 +154,7 @@ def load(
         redis_url=_address(given, "REDIS_URL", addresses.wrong_with_redis),
         database_url=_address(given, "DATABASE_URL", addresses.wrong_with_database),
         data=data / "demo" if demo else data,
-        qiscus_url=f"http://127.0.0.1:{sim_port}"
-        if demo
-        else _http_address(given, "QISCUS_OMNICHANNEL_URL") or QISCUS_URL,
+        qiscus_url=qiscus_url,
         qiscus_app_id=DEMO_APP_ID if demo else app_id,
         qiscus_secret_key=DEMO_SECRET_KEY if demo and keys else secret_key,
         max_agent_chat=_number(given, "MAX_AGENT_CHAT", 2, 0, LIMIT_MAX),
@@ -331,6 +333,16 @@ def _address(given: Mapping[str, str], name: str, wrong_with: Callable[[str], st
 
 def _http_address(given: Mapping[str, str], name: str, default: str = "") -> str:
     return (_address(given, name, addresses.wrong_with_http) or default).rstrip("/")
+
+
+def _refuse_socks(environ: Mapping[str, str], url: str) -> None:
+    """Calls to the desk obey the proxies of the environment."""
+    host = urlsplit(url).hostname or ""
+    if name := addresses.socks_proxy(environ, host):
+        raise SettingsError(
+            f"{name} in the environment is a SOCKS proxy, which calls to Qiscus can't use: name an HTTP proxy, or put"
+            f" {host} into NO_PROXY"
+        )
 
 
 def _refuse_half_an_ai(given: Mapping[str, str]) -> None:

@@ -39,12 +39,22 @@ def migrate(url: str) -> list[str]:
         conn.close()
 
 
-def is_current(conn: connection) -> bool:
-    """Whether the database has every migration that this version knows."""
+def misfit(conn: connection) -> str | None:
+    """Why a process of this version must not start on the database, and what to do; None: it may."""
     with conn, conn.cursor() as cur:
         cur.execute("SELECT to_regclass('migrations') IS NOT NULL")
         row = cur.fetchone()
-        return bool(row and row[0]) and set(_applied(cur)) >= {path.name for path in _files()}
+        applied = set(_applied(cur)) if row and row[0] else set()
+    known = {path.name for path in _files()}
+    if known - applied:
+        return "the database is not migrated to this version: run `python -m db.migrate` or `giliran migrate` first"
+    return _too_new(applied - known)
+
+
+def _too_new(unknown: set[str]) -> str | None:
+    if not unknown:
+        return None
+    return f"the database is newer than this version of Giliran (it has {max(unknown)}): start the newer version"
 
 
 def _run_missing(cur: cursor) -> list[str]:
@@ -69,9 +79,8 @@ def _run(cur: cursor, path: Path, applied: dict[str, str]) -> bool:
 
 
 def _refuse_unknown(applied: dict[str, str]) -> None:
-    unknown = sorted(set(applied) - {path.name for path in _files()})
-    if unknown:
-        raise MigrationError(f"the database is newer than this version of Giliran (it has {unknown[-1]})")
+    if problem := _too_new(set(applied) - {path.name for path in _files()}):
+        raise MigrationError(problem)
 
 
 def _applied(cur: cursor) -> dict[str, str]:

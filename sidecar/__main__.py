@@ -17,6 +17,8 @@ import os
 import resource
 import signal
 import sys
+import tempfile
+from pathlib import Path
 
 import psycopg2
 from aiohttp import web
@@ -48,6 +50,7 @@ def main() -> int:
     try:
         config = settings.load()
         logs.setup(config.log_level)
+        _check_folder(config.data)
         servers = settings.servers(config)
         here = _check(servers)
         _raise_files()
@@ -137,6 +140,19 @@ async def _listen(runner: web.AppRunner, config: settings.Settings) -> asyncio.S
         raise StartError(f"can't listen on {where} ({error.strerror}): set CHAT_PORT to a free port") from error
 
 
+def _check_folder(data: Path) -> None:
+    """What customers send is kept there: a sidecar that can't write would find out with the first file."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data) as file:
+            file.write(b"room")
+    except OSError as error:
+        raise StartError(
+            f"no file can be kept in {data} ({error.strerror}): make it writable for this user and leave room there,"
+            " or set GILIRAN_DATA to another folder"
+        ) from error
+
+
 def _check(servers: settings.Servers) -> str:
     """The installation's id. Redis may be away: the chat goes on without it, and a worker claims it."""
     here = _installation(servers.database_url)
@@ -156,8 +172,8 @@ def _check(servers: settings.Servers) -> str:
 def _installation(database_url: str) -> str:
     conn = postgres.connect(database_url, "start")
     try:
-        if not migrate.is_current(conn):
-            raise StartError("the database is not migrated: run `python -m db.migrate` first")
+        if problem := migrate.misfit(conn):
+            raise StartError(problem)
         with conn, conn.cursor() as cur:
             return installation.id_of(cur)
     except psycopg2.Error as error:

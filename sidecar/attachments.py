@@ -225,7 +225,7 @@ class Attachments:
         except (ConnectionError, ClientPayloadError) as error:
             raise Refused("invalid_payload", "file: the connection ended before it did") from error
         except (ShelfFull, OSError) as error:
-            log.error(logs.line("file_not_stored", room=session.room, why=error or type(error).__name__))
+            log.error(logs.line("file_not_stored", room=session.room, why=str(error) or type(error).__name__))
             raise Refused("unavailable", "the file can't be stored at the moment", RETRY_S) from error
         except BROKEN as error:
             raise Refused("invalid_payload", "file: the form is broken or incomplete") from error

@@ -101,7 +101,7 @@ class Shelf:
 
     def _check_room(self, wanted_bytes: int) -> None:
         if shutil.disk_usage(self.folder).free < self.spare_bytes + wanted_bytes:
-            raise ShelfFull
+            raise ShelfFull(f"less than {(self.spare_bytes + wanted_bytes) // 2**20} MiB would be left on the disk")
 
     def _move(self, coming: Path, path: Path) -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -77,7 +77,7 @@ def empty_database_url(_databases: Databases) -> Iterator[str]:
 @pytest.fixture
 def redis_url(_redis_databases: RedisDatabases) -> str:
     """An empty database of the shared Valkey. No FLUSHALL here: it empties other tests' too; see `own_valkey`."""
-    return _redis_databases.next_url()
+    return _redis_databases.next_of_a_test()
 
 
 @pytest.fixture

@@ -173,17 +173,35 @@ class Databases:
         self._admin.cursor().execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
-class RedisDatabases:
-    """Hands out the database numbers of one server in turn, emptied. FLUSHALL hits all of them: see `own_valkey`."""
+NUMBERS_LEAST = 4  # two for tests in turn, two for houses that outlast them
 
-    def __init__(self, url: str) -> None:
+
+class RedisDatabases:
+    """Hands out database numbers of one server in turn, emptied. FLUSHALL hits all of them: see `own_valkey`. Test
+    processes that share the server have numbers of their own."""
+
+    def __init__(self, url: str, part: int = 0, parts: int = 1) -> None:
         self._url = url
         with redis.Redis.from_url(url) as client:
-            count = int(client.config_get("databases")["databases"])
-        self._numbers = itertools.cycle(range(count))
+            numbers = range(part, int(client.config_get("databases")["databases"]), parts)
+        if len(numbers) < NUMBERS_LEAST:
+            raise RuntimeError(
+                f"each of {parts} test processes needs {NUMBERS_LEAST} database numbers of that Redis: give it"
+                f" `databases {parts * NUMBERS_LEAST}`, or run ./scripts/test --numprocesses with a smaller number"
+            )
+        half = len(numbers) // 2
+        self._of_tests, self._of_houses = itertools.cycle(numbers[:half]), itertools.cycle(numbers[half:])
+
+    def next_of_a_test(self) -> str:
+        """For one test; the one after the next may get it again."""
+        return self._emptied(next(self._of_tests))
 
     def next_url(self) -> str:
-        url = urlsplit(self._url)._replace(path=f"/{next(self._numbers)}").geturl()
+        """For whatever outlasts a test: what tests are given meanwhile is another one."""
+        return self._emptied(next(self._of_houses))
+
+    def _emptied(self, number: int) -> str:
+        url = urlsplit(self._url)._replace(path=f"/{number}").geturl()
         with redis.Redis.from_url(url) as client:
             client.flushdb()
         return url
@@ -206,7 +224,8 @@ def redis_databases() -> Iterator[RedisDatabases]:
     """On GILIRAN_TEST_REDIS_URL, else on an embedded Valkey."""
     given = os.environ.get("GILIRAN_TEST_REDIS_URL")
     if given:
-        yield RedisDatabases(given)
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        yield RedisDatabases(given, int(worker), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
         return
     with running_valkey(fast=True, databases=64) as own:
         yield RedisDatabases(own.url)

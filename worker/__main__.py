@@ -75,8 +75,8 @@ def _register(config: settings.Settings, servers: settings.Servers, kinds: Kinds
     """This worker's number, the installation's id, and the desks of all tenants, the settings' own among them."""
     conn = postgres.connect(servers.database_url, "start")
     try:
-        if not migrate.is_current(conn):
-            raise StartError("the database is not migrated: run `python -m db.migrate` first")
+        if problem := migrate.misfit(conn):
+            raise StartError(problem)
         with conn, conn.cursor() as cur:
             if config.qiscus_app_id and config.qiscus_secret_key:
                 values = {"base_url": config.qiscus_url, "secret_key": config.qiscus_secret_key}

@@ -117,11 +117,11 @@ class Installation:
         url = self.servers.database_url
         try:
             with closing(postgres.connect(url, "admin")) as conn:
-                current = migrate.is_current(conn)
+                problem = migrate.misfit(conn)
         except (postgres.LedgerTrouble, psycopg2.Error) as error:
             raise CantDo(troubles.postgres(error)) from error
-        if not current:
-            raise CantDo("the database is not migrated to this version: run `giliran migrate`")
+        if problem:
+            raise CantDo(problem)
         return Ledger(url, "admin")
 
     @contextmanager

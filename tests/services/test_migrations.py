@@ -1,7 +1,11 @@
 """Migrations: each once, in order, all or nothing; and `db/schema.sql` tells the whole of what they make."""
 
 import hashlib
+import os
 import shutil
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -210,15 +214,38 @@ def test_checksums_are_those_of_the_files(database_url: str) -> None:
     assert kept == {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in migrate.MIGRATIONS.glob("*.sql")}
 
 
-def test_a_worker_can_tell_whether_the_database_is_current(
+def test_no_process_starts_on_a_database_that_is_older_or_newer_than_it_is(
     empty_database_url: str, database_url: str, files: Path
 ) -> None:
-    for url, current in ((empty_database_url, False), (database_url, True)):
+    def misfit(url: str) -> str | None:
         with closing(postgres.connect(url, "test")) as connection:
-            assert migrate.is_current(connection) is current
+            return migrate.misfit(connection)
+
+    assert "not migrated" in str(misfit(empty_database_url))
+    assert misfit(database_url) is None
     (files / "0092_new.sql").write_text("SELECT 1")
-    with closing(postgres.connect(database_url, "test")) as connection:
-        assert migrate.is_current(connection) is False
+    assert "not migrated" in str(misfit(database_url))
+    migrate.migrate(database_url)
+    assert misfit(database_url) is None
+    (files / "0092_new.sql").unlink()
+    assert "newer than this version" in str(misfit(database_url)) and "0092_new.sql" in str(misfit(database_url))
+
+
+@pytest.mark.parametrize("process", ["worker", "sidecar"])
+def test_a_process_of_an_older_version_says_that_it_is_one(database_url: str, redis_url: str, process: str) -> None:
+    run(database_url, "INSERT INTO migrations (name, checksum) VALUES ('9999_of_the_future.sql', 'x') RETURNING name")
+    env = {"PATH": os.environ["PATH"], "DEMO": "0", "DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    done = subprocess.run(
+        [sys.executable, "-m", process],
+        cwd=migrate.MIGRATIONS.parents[1],
+        env={**env, "GILIRAN_DATA": tempfile.gettempdir()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"{process}: the database is newer than this version" in done.stderr.splitlines()[-1]
 
 
 def test_the_command_says_in_one_line_why_it_can_not(

@@ -189,6 +189,20 @@ def test_the_address_of_qiscus_is_an_http_one(value):
     assert "QISCUS_OMNICHANNEL_URL" in refusal(**LIVE, QISCUS_OMNICHANNEL_URL=value)
 
 
+@pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"])
+@pytest.mark.parametrize("proxy", ["socks5://u:hunter2@p:1080", "socks5h://p", "SOCKS4://p"])
+def test_a_proxy_that_calls_to_qiscus_cannot_use_is_refused(name, proxy):
+    text = refusal(**LIVE, **{name: proxy})
+    assert name in text and "NO_PROXY" in text and "hunter2" not in text
+    assert loaded(**LIVE, **{name: proxy}, NO_PROXY="localhost,.qiscus.com").qiscus_app_id == "app"
+    assert loaded(**LIVE, **{name: proxy}, no_proxy="*").qiscus_app_id == "app"
+    assert loaded(**{name: proxy}).demo, "the simulator is on this machine"
+
+
+def test_a_proxy_that_calls_to_qiscus_can_use_is_fine():
+    assert loaded(**LIVE, HTTPS_PROXY="http://p:3128", ALL_PROXY="http://p:3128").qiscus_app_id == "app"
+
+
 def test_the_address_of_qiscus_loses_its_last_slash():
     assert loaded(**LIVE, QISCUS_OMNICHANNEL_URL="https://x.example/").qiscus_url == "https://x.example"
 
@@ -349,8 +363,8 @@ def test_a_kept_key_that_is_damaged_is_refused_and_not_shown(tmp_path, kept):
 
 def test_a_sidecar_is_told_the_key_that_is_given_or_kept(tmp_path):
     nowhere, folder = settings.Servers("postgresql://x", "redis://x"), str(tmp_path)
-    assert told(loaded(SECRET_KEY="k" * 16, GILIRAN_DATA=folder), nowhere).secret_key == "k" * 16
-    made = told(loaded(GILIRAN_DATA=folder), nowhere)
+    assert told(loaded(SECRET_KEY="k" * 16, GILIRAN_DATA=folder), nowhere, "id").secret_key == "k" * 16
+    made = told(loaded(GILIRAN_DATA=folder), nowhere, "id")
     assert made.secret_key == key_in(folder) and key_in(folder) not in repr(made)
 
 

@@ -25,6 +25,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError
 
+from addresses import is_loopback
 from worker.desk.qiscus_answers import Answer
 
 ANSWER_BYTES_MAX = 4 * 1024 * 1024  # a full page of 100 agents is about 60 KiB
@@ -124,10 +125,12 @@ def checked_base(base_url: str) -> str:
 
 
 def _environment(base_url: str) -> tuple[dict[str, str], Any]:
-    """Proxies and CA bundle (a path, or True) of the environment, for this host. Read once, at the start."""
+    """Proxies and CA bundle (a path, or True) of the environment, for this host. Read once, at the start. No proxy can
+    know what listens on this machine, the simulator of a demo for one."""
     with requests.Session() as session:
         found: Any = session.merge_environment_settings(base_url, {}, None, None, None)
-    proxies = {scheme: str(proxy) for scheme, proxy in found["proxies"].items()}
+    here = is_loopback(urlsplit(base_url).hostname or "")
+    proxies = {} if here else {scheme: str(proxy) for scheme, proxy in found["proxies"].items()}
     if any(proxy.lower().startswith("socks") for proxy in proxies.values()):
         raise ValueError("SOCKS proxies are not supported: name an HTTP proxy")  # they bypass the classes below
     return proxies, found["verify"]
