@@ -32,6 +32,7 @@ import requests
 from psycopg2.extras import NamedTupleCursor
 
 from db.inbox import TENANTS, key
+from scripts.storms import judge
 from tests.deadlines import eventually
 from tests.servers import Databases, RedisDatabases, free_port
 from tests.simulated import Sim, simulator
@@ -41,7 +42,6 @@ BIN = Path(sys.executable).parent
 APP = "demo-qiscus"
 LAG_S = 2  # DESK_LAG_SECONDS of these houses
 FINISH_S = 4.0  # what a process gets after SIGTERM at the end of a test; then a second one, then SIGKILL
-DEFINITE = {"400", "403", "404", "422"}  # outcomes of an assign call after which another agent may be tried
 
 Event = dict[str, Any]
 
@@ -383,7 +383,8 @@ class Tenant:
         """P2, P3, P4 and P7 by the desk's own history and by the decisions; then the ledger has to agree with the
         desk, within the time given. `in_order=False`: a person or a fault has changed the order."""
         events = self.happened("arrived", "assigned", "removed", "resolved", "call")
-        wrong = [*_over(events, limit), *_shared(events), *_pairs_changed(events), *self._strangers()]
+        wrong = [*_over(events, limit), *judge.shared(events), *judge.pairs_changed(events)]
+        wrong += self.strangers()
         wrong += self.out_of_order() if in_order else []
         assert not wrong, f"{self.id}: {len(wrong)} wrong: {wrong[:20]}"
         self.until(lambda: not self.differences(), within_s, f"the ledger of {self.id} agrees with its desk")
@@ -400,7 +401,7 @@ class Tenant:
         agents = self.home.rows("SELECT id, open_seats FROM agents WHERE tenant = %s", self.id)
         return rooms + [f"agent {a.id}: open_seats {a.open_seats}" for a in agents if a.open_seats != counted[a.id]]
 
-    def _strangers(self) -> list[str]:
+    def strangers(self) -> list[str]:
         """Supervisors, and agents who were never online, to whom we gave a room."""
         events = self.happened("presence", "assigned")
         ever = {event["agent"] for event in events if event["kind"] == "presence"}
@@ -432,6 +433,14 @@ class Tenant:
             self.id,
         )
 
+    def excepted(self) -> set[str]:
+        """Rooms that P4 excepts: learned late, refused, set aside, verified by the desk."""
+        sql = (
+            "SELECT DISTINCT v.room FROM visits v LEFT JOIN events e ON e.visit = v.id WHERE v.tenant = %s"
+            " AND (v.learned OR v.refusals > 0 OR v.aside IS NOT NULL OR e.what IN ('refused', 'set aside', 'doubted'))"
+        )
+        return {row.room for row in self.home.rows(sql, self.id)}
+
     def next_calls_ms(self, limit: int = 2) -> list[float]:
         """For each resolve: milliseconds from the sending of its webhook to its agent's next assign call. Only where
         all agents were full at the start, a room always waited, and nobody's call failed."""
@@ -462,38 +471,6 @@ def _over(events: Sequence[Event], limit: int) -> list[str]:
     """Assignments of ours (not those by hand) that made one chat too many, at any instant."""
     given = [e for e in events if e["kind"] == "assigned" and e["by"] == "api"]
     return [f"agent {e['agent']} had {e['held']} with {e['room']}" for e in given if e["held"] > limit]
-
-
-def _shared(events: Sequence[Event]) -> list[str]:
-    """Rooms with two agents at one time, and stays that were served twice without anybody's hand in it."""
-    wrong, served = [], set()
-    for event in events:
-        room, kind = event["room"], event["kind"]
-        if kind == "arrived" or (kind == "removed" and event["by"] != "resolve"):
-            served.discard(room)
-        elif kind == "assigned":
-            if event["in_room"] > 1:
-                wrong.append(f"room {room} had {event['in_room']} agents")
-            if event["by"] == "api" and room in served:
-                wrong.append(f"room {room} was served twice in one stay")
-            served.add(room)
-    return wrong
-
-
-def _pairs_changed(events: Sequence[Event]) -> list[str]:
-    """P7: in one stay an assign call names another agent only after a definite answer, or after somebody's hand."""
-    wrong: list[str] = []
-    last: dict[str, Event] = {}
-    for event in events:
-        room = event["room"]
-        if event["kind"] in ("arrived", "resolved") or (event["kind"] == "removed" and event["by"] != "resolve"):
-            last.pop(room, None)
-        elif event["kind"] == "call":
-            before = last.get(room)
-            if before and before["agent"] != event["agent"] and before["outcome"] not in DEFINITE:
-                wrong.append(f"room {room}: {before['agent']} ({before['outcome']}), then {event['agent']}")
-            last[room] = event
-    return wrong
 
 
 def percentile(values: Collection[float], per_cent: float) -> float:
@@ -587,7 +564,7 @@ def piece_of(databases: Databases | str, redis_databases: RedisDatabases | str) 
 
 def stack_traces(log: str) -> list[str]:
     """Ours stand on the line of their record, those of libraries below it."""
-    return re.findall(r"^.*Traceback \(.*?(?=^\d{4}-\d\d-\d\dT|\Z)", log, flags=re.M | re.S)
+    return re.findall(r"^[^\n]*Traceback \(.*?(?=^\d{4}-\d\d-\d\dT|\Z)", log, flags=re.M | re.S)
 
 
 SECRETS = ("demo-secret", "sdk-key-example", "abcde_agent", "customer@example.com", "Customer One", "timezone_offset")

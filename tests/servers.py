@@ -7,8 +7,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,8 +30,12 @@ START_S = 30
 class OwnServer:
     """A server with its process in hand: kill it, freeze it, start it again on the same data and the same port."""
 
-    def __init__(self, server: Postgres | Valkey, answers: Callable[[], bool]) -> None:
+    def __init__(
+        self, server: Postgres | Valkey, answers: Callable[[], bool], env: Mapping[str, str] | None = None
+    ) -> None:
+        """`env`: for its process, besides its own."""
         self.server = server
+        self._env = dict(env or {})
         self._answers = answers
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -68,7 +73,8 @@ class OwnServer:
 
     def _started_and_answering(self) -> bool:
         if self._process is None or self._process.poll() is not None:
-            self._process = spawn(self.server.program())
+            program = self.server.program()
+            self._process = spawn(replace(program, env={**program.env, **self._env}))
         return self._answers()
 
     def _end(self, number: signal.Signals) -> None:
@@ -98,20 +104,20 @@ def _with_port(place: Path) -> Path:
 
 
 @contextmanager
-def running_postgres(fast: bool) -> Iterator[OwnServer]:
+def running_postgres(fast: bool, env: Mapping[str, str] | None = None) -> Iterator[OwnServer]:
     with folder() as place:
         server = postgres.prepare(_with_port(place / "postgres"), (), fast=fast)
-        own = OwnServer(server, lambda: postgres.answers(server))
+        own = OwnServer(server, lambda: postgres.answers(server), env)
         with _running(own):
             postgres.make_database(server)
             yield own
 
 
 @contextmanager
-def running_valkey(fast: bool, databases: int = 16) -> Iterator[OwnServer]:
+def running_valkey(fast: bool, databases: int = 16, env: Mapping[str, str] | None = None) -> Iterator[OwnServer]:
     with folder() as place:
         server = valkey.prepare(_with_port(place / "valkey"), (), databases, fast)
-        with _running(OwnServer(server, lambda: valkey.answers(server))) as own:
+        with _running(OwnServer(server, lambda: valkey.answers(server), env)) as own:
             yield own
 
 
