@@ -28,6 +28,7 @@ class MigrationError(Exception):
 
 def migrate(url: str) -> list[str]:
     """Run what is missing, all in one transaction; the names of what was run. Raises `MigrationError`, `LedgerDown`."""
+    postgres.refuse_pooling(url)
     conn = postgres.connect(url, "migrate", statement_ms=STATEMENT_MS)
     try:
         with conn, conn.cursor() as cur:

@@ -7,7 +7,7 @@ A connection opened here can't hold a lock for ever: a process that is stopped i
 import re
 import select
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,35 @@ def _set_bounds(conn: connection, statement_ms: int, lock_ms: int) -> None:
             f" SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}; SET timezone = 'UTC'; SET jit = off"
         )
     conn.set_session(isolation_level=ISOLATION_LEVEL_READ_COMMITTED, autocommit=False)
+
+
+def refuse_pooling(url: str) -> None:
+    """Locks, time limits and listeners belong to a session. A pooler that gives the session of one transaction to
+    somebody else's next one breaks all of them, unseen: raises `LedgerDown` where two connections that are open at once
+    have the same session, or one changes its own."""
+    with closing(connect(url, "check")) as one, closing(connect(url, "check")) as two:
+        one.autocommit = two.autocommit = True
+        sessions = [(_session(one), _session(two)) for _ in range(3)]
+    if len(set(sessions)) > 1 or any(first == second for first, second in sessions):
+        raise LedgerDown(
+            "the pooler in DATABASE_URL shares sessions between connections (pool_mode = transaction or statement):"
+            " Giliran needs pool_mode = session, or PostgreSQL itself"
+        )
+
+
+def _session(conn: connection) -> int:
+    with conn.cursor() as cur:
+        cur.execute("SELECT pg_backend_pid()")
+        row = cur.fetchone()
+    return int(row[0]) if row else 0
+
+
+def must_write(cur: cursor) -> None:
+    """Raises `LedgerDown` where the server answers but can't write: a standby, above all."""
+    cur.execute("SELECT current_setting('transaction_read_only')")
+    row = cur.fetchone()
+    if row and row[0] == "on":
+        raise LedgerDown(CANNOT_WRITE["25006"])
 
 
 def why(error: psycopg2.Error) -> str:

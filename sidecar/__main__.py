@@ -170,6 +170,7 @@ def _check(servers: settings.Servers) -> str:
 
 
 def _installation(database_url: str) -> str:
+    postgres.refuse_pooling(database_url)
     conn = postgres.connect(database_url, "start")
     try:
         if problem := migrate.misfit(conn):

@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from db import redis_why
 from db.inbox import InboxDown
-from db.postgres import LedgerTrouble
+from db.postgres import LedgerDown, LedgerTrouble, must_write
 from db.upkeep import Upkeep
 from sidecar.feed import Feed
 from sidecar.refusals import Refused, answer
@@ -67,9 +67,12 @@ class Health:
     async def readyz(self, request: web.Request) -> web.StreamResponse:
         try:
             async with asyncio.timeout(READY_S):
-                await self._store.run(lambda cur: cur.execute("SELECT 1"))
+                await self._store.run(must_write)
+        except LedgerDown as error:
+            said = "PostgreSQL is read-only" if "read-only" in str(error) else "the database can't be reached"
+            return Refused("unavailable", said, 2).response()
         except (LedgerTrouble, TimeoutError):
-            return Refused("unavailable", "the database can't be reached", 2).response()
+            return Refused("unavailable", "the database does not answer in time", 2).response()
         await self._look_at_redis()
         if self._redis_refuses:
             return Refused("unavailable", self._redis, 2).response()

@@ -73,6 +73,7 @@ def rules(config: settings.Settings) -> Rules:
 
 def _register(config: settings.Settings, servers: settings.Servers, kinds: Kinds) -> tuple[int, str, Desks]:
     """This worker's number, the installation's id, and the desks of all tenants, the settings' own among them."""
+    postgres.refuse_pooling(servers.database_url)
     conn = postgres.connect(servers.database_url, "start")
     try:
         if problem := migrate.misfit(conn):

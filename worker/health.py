@@ -1,20 +1,25 @@
 """What a worker tells about itself on WORKER_PORT: `/healthz` and `/metrics`, from the ledger at the time of asking."""
 
+import ipaddress
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import ThreadingWSGIServer
 
 from db.ledger import LEDGER
-from db.postgres import Ledger, LedgerTrouble
-from worker.jobs import Settler, Work
+from db.postgres import Ledger, LedgerBusy, LedgerTrouble, must_write
+from worker.jobs import Settler
 from worker.sweep import Sweeper
+from worker.work import BUSY_MS, Work
 
 SILENT_S = 15.0  # a sweeper that has not looked for so long is stuck
+REQUEST_S = 5.0
+REQUESTS_MOST = 32
 DOWN_S = 3.0  # servers that were away for less are not worth an alarm
 
 GAUGES = {
@@ -30,28 +35,43 @@ GAUGES = {
 }
 
 
+class _Read(NamedTuple):
+    up: bool
+    rows: tuple[list[Any], list[Any]] | None
+
+
 class _Figures:
     """Reads the ledger at each scrape; without it, only this process's own counts are given."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._ledger = Ledger(work.database_url, "metrics")
+    def __init__(self, work: Work, settler: Settler) -> None:
+        self._work, self._settler = work, settler
+        self._ledger = Ledger(work.database_url, "metrics", lock_ms=BUSY_MS)
         self._lock = threading.Lock()
 
     def collect(self) -> Iterator[Metric]:
         own = self._work.figures
         for name in ("decisions", "reserved", "settled", "skipped_full", "foreign_jobs"):
             yield CounterMetricFamily(f"giliran_worker_{name}", f"{name} since the start", value=getattr(own, name))
-        yield GaugeMetricFamily("giliran_reports", "Desk answers to be settled", value=self._work.reports.qsize())
+        waiting = self._work.reports.qsize() + self._settler.waiting
+        yield GaugeMetricFamily("giliran_reports", "Desk answers to be settled", value=waiting)
+        found = self._read()
+        yield GaugeMetricFamily("giliran_ledger_up", "1 while PostgreSQL answers and can write", value=int(found.up))
+        if found.rows:
+            yield from _lines(found.rows[0])
+            yield _drifts(found.rows[1])
+
+    def _read(self) -> _Read:
+        """A server that can't write still has figures; one where a lock is in the way is up."""
+        up, rows = True, None
         try:
             with self._lock, self._ledger.transaction() as cur:
-                lines, drifts = LEDGER.all(cur, "figures", tenant=None), LEDGER.all(cur, "drift_figures")
+                rows = LEDGER.all(cur, "figures", tenant=None), LEDGER.all(cur, "drift_figures")
+                must_write(cur)
+        except LedgerBusy:
+            pass
         except LedgerTrouble:
-            yield GaugeMetricFamily("giliran_ledger_up", "1 while PostgreSQL answers", value=0)
-            return
-        yield GaugeMetricFamily("giliran_ledger_up", "1 while PostgreSQL answers", value=1)
-        yield from _lines(lines)
-        yield _drifts(drifts)
+            up = False
+        return _Read(up, rows)
 
 
 def _lines(rows: Iterable[Any]) -> Iterator[Metric]:
@@ -72,31 +92,70 @@ def _drifts(rows: Iterable[Any]) -> Metric:
     return family
 
 
-class _Quiet(WSGIRequestHandler):
+class _Handler(WSGIRequestHandler):
+    timeout = REQUEST_S  # of each wait for the other side: whoever says nothing is hung up on
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Health checks are no news."""
+
+    def address_string(self) -> str:
+        return str(self.client_address[0])  # no name server is asked
+
+
+class _Server(ThreadingWSGIServer):
+    """A thread for each request, a bounded number of them: who asks slowly holds up nobody else."""
+
+    block_on_close = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._free = threading.BoundedSemaphore(REQUESTS_MOST)
+        super().__init__(*args, **kwargs)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Of a client that went or said nothing; a handler's own errors are answered and logged by wsgiref."""
 
 
 def serve(host: str, port: int, work: Work, settler: Settler, sweeper: Sweeper) -> WSGIServer:
     """Start serving in a thread of its own. Raises OSError where the port is taken."""
     registry = CollectorRegistry()
-    registry.register(_Figures(work))
+    registry.register(_Figures(work, settler))
     metrics = make_wsgi_app(registry)
 
     def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == "/metrics":
+        known = _is_near(environ["REMOTE_ADDR"])
+        if environ["PATH_INFO"] == "/metrics" and known:
             return metrics(environ, start)
         if environ["PATH_INFO"] != "/healthz":
             start("404 Not Found", [("Content-Type", "text/plain")])
             return [b"try /healthz or /metrics\n"]
         trouble = _trouble(settler, sweeper) or work.redis_trouble()
         start("503 Service Unavailable" if trouble else "200 OK", [("Content-Type", "text/plain")])
+        if not known:
+            return [b"unwell\n" if trouble else b"ok\n"]
         busy = f"ok, but busy: {sweeper.busy}" if sweeper.busy else "ok"
         return [f"{trouble or busy}\n".encode()]
 
-    server = make_server(host, port, app, handler_class=_Quiet)
+    server = make_server(host, port, app, server_class=_Server, handler_class=_Handler)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return server
+
+
+def _is_near(address: str) -> bool:
+    """This machine or a private network. Figures name tenants and errors name servers: nobody's business elsewhere."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    return (getattr(found, "ipv4_mapped", None) or found).is_private
 
 
 def _trouble(settler: Settler, sweeper: Sweeper) -> str | None:

@@ -79,18 +79,22 @@ class Sweeper:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            try:
-                self.look()
-            except (LedgerTrouble, InboxDown, RedisError) as error:
-                self._outage.goes_on(error)
-                self._failed(error)
-            except Exception:  # the watch must go on; what gets here is a bug
-                log.exception(logs.line("sweep_bug"))
-            else:
-                self._outage.over()
-                self.busy, self.trouble = None, None
-            self.looked_at = time.monotonic()
+            self._step()
             self._stop.wait(LOOK_S)
+
+    def _step(self) -> None:
+        """A look, and what the worker says of it."""
+        try:
+            self.look()
+        except (LedgerTrouble, InboxDown, RedisError) as error:
+            self._outage.goes_on(error)
+            self._failed(error)
+        except Exception:  # the watch must go on; what gets here is a bug
+            log.exception(logs.line("sweep_bug"))
+        else:
+            self._outage.over()
+            self.busy, self.trouble = None, None
+        self.looked_at = time.monotonic()
 
     def _failed(self, error: Exception) -> None:
         """A lock that concerns all tenants is no sign that PostgreSQL is away."""

@@ -53,17 +53,33 @@ SELECT tenant FROM sessions WHERE room = %(room)s ORDER BY tenant
 -- Decisions of the tenant wait meanwhile; the lock order is tenants -> agents -> visits.
 SELECT id FROM tenants WHERE id = %(tenant)s FOR NO KEY UPDATE
 
--- name: remove_decisions
-DELETE FROM decisions WHERE round IN (SELECT id FROM rounds WHERE tenant = %(tenant)s)
+-- name: retire
+-- Locks the tenant that is being removed; nothing is given to agents meanwhile, also between two steps of the removal.
+UPDATE tenants SET paused_until = clock_timestamp() + interval '1 hour' WHERE id = %(tenant)s
+
+-- name: remove_rounds
+WITH first AS (SELECT id FROM rounds WHERE tenant = %(tenant)s ORDER BY at LIMIT %(most)s),
+gone AS (DELETE FROM decisions WHERE round IN (SELECT id FROM first))
+DELETE FROM rounds WHERE id IN (SELECT id FROM first)
 
 -- name: remove_sessions
-DELETE FROM sessions WHERE tenant = %(tenant)s
+DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE tenant = %(tenant)s LIMIT %(most)s)
+
+-- name: remove_customers
+DELETE FROM customers WHERE id IN (SELECT id FROM customers WHERE tenant = %(tenant)s LIMIT %(most)s)
+
+-- name: remove_closed
+DELETE FROM visits WHERE id IN (
+    SELECT id FROM visits WHERE tenant = %(tenant)s AND state = 'closed' ORDER BY closed_at LIMIT %(most)s)
 
 -- name: remove_visits
-DELETE FROM visits WHERE tenant = %(tenant)s
+DELETE FROM visits WHERE id IN (SELECT id FROM visits WHERE tenant = %(tenant)s LIMIT %(most)s)
+
+-- name: remove_rooms
+DELETE FROM rooms WHERE tenant = %(tenant)s AND id IN (SELECT id FROM rooms WHERE tenant = %(tenant)s LIMIT %(most)s)
 
 -- name: remove_refused
-DELETE FROM refused WHERE tenant = %(tenant)s
+DELETE FROM refused WHERE id IN (SELECT id FROM refused WHERE tenant = %(tenant)s LIMIT %(most)s)
 
 -- name: remove_tenant
 DELETE FROM tenants WHERE id = %(tenant)s

@@ -2,6 +2,8 @@
 file or pipe.
 """
 
+import random
+import time
 from typing import Any
 
 import click
@@ -9,6 +11,7 @@ import click
 from addresses import wrong_with_http
 from db import inbox
 from db.admin import ADMIN
+from db.postgres import LedgerBusy
 from scripts.admin import native, secret
 from scripts.admin.errors import CantDo, Refused
 from scripts.admin.installation import Installation, as_json, one, say
@@ -20,7 +23,17 @@ from worker.desk.qiscus import QiscusDesk
 
 HOOKS = ("allocate-agent", "mark-as-solved")
 PRIVATE_KEYS = ("epoch", "inbox", "ticket", "rev", "line", "held", "seats")
-REMOVE_MS = 600_000  # a long history is deleted with it
+REMOVE_MOST = 500  # rows of one short transaction: whoever else is served meanwhile waits for none of them
+REMOVE_TRIES_S = 60.0  # how long rows that somebody has locked are tried again
+REMOVED = (  # what may be much, before what it hangs on
+    "remove_rounds",
+    "remove_sessions",
+    "remove_customers",
+    "remove_closed",
+    "remove_visits",
+    "remove_rooms",
+    "remove_refused",
+)
 
 
 @click.group()
@@ -171,7 +184,10 @@ def _check(base_url: str, app_id: str, secret_key: str, ask: bool) -> None:
 @as_json
 @click.pass_obj
 def remove(installation: Installation, app_id: str, yes: bool, as_json: bool) -> None:
-    """Serve a tenant no longer, and delete what is known of it. Its limit keys stay: they are the admin's."""
+    """Serve a tenant no longer, and delete what is known of it. Its limit keys stay: they are the admin's.
+
+    A long history goes in short steps, while all others are served. Interrupted, it is said again to go on.
+    """
     with installation.reading() as cur:
         one(cur, app_id)
         row = next(row for row in ADMIN.all(cur, "tenants") if row.id == app_id)
@@ -180,10 +196,24 @@ def remove(installation: Installation, app_id: str, yes: bool, as_json: bool) ->
     if not yes:
         rooms = f"{counted(row.waiting, 'room')} waiting and {row.seated} with an agent"
         raise Refused(f"{app_id} has {rooms}; all that is known of it would be deleted: say --yes")
-    with installation.writing() as cur:
-        cur.execute("SET LOCAL statement_timeout = %s", (REMOVE_MS,))
-        ADMIN.run(cur, "lock_tenant", tenant=app_id)
-        for block in ("remove_decisions", "remove_sessions", "remove_visits", "remove_refused", "remove_tenant"):
-            ADMIN.run(cur, block, tenant=app_id)
+    for block in REMOVED:
+        _remove_all(installation, app_id, block)
+    _remove_all(installation, app_id, "remove_tenant")
     installation.redis.delete(*(inbox.key(app_id, name) for name in PRIVATE_KEYS))
     say(as_json, {"tenant": app_id, "removed": True}, f"{app_id} removed")
+
+
+def _remove_all(installation: Installation, tenant: str, block: str) -> None:
+    """One step, in short transactions under the tenant's lock: the lock order is tenants, agents, visits, sessions."""
+    until = time.monotonic() + REMOVE_TRIES_S
+    while True:
+        try:
+            with installation.writing() as cur:
+                ADMIN.run(cur, "retire", tenant=tenant)
+                if ADMIN.run(cur, block, tenant=tenant, most=REMOVE_MOST) < REMOVE_MOST:
+                    return
+            until = time.monotonic() + REMOVE_TRIES_S
+        except LedgerBusy as error:
+            if time.monotonic() > until:
+                raise CantDo(f"{tenant} is half removed ({error}): say it again to go on") from error
+            time.sleep(random.uniform(0.05, 0.2))

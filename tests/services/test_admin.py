@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -518,6 +519,21 @@ def test_tenant_remove_wants_yes_and_then_leaves_nothing(shop):
         assert tenants == {"bank"}, table
     assert list(shop.redis.scan_iter("giliran:{shop}:*")) == []
     assert shop.run("tenant", "remove", "shop", "--yes").exit_code == 3
+
+
+def test_a_long_history_is_removed_step_by_step_also_past_rows_that_somebody_has_locked(shop, monkeypatch):
+    """No step is longer than what others wait for anyway."""
+    monkeypatch.setattr("scripts.admin.tenant.REMOVE_MOST", 2)
+    shop.add_rooms(*(str(n) for n in range(7)), tenant="shop")
+    shop.decide("shop")
+    with closing(psycopg2.connect(shop.database_url)) as other, other.cursor() as cur:
+        cur.execute("SELECT 1 FROM visits WHERE tenant = 'shop' FOR UPDATE")
+        until = threading.Timer(2.5, other.rollback)  # longer than one step waits for a lock
+        until.start()
+        shop.ok("tenant", "remove", "shop", "--yes")
+        until.join()
+    for table in ("agents", "visits", "rosters", "rounds", "decisions", "rooms", "tenants"):
+        assert shop.sql(f"SELECT 1 FROM {table}") == [], table
 
 
 def test_the_settings_own_tenant_is_not_removed(shop):

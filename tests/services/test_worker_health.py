@@ -1,0 +1,132 @@
+"""What a worker says about itself: who asks slowly holds up nobody, what is wrong is said, strangers hear no names."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import psycopg2
+import pytest
+import requests
+
+from db.postgres import LedgerDown
+from tests.deadlines import eventually
+from tests.servers import Databases, free_port
+from tests.services.line_of import TENANT, Line, empty, line_of
+from worker import health, jobs
+from worker.health import _is_near
+from worker.sweep import Sweeper
+
+
+@pytest.fixture(scope="module")
+def database(_databases: Databases) -> Iterator[str]:
+    with _databases.clone() as url:
+        yield url
+
+
+@pytest.fixture
+def line(database: str, redis_url: str) -> Iterator[Line]:
+    with line_of(empty(database), redis_url) as made:
+        yield made
+
+
+class Page:
+    """A worker's page, with a settler that runs and a sweeper that is moved by hand."""
+
+    def __init__(self, line: Line) -> None:
+        self.work = line.work()
+        self.settler, self.sweeper = jobs.Settler(self.work), Sweeper(self.work)
+        self.settler.start()
+        self.port = free_port()
+        self._server = health.serve("127.0.0.1", self.port, self.work, self.settler, self.sweeper)
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=3)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self.settler.stop(5)
+        self.sweeper._ledger.close()
+
+
+@pytest.fixture
+def page(line: Line) -> Iterator[Page]:
+    with closing(Page(line)) as made:
+        yield made
+
+
+def test_clients_that_say_nothing_or_half_a_request_hold_up_nobody(page: Page) -> None:
+    with ExitStack() as open_ones:
+        for said in (b"", b"GET /heal", b"GET /healthz HTTP/1.1\r\nHost:") * 3:
+            silent = open_ones.enter_context(socket.create_connection(("127.0.0.1", page.port)))
+            silent.sendall(said)
+        began = time.monotonic()
+        assert page.get("/healthz").text == "ok\n"
+        assert page.get("/metrics").status_code == 200
+        assert time.monotonic() - began < 2
+
+
+def test_a_crowd_of_silent_clients_is_hung_up_on(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health._Handler, "timeout", 0.5)
+    with ExitStack() as open_ones:
+        for _ in range(health.REQUESTS_MOST * 2):
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", page.port)))
+        eventually(lambda: _status(page) == 200, 5, "an answer, once they have had their time")
+
+
+def _status(page: Page) -> int | None:
+    try:
+        return page.get("/healthz").status_code
+    except requests.RequestException:
+        return None
+
+
+def test_what_is_wrong_is_said_and_a_lock_is_not_wrong(page: Page, monkeypatch: pytest.MonkeyPatch, line: Line) -> None:
+    monkeypatch.setattr(health, "DOWN_S", -1.0)
+    page.sweeper._failed(LedgerDown("PostgreSQL is read-only"))
+    answer = page.get("/healthz")
+    assert (answer.status_code, "PostgreSQL is read-only" in answer.text) == (503, True)
+    with closing(psycopg2.connect(line.database_url)) as holder, holder.cursor() as cur:
+        cur.execute("LOCK TABLE tenants")
+        page.sweeper._step()
+        answer = page.get("/healthz")
+        assert (answer.status_code, "busy" in answer.text) == (200, True)
+    page.sweeper._step()
+    assert page.get("/healthz").text == "ok\n"
+
+
+def test_a_ledger_that_can_not_write_is_not_up(page: Page, line: Line) -> None:
+    assert "giliran_ledger_up 1.0" in page.get("/metrics").text
+    name = line.one("SELECT current_database() AS name").name
+    line.run(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    try:
+        with closing(Page(line)) as standby:
+            told = standby.get("/metrics").text
+            standby.sweeper._step()
+    finally:
+        line.run(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+    assert "giliran_ledger_up 0.0" in told
+    assert f'giliran_line_waiting{{tenant="{TENANT}"}}' in told, "what can be read is still told"
+    assert standby.sweeper.trouble is not None
+    assert "PostgreSQL is read-only" in standby.sweeper.trouble.what
+
+
+@pytest.mark.parametrize(
+    ("address", "near"),
+    [("127.0.0.1", 1), ("::1", 1), ("10.1.2.3", 1), ("::ffff:192.168.0.9", 1), ("fe80::1%eth0", 1), ("fd00::7", 1)]
+    + [("203.0.114.7", 0), ("8.8.8.8", 0), ("::ffff:8.8.8.8", 0), ("2a00:1450::1", 0)],
+)
+def test_this_machine_and_private_networks_are_near(address: str, near: int) -> None:
+    assert _is_near(address) == bool(near)
+
+
+def test_strangers_hear_whether_it_is_well_and_nothing_else(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_is_near", lambda address: False)
+    monkeypatch.setattr(health, "DOWN_S", -1.0)
+    assert page.get("/metrics").status_code == 404
+    assert page.get("/healthz").text == "ok\n"
+    page.sweeper._failed(LedgerDown("at db.internal"))
+    answer: Any = page.get("/healthz")
+    assert (answer.status_code, answer.text) == (503, "unwell\n")
