@@ -131,10 +131,6 @@ def tenants(cur: cursor) -> list[Any]:
     return CHAT.all(cur, "tenants")
 
 
-def now_us(cur: cursor) -> int:
-    return int(CHAT.one(cur, "now_us").now_us)
-
-
 def open_session(cur: cursor, tenant: str, room: str, key: str, email: str, name: str, proved: bool = False) -> Any:
     """A new waiting session of a customer: (session, customer), both numbers. Its visit is the caller's."""
     customer = CHAT.one(cur, "put_customer", tenant=tenant, email=email, name=name, proved=proved).id

@@ -129,6 +129,11 @@ class Entry(NamedTuple):
     at_us: int
     fields: Mapping[str, str]
 
+    @property
+    def came_us(self) -> int:
+        """When it came into this inbox."""
+        return _arrival_us(self.id)
+
 
 @dataclass(frozen=True)
 class Cursor:

@@ -43,6 +43,11 @@ def lock(cur: cursor, tenant: str) -> Any:
     return LINE.one(cur, "lock", tenant=tenant)
 
 
+def next_place(cur: cursor, tenant: str) -> int:
+    """A place behind all that were given: microseconds by PostgreSQL's clock, or one more than the last."""
+    return int(LINE.one(cur, "next_place", tenant=tenant).last_place_us)
+
+
 def recall(cur: cursor, tenant: str, rooms: Sequence[str], lag_s: float) -> list[Any]:
     return LINE.all(cur, "recall", tenant=tenant, rooms=list(rooms), lag_s=lag_s)
 

@@ -36,7 +36,10 @@ CREATE TABLE tenants (
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     desk            text NOT NULL DEFAULT 'qiscus' CHECK (desk IN ('qiscus', 'native')),
     name            text NOT NULL DEFAULT '',
-    identity_secret text                               -- key of userHash (HMAC-SHA256 of the e-mail); NULL: not used
+    identity_secret text,                              -- key of userHash (HMAC-SHA256 of the e-mail); NULL: not used
+    paused_for      interval NOT NULL DEFAULT '301 s', -- the longest that paused_until can be away
+    last_place_us   bigint NOT NULL DEFAULT 0,         -- the last place given; it only rises, whatever a clock does
+    served_at       timestamptz NOT NULL DEFAULT '-infinity'  -- the last last_assigned_at; it only rises too
 ) WITH (fillfactor = 50);
 
 -- Not a CHECK: an id of an earlier version may have a `:` (its limit key is then that of an agent of another tenant).
@@ -47,6 +50,15 @@ END $$;
 
 CREATE TRIGGER tenant_id BEFORE INSERT ON tenants FOR EACH ROW
     WHEN (NEW.id !~ '^[A-Za-z0-9_.@-]{1,64}$') EXECUTE FUNCTION refuse_tenant_id();
+
+-- Clocks step. Two functions read all times: a due time that lies further ahead than it can have been set is due now, and a
+-- time in the future is long ago. A second more, since clocks are corrected by milliseconds all the time.
+CREATE FUNCTION is_due(at timestamptz, longest interval) RETURNS boolean LANGUAGE sql VOLATILE PARALLEL SAFE
+    RETURN at <= clock_timestamp() OR at > clock_timestamp() + longest + interval '1 s';
+
+CREATE FUNCTION seconds_since(at timestamptz) RETURNS float8 LANGUAGE sql VOLATILE PARALLEL SAFE
+    RETURN CASE WHEN NOT isfinite(at) OR at > clock_timestamp() + interval '1 s' THEN 1000000000
+                WHEN at IS NOT NULL THEN greatest(0, extract(epoch FROM clock_timestamp() - at))::float8 END;
 
 -- A worker holds the advisory lock of its number while it lives; see db/queries/ledger.sql, `claim_seats`.
 CREATE SEQUENCE worker_ids AS integer CYCLE;

@@ -138,7 +138,7 @@ class Turns:
 def _start(cur: cursor, change: Change, tenant: str, who: tuple[str, str, bool], message: str | None) -> Started:
     email, name, proved = who
     room, key = chat.new_room(), chat.new_key()
-    arrived_us = chat.now_us(cur)
+    arrived_us = line.next_place(cur, tenant)
     line.open_visits(cur, tenant, [NewVisit(room, arrived_us, chat.CLASS, chat.CLASS, base_proved=True)])
     session, customer = chat.open_session(cur, tenant, room, key, email, name, proved)
     event = chat.add_event(cur, tenant, room, {"type": "started", "name": name}, f"{name} started the chat")

@@ -45,7 +45,8 @@ def decide(
     at = Cursor(row.epoch, row.seen, row.rev)
     taken, in_force = _take(cur, inbox, tenant, at, rules)
     decision = Decision(at, taken.epoch, _seen(at, taken), more=len(taken.entries) == INBOX_BATCH)
-    changed = intake.take_over(cur, tenant, taken.entries, rules.lag_s)
+    entries, place_us = intake.placed(taken.entries, row.last_place_us)
+    changed = intake.take_over(cur, tenant, entries, rules.lag_s)
     if changed.agents and rules.policy == "upstream":
         LINE.run(cur, "ask_again", tenant=tenant)
     agents = LINE.all(cur, "agents", tenant=tenant)
@@ -63,7 +64,7 @@ def decide(
         decision.cut = free_callers < CALLS_MOST and decision.calls_left <= 0
         if half_open and decision.calls:  # the one call that shows whether the desk is back
             LEDGER.run(cur, "desk_pauses", tenant=tenant, wait_s=PROBE_S)
-    _move_cursor(cur, tenant, at, taken)
+    _move_cursor(cur, tenant, at, taken, place_us, len(decision.reserved))
     decision.told = _told(changed, decision)
     return decision
 
@@ -108,9 +109,9 @@ def _keep_limits(cur: cursor, tenant: str, in_force: Limits) -> None:
         LINE.run(cur, "forget_limits", tenant=tenant, scopes=list(in_force.forget))
 
 
-def _move_cursor(cur: cursor, tenant: str, at: Cursor, taken: Taken) -> None:
-    flushed = taken.epoch != at.epoch
-    LINE.run(cur, "move_cursor", tenant=tenant, epoch=taken.epoch, seen=_seen(at, taken), flushed=flushed)
+def _move_cursor(cur: cursor, tenant: str, at: Cursor, taken: Taken, place_us: int, served: int) -> None:
+    moved = {"epoch": taken.epoch, "seen": _seen(at, taken), "flushed": taken.epoch != at.epoch}
+    LINE.run(cur, "move_cursor", tenant=tenant, place_us=place_us, served=served, **moved)
 
 
 def _seen(at: Cursor, taken: Taken) -> str:

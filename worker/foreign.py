@@ -36,7 +36,7 @@ def estimate(
     certain = [(stay.settled_s, stay.ended_s) for stay in mine if stay.settled_s is not None]
     least = _extreme(certain, since_s, until_s, most=False)
     low, high = max(0, count - most), max(0, count - least)
-    kept = [(at, bound) for at, bound in lows if until_s - at < REMEMBER_S] + [(until_s, low)]
+    kept = [(at, bound) for at, bound in lows if 0 <= until_s - at < REMEMBER_S] + [(until_s, low)]
     return Estimate(min(max(bound for _, bound in kept), high), kept)
 
 

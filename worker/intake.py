@@ -23,6 +23,8 @@ log = logging.getLogger("worker.intake")
 ROOM_MAX = 64
 WORD_MAX = 64
 SERVICE_MAX = 2**63 - 1
+PLACE_MAX_US = 2**62  # nothing can be made of an arrival beyond it
+BEHIND_US = 1_000_000  # two clocks differ by less
 RECALLED = Visit._fields
 UNWRITABLE = (psycopg2.DataError, psycopg2.IntegrityError, ValueError)  # ValueError: the driver's own refusal
 
@@ -65,6 +67,20 @@ def take_over(cur: cursor, tenant: str, entries: Sequence[Entry], lag_s: float) 
         except UNWRITABLE as error:
             _refuse(cur, tenant, entry, type(error).__name__)
     return done
+
+
+def placed(entries: Sequence[Entry], last_us: int) -> tuple[list[Entry], int]:
+    """The entries with their places in the line, and the last place. A place is the time of arrival, behind the last
+    one that was given: nobody passes another when Redis's clock goes back, also while Redis is emptied. An entry that
+    was kept while its tenant was unknown has its earlier place, unless that clock is behind."""
+    found = []
+    for entry in entries:
+        if not 0 < entry.at_us < PLACE_MAX_US or ("at" in entry.fields and entry.came_us + BEHIND_US >= last_us):
+            found.append(entry)
+        else:
+            last_us = max(entry.at_us, last_us + 1)
+            found.append(entry._replace(at_us=last_us))
+    return found, last_us
 
 
 def read_entry(entry: Entry) -> Arrived | Resolved:

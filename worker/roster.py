@@ -90,10 +90,11 @@ def _estimates(
     """What of each count is not ours, for the time that the answer may speak of: from the request minus the lag."""
     ids = [agent.id for agent in agents]
     lows = {row.id: row.foreign_lows for row in LEDGER.all(cur, "lock_agents", tenant=tenant, agents=ids)}
-    until_s = LEDGER.one(cur, "now").now_s - settled_late_s
+    now_s = LEDGER.one(cur, "now").now_s
+    until_s = now_s - settled_late_s
     since_s = until_s - report.took_s - rules.lag_s
     stays: dict[str, list[foreign.Stay]] = {}
-    for row in LEDGER.all(cur, "stays", tenant=tenant, since_s=since_s):
+    for row in LEDGER.all(cur, "stays", tenant=tenant, now_s=now_s, since_s=since_s):
         stays.setdefault(row.agent, []).append(foreign.Stay(*row))
     return [
         foreign.estimate(
@@ -118,7 +119,10 @@ def learn(cur: cursor, tenant: str, report: Unserved, rules: Rules, after: After
     lag_s = rules.lag_s + report.took_s
     known = {row.room for row in LEDGER.all(cur, "known_rooms", tenant=tenant, rooms=rooms, lag_s=lag_s)}
     remembered = {row.room: row for row in line.recall(cur, tenant, rooms, rules.lag_s)}
-    now_us = int(LEDGER.one(cur, "now").now_s * 1e6)
+    unknown = [room for room in report.rooms if room.room not in known]
+    if not unknown:
+        return
+    now_us = line.next_place(cur, tenant)
     new = [
         line.NewVisit(
             room.room,
@@ -128,11 +132,8 @@ def learn(cur: cursor, tenant: str, report: Unserved, rules: Rules, after: After
             learned=True,
             base=remembered[room.room].closed_service,
         )
-        for room in report.rooms
-        if room.room not in known
+        for room in unknown
     ]
-    if not new:
-        return
     line.open_visits(cur, tenant, new, learned_wait_s=rules.lag_s)
     drift(cur, tenant, "missed_arrival", len(new))
     for visit in new:

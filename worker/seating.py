@@ -64,7 +64,9 @@ class Seating:
     def seat(self) -> None:
         """Seats for the oldest rooms of the classes whose roster is young enough; the others' are read first (H16)."""
         self._mark_limits()
-        classes = LINE.all(self._cur, "classes", tenant=self._tenant, roster_s=self._rules.roster_s)
+        classes = LINE.all(
+            self._cur, "classes", tenant=self._tenant, roster_s=self._rules.roster_s, retry_s=self._rules.retry_s
+        )
         believed = [c for c in classes if self._is_believed(c)]
         answer = self._reserve(believed) if believed else Answer()
         self._ask_rosters(classes, answer)

@@ -37,7 +37,7 @@ def end_seen(cur: cursor, tenant: str, stay: Any, why: str, lag_s: float, after:
 
 def begin(cur: cursor, tenant: str, stay: Any, after: Aftermath, *, look: bool) -> None:
     """The room waits again, at the time of the webhook that came meanwhile. `look`: the desk is asked first."""
-    arrived_us = _arrived_us(cur, stay)
+    arrived_us = _arrived_us(cur, tenant, stay)
     new = line.NewVisit(stay.room, arrived_us, stay.class_, stay.source, base=stay.closed_service, look=look)
     line.open_visits(cur, tenant, [new])
     after.gone.discard(stay.room)
@@ -51,7 +51,14 @@ def go_on(cur: cursor, tenant: str, stay: Any, agent: str, after: Aftermath) -> 
     first = stay.first_comment_id if stay.resolved_comment not in (None, stay.first_comment_id) else None
     base = {"base": stay.closed_service, "proved": stay.again_latest == stay.closed_service is not None}
     new = LEDGER.one(
-        cur, "go_on", visit=stay.id, tenant=tenant, agent=agent, first=first, arrived_us=_arrived_us(cur, stay), **base
+        cur,
+        "go_on",
+        visit=stay.id,
+        tenant=tenant,
+        agent=agent,
+        first=first,
+        arrived_us=_arrived_us(cur, tenant, stay),
+        **base,
     )
     note(cur, new.id, "began", f"the desk has {agent} in the room, whose stay before has ended")
     after.gone.discard(stay.room)
@@ -59,5 +66,5 @@ def go_on(cur: cursor, tenant: str, stay: Any, agent: str, after: Aftermath) -> 
     after.agents.add(agent)
 
 
-def _arrived_us(cur: cursor, stay: Any) -> int:
-    return stay.again_us or int(LEDGER.one(cur, "now").now_s * 1e6)
+def _arrived_us(cur: cursor, tenant: str, stay: Any) -> int:
+    return stay.again_us or line.next_place(cur, tenant)

@@ -170,8 +170,9 @@ class Sweeper:
             self._rewrite(chore.tenant)
 
     def _due(self, cur: Any) -> set[str]:
-        upstream = self._work.rules.policy == "upstream"
-        return {row.id for row in LEDGER.all(cur, "due", lock_class=WORKER_LOCK_CLASS, upstream=upstream) if row.due}
+        rules = self._work.rules
+        due = {"upstream": rules.policy == "upstream", "retry_s": rules.retry_s}
+        return {row.id for row in LEDGER.all(cur, "due", lock_class=WORKER_LOCK_CLASS, **due) if row.due}
 
     def _learn_agents(self, cur: Any) -> None:
         if time.monotonic() - self._agents_at < AGENTS_S:

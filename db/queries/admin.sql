@@ -10,7 +10,7 @@ SELECT id FROM tenants ORDER BY id
 -- name: tenants
 SELECT t.id, t.desk, t.name, t.base_url, t.webhook_digest <> '' AS own_webhook_secret, t.created_at, t.desk_failures,
        coalesce(t.desk_trouble, (SELECT min(r.refused_alike) FROM rosters r WHERE r.tenant = t.id)) AS desk_trouble,
-       CASE WHEN t.paused_until > clock_timestamp() THEN t.paused_until END AS paused_until,
+       CASE WHEN NOT is_due(t.paused_until, t.paused_for) THEN t.paused_until END AS paused_until,
        (SELECT count(*) FROM agents a WHERE a.tenant = t.id) AS agents,
        (SELECT count(*) FROM agents a WHERE a.tenant = t.id AND a.available) AS online,
        (SELECT count(*) FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting') AS waiting,
@@ -103,7 +103,7 @@ SELECT a.tenant, a.id, a.name, a.available AS online, a.open_seats, a.foreign_es
             ELSE c.wish END AS presence,
        (SELECT max(recent.first + %(window_s)s * interval '1 second') FROM login_tries t
          CROSS JOIN LATERAL (SELECT min(at) AS first, count(*) AS n FROM unnest(t.failed) at
-                              WHERE at > clock_timestamp() - %(window_s)s * interval '1 second') recent
+                              WHERE seconds_since(at) < %(window_s)s) recent
          WHERE t.tenant = a.tenant AND t.agent = a.id AND recent.n >= %(failures)s) AS locked_until
   FROM agents a
   LEFT JOIN accounts c ON c.tenant = a.tenant AND c.agent = a.id
@@ -212,14 +212,14 @@ UPDATE tenants SET swept_at = '-infinity' WHERE id = %(tenant)s RETURNING rev
 -- name: sweep_state
 SELECT swept_at > '-infinity' AS claimed, rev,
        coalesce(desk_trouble, (SELECT min(r.refused_alike) FROM rosters r WHERE r.tenant = t.id)) AS desk_trouble,
-       CASE WHEN paused_until > clock_timestamp() THEN paused_until END AS paused_until, clock_timestamp() AS at,
+       CASE WHEN NOT is_due(paused_until, paused_for) THEN paused_until END AS paused_until, clock_timestamp() AS at,
        (SELECT count(*) FROM visits v WHERE v.tenant = t.id AND v.look_at IS NOT NULL AND v.state <> 'closed') AS looks
   FROM tenants t WHERE t.id = %(tenant)s
 
 -- name: counts
 SELECT t.desk_failures,
        coalesce(t.desk_trouble, (SELECT min(r.refused_alike) FROM rosters r WHERE r.tenant = t.id)) AS desk_trouble,
-       CASE WHEN t.paused_until > clock_timestamp() THEN t.paused_until END AS paused_until,
+       CASE WHEN NOT is_due(t.paused_until, t.paused_for) THEN t.paused_until END AS paused_until,
        count(v.id) FILTER (WHERE v.state = 'waiting') AS waiting,
        count(v.id) FILTER (WHERE v.state = 'waiting' AND v.aside IS NOT NULL) AS aside,
        count(v.id) FILTER (WHERE v.state = 'reserved') AS reserved,

@@ -4,10 +4,6 @@
 -- Those with our own desk.
 SELECT id, name FROM tenants WHERE desk = 'native' ORDER BY id
 
--- name: now_us
--- The arrival of a native session: PostgreSQL's clock, read while the tenant is locked, so that it never runs back.
-SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us
-
 -- name: put_customer
 -- Who proved who they are is another customer than who only said so, however equal the address.
 INSERT INTO customers (tenant, email, name, proved) VALUES (%(tenant)s, %(email)s, %(name)s, %(proved)s)
@@ -167,7 +163,7 @@ SELECT w.room, w.position
 SELECT (SELECT count(*) FROM visits WHERE tenant = %(tenant)s AND class = 'native' AND state = 'waiting') AS waiting,
        count(*) AS left_lately, extract(epoch FROM clock_timestamp() - min(closed_at))::float8 AS in_s
   FROM (SELECT closed_at FROM visits
-         WHERE tenant = %(tenant)s AND state = 'closed' AND closed_at > clock_timestamp() - interval '1 hour'
+         WHERE tenant = %(tenant)s AND state = 'closed' AND seconds_since(closed_at) < 3600
            AND settled_at IS NOT NULL AND class = 'native'
          ORDER BY closed_at DESC LIMIT 30) gone
 

@@ -20,7 +20,7 @@ due AS (
     SELECT id, CASE WHEN parked THEN unclear_at ELSE coalesce(unclear_at, clock_timestamp()) END AS unclear_at
       FROM visits
      WHERE tenant = %(tenant)s AND state = 'reserved'
-       AND (lease_until < clock_timestamp()
+       AND (is_due(lease_until, interval '61 s')
             OR (NOT parked AND owner NOT IN (SELECT id FROM live)
                 AND (%(gone)s::integer[] IS NULL OR owner = ANY(%(gone)s::integer[]))))
      ORDER BY id LIMIT %(most)s FOR UPDATE SKIP LOCKED)
@@ -29,7 +29,7 @@ UPDATE visits v
        lease_until = clock_timestamp() + %(lease_s)s * interval '1 second'
   FROM due WHERE v.id = due.id
 RETURNING v.id, v.room, v.agent, v.attempt, v.tries,
-          extract(epoch FROM clock_timestamp() - v.unclear_at)::float8 AS unclear_s
+          seconds_since(v.unclear_at) AS unclear_s
 
 -- name: dead_owners
 -- Workers that have reservations under way and whose advisory lock is free.
@@ -52,10 +52,10 @@ UPDATE visits SET lease_until = clock_timestamp() + %(lease_s)s * interval '1 se
 -- being assigned would be about the time before the call.
 UPDATE visits v SET look_at = clock_timestamp() + %(lease_s)s * interval '1 second'
  WHERE v.id IN (SELECT id FROM visits
-                 WHERE tenant = %(tenant)s AND look_at <= clock_timestamp() AND state IN ('waiting', 'held')
+                 WHERE tenant = %(tenant)s AND is_due(look_at, interval '61 s') AND state IN ('waiting', 'held')
                  ORDER BY look_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
 RETURNING v.id, v.attempt, v.room, v.state, v.agent, v.suspect, v.looks,
-          extract(epoch FROM clock_timestamp() - coalesce(v.settled_at, v.reserved_at, v.opened_at))::float8 AS age_s
+          seconds_since(coalesce(v.settled_at, v.reserved_at, v.opened_at)) AS age_s
 
 -- name: hold
 -- What webhooks said while the call was under way is asked about now.
@@ -97,7 +97,7 @@ UPDATE visits SET retry_at = clock_timestamp() + %(wait_s)s * interval '1 second
 -- name: lift_asides
 -- The reason may be gone: one more try, with the desk asked first.
 UPDATE visits SET aside = NULL, retry_at = NULL, refusals = 0, look_at = clock_timestamp(), looks = 0, suspect = NULL
- WHERE tenant = %(tenant)s AND state = 'waiting' AND aside IS NOT NULL AND retry_at <= clock_timestamp()
+ WHERE tenant = %(tenant)s AND state = 'waiting' AND aside IS NOT NULL AND is_due(retry_at, interval '301 s')
 
 -- name: stay
 -- A visit, and whether its stay is over by what webhooks told: a service closed since it opened; if it was opened with
@@ -189,7 +189,7 @@ INSERT INTO drifts (tenant, kind, healed) VALUES (%(tenant)s, %(kind)s, %(n)s)
 
 -- name: desk_works
 -- The failures that it ends, if there were any.
-UPDATE tenants t SET desk_failures = 0, desk_trouble = NULL, paused_until = '-infinity'
+UPDATE tenants t SET desk_failures = 0, desk_trouble = NULL, paused_until = '-infinity', paused_for = DEFAULT
   FROM (SELECT id, desk_failures FROM tenants WHERE id = %(tenant)s) was
  WHERE t.id = was.id AND (was.desk_failures > 0 OR t.desk_trouble IS NOT NULL)
 RETURNING was.desk_failures AS failures, t.id
@@ -199,8 +199,9 @@ UPDATE tenants SET desk_failures = desk_failures + %(failures)s, desk_trouble = 
  WHERE id = %(tenant)s RETURNING desk_failures
 
 -- name: desk_pauses
-UPDATE tenants SET paused_until = greatest(paused_until, clock_timestamp() + %(wait_s)s * interval '1 second')
+UPDATE tenants SET paused_until = clock_timestamp() + %(wait_s)s * interval '1 second', paused_for = %(wait_s)s * interval '1 second'
  WHERE id = %(tenant)s
+   AND (is_due(paused_until, paused_for) OR paused_until < clock_timestamp() + %(wait_s)s * interval '1 second')
 
 -- name: unpark
 -- The desk answers again: what was parked meanwhile is tried now.
@@ -208,12 +209,12 @@ UPDATE visits SET lease_until = clock_timestamp()
  WHERE tenant = %(tenant)s AND state = 'reserved' AND parked AND unclear_at IS NULL
 
 -- name: stays
--- Our seats that the desk's count may speak of.
-SELECT last_agent AS agent, extract(epoch FROM reserved_at)::float8 AS reserved_s,
-       extract(epoch FROM settled_at)::float8 AS settled_s, extract(epoch FROM closed_at)::float8 AS ended_s
+-- Our seats that the desk's count may speak of, in unix seconds.
+SELECT last_agent AS agent, %(now_s)s - seconds_since(reserved_at) AS reserved_s,
+       %(now_s)s - seconds_since(settled_at) AS settled_s, %(now_s)s - seconds_since(closed_at) AS ended_s
   FROM visits
  WHERE tenant = %(tenant)s AND last_agent IS NOT NULL AND reserved_at IS NOT NULL
-   AND (state IN ('reserved', 'held') OR (state = 'closed' AND closed_at >= to_timestamp(%(since_s)s)))
+   AND (state IN ('reserved', 'held') OR (state = 'closed' AND closed_at >= to_timestamp(%(since_s)s) AND seconds_since(closed_at) < 1000000))
 
 -- name: now
 SELECT extract(epoch FROM clock_timestamp())::float8 AS now_s
@@ -281,14 +282,13 @@ UPDATE rosters SET suggested = %(agent)s, claimed_until = '-infinity',
 -- Rooms of the desk's unserved list that are ours already, or closed or settled too recently to be believed.
 SELECT DISTINCT room FROM visits
  WHERE tenant = %(tenant)s AND room = ANY(%(rooms)s::text[])
-   AND (state <> 'closed' OR closed_at > clock_timestamp() - %(lag_s)s * interval '1 second')
+   AND (state <> 'closed' OR seconds_since(closed_at) < %(lag_s)s)
 
 -- name: claim_sweep
 -- Those that are free; who is locked, or comes after `most` others, has its turn at one of the next looks.
 UPDATE tenants SET swept_at = clock_timestamp()
  WHERE id IN (SELECT id FROM tenants
-               WHERE swept_at < clock_timestamp() - %(idle_s)s * interval '1 second'
-                 AND paused_until <= clock_timestamp()
+               WHERE seconds_since(swept_at) > %(idle_s)s AND is_due(paused_until, paused_for)
                ORDER BY swept_at LIMIT %(most)s FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING id
 
@@ -298,8 +298,7 @@ RETURNING id
 UPDATE visits SET look_at = clock_timestamp()
  WHERE id IN (SELECT v.id FROM visits v JOIN agents a ON a.tenant = v.tenant AND a.id = v.agent
                WHERE v.tenant = %(tenant)s AND v.state = 'held' AND v.look_at IS NULL
-                 AND v.settled_at < clock_timestamp() - %(lag_s)s * interval '1 second'
-                 AND v.looked_at < clock_timestamp() - %(lag_s)s * interval '1 second'
+                 AND seconds_since(v.settled_at) > %(lag_s)s AND seconds_since(v.looked_at) > %(lag_s)s
                ORDER BY coalesce(a.desk_count < a.open_seats, false) DESC, v.looked_at LIMIT %(most)s
                  FOR NO KEY UPDATE OF v SKIP LOCKED)  -- written outside the tenant's lock: waits for nobody
 
@@ -311,20 +310,21 @@ WITH live AS (
        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())),
 pairs AS (
     SELECT DISTINCT tenant FROM visits
-     WHERE state = 'reserved' AND (lease_until < clock_timestamp() OR (NOT parked AND owner NOT IN (SELECT id FROM live)))),
+     WHERE state = 'reserved' AND (is_due(lease_until, interval '61 s') OR (NOT parked AND owner NOT IN (SELECT id FROM live)))),
 looks AS (
-    SELECT DISTINCT tenant FROM visits WHERE look_at <= clock_timestamp() AND state IN ('waiting', 'held'))
-SELECT t.id, (t.paused_until <= clock_timestamp() AND (
+    SELECT DISTINCT tenant FROM visits WHERE is_due(look_at, interval '61 s') AND state IN ('waiting', 'held'))
+SELECT t.id, (is_due(t.paused_until, t.paused_for) AND (
        t.id IN (SELECT tenant FROM pairs) OR t.id IN (SELECT tenant FROM looks)
-    OR EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting' AND v.retry_at <= clock_timestamp())
+    OR EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting'
+                  AND is_due(v.retry_at, CASE WHEN v.aside IS NULL THEN interval '61 s' ELSE interval '301 s' END))
     OR EXISTS (SELECT FROM rosters r WHERE r.tenant = t.id
-                  AND (r.claimed_until < clock_timestamp() OR r.claimed_by NOT IN (SELECT id FROM live))
-                  AND (r.due_at <= clock_timestamp() OR (%(upstream)s AND r.ask_after <= clock_timestamp()))
+                  AND (is_due(r.claimed_until, interval '5 s') OR r.claimed_by NOT IN (SELECT id FROM live))
+                  AND (is_due(r.due_at, %(retry_s)s * interval '1 s') OR (%(upstream)s AND is_due(r.ask_after, interval '5 s')))
                   AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.class = r.class AND v.state = 'waiting'
                                  AND v.aside IS NULL AND v.look_at IS NULL AND v.retry_at IS NULL))
-    OR EXISTS (SELECT FROM doubts d WHERE d.tenant = t.id AND d.out_until > '-infinity' AND d.out_until <= clock_timestamp())
+    OR EXISTS (SELECT FROM doubts d WHERE d.tenant = t.id AND d.out_until > '-infinity' AND is_due(d.out_until, interval '301 s'))
     OR EXISTS (SELECT FROM rosters r WHERE r.tenant = t.id AND r.assign_after > '-infinity'
-                  AND r.assign_after <= clock_timestamp())
+                  AND is_due(r.assign_after, interval '16 s'))
     OR (t.desk_failures > 0 AND EXISTS (SELECT FROM agents a
                                          WHERE a.tenant = t.id AND a.available AND a.load < a.max_load)
                             AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting'
@@ -377,12 +377,12 @@ SELECT id, open_seats FROM agents WHERE tenant = %(tenant)s AND (available OR op
 SELECT t.id AS tenant,
        coalesce(t.desk_trouble, (SELECT min(r.refused_alike) FROM rosters r WHERE r.tenant = t.id)) AS desk_trouble,
        (SELECT count(DISTINCT d.agent) FROM doubts d WHERE d.tenant = t.id) AS agents_refused,
-       t.paused_until > clock_timestamp() AS paused,
+       NOT is_due(t.paused_until, t.paused_for) AS paused,
        count(v.id) FILTER (WHERE v.state = 'waiting' AND v.aside IS NULL) AS waiting,
        count(v.id) FILTER (WHERE v.aside IS NOT NULL) AS aside,
        count(v.id) FILTER (WHERE v.state = 'reserved') AS reserved,
        count(v.id) FILTER (WHERE v.state = 'held') AS held,
-       coalesce(extract(epoch FROM clock_timestamp() - min(v.opened_at) FILTER (WHERE v.state = 'waiting')), 0)::float8
+       coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(v.opened_at) FILTER (WHERE v.state = 'waiting'))), 0)::float8
            AS oldest_wait_s,
        (SELECT count(*) FROM agents a WHERE a.tenant = t.id AND a.available) AS agents_online,
        (SELECT coalesce(sum(greatest(0, a.max_load - a.load)), 0) FROM agents a WHERE a.tenant = t.id AND a.available)
@@ -396,7 +396,7 @@ SELECT tenant, kind, healed FROM drifts
 
 -- name: claim_prune
 UPDATE tenants SET pruned_at = clock_timestamp()
- WHERE id IN (SELECT id FROM tenants WHERE pruned_at < clock_timestamp() - interval '1 hour'
+ WHERE id IN (SELECT id FROM tenants WHERE seconds_since(pruned_at) > 3600
                ORDER BY pruned_at LIMIT %(most)s FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING id
 

@@ -7,7 +7,7 @@
 
 -- name: lock
 -- The lock that serialises every decision of a tenant, and the cursor into the inbox.
-SELECT inbox_epoch AS epoch, inbox_seen AS seen, rev, paused_until > clock_timestamp() AS paused, desk_failures,
+SELECT inbox_epoch AS epoch, inbox_seen AS seen, rev, last_place_us, NOT is_due(paused_until, paused_for) AS paused, desk_failures,
        desk_failures > 0 OR desk_trouble IS NOT NULL AS troubled,
        EXISTS (SELECT FROM doubts d WHERE d.tenant = t.id) OR EXISTS (SELECT FROM refusals r WHERE r.tenant = t.id)
            AS doubted
@@ -20,7 +20,7 @@ SELECT w.room, r.closed_service, r.closed_with_service, v.id, v.state, v.arrived
        v.resolved_comment, coalesce(v.state = 'reserved' AND v.parked AND v.unclear_at IS NULL, false) AS unsent,
        v.look_at IS NOT NULL AS look, v.aside IS NOT NULL AS aside,
        coalesce(v.learned AND v.retry_at IS NOT NULL, false) AS learned,
-       coalesce(v.settled_at < clock_timestamp() - %(lag_s)s * interval '1 second', false) AS settled_long_ago
+       coalesce(seconds_since(v.settled_at) > %(lag_s)s, false) AS settled_long_ago
   FROM unnest(%(rooms)s::text[]) AS w(room)
   LEFT JOIN LATERAL (SELECT * FROM rooms WHERE tenant = %(tenant)s AND id = w.room LIMIT 1) r ON true
   LEFT JOIN LATERAL (SELECT * FROM visits WHERE tenant = %(tenant)s AND room = w.room AND state <> 'closed' LIMIT 1) v
@@ -88,7 +88,7 @@ INSERT INTO refused (tenant, entry_id, reason) VALUES (%(tenant)s, %(entry)s, %(
 -- name: lift_retries
 -- Rooms whose pause is over stand in the line again, with their old place.
 UPDATE visits SET retry_at = NULL
- WHERE tenant = %(tenant)s AND state = 'waiting' AND retry_at <= clock_timestamp() AND aside IS NULL
+ WHERE tenant = %(tenant)s AND state = 'waiting' AND is_due(retry_at, interval '61 s') AND aside IS NULL
 
 -- name: classes
 -- The classes that have waiting rooms, the oldest room of each, and who may serve it. A skip scan of line_order.
@@ -99,10 +99,10 @@ WITH RECURSIVE found AS (
              WHERE v.tenant = %(tenant)s AND v.state = 'waiting' AND v.class > f.class ORDER BY v.class LIMIT 1)
       FROM found f WHERE f.class IS NOT NULL)
 SELECT f.class AS class_, head.room, head.source,
-       extract(epoch FROM clock_timestamp() - nullif(r.read_at, '-infinity'))::float8 AS age_s,
-       coalesce(r.due_at <= clock_timestamp(), true) AS due,
-       CASE WHEN r.ask_after > clock_timestamp() - %(roster_s)s * interval '1 second' THEN r.suggested END AS suggested,
-       coalesce(r.ask_after <= clock_timestamp(), true) AS may_ask,
+       seconds_since(r.read_at) AS age_s,
+       coalesce(is_due(r.due_at, %(retry_s)s * interval '1 s'), true) AS due,
+       CASE WHEN seconds_since(r.ask_after - interval '1 s') <= %(roster_s)s THEN r.suggested END AS suggested,
+       coalesce(is_due(r.ask_after, interval '5 s'), true) AS may_ask,
        ARRAY(SELECT e.agent FROM eligible e WHERE e.tenant = %(tenant)s AND e.class = f.class) AS eligible
   FROM found f
   LEFT JOIN rosters r ON r.tenant = %(tenant)s AND r.class = f.class
@@ -150,9 +150,9 @@ picks AS (
 written AS (
     INSERT INTO decisions (tenant, round, visit, agent, load_before, seat_limit)
     SELECT %(tenant)s, round.id, p.visit, p.agent, p.load_before, p.seat_limit FROM picks p, round ORDER BY p.ord)
-UPDATE agents a SET last_assigned_at = clock_timestamp() + s.ord * interval '1 microsecond'
-  FROM (SELECT agent, max(ord) AS ord FROM picks GROUP BY agent) s
- WHERE a.tenant = %(tenant)s AND a.id = s.agent
+UPDATE agents a SET last_assigned_at = greatest(clock_timestamp(), t.served_at) + s.ord * interval '1 microsecond'
+  FROM (SELECT agent, max(ord) AS ord FROM picks GROUP BY agent) s, tenants t
+ WHERE t.id = %(tenant)s AND a.tenant = %(tenant)s AND a.id = s.agent
 RETURNING a.id, a.open_seats
 
 -- name: mark_limits
@@ -168,12 +168,20 @@ UPDATE rosters SET suggested = NULL,
 
 -- name: ask_again
 -- A seat got free: what the desk suggested before says nothing any more.
-UPDATE rosters SET ask_after = '-infinity' WHERE tenant = %(tenant)s AND ask_after > clock_timestamp()
+UPDATE rosters SET ask_after = '-infinity' WHERE tenant = %(tenant)s AND NOT is_due(ask_after, interval '5 s')
 
 -- name: move_cursor
 UPDATE tenants SET inbox_epoch = %(epoch)s, inbox_seen = %(seen)s, rev = rev + 1,
+       last_place_us = greatest(last_place_us, %(place_us)s),
+       served_at = CASE WHEN %(served)s = 0 THEN served_at
+                        ELSE greatest(clock_timestamp(), served_at) + %(served)s * interval '1 microsecond' END,
        swept_at = CASE WHEN %(flushed)s THEN '-infinity' ELSE swept_at END
  WHERE id = %(tenant)s
+
+-- name: next_place
+-- A place at the end of the line: now, by a clock that only rises. Under the tenant's lock.
+UPDATE tenants SET last_place_us = greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, last_place_us + 1)
+ WHERE id = %(tenant)s RETURNING last_place_us
 
 -- name: bump
 UPDATE tenants SET rev = rev + 1 WHERE id = %(tenant)s
@@ -190,7 +198,7 @@ SELECT %(tenant)s, c, clock_timestamp() + %(lease_s)s * interval '1 second', %(o
     ON CONFLICT (tenant, class) DO UPDATE
    SET claimed_until = EXCLUDED.claimed_until, claimed_by = EXCLUDED.claimed_by,
        due_at = CASE WHEN %(roster)s THEN '-infinity' ELSE rosters.due_at END
- WHERE rosters.claimed_until < clock_timestamp()
+ WHERE is_due(rosters.claimed_until, interval '5 s')
     OR rosters.claimed_by NOT IN (
        SELECT objid::integer FROM pg_locks
         WHERE locktype = 'advisory' AND classid = %(lock_class)s AND granted

@@ -45,7 +45,7 @@ SELECT password_hash, disabled FROM accounts WHERE tenant = %(tenant)s AND agent
 SELECT extract(epoch FROM max(recent.first + %(window_s)s * interval '1 second' - clock_timestamp()))::float8 AS wait_s
   FROM login_tries t
   CROSS JOIN LATERAL (SELECT min(at) AS first, count(*) AS n FROM unnest(t.failed) at
-                       WHERE at > clock_timestamp() - %(window_s)s * interval '1 second') recent
+                       WHERE seconds_since(at) < %(window_s)s) recent
  WHERE t.subject = ANY(%(subjects)s::bytea[]) AND recent.n >= %(most)s
 HAVING count(*) > 0
 
@@ -63,7 +63,7 @@ SELECT s, ARRAY[clock_timestamp()] FROM unnest(%(subjects)s::bytea[]) s ORDER BY
    SET last_at = clock_timestamp(),
        failed = array_append((SELECT coalesce(array_agg(at ORDER BY at), '{}') FROM (
                     SELECT at FROM unnest(t.failed) at
-                     WHERE at > clock_timestamp() - %(window_s)s * interval '1 second'
+                     WHERE seconds_since(at) < %(window_s)s
                      ORDER BY at DESC LIMIT %(most)s - 1) kept), clock_timestamp())
 
 -- name: name_tries
@@ -77,7 +77,7 @@ DELETE FROM login_tries WHERE subject = %(subject)s
 
 -- name: forget_tries
 DELETE FROM login_tries WHERE subject IN (
-    SELECT subject FROM login_tries WHERE last_at < clock_timestamp() - %(window_s)s * interval '1 second'
+    SELECT subject FROM login_tries WHERE seconds_since(last_at) > %(window_s)s
      LIMIT 20 FOR UPDATE SKIP LOCKED)
 
 -- name: put_token
@@ -110,7 +110,7 @@ RETURNING absent_since IS NULL AS is_here
 -- This sidecar lives. `started_at` is since when without a gap: who did not beat for so long starts anew.
 INSERT INTO sidecars AS s (id) VALUES (%(sidecar)s)
     ON CONFLICT (id) DO UPDATE
-   SET started_at = CASE WHEN s.beat_at < clock_timestamp() - %(life_s)s * interval '1 second'
+   SET started_at = CASE WHEN seconds_since(s.beat_at) > %(life_s)s
                          THEN clock_timestamp() ELSE s.started_at END,
        beat_at = clock_timestamp()
 
@@ -129,7 +129,7 @@ DELETE FROM presence WHERE tenant = %(tenant)s AND agent = %(agent)s AND sidecar
 DELETE FROM sidecars WHERE id = %(sidecar)s
 
 -- name: forget_sidecars
-DELETE FROM sidecars WHERE beat_at < clock_timestamp() - interval '1 hour'
+DELETE FROM sidecars WHERE seconds_since(beat_at) > 3600
 
 -- name: wish
 UPDATE accounts SET wish = %(wish)s WHERE tenant = %(tenant)s AND agent = %(agent)s
@@ -178,14 +178,13 @@ SELECT s.tenant, s.room, s.agent
   FROM sessions s
   JOIN accounts a ON a.tenant = s.tenant AND a.agent = s.agent
   JOIN visits v ON v.tenant = s.tenant AND v.room = s.room AND v.state = 'held' AND v.agent = s.agent
- WHERE s.status = 'active' AND a.absent_since < clock_timestamp() - %(grace_s)s * interval '1 second'
-   AND v.reserved_at < clock_timestamp() - %(grace_s)s * interval '1 second'
+ WHERE s.status = 'active' AND seconds_since(a.absent_since) > %(grace_s)s
+   AND seconds_since(v.reserved_at) > %(grace_s)s
    AND (a.disabled OR NOT s.picked OR v.reserved_at < a.absent_since)
    AND (a.disabled OR NOT s.answered OR (%(reassign_s)s > 0
-        AND greatest(a.absent_since, v.reserved_at)
-            < clock_timestamp() - greatest(%(reassign_s)s, %(grace_s)s) * interval '1 second'))
-   AND EXISTS (SELECT FROM sidecars c WHERE c.started_at <= clock_timestamp() - %(grace_s)s * interval '1 second'
-                  AND c.beat_at > clock_timestamp() - %(life_s)s * interval '1 second')
+        AND least(seconds_since(a.absent_since), seconds_since(v.reserved_at)) > greatest(%(reassign_s)s, %(grace_s)s)))
+   AND EXISTS (SELECT FROM sidecars c WHERE seconds_since(c.started_at) >= %(grace_s)s
+                  AND seconds_since(c.beat_at) < %(life_s)s)
    AND (%(room)s::text IS NULL OR s.room = %(room)s::text)
    AND (%(tenant)s::text IS NULL OR s.tenant = %(tenant)s::text)
  ORDER BY s.tenant, v.arrived_us LIMIT %(most)s

@@ -11,7 +11,7 @@ RETURNING r.times = 1 AND NOT EXISTS (SELECT FROM refusals o WHERE o.visit = r.v
 INSERT INTO doubts AS d (tenant, class, agent, why) VALUES (%(tenant)s, %(class)s, %(agent)s, %(why)s)
     ON CONFLICT (tenant, class, agent) DO UPDATE
    SET refused = d.refused + %(strike)s, why = EXCLUDED.why, unproved = true
-RETURNING d.outs, d.out_until > clock_timestamp() AS is_out,
+RETURNING d.outs, NOT is_due(d.out_until, interval '301 s') AS is_out,
           d.refused + (SELECT coalesce(sum(o.refused), 0) FROM doubts o
                         WHERE o.tenant = d.tenant AND o.agent = d.agent AND o.class <> d.class AND o.unproved)::integer
               AS in_row
@@ -31,7 +31,7 @@ SELECT count(*) AS n
  WHERE e.tenant = %(tenant)s AND e.class = %(class)s AND a.available
    AND NOT EXISTS (SELECT FROM refusals r WHERE r.visit = %(visit)s AND r.agent = e.agent)
    AND NOT EXISTS (SELECT FROM doubts d WHERE d.tenant = e.tenant AND d.class = e.class AND d.agent = e.agent
-                      AND d.out_until > clock_timestamp())
+                      AND NOT is_due(d.out_until, interval '301 s'))
 
 -- name: alike
 -- Classes of which every agent is under doubt, after refusals of more than one room: no row where it is not so.
@@ -113,15 +113,15 @@ RETURNING v.id, v.room, v.aside
 -- What time alone ends, and what nobody needs any more. The doubts stay: the next room shows whether they are right.
 WITH in_again AS (
     UPDATE doubts SET out_until = '-infinity'
-     WHERE tenant = %(tenant)s AND out_until > '-infinity' AND out_until <= clock_timestamp()),
+     WHERE tenant = %(tenant)s AND out_until > '-infinity' AND is_due(out_until, interval '301 s')),
 due AS (
     UPDATE rosters SET assign_after = '-infinity'
-     WHERE tenant = %(tenant)s AND assign_after > '-infinity' AND assign_after <= clock_timestamp())
+     WHERE tenant = %(tenant)s AND assign_after > '-infinity' AND is_due(assign_after, interval '16 s'))
 DELETE FROM refusals r USING visits v WHERE r.tenant = %(tenant)s AND v.id = r.visit AND v.state = 'closed'
 
 -- name: doubted
 -- `busy`: a room of theirs is under way.
-SELECT d.class AS class_, d.agent, d.unproved, d.out_until > clock_timestamp() AS is_out,
+SELECT d.class AS class_, d.agent, d.unproved, NOT is_due(d.out_until, interval '301 s') AS is_out,
        EXISTS (SELECT FROM visits v WHERE v.tenant = d.tenant AND v.agent = d.agent AND v.state = 'reserved') AS busy
   FROM doubts d WHERE d.tenant = %(tenant)s
 
@@ -130,7 +130,7 @@ SELECT r.visit, r.agent FROM refusals r JOIN visits v ON v.id = r.visit
  WHERE r.tenant = %(tenant)s AND v.state = 'waiting'
 
 -- name: stopped
-SELECT class AS class_, assign_after > clock_timestamp() AS waits
+SELECT class AS class_, NOT is_due(assign_after, interval '16 s') AS waits
   FROM rosters WHERE tenant = %(tenant)s AND refused_alike IS NOT NULL
 
 -- name: try_one

@@ -55,7 +55,7 @@ class NativeWorld:
         room = chat.new_room()
         with self.ledger.transaction() as cur:
             line.lock(cur, self.tenant)
-            visit = line.NewVisit(room, chat.now_us(cur), chat.CLASS, chat.CLASS, base_proved=True)
+            visit = line.NewVisit(room, line.next_place(cur, self.tenant), chat.CLASS, chat.CLASS, base_proved=True)
             line.open_visits(cur, self.tenant, [visit])
             chat.open_session(cur, self.tenant, room, chat.new_key(), "budi@example.com", "Budi")
         return room

@@ -679,6 +679,7 @@ def test_a_full_channel_holds_nobody_else_up(line: Line) -> None:
         "rooms": ["r7", "x"],
         "lag_s": 5.0,
         "roster_s": 5.0,
+        "retry_s": 30.0,
     }
     for block in ("heads", "classes", "recall", "lift_retries"):
         rows, scans = _plan(line, block, values)
