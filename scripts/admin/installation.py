@@ -5,7 +5,6 @@ which tenant is meant.
 """
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -30,9 +29,8 @@ from scripts.admin.table import clean, listed
 from settings import Servers, Settings, load
 from settings import servers as find_servers
 
-REDIS_S = 1.5  # less than PostgreSQL lets a transaction be idle, for Redis is asked inside one
+REDIS_S = 1.5  # less than PostgreSQL lets a transaction be idle
 REDIS_CONNECTIONS = 2
-PICTURE_S = 0.9  # what was found about Redis holds for one picture of `--watch`
 
 
 class Installation:
@@ -60,11 +58,15 @@ class Installation:
         """Of Redis, whosever it is."""
         return Upkeep(self._client)
 
-    @cached_property
+    @property
     def redis(self) -> redis.Redis:
         """Raises `CantDo` where it is another installation's, `InboxDown` where it can't be reached. A Redis that can
         be read but not written to is told on standard error."""
-        self._check_redis()
+        if self._away:
+            raise InboxDown(self._away)
+        if not self._checked:
+            self._check_redis()
+            self._checked = True
         return self._client
 
     @property
@@ -73,17 +75,14 @@ class Installation:
         return self.upkeep
 
     def redis_away(self) -> str | None:
-        """Why Redis can't be asked, None where it can: for commands that can do without it. Asked once for a picture:
-        one that hangs costs seconds each time."""
-        if time.monotonic() - self._asked_at > PICTURE_S:
-            self._away = self._why_away()
-            self._asked_at = time.monotonic()
+        """Why Redis could not be asked when `reading` began, None where it could: for what can do without it."""
         return self._away
 
     _away: str | None = None
-    _asked_at = -PICTURE_S
+    _checked = False
 
     def _why_away(self) -> str | None:
+        self._away = None
         try:
             self.redis.ping()
         except InboxDown as error:
@@ -126,6 +125,7 @@ class Installation:
 
     @contextmanager
     def reading(self) -> Iterator[cursor]:
+        self._away = self._why_away()  # before: a transaction that waits for Redis is ended by PostgreSQL
         with self._ledger.transaction() as cur:
             cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield cur
