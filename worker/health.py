@@ -1,6 +1,7 @@
 """What a worker tells about itself on WORKER_PORT: `/healthz` and `/metrics`, from the ledger at the time of asking."""
 
 import ipaddress
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -107,9 +108,10 @@ class _Server(ThreadingWSGIServer):
 
     block_on_close = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, address: tuple[str, int], handler: Any) -> None:
         self._free = threading.BoundedSemaphore(REQUESTS_MOST)
-        super().__init__(*args, **kwargs)
+        self.address_family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]  # IPv6, too
+        super().__init__(address, handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if self._free.acquire(blocking=False):

@@ -290,6 +290,21 @@ def test_a_signal_during_the_start_stops_it_too(started_before: Path) -> None:
     assert _left_of(started_before) == []
 
 
+def test_with_such_a_host_all_of_it_listens_on_ipv6(empty: Path) -> None:
+    """The simulator's webhooks, with their secret, reach the receiver there too; it is given no key of the database."""
+    worker_port = free_port()
+    secret = "a-secret-of-webhooks"
+    with _run(empty, HOST="::1", WORKER_PORT=str(worker_port), WEBHOOK_SECRET=secret) as run:
+        run.until_ready()
+        assert f"ready http://[::1]:{run.port} " in run.text
+        for port, path in ((run.port, "readyz"), (run.chat_port, "readyz"), (worker_port, "healthz")):
+            assert requests.get(f"http://[::1]:{port}/{path}", timeout=5).status_code == 200, path
+        receiver, simulator = run.child("receiver"), run.child("simulator")
+        given = Path(f"/proc/{receiver}/environ").read_text()
+        assert "REDIS_URL=" in given and "DATABASE_URL=" not in given
+        assert secret not in _command_line(simulator)
+
+
 # Refusals: one sentence, exit code 1, nothing touched
 
 
