@@ -147,6 +147,7 @@ class _Chooser:
         self._doubts = doubts
         self._tried = set(doubts.tried)
         self._open: dict[str, Set[str]] = {}
+        self._unpaused: dict[str, Set[str]] = {}
         self._twice: set[str] = set()  # fill_two: agents who get their second room next
         self._clock = max((seat.idle_since_s for seat in seats), default=0.0)
         self._heaps: dict[str, list[tuple[tuple[float, ...], str]]] = {}
@@ -185,7 +186,7 @@ class _Chooser:
     def _refused_for(self, waiting: Waiting) -> Set[str]:
         """Nobody, once all who may serve the room were refused for it: then it is tried again with each."""
         refused = self._doubts.refused.get(waiting.visit, frozenset())
-        return frozenset() if refused and self._names(waiting.class_) <= refused else refused
+        return frozenset() if refused and self._able(waiting.class_) <= refused else refused
 
     def _is_shut(self, class_: str, name: str) -> bool:
         pair = (class_, name)
@@ -239,6 +240,13 @@ class _Chooser:
         if class_ not in self._open:
             self._open[class_] = {name for name in names if (class_, name) not in self._doubts.out}
         return self._open[class_]
+
+    def _able(self, class_: str) -> Set[str]:
+        """The same without those who are paused: nobody waits for them."""
+        if class_ not in self._unpaused:
+            names = self._names(class_)
+            self._unpaused[class_] = {name for name in names if name in self._seats and self._seats[name].limit > 0}
+        return self._unpaused[class_]
 
     def _rank(self, seat: Seats) -> tuple[float, ...]:
         if self._policy == "round_robin":

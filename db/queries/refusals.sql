@@ -28,7 +28,7 @@ UPDATE rosters SET due_at = '-infinity' WHERE tenant = %(tenant)s AND class = %(
 -- Agents with whom the room has not been tried and who are not left out.
 SELECT count(*) AS n
   FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
- WHERE e.tenant = %(tenant)s AND e.class = %(class)s AND a.available
+ WHERE e.tenant = %(tenant)s AND e.class = %(class)s AND a.available AND a.max_load > 0
    AND NOT EXISTS (SELECT FROM refusals r WHERE r.visit = %(visit)s AND r.agent = e.agent)
    AND NOT EXISTS (SELECT FROM doubts d WHERE d.tenant = e.tenant AND d.class = e.class AND d.agent = e.agent
                       AND NOT is_due(d.out_until, interval '301 s'))
@@ -41,7 +41,7 @@ SELECT c AS class_, r.alike_tries AS tries
  WHERE (SELECT count(DISTINCT f.visit) FROM refusals f JOIN visits v ON v.id = f.visit
          WHERE f.tenant = %(tenant)s AND v.class = c AND v.state = 'waiting' AND v.aside IS NULL) > 1
    AND NOT EXISTS (SELECT FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
-                    WHERE e.tenant = %(tenant)s AND e.class = c AND a.available
+                    WHERE e.tenant = %(tenant)s AND e.class = c AND a.available AND a.max_load > 0
                       AND NOT EXISTS (SELECT FROM doubts d
                                        WHERE d.tenant = e.tenant AND d.class = c AND d.agent = e.agent))
 
@@ -100,7 +100,7 @@ WITH judged AS (
     HAVING count(*) FILTER (WHERE r.accepted) >= 2
         OR max(r.times) FILTER (WHERE r.accepted) >= 3
            AND NOT EXISTS (SELECT FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
-                            WHERE e.tenant = %(tenant)s AND e.class = v.class AND a.available
+                            WHERE e.tenant = %(tenant)s AND e.class = v.class AND a.available AND a.max_load > 0
                               AND NOT EXISTS (SELECT FROM refusals o WHERE o.visit = r.visit AND o.agent = e.agent)
                               AND NOT EXISTS (SELECT FROM doubts d WHERE d.tenant = e.tenant AND d.class = e.class
                                                  AND d.agent = e.agent)))

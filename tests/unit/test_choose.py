@@ -1,12 +1,13 @@
 """Who serves which room: each policy's rule, and what holds for every line, roster and limit."""
 
+import time
 from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.choose import Seats, Waiting, choose
+from worker.choose import Doubts, Seats, Waiting, choose
 
 POLICIES = ["least_loaded", "round_robin", "fill_two", "upstream"]
 OURS = ["least_loaded", "round_robin", "fill_two"]  # policies by which we choose the agent
@@ -279,3 +280,93 @@ def test_the_same_input_in_any_order_gives_the_same_answer(rooms, agents, eligib
     rng.shuffle(rooms)
     rng.shuffle(agents)
     assert choose(rooms, agents, eligible, policy, most, suggested) == once
+
+
+# Refusals (H13)
+
+
+def doubted(rooms, agents, policy="least_loaded", suggested=None, eligible=None, **doubts):
+    everybody = {"c": frozenset(seat.agent for seat in agents)}
+    answer = choose(rooms, agents, eligible or everybody, policy, 100, suggested, Doubts(**doubts))
+    return [(pick.waiting.room, pick.agent) for pick in answer.picks]
+
+
+@pytest.mark.parametrize("policy", OURS)
+def test_a_room_is_not_offered_to_whom_it_was_refused_for(policy):
+    found = dict(doubted(line(*"cc"), seats(a=(0, 1), b=(0, 1)), policy, refused={1: {"a"}}))
+    assert found["r1"] == "b"
+    assert found["r2"] == "a"
+
+
+def test_a_room_waits_for_an_agent_who_was_not_refused_and_others_pass():
+    assert doubted(line(*"cc"), seats(a=(0, 2), b=(1, 1)), refused={1: {"a"}}) == [("r2", "a")]
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_a_room_that_all_were_refused_for_is_tried_again_and_nobody_who_is_paused_is_waited_for(limit):
+    refused = {1: {"a", "b"}} if limit else {1: {"a"}}
+    assert doubted(line("c"), seats(a=(0, 1), b=(0, limit)), refused=refused) == [("r1", "a")]
+
+
+def test_an_agent_under_doubt_gets_one_room():
+    found = doubted(line(*"ccc"), seats(a=(0, 5), b=(4, 5)), trial={("c", "a")})
+    assert found == [("r1", "a"), ("r2", "b")]
+
+
+def test_an_agent_under_doubt_whose_room_is_under_way_gets_none():
+    assert doubted(line("c"), seats(a=(0, 5), b=(1, 5)), trial={("c", "a")}, tried={"a"}) == [("r1", "b")]
+
+
+def test_an_agent_under_doubt_for_one_class_serves_the_others():
+    rooms, agents = line(*"xyxyy"), seats(a=(0, 9))
+    found = doubted(rooms, agents, eligible={"x": {"a"}, "y": {"a"}}, trial={("x", "a")})
+    assert [room for room, _ in found] == ["r1", "r2", "r4", "r5"]
+
+
+def test_an_agent_who_is_left_out_gets_nothing_and_a_room_that_the_others_were_refused_for_does_not_wait_for_them():
+    out = {("c", "a")}
+    assert doubted(line(*"cc"), seats(a=(0, 5), b=(0, 1)), out=out) == [("r1", "b")]
+    assert doubted(line("c"), seats(a=(0, 5), b=(0, 1)), out=out, refused={1: {"b"}}) == [("r1", "b")]
+
+
+def test_a_candidate_whom_the_desk_itself_refuses_is_replaced():
+    agents = seats(a=(0, 5), b=(2, 5), c=(1, 5))
+    for doubts in ({"out": {("c", "a")}}, {"refused": {1: {"a"}}}, {"trial": {("c", "a")}, "tried": {"a"}}):
+        assert doubted(line("c"), agents, "upstream", {"c": "a"}, **doubts) == [("r1", "c")]
+    assert doubted(line("c"), agents, "upstream", {"c": "b"}, out={("c", "a")}) == [("r1", "b")]
+
+
+def test_many_refused_rooms_and_many_agents_take_a_moment():
+    rooms = line(*"c" * 500)
+    agents = seats(**{f"a{n}": (0, 1) for n in range(3000)})
+    refused = {room.visit: {f"a{n}" for n in range(3)} for room in rooms}
+    began = time.monotonic()
+    found = choose(
+        rooms, agents, {"c": frozenset(s.agent for s in agents)}, "least_loaded", 500, None, Doubts(refused=refused)
+    )
+    assert len(found.picks) == 500
+    assert time.monotonic() - began < 1.0
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_whatever_is_refused_no_agent_gets_too_much_and_no_room_goes_where_it_was_refused_while_another_may(data):
+    names = [f"a{n}" for n in range(data.draw(st.integers(1, 4)))]
+    agents = [Seats(name, data.draw(st.integers(0, 2)), data.draw(st.integers(0, 3))) for name in names]
+    rooms = line(*data.draw(st.text("xy", max_size=8)))
+    eligible = {class_: frozenset(data.draw(st.sets(st.sampled_from(names)))) for class_ in "xy"}
+    pairs = st.sets(st.tuples(st.sampled_from("xy"), st.sampled_from(names)))
+    refused = {room.visit: data.draw(st.sets(st.sampled_from(names))) for room in rooms}
+    doubts = Doubts(data.draw(pairs), data.draw(pairs), data.draw(st.sets(st.sampled_from(names))), refused)
+    picks = choose(rooms, agents, eligible, "least_loaded", 100, None, doubts).picks
+    given_ = Counter(pick.agent for pick in picks)
+    assert all(seat.load + given_[seat.agent] <= max(seat.limit, seat.load) for seat in agents)
+    assert len({pick.waiting.visit for pick in picks}) == len(picks)
+    for pick in picks:
+        pair = (pick.waiting.class_, pick.agent)
+        assert pick.agent in eligible[pair[0]] and pair not in doubts.out
+        assert pair not in doubts.trial or pick.agent not in doubts.tried
+        others = {
+            s.agent for s in agents if s.limit and s.agent in eligible[pair[0]] and (pair[0], s.agent) not in doubts.out
+        }
+        assert pick.agent not in refused[pick.waiting.visit] or others <= refused[pick.waiting.visit]
