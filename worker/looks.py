@@ -11,6 +11,7 @@ from worker.visits import RESOLVED, WAITING
 
 TROUBLE_S = 3.0  # the desk failed: the circuit has the longer pauses
 LOOKS_MOST = 3  # readings that say nothing before a waiting room is set aside
+LOOK_WAIT_MOST_S = 60.0  # a look that lies further ahead is taken for due: the clock may have stepped
 UNKNOWN_MOST = 5  # readings of a room that the desk does not know, further and further apart, before it is closed
 
 
@@ -90,5 +91,7 @@ def _unknown(seen: Seen, lag_s: float) -> Verdict:
     if seen.about.state != "waiting":
         return Verdict("fine")
     if seen.about.looks + 1 < UNKNOWN_MOST:
-        return Verdict("again", suspect=seen.about.suspect or "unknown", wait_s=lag_s * 2**seen.about.looks)
+        return Verdict(
+            "again", suspect=seen.about.suspect or "unknown", wait_s=min(lag_s * 2**seen.about.looks, LOOK_WAIT_MOST_S)
+        )
     return Verdict("forget", "the desk does not know this room")

@@ -340,12 +340,12 @@ def test_many_refused_rooms_and_many_agents_take_a_moment():
     rooms = line(*"c" * 500)
     agents = seats(**{f"a{n}": (0, 1) for n in range(3000)})
     refused = {room.visit: {f"a{n}" for n in range(3)} for room in rooms}
-    began = time.monotonic()
+    began = time.process_time()
     found = choose(
         rooms, agents, {"c": frozenset(s.agent for s in agents)}, "least_loaded", 500, None, Doubts(refused=refused)
     )
     assert len(found.picks) == 500
-    assert time.monotonic() - began < 1.0
+    assert time.process_time() - began < 1.0
 
 
 @settings(max_examples=200)

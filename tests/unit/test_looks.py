@@ -11,9 +11,9 @@ LAG = 5.0
 FRESH, OLD = 2.0, 60.0
 
 
-def judged(state, what, agents=(), suspect=None, age_s=OLD, looks=0):
+def judged(state, what, agents=(), suspect=None, age_s=OLD, looks=0, lag_s=LAG):
     agent = None if state == "waiting" else "1"
-    return judge(Seen(LookAt(7, 1, "r", state, agent, suspect, looks, age_s), what, tuple(agents)), LAG)
+    return judge(Seen(LookAt(7, 1, "r", state, agent, suspect, looks, age_s), what, tuple(agents)), lag_s)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,7 @@ def test_a_waiting_room_that_the_desk_does_not_know_is_closed_after_some_looks_f
     waits = [verdict.wait_s for verdict in found[:-1]]
     assert waits == sorted(set(waits)) and waits[0] == LAG
     assert judged("waiting", "unknown").suspect == "unknown"
+    assert judged("waiting", "unknown", lag_s=60.0, looks=3).wait_s == 60.0, "further ahead it would be due at once"
 
 
 @pytest.mark.parametrize("state", ["waiting", "reserved", "held"])
