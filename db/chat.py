@@ -165,6 +165,12 @@ def add_messages(cur: cursor, drafts: Sequence[Draft]) -> list[Message | NotTake
     return answers
 
 
+def locked_by_others(cur: cursor, sessions: Iterable[int]) -> set[int]:
+    """Takes the locks of all the others, without waiting for anybody."""
+    rows = CHAT.all(cur, "lock_free_sessions", sessions=sorted(set(sessions)))
+    return {row.id for row in rows if not row.free}
+
+
 def add_event(cur: cursor, tenant: str, room: str, event: dict[str, Any], body: str) -> Message:
     """A happening as a row of the room: `event` has a `type` (started, assigned, transferred, released, ended), `body`
     says it in plain English. Tell it with `happened`."""

@@ -11,6 +11,7 @@ from typing import Any
 from psycopg2.extensions import cursor
 
 import logs
+from db import chat
 from db.announce import News
 from db.chat import CHAT
 from db.postgres import LedgerTrouble
@@ -60,7 +61,7 @@ class Marks:
         if not batch:
             return
         try:
-            rows = await self._store.run(lambda cur: _put(cur, batch))
+            rows, busy = await self._store.run(lambda cur: _put(cur, batch))
         except LedgerTrouble as error:
             log.warning(logs.line("marks_lost", number=len(batch), why=error))
             return
@@ -69,14 +70,18 @@ class Marks:
             return
         for row in rows:
             self._tell(row.tenant, list(_news(row)))
+        for session in busy:
+            for kind, up_to_seq in batch[session].items():
+                self.put(session, kind, up_to_seq)
 
 
-def _put(cur: cursor, batch: dict[int, dict[str, int]]) -> list[Any]:
-    """Gives the rows of which something has risen, as they are now, with what they were."""
-    sessions = sorted(batch)
-    CHAT.all(cur, "lock_sessions", sessions=sessions)
+def _put(cur: cursor, batch: dict[int, dict[str, int]]) -> tuple[list[Any], set[int]]:
+    """Gives the rows of which something has risen, as they are now, with what they were; and the sessions that somebody
+    has locked, whose turn comes later."""
+    busy = chat.locked_by_others(cur, batch)
+    sessions = sorted(set(batch) - busy)
     values = {kind: [batch[session][kind] for session in sessions] for kind in KINDS}
-    return CHAT.all(cur, "mark", sessions=sessions, **values)
+    return CHAT.all(cur, "mark", sessions=sessions, **values), busy
 
 
 def _news(row: Any) -> list[News]:

@@ -22,7 +22,7 @@ from db import chat
 from db.announce import News
 from db.ledger import LEDGER
 from db.people import PEOPLE
-from db.postgres import LedgerTrouble
+from db.postgres import LedgerBusy, LedgerTrouble
 from sidecar.login import Agent
 from sidecar.seats import Seats
 from sidecar.store import Store
@@ -31,6 +31,7 @@ from sidecar.turns import Change, TurnRefused, Turns
 log = logging.getLogger("sidecar.presence")
 
 BEAT_S = 10.0
+LOCK_MS = 250  # of a beat, which is for everybody
 LIFE_S = 25.0  # of a row that is not renewed
 LOOK_S = 1.0
 POLL_S = 75.0  # browsers let a page that was hidden for long ask once a minute
@@ -184,12 +185,23 @@ class Presence:
     async def _beat(self) -> None:
         """This sidecar lives, and so do its pages."""
         here = sorted(self._written)
-        await self._store.run(lambda cur: self._beat_in(cur, here))
+        try:
+            await self._store.run(lambda cur: self._beat_in(cur, here), LOCK_MS)
+        except LedgerBusy:  # somebody has locked a row of somebody's: nobody else runs out for it
+            await self._beat_singly(here)
         for who in [who for who in here if who not in self._pages]:
             async with self._turn_of[who]:
                 self._written.add(who)  # who went while the beat was on its way may have been written in again
         for who in self._written ^ set(self._pages):  # also what could not be written when it happened
             await self._write(who)
+
+    async def _beat_singly(self, here: list[Who]) -> None:
+        await self._store.run(lambda cur: self._beat_in(cur, []))
+        for who in here:
+            try:
+                await self._store.run(functools.partial(self._renew, who=[who]), LOCK_MS)
+            except LedgerBusy as error:
+                log.warning(logs.line("presence_not_renewed", tenant=who[0], agent=who[1], why=error))
 
     def _beat_in(self, cur: cursor, here: list[Who]) -> None:
         PEOPLE.run(cur, "beat", sidecar=self.sidecar, life_s=self._life_s)
@@ -205,12 +217,23 @@ class Presence:
 
     async def _look(self) -> None:
         rows = await self._store.run(lambda cur: PEOPLE.all(cur, "doubtful"))
-        for row in rows:
-            await self._settle(row.tenant)
+        forsaken: dict[str, list[Any]] = {row.tenant: [] for row in rows}
         for row in await self._store.run(self._forsaken):
-            still = functools.partial(self._is_forsaken, row.tenant, row.room)
-            with contextlib.suppress(TurnRefused):  # the customer has ended it meanwhile
-                await self._seats.release(row.tenant, row.room, row.agent, still, "away")
+            forsaken.setdefault(row.tenant, []).append(row)
+        doubtful = {row.tenant for row in rows}
+        await asyncio.gather(*(self._look_at(one, one in doubtful, rooms) for one, rooms in forsaken.items()))
+
+    async def _look_at(self, tenant: str, is_doubtful: bool, forsaken: list[Any]) -> None:
+        """Who is busy has its turn at the next look, and holds up nobody else."""
+        try:
+            if is_doubtful:
+                await self._settle(tenant)
+            for row in forsaken:
+                still = functools.partial(self._is_forsaken, row.tenant, row.room)
+                with contextlib.suppress(TurnRefused):  # the customer has ended it meanwhile
+                    await self._seats.release(row.tenant, row.room, row.agent, still, "away")
+        except LedgerBusy as error:
+            log.warning(logs.line("presence_busy", tenant=tenant, why=error))
 
     def _is_forsaken(self, tenant: str, room: str, cur: cursor) -> bool:
         return bool(self._forsaken(cur, tenant, room))

@@ -26,10 +26,11 @@ class Store:
         self._ledgers: list[Ledger] = []
         self._waiting = 0
 
-    async def run(self, work: Callable[[cursor], T]) -> T:
-        """`work` in one transaction: committed when this returns, rolled back when it raises. Raises `LedgerTrouble`;
-        its commit may then have happened."""
-        return await self.call(lambda ledger: _transact(ledger, work))
+    async def run(self, work: Callable[[cursor], T], lock_ms: int | None = None) -> T:
+        """`work` in one transaction: committed when this returns, rolled back when it raises. Raises `LedgerTrouble`:
+        where it is not `LedgerBusy`, its commit may have happened. `lock_ms`: how long it may wait for a lock, where
+        many wait behind it."""
+        return await self.call(lambda ledger: _transact(ledger, work, lock_ms))
 
     async def call(self, work: Callable[[Ledger], T]) -> T:
         """`work` on a thread, with the thread's ledger. Not stopped by a cancelled caller."""
@@ -59,6 +60,6 @@ class Store:
             ledger.close()
 
 
-def _transact(ledger: Ledger, work: Callable[[cursor], T]) -> T:
-    with ledger.transaction() as cur:
+def _transact(ledger: Ledger, work: Callable[[cursor], T], lock_ms: int | None) -> T:
+    with ledger.transaction(lock_ms) as cur:
         return work(cur)

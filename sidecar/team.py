@@ -62,13 +62,16 @@ class Team:
             await asyncio.sleep(self._look_every_s)
             watched = [tenant for tenant in self._hub.tenants() if self._hub.watches(tenant)]
             self._told = {tenant: told for tenant, told in self._told.items() if tenant in watched}
-            try:
-                for tenant in watched:
-                    await self._look(tenant)
-            except LedgerTrouble as error:
-                log.warning(logs.line("team_unknown", why=error))
-            except Exception:
-                log.exception(logs.line("team_failed"))
+            for tenant in watched:
+                await self._looked(tenant)
+
+    async def _looked(self, tenant: str) -> None:
+        try:
+            await self._look(tenant)
+        except LedgerTrouble as error:
+            log.warning(logs.line("team_unknown", tenant=tenant, why=error))
+        except Exception:
+            log.exception(logs.line("team_failed", tenant=tenant))
 
     async def _look(self, tenant: str) -> None:
         """The first time all of it: a page may have come before, and know what was so then."""

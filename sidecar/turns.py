@@ -5,7 +5,11 @@ visits → sessions. `change` is the step that all share: the lock, the work, an
 and the ticket.
 """
 
+import asyncio
 import logging
+import random
+import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
@@ -20,13 +24,18 @@ from db.announce import News
 from db.chat import CHAT
 from db.inbox import InboxDown, Told
 from db.line import LINE, NewVisit
-from db.postgres import Ledger
+from db.postgres import Ledger, LedgerBusy
 from sidecar.resting import RestingInbox
 from sidecar.store import Store
 
 log = logging.getLogger("sidecar.turns")
 
 T = TypeVar("T")
+AT_ONCE = 2  # changes of one tenant that have a thread: their order is that of its row's lock anyway
+LOCK_MS = 250  # how long one try waits for a lock, with its thread
+AGAIN_S = 0.4  # until the next try, without a thread; give or take half
+BUSY_S = 3.0  # tries of one change
+GATE_S = 10.0  # how long a change waits for those before it
 Tell = Callable[[str, Sequence[News]], None]
 May = Callable[[Any], bool]
 
@@ -75,18 +84,40 @@ class Turns:
     def __init__(self, store: Store, inbox: RestingInbox, queue: Queue, tell: Tell) -> None:
         """`inbox` and `queue` on clients with short timeouts; `tell` as `Feed.tell`."""
         self._store, self._inbox, self._queue, self._tell = store, inbox, queue, tell
+        self._gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
 
     async def change(self, tenant: str, work: Callable[[cursor, Change], T]) -> T:
         """`work` in one transaction, with the tenant's row locked. Raises `TurnRefused` where there is no tenant."""
-        result, change, after = await self._store.call(lambda ledger: self._locked(ledger, tenant, work))
+        result, change, after = await self._in_turn(tenant, lambda ledger: self._locked(ledger, tenant, work))
         if change.news:
             self._tell(tenant, change.news)
         if after.told or change.wake:
             await self._store.call(lambda _: self._spread(tenant, change, after))
         return result
 
+    async def _in_turn(self, tenant: str, work: Callable[[Ledger], T]) -> T:
+        """A tenant takes few of the threads, whoever has it locked: the others wait here. Raises `LedgerBusy` where
+        that lasts."""
+        gate = self._gates[tenant]
+        try:
+            async with asyncio.timeout(GATE_S):
+                await gate.acquire()
+        except TimeoutError:
+            raise LedgerBusy("too many wait for the same tenant") from None
+        try:
+            until = time.monotonic() + BUSY_S
+            while True:
+                try:
+                    return await self._store.call(work)
+                except LedgerBusy:
+                    if time.monotonic() > until:
+                        raise
+                await asyncio.sleep(AGAIN_S * random.uniform(0.5, 1.5))
+        finally:
+            gate.release()
+
     def _locked(self, ledger: Ledger, tenant: str, work: Callable[[cursor, Change], T]) -> tuple[T, Change, After]:
-        with ledger.transaction() as cur:
+        with ledger.transaction(LOCK_MS) as cur:
             row = line.lock(cur, tenant)
             if row is None:
                 raise TurnRefused("not_found", "no such tenant")

@@ -5,16 +5,19 @@ here and the other sidecars. Writing the same draft again is harmless, so a batc
 """
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import Callable, Sequence
 
 import psycopg2
+from psycopg2.extensions import cursor
 
 import logs
 from db import chat
 from db.announce import News
 from db.chat import Draft, Message, NotTaken
-from db.postgres import LedgerDown, LedgerTrouble, why
+from db.postgres import LedgerBusy, LedgerDown, LedgerTrouble, why
 from sidecar.store import Store
 
 log = logging.getLogger("sidecar.writer")
@@ -23,6 +26,10 @@ BATCH_MOST = 500
 WAITING_MOST = 20_000  # drafts; beyond it nobody would wait for their answer
 TRIES = 4
 TRY_AGAIN_S = 0.25  # then twice as long, and so on: together under 2 s
+
+LOCK_MS = 100  # how long a batch waits for one session's lock; then the others are stored without it
+PARKED_S = 0.1  # between two tries of those
+BUSY_S = 3.0  # how long they are tried
 
 Tell = Callable[[str, Sequence[News]], None]
 Heard = Callable[[str, str, str, int], None]
@@ -38,6 +45,9 @@ class Writer:
         self._store, self._tell = store, tell
         self.heard: Heard = lambda tenant, room, body, seq: None  # of each new message of a customer
         self._waiting: list[_Waiting] = []
+        self._parked: dict[int, list[_Waiting]] = {}  # of sessions that somebody has locked
+        self._since: dict[int, float] = {}  # when the session of `_parked` was found locked
+        self._try_at = 0.0
         self._came = asyncio.Event()
         self._closing = False
         self._task = asyncio.create_task(self._work())
@@ -64,18 +74,48 @@ class Writer:
 
     async def _work(self) -> None:
         while True:
-            await self._came.wait()
+            await self._until_something()
             batch, self._waiting = self._waiting[:BATCH_MOST], self._waiting[BATCH_MOST:]
             if not self._waiting and not self._closing:
                 self._came.clear()
-            if batch:
-                self._answer(batch, await self._stored([draft for draft, _ in batch]))
-            elif self._closing:
+            fresh = [one for one in batch if one[0].session not in self._parked]
+            for one in batch:
+                if one[0].session in self._parked:  # in their order: behind those that wait for the session
+                    self._parked[one[0].session].append(one)
+            if fresh:
+                self._answer(fresh, await self._stored([draft for draft, _ in fresh]))
+            if self._parked:
+                await self._try_parked()
+            elif self._closing and not batch:
                 return
 
-    async def _stored(self, drafts: list[Draft]) -> list[Answer]:
+    async def _until_something(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PARKED_S if self._parked else None):
+                await self._came.wait()
+        if self._parked and self._closing:
+            await asyncio.sleep(PARKED_S)
+
+    async def _try_parked(self) -> None:
+        """Messages of sessions that somebody has locked; whoever waits for too long is told so."""
+        now = time.monotonic()
+        if now < self._try_at:
+            return
+        self._try_at = now + PARKED_S
+        parked, self._parked = self._parked, {}
+        late = [one for session, batch in parked.items() if self._since[session] < now - BUSY_S for one in batch]
+        again = [one for session, batch in parked.items() if self._since[session] >= now - BUSY_S for one in batch]
+        self._answer(late, [LedgerBusy("the session is locked")] * len(late), final=True)
+        since, self._since = self._since, {}
+        if again:
+            answers = await self._stored([draft for draft, _ in again], may_wait=False)
+            self._answer(again, answers)
+        self._since.update({session: since[session] for session in self._parked if session in since})
+
+    async def _stored(self, drafts: list[Draft], may_wait: bool = True) -> list[Answer]:
+        """`LedgerBusy` for those whose session is locked: the others are stored."""
         try:
-            return list(await self._committed(drafts))
+            return list(await self._committed(drafts, may_wait))
         except LedgerTrouble as error:
             return [error] * len(drafts)
         except (psycopg2.Error, ValueError) as error:
@@ -86,10 +126,16 @@ class Writer:
             return [LedgerDown("not stored")] * len(drafts)
         return [answer for draft in drafts for answer in await self._stored([draft])]  # one of them is bad: singly
 
-    async def _committed(self, drafts: list[Draft]) -> Sequence[Message | NotTaken]:
+    async def _committed(self, drafts: list[Draft], may_wait: bool) -> Sequence[Answer]:
         for again in range(TRIES):
             try:
-                return await self._store.run(lambda cur: chat.add_messages(cur, drafts))
+                if may_wait:
+                    return await self._store.run(lambda cur: chat.add_messages(cur, drafts), LOCK_MS)
+                return await self._store.run(lambda cur: _add_free(cur, drafts), LOCK_MS)
+            except LedgerBusy:
+                if not may_wait:
+                    raise
+                may_wait = False
             except LedgerTrouble as error:
                 if again == TRIES - 1:
                     log.warning(logs.line("messages_not_stored", number=len(drafts), why=error))
@@ -97,8 +143,9 @@ class Writer:
                 await asyncio.sleep(TRY_AGAIN_S * 2**again)
         raise AssertionError
 
-    def _answer(self, batch: list[_Waiting], answers: list[Answer]) -> None:
-        """The rooms hear it first: a sender's acknowledgement has its place among what they hear."""
+    def _answer(self, batch: list[_Waiting], answers: Sequence[Answer], final: bool = False) -> None:
+        """The rooms hear it first: a sender's acknowledgement has its place among what they hear. Who is busy is tried
+        again, unless this is `final`."""
         fresh: dict[str, list[News]] = {}
         stored = [answer for answer in answers if isinstance(answer, Message) and answer.fresh]
         for message in sorted(stored, key=lambda message: message.seq):
@@ -107,13 +154,25 @@ class Writer:
                 self.heard(message.tenant, message.room, message.body, message.seq)
         for tenant, news in fresh.items():
             self._tell(tenant, news)
-        for (_, future), answer in zip(batch, answers, strict=True):
+        for (one, future), answer in zip(batch, answers, strict=True):
+            if isinstance(answer, LedgerBusy) and not final:
+                self._since.setdefault(one.session, time.monotonic())
+                self._parked.setdefault(one.session, []).append((one, future))
+                continue
             if future.done():
                 continue
             if isinstance(answer, LedgerTrouble):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+
+
+def _add_free(cur: cursor, drafts: list[Draft]) -> list[Answer]:
+    """Without waiting for a session that somebody has locked."""
+    busy = chat.locked_by_others(cur, {draft.session for draft in drafts})
+    free = [draft for draft in drafts if draft.session not in busy]
+    stored = iter(chat.add_messages(cur, free) if free else [])
+    return [LedgerBusy("the session is locked") if draft.session in busy else next(stored) for draft in drafts]
 
 
 def _refused(draft: Draft, error: Exception) -> NotTaken:

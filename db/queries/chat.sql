@@ -42,6 +42,12 @@ UPDATE sessions SET status = 'ended', ended_at = clock_timestamp(), ended_by = %
 SELECT id, tenant, room, status, agent, wants_person FROM sessions
  WHERE id = ANY(%(sessions)s::bigint[]) ORDER BY id FOR NO KEY UPDATE
 
+-- name: lock_free_sessions
+-- The same without waiting: `free` is false for those that somebody else has locked.
+WITH free AS MATERIALIZED (
+    SELECT id FROM sessions WHERE id = ANY(%(sessions)s::bigint[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)
+SELECT s.id, s.id IN (SELECT id FROM free) AS free FROM sessions s WHERE s.id = ANY(%(sessions)s::bigint[])
+
 -- name: add
 -- Drop what is known, number the rest without gaps, insert, move last_seq. A send that is stored already answers with
 -- its first row.

@@ -9,6 +9,7 @@ from psycopg2.extensions import cursor
 from db.postgres import Ledger, LedgerBusy
 
 MOST = 8
+LOCK_MS = 250  # all tenants share these connections; whose session is locked comes again
 WAIT_S = 5.0  # for a free one; with the longest transaction after it still less than CALL_SECONDS
 
 
@@ -23,7 +24,7 @@ class Connections:
         self._wait_s = wait_s
         self._free: queue.LifoQueue[Ledger] = queue.LifoQueue()
         for _ in range(most):
-            self._free.put(Ledger(database_url, "native desk"))
+            self._free.put(Ledger(database_url, "native desk", lock_ms=LOCK_MS))
 
     @contextmanager
     def transaction(self) -> Iterator[cursor]:
