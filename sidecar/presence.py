@@ -186,7 +186,7 @@ class Presence:
         """This sidecar lives, and so do its pages."""
         here = sorted(self._written)
         try:
-            await self._store.run(lambda cur: self._beat_in(cur, here), LOCK_MS)
+            await self._store.run(lambda cur: self._beat_in(cur, here))
         except LedgerBusy:  # somebody has locked a row of somebody's: nobody else runs out for it
             await self._beat_singly(here)
         for who in [who for who in here if who not in self._pages]:
@@ -204,6 +204,7 @@ class Presence:
                 log.warning(logs.line("presence_not_renewed", tenant=who[0], agent=who[1], why=error))
 
     def _beat_in(self, cur: cursor, here: list[Who]) -> None:
+        cur.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
         PEOPLE.run(cur, "beat", sidecar=self.sidecar, life_s=self._life_s)
         PEOPLE.run(cur, "forget_sidecars")
         self._renew(cur, here)

@@ -35,7 +35,7 @@ AT_ONCE = 2  # changes of one tenant that have a thread: their order is that of 
 LOCK_MS = 250  # how long one try waits for a lock, with its thread
 AGAIN_S = 0.4  # until the next try, without a thread; give or take half
 BUSY_S = 3.0  # tries of one change
-GATE_S = 10.0  # how long a change waits for those before it
+GATE_S = 30.0  # how long a change waits for those before it, without a thread
 Tell = Callable[[str, Sequence[News]], None]
 May = Callable[[Any], bool]
 
