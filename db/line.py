@@ -124,16 +124,19 @@ def record(
     tenant: str,
     policy: str,
     candidates: Sequence[Mapping[str, Any]],
+    crew: Mapping[str, int],
     passed_over: Mapping[str, str],
     seats: Sequence[Seat],
 ) -> dict[str, int]:
-    """Why these seats: the candidates at the start of the round, then the picks in order. Gives agent → open seats."""
+    """Why these seats: the candidates at the start of the round and how many agents there were, then the picks in
+    order. Gives agent → open seats."""
     rows = LINE.all(
         cur,
         "record",
         tenant=tenant,
         policy=policy,
         candidates=json.dumps(list(candidates)),
+        crew=json.dumps(dict(crew)),
         passed_over=json.dumps(dict(passed_over)),
         visits=[seat.visit for seat in seats],
         agents=[seat.agent for seat in seats],

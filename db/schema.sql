@@ -76,6 +76,7 @@ CREATE TABLE agents (
     desk_count       integer,                          -- what the desk said last, late by seconds
     seen_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     last_assigned_at timestamptz NOT NULL DEFAULT '-infinity',
+    owed             boolean NOT NULL DEFAULT false,   -- policy fill_two: the last room was their first, a second one is due
     PRIMARY KEY (tenant, id)
 ) WITH (fillfactor = 50);
 
@@ -177,6 +178,9 @@ CREATE TABLE visits (
 
 CREATE UNIQUE INDEX one_open_visit ON visits (tenant, room) WHERE state <> 'closed';
 CREATE INDEX line_order ON visits (tenant, class, priority DESC, arrived_us, id) WHERE state = 'waiting';
+-- Those of them that may be chosen now.
+CREATE INDEX line_ready ON visits (tenant, class, priority DESC, arrived_us, id)
+ WHERE state = 'waiting' AND look_at IS NULL AND aside IS NULL AND retry_at IS NULL;
 CREATE INDEX seats ON visits (tenant, agent) WHERE state IN ('reserved', 'held');
 CREATE INDEX leases ON visits (lease_until) WHERE state = 'reserved';
 CREATE INDEX looks_due ON visits (look_at) WHERE look_at IS NOT NULL;
@@ -213,8 +217,9 @@ CREATE TABLE rounds (
     tenant      text NOT NULL REFERENCES tenants ON DELETE CASCADE,
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     policy      text NOT NULL,
-    candidates  jsonb NOT NULL,                       -- [{agent, load, limit, foreign}]
-    passed_over jsonb NOT NULL DEFAULT '{}'           -- class -> why its rooms had to wait
+    candidates  jsonb NOT NULL,                       -- [{agent, load, limit}]: the chosen, and the next best
+    passed_over jsonb NOT NULL DEFAULT '{}',          -- class -> why its rooms had to wait
+    crew        jsonb NOT NULL DEFAULT '{}'           -- how many agents there were: {online, full, paused, offline}
 );
 CREATE INDEX rounds_by_time ON rounds (tenant, at);
 

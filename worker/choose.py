@@ -37,6 +37,7 @@ class Seats(NamedTuple):
     load: int
     limit: int
     idle_since_s: float = 0.0  # when the agent was last given a room, unix seconds; 0: never
+    owed: bool = False  # their only chat is a first one: policy fill_two owes them the second
 
     @property
     def free(self) -> int:
@@ -148,7 +149,7 @@ class _Chooser:
         self._tried = set(doubts.tried)
         self._open: dict[str, Set[str]] = {}
         self._unpaused: dict[str, Set[str]] = {}
-        self._twice: set[str] = set()  # fill_two: agents who get their second room next
+        self._twice = {seat.agent for seat in seats if seat.owed}  # fill_two: agents who get their second room next
         self._clock = max((seat.idle_since_s for seat in seats), default=0.0)
         self._heaps: dict[str, list[tuple[tuple[float, ...], str]]] = {}
 

@@ -3,6 +3,7 @@
 Runs after the inbox was taken over, in the same transaction, under the tenant's row lock.
 """
 
+import heapq
 import logging
 from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Any
@@ -24,6 +25,7 @@ from worker.rules import UPSTREAM_ASK_S, Rules
 log = logging.getLogger("worker.decide")
 
 SEATS_BATCH = 500
+RUNNERS_UP = 20  # candidates that a round keeps beside the chosen
 CLAIMS = 50
 LOOK_LEASE_S = 30.0  # two desk requests, and some time in the callers' queue
 ROOMS_ASKED = 50  # for one roster at once, the oldest and the newest: as many as one tenant may call at once
@@ -84,7 +86,9 @@ class Seating:
             LINE.run(self._cur, "mark_limits", tenant=self._tenant, agents=changed, values=values)
 
     def _reserve(self, classes: Sequence[Any]) -> Answer:
-        seats = [Seats(a.id, a.load, self._in_force.of(a.id), a.idle_since_s) for a in self._agents if a.available]
+        seats = [
+            Seats(a.id, a.load, self._in_force.of(a.id), a.idle_since_s, a.owed) for a in self._agents if a.available
+        ]
         online = {seat.agent for seat in seats}
         eligible = {c.class_: online.intersection(c.eligible) for c in classes}
         most = min(SEATS_BATCH, self._decision.calls_left, sum(seat.free for seat in seats))
@@ -124,9 +128,10 @@ class Seating:
             log.error(logs.line("seat_refused", tenant=tenant, why=str(error).splitlines()[0]))
             decision.more = True
             return
-        candidates = [{"agent": s.agent, "load": s.load, "limit": s.limit} for s in seats]
+        candidates = considered(seats, {seat.agent for seat in chosen})
         taken = [seat for seat in chosen if seat.visit in attempts]
-        held = line.record(self._cur, tenant, self._rules.policy, candidates, answer.passed_over, taken)
+        crew = counted(seats, len(self._agents))
+        held = line.record(self._cur, tenant, self._rules.policy, candidates, crew, answer.passed_over, taken)
         decision.seats.update(held)
         rooms = {pick.waiting.visit: pick.waiting.room for pick in answer.picks}
         for seat in taken:
@@ -179,6 +184,22 @@ class Seating:
         most = min(ROOMS_ASKED // 2, self._decision.calls_left // 2)
         rows = LINE.all(self._cur, "rooms_to_ask", tenant=self._tenant, classes=list(classes), most=most)
         return {row.class_: tuple(dict.fromkeys(row.rooms)) for row in rows}
+
+
+def considered(seats: Sequence[Seats], chosen: Set[str]) -> list[dict[str, Any]]:
+    """The candidates that a round keeps: the chosen and the next best. Of a small team everybody."""
+    others = [seat for seat in seats if seat.agent not in chosen]
+    if len(others) > RUNNERS_UP:
+        others = heapq.nsmallest(RUNNERS_UP, others, key=lambda seat: (seat.free == 0, seat.load, seat.idle_since_s))
+    kept = chosen | {seat.agent for seat in others}
+    return [{"agent": s.agent, "load": s.load, "limit": s.limit} for s in seats if s.agent in kept]
+
+
+def counted(seats: Sequence[Seats], agents: int) -> dict[str, int]:
+    """How many agents there were when a round began."""
+    paused = sum(seat.limit == 0 for seat in seats)
+    full = sum(seat.free == 0 for seat in seats) - paused
+    return {"online": len(seats), "full": full, "paused": paused, "offline": agents - len(seats)}
 
 
 def _reserved_line(tenant: str, room: str, seat: line.Seat) -> str:

@@ -183,7 +183,7 @@ SELECT id, class AS class_, source, learned, priority, arrived_us, state, agent,
 
 -- name: decisions
 -- `earlier`: to whom this round had given seats before this one, in order.
-SELECT d.id, d.visit, d.agent, d.load_before, d.seat_limit, r.at, r.policy, r.candidates,
+SELECT d.id, d.visit, d.agent, d.load_before, d.seat_limit, r.at, r.policy, r.candidates, r.crew,
        ARRAY(SELECT e.agent FROM decisions e WHERE e.round = d.round AND e.id < d.id ORDER BY e.id) AS earlier
   FROM decisions d JOIN rounds r ON r.id = d.round
  WHERE d.visit = ANY(%(visits)s::bigint[]) ORDER BY d.id

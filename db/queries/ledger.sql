@@ -344,7 +344,8 @@ SELECT id, desk, base_url, secret_key, webhook_digest FROM tenants ORDER BY id
 SELECT id FROM tenants WHERE id = ANY(%(tenants)s::text[]) FOR NO KEY UPDATE SKIP LOCKED
 
 -- name: all_agents
-SELECT tenant, id FROM agents ORDER BY tenant, id
+-- Those whose limit may matter now.
+SELECT tenant, id FROM agents WHERE available OR open_seats > 0 ORDER BY tenant, id
 
 -- name: make_installation
 INSERT INTO installation (id) VALUES (%(id)s) ON CONFLICT DO NOTHING

@@ -122,7 +122,7 @@ SELECT w.id AS visit, w.room, w.class AS class_, w.arrived_us, w.priority
                        ORDER BY v.priority DESC, v.arrived_us, v.id LIMIT %(most)s) w
 
 -- name: agents
-SELECT id, open_seats, foreign_est, load, max_load, available,
+SELECT id, open_seats, foreign_est, load, max_load, available, owed AND load = 1 AS owed,
        CASE WHEN last_assigned_at = '-infinity' THEN 0
             ELSE extract(epoch FROM last_assigned_at)::float8 END AS idle_since_s
   FROM agents WHERE tenant = %(tenant)s ORDER BY id
@@ -142,16 +142,18 @@ RETURNING v.id, v.attempt
 -- Why these seats: the candidates at the start of the round, the picks in their order, and who was served when. Gives
 -- the seats that the agents have now.
 WITH round AS (
-    INSERT INTO rounds (tenant, policy, candidates, passed_over)
-    VALUES (%(tenant)s, %(policy)s, %(candidates)s, %(passed_over)s) RETURNING id),
+    INSERT INTO rounds (tenant, policy, candidates, passed_over, crew)
+    VALUES (%(tenant)s, %(policy)s, %(candidates)s, %(passed_over)s, %(crew)s) RETURNING id),
 picks AS (
     SELECT * FROM unnest(%(visits)s::bigint[], %(agents)s::text[], %(loads)s::integer[], %(limits)s::integer[])
              WITH ORDINALITY AS p(visit, agent, load_before, seat_limit, ord)),
 written AS (
     INSERT INTO decisions (tenant, round, visit, agent, load_before, seat_limit)
     SELECT %(tenant)s, round.id, p.visit, p.agent, p.load_before, p.seat_limit FROM picks p, round ORDER BY p.ord)
-UPDATE agents a SET last_assigned_at = greatest(clock_timestamp(), t.served_at) + s.ord * interval '1 microsecond'
-  FROM (SELECT agent, max(ord) AS ord FROM picks GROUP BY agent) s, tenants t
+UPDATE agents a SET last_assigned_at = greatest(clock_timestamp(), t.served_at) + s.ord * interval '1 microsecond',
+       owed = s.first
+  FROM (SELECT agent, max(ord) AS ord, (array_agg(load_before ORDER BY ord DESC))[1] = 0 AS first
+          FROM picks GROUP BY agent) s, tenants t
  WHERE t.id = %(tenant)s AND a.tenant = %(tenant)s AND a.id = s.agent
 RETURNING a.id, a.open_seats
 

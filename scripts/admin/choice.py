@@ -1,6 +1,6 @@
 """Why this agent? Pure: what a round recorded → who was considered at that very moment, and the policy in words."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +34,14 @@ def _considered(row: dict[str, Any], decision: Any, named: Collection[str]) -> C
     return Considered(agent, load, int(row.get("limit", 0)), chosen or agent in named, chosen)
 
 
-def words(decision: Any, among: Sequence[Considered]) -> str:
-    """The rule that picked, in one sentence."""
+def words(decision: Any, among: Sequence[Considered], crew: Mapping[str, int] | None = None) -> str:
+    """The rule that picked, in one sentence. `crew`: how many agents there were, where not all were kept."""
     able = [c for c in among if c.free and c.fits]
     rule = _RULES.get(decision.policy)
     head = f"{decision.policy}: {len(able)} of {len(among)} online agents had a free seat for it"
+    if crew and crew["online"] > len(among):
+        free = crew["online"] - crew["full"] - crew["paused"]
+        head = f"{decision.policy}: {free} of {crew['online']} online agents had a free seat, the best of them are kept"
     return f"{head}; {rule(decision, able)}" if rule else head
 
 
@@ -52,8 +55,9 @@ def _least_loaded(decision: Any, able: Iterable[Considered]) -> str:
 
 
 def _fill_two(decision: Any, able: Iterable[Considered]) -> str:
-    if decision.load_before == 1 and decision.earlier and decision.earlier[-1] == decision.agent:
-        return f"{decision.agent} had no chat, so gets two in one go: this is the second"
+    owed = any(c.load == 0 and not c.chosen for c in able)
+    if decision.load_before == 1 and (owed or list(decision.earlier)[-1:] == [decision.agent]):
+        return f"{decision.agent} had no chat, so gets two in a row: this is the second"
     return _least_loaded(decision, able)
 
 

@@ -140,7 +140,8 @@ def _at(story: Story, at: datetime, what: str) -> str:
 def _decision(story: Story, visit: Any, decision: Any) -> str:
     among = choice.considered(decision, story.named.get(visit.class_, ()))
     waited = span((decision.at - from_us(visit.arrived_us)).total_seconds())
-    what = f"reserved for {_agent(story, decision.agent)} after {waited}: {clean(choice.words(decision, among), 300)}"
+    why = clean(choice.words(decision, among, decision.crew), 300)
+    what = f"reserved for {_agent(story, decision.agent)} after {waited}: {why}"
     lines = [_at(story, decision.at, what)]
     rows = [_candidate(story, c) for c in among[:CANDIDATES_MOST]]
     if rows:
@@ -198,7 +199,8 @@ def _decision_data(story: Story, visit: Any, decision: Any) -> dict[str, Any]:
         "load_before": decision.load_before,
         "limit": decision.seat_limit,
         "policy": decision.policy,
-        "why": choice.words(decision, among),
+        "why": choice.words(decision, among, decision.crew),
         "considered": [asdict(one) for one in among],
+        "agents": decision.crew,
         "earlier_picks": decision.earlier,
     }

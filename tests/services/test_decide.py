@@ -21,6 +21,7 @@ from worker.decide import INBOX_BATCH
 from worker.decision import Decision
 from worker.desk.base import DeskTrouble, RosterAgent
 from worker.rules import CIRCUIT_FAILURES
+from worker.seating import RUNNERS_UP
 from worker.visits import Arrived, Resolved, Room
 
 
@@ -662,6 +663,7 @@ def test_a_full_channel_holds_nobody_else_up(line: Line) -> None:
         " SELECT 'toko', 'r' || n, 'full', n, 'waiting' FROM generate_series(1, 5000) n"
     )
     line.run("ANALYZE visits")
+    line.roster("ani", class_="full")
     assert list(given(line.decide())) == ["r1", "r2"]
     line.roster("budi", class_="other")
     line.arrive("mine", class_="other")
@@ -778,6 +780,55 @@ def test_fill_two_gives_two_rooms_to_an_agent_without_chats(database: str, redis
         line.serve("r1", "r2", "r3")
         assert sorted(line.seats().values()) == [1, 2]
         assert line.visit("r1").agent == line.visit("r2").agent != line.visit("r3").agent
+
+
+def test_fill_two_owes_the_second_room_also_where_rooms_come_one_by_one(database: str, redis_url: str) -> None:
+    """Ten rooms, four agents, a decision each: everybody gets two in a row. Another worker remembers it too."""
+    with line_of(empty(database), redis_url, policy="fill_two", limit=3) as line:
+        line.roster("a", "b", "c", "d")
+        for n in range(8):
+            line.serve(f"r{n}")
+        agents = [line.visit(f"r{n}").agent for n in range(8)]
+        assert agents[::2] == agents[1::2] == ["a", "b", "c", "d"]
+
+
+def test_fill_two_owes_nothing_to_an_agent_who_had_two_or_whose_first_is_over(database: str, redis_url: str) -> None:
+    with line_of(empty(database), redis_url, policy="fill_two", limit=3) as line:
+        line.roster("ani", "budi", "citra")
+        for room in ("r1", "r2", "r3"):
+            line.arrive(room, latest=1)
+            line.settle(*line.held(line.decide()))
+        assert line.seats() == {"ani": 2, "budi": 1}
+        line.resolve("r2", 2)
+        line.resolve("r3", 2)
+        line.serve("r4")
+        assert line.visit("r4").agent == "citra", "ani had two, budi has none: who was served longest ago"
+        line.serve("r5")
+        assert line.visit("r5").agent == "citra"
+
+
+def test_a_round_of_a_large_team_keeps_the_candidates_that_mattered(line: Line) -> None:
+    line.roster(*(f"a{n:03}" for n in range(200)), *(RosterAgent(f"off{n}", "Off", False, 0) for n in range(3)))
+    line.redis.set(limit_key(TENANT, "a000"), "0")
+    line.serve("r1", "r2", "r3")
+    row = line.one("SELECT candidates, crew FROM rounds")
+    assert row.crew == {"online": 200, "full": 0, "paused": 1, "offline": 3}
+    assert len(row.candidates) == 3 + RUNNERS_UP
+    assert {"a001", "a002", "a003"} <= {candidate["agent"] for candidate in row.candidates}
+
+
+def test_rooms_at_the_head_that_wait_for_the_desk_are_not_walked_over(line: Line) -> None:
+    line.roster("ani")
+    line.run(
+        "INSERT INTO visits (tenant, room, arrived_us, state, look_at)"
+        " SELECT 'toko', 'r' || n, n, 'waiting', clock_timestamp() + interval '20 s' FROM generate_series(1, 5000) n"
+    )
+    line.arrive("mine")
+    line.run("ANALYZE visits")
+    assert given(line.decide(free=0)) == {}
+    values = {"tenant": TENANT, "classes": [""], "most": 3, "roster_s": 5.0, "retry_s": 30.0}
+    rows, _ = _plan(line, "heads", values)
+    assert rows < 20
 
 
 def test_fill_two_keeps_to_a_limit_of_one(database: str, redis_url: str) -> None:
