@@ -224,9 +224,9 @@ def test_ten_thousand_jobs_before_ours_cost_little(work: Work, looks: list[Any],
         pipe.rpush(work.tickets.key, str(number))
     pipe.execute()
     tickets.ask(work.tickets, TENANT, due=True)
-    began = time.monotonic()
+    began = time.process_time()
     serve_all(work)
-    assert time.monotonic() - began < 5, "a second where the machine is idle"
+    assert time.process_time() - began < 5, "of this process's own time: others use the machine too"
     assert looks[-1] == (TENANT, True)
     assert len(looks) < 300
     assert client.dbsize() < 10
