@@ -62,18 +62,19 @@ class House:
 
     # --- processes
 
-    def start_receiver(self) -> None:
+    def start_receiver(self, until_ready: bool = True) -> None:
         command = [str(BIN / "gunicorn"), "--config", "receiver/gunicorn.conf.py", "receiver.app:create_app()"]
         self.receiver = self._start(command, "receiver")
-        eventually(self._ready, 15, "the receiver's readiness")
+        if until_ready:
+            eventually(self._ready, 15, "the receiver's readiness")
 
-    def restart_receiver(self) -> None:
-        """SIGTERM, and a new one on the same port."""
+    def restart_receiver(self, until_ready: bool = True) -> None:
+        """SIGTERM, and a new one on the same port. It is not ready before Redis is."""
         assert self.receiver is not None
         self._http.close()
         self.receiver.send_signal(signal.SIGTERM)
         self.receiver.wait(15)
-        self.start_receiver()
+        self.start_receiver(until_ready)
 
     def _ready(self) -> bool:
         try:

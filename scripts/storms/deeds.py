@@ -114,7 +114,7 @@ class Deeds:
     def _for_servers(self) -> dict[str, Callable[[How], None]]:
         """The ends put a server right whatever was begun."""
         return {
-            "restart the receiver": lambda how: self.home.restart_receiver(),
+            "restart the receiver": lambda how: self.home.restart_receiver(until_ready=False),
             "empty Redis": lambda how: self._redis("FLUSHALL"),
             "kill Redis": lambda how: _restart(self.valkey),
             "freeze Redis": lambda how: self.valkey.freeze(),
