@@ -1,5 +1,6 @@
 """Real servers for the tests, started by the launcher's own code; they end with the test process whatever happens."""
 
+import fcntl
 import itertools
 import os
 import secrets
@@ -245,9 +246,29 @@ def free_port() -> int:
     return next(port for port in _candidates() if ports.problem_with(ports.LOOPBACK, port) is None)
 
 
+@contextmanager
+def own_ports() -> Iterator[None]:
+    """For as long as the block lasts `free_port` gives ports from a range that no other such block has; tests, which
+    count their ranges from the first one, are met last."""
+    for slot in range(PORT_SLOTS - 1, -1, -1):
+        with (Path(tempfile.gettempdir()) / f"giliran-ports-{slot}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            _given["slot"] = slot
+            yield
+            return
+    raise RuntimeError(f"{PORT_SLOTS} storms are under way on this machine")
+
+
+_given: dict[str, int] = {}
+
+
 def _candidates() -> Iterator[int]:
     """Each of the test processes that run at once has a range of its own; two runs begin at different places of it."""
-    slot = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PORT_SLOTS
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    slot = _given.get("slot", worker) % PORT_SLOTS
     first, begin = 15_000 + slot * PORTS_A_SLOT, os.getpid()
     return (first + (begin + step) % PORTS_A_SLOT for step in itertools.count(next(_steps)))
 

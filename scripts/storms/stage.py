@@ -79,7 +79,7 @@ def storm(
     """`library`: libfaketime, where clocks are stepped. `keep`: a folder for logs, histories, the ledger."""
     verdict = Verdict()
     try:
-        with _servers(library) as (valkey, postgres, stepped):
+        with servers.own_ports(), _servers(library) as (valkey, postgres, stepped):
             assert isinstance(postgres.server, Postgres)
             migrate.migrate(postgres.url)
             with street(postgres.url, valkey.url, workers=sizes.workers, **ENVIRONMENT) as home:
