@@ -41,6 +41,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 APP = "demo-qiscus"
 LAG_S = 2  # DESK_LAG_SECONDS of these houses
+READY_S = 30  # a receiver, and a worker that publishes the tenants; a second on a machine that has nothing else to do
 FINISH_S = 4.0  # what a process gets after SIGTERM at the end of a test; then a second one, then SIGKILL
 
 Event = dict[str, Any]
@@ -66,7 +67,7 @@ class House:
         command = [str(BIN / "gunicorn"), "--config", "receiver/gunicorn.conf.py", "receiver.app:create_app()"]
         self.receiver = self._start(command, "receiver")
         if until_ready:
-            eventually(self._ready, 15, "the receiver's readiness")
+            self.until(self._ready, READY_S, "the receiver's readiness")
 
     def restart_receiver(self, until_ready: bool = True) -> None:
         """SIGTERM, and a new one on the same port. It is not ready before Redis is."""
