@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from redis.exceptions import RedisError
+
 import logs
 from db import limits, line, tickets
 from db.inbox import Counters, InboxDown, Told
@@ -58,7 +60,7 @@ def drain(tenant: str, due: bool = False) -> None:
         _drain(_work, tenant, due)
     except LedgerBusy as error:
         _work.come_again(tenant, error)
-    except (LedgerTrouble, InboxDown) as error:
+    except (LedgerTrouble, InboxDown, RedisError) as error:
         _work.down.goes_on(error)
     else:
         _work.down.over()

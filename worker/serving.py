@@ -6,6 +6,7 @@ repetition, dependent or webhook of a job is read, no command is listened for, n
 cleaned. Who can write to Redis can ask for a look at a tenant's line, which is harmless, and nothing else.
 """
 
+import contextlib
 import logging
 import os
 import socket
@@ -126,10 +127,12 @@ class TicketWorker(SimpleWorker):
         self._stop.signal(signum)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        """For `rq info` only: not with each job."""
+        """For `rq info` only: not with each job, and RQ would end on what Redis says against it. That Redis is in
+        trouble is said where jobs are taken."""
         if time.monotonic() - self._beat_at >= UPKEEP_S:
             self._beat_at = time.monotonic()
-            super().heartbeat(timeout, pipeline)
+            with contextlib.suppress(RedisError):
+                super().heartbeat(timeout, pipeline)
 
     # --- from the queue to the job
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import rq
+from redis.exceptions import ResponseError
 from rq import Callback, Queue, Repeat, Retry
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -296,3 +297,12 @@ def test_rq_s_own_worker_would_have_run_it(work: Work, looks: list[Any]) -> None
     served.work(burst=True, logging_level="CRITICAL")
     assert ran == [(1,)]
     assert not Job.exists("none", connection=work.tickets.connection)
+
+
+def test_a_redis_that_refuses_to_write_between_two_jobs_ends_no_worker(work: Work) -> None:
+    """RQ beats after each job; what Redis says against that would end its loop with a stack trace."""
+    made = worker(work)
+    work.tickets.connection.set(made.key, "a write to it is refused")
+    with pytest.raises(ResponseError):
+        work.tickets.connection.hset(made.key, "last_heartbeat", "now")
+    made.heartbeat()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis
+from redis.exceptions import ResponseError
 from rq import SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -175,6 +176,21 @@ def test_a_job_that_is_asked_for_ever_ends_and_goes_to_the_tail(
     jobs.drain(TENANT)
     assert [list(job.args) for job in work.tickets.jobs] == [[TENANT, True]]
     assert flag(line) == work.tickets.job_ids[0]
+
+
+def test_a_redis_that_refuses_the_next_ticket_is_away_and_no_defect(
+    work: Work, line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise ResponseError("NOREPLICAS Not enough good replicas to write.")
+
+    monkeypatch.setattr(tickets, "replace", refused)
+    line.arrive("r1")
+    tickets.ask(work.tickets, "warung")
+    during_the_look(work, lambda: line.arrive("r2"))
+    jobs.drain(TENANT)
+    assert "drain_failed" in caplog.text and "NOREPLICAS" in caplog.text
+    assert line.states() == {"r1": "waiting"}
 
 
 def test_a_look_that_failed_leaves_its_ticket_and_the_sweeper_replaces_it(work: Work, line: Line) -> None:
