@@ -28,8 +28,6 @@ except SettingsError as error:
 
 logs.setup(_settings.log_level)
 log = logging.getLogger("receiver")
-for _action, _advice in warnings(_settings).items():
-    log.warning(logs.line(_action, advice=_advice))
 
 
 class OneLog(Logger):
@@ -78,8 +76,14 @@ def on_starting(server: Any) -> None:
             _try(*address)
 
 
+_turns: list[socket.socket] = []  # kept until the port is ours
+
+
 def _try(host: str, port: int) -> None:
     try:
+        if sys.platform == "linux":  # of two that start at the same instant, one has this name
+            _turns.append(socket.socket(socket.AF_UNIX))
+            _turns[-1].bind(f"\0giliran-receiver-{host}-{port}")
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else our own last connections are in the way
@@ -97,9 +101,8 @@ def _sentence(host: str, port: int, problem: OSError) -> str:
 
 
 def when_ready(server: object) -> None:
-    if not (_settings.demo or _settings.webhook_secret):
-        why = "WEBHOOK_SECRET is not set: whoever reaches this port can post webhooks for every tenant without one"
-        log.warning(logs.line("webhooks_open", why=why))
+    for action, advice in warnings(_settings).items():
+        log.warning(logs.line(action, advice=advice))
 
 
 def pre_fork(server: object, worker: Any) -> None:

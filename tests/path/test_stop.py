@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.house import House, room_names, stack_traces, street, wait_s
+from tests.receivers import answer_on
 
 LIMIT = 2
 
@@ -84,7 +85,7 @@ def test_connections_that_are_kept_open_are_ended_by_the_stop_without_a_complain
     port = int(home.url.rsplit(":", 1)[1])
     with socket.create_connection(("127.0.0.1", port), 10) as idle:
         idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert idle.recv(4096).startswith(b"HTTP/1.1 200")
+        assert answer_on(idle).startswith(b"HTTP/1.1 200")
         home.restart_receiver()
         assert idle.recv(1) == b"", "the end of the stream"
     assert not stack_traces(home.log("receiver"))
