@@ -245,6 +245,21 @@ def test_a_second_receiver_on_the_port_ends_in_one_line_and_takes_nothing_away(t
         assert f"Listening at: http://127.0.0.1:{first.port}" in first.log.read_text()
 
 
+def test_of_two_that_start_at_the_same_instant_one_says_that_the_port_is_taken(tmp_path, valkey):
+    port = free_port()
+    command = [*COMMAND, "--workers", "1", "receiver.app:create_app()"]
+    env = environment(tmp_path, valkey.url, port)
+    both = [subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        eventually(lambda: any(one.poll() for one in both), 30, "the end of one")
+        (lost,) = [one for one in both if one.poll()]
+        assert lost.communicate()[1].startswith(f"receiver: port {port} is in use on 127.0.0.1: ")
+    finally:
+        for one in both:
+            one.terminate()
+            one.communicate(timeout=30)
+
+
 @pytest.mark.parametrize(
     ("host", "advice"), [("192.0.2.1", "HOST '192.0.2.1'"), ("no.such.host.invalid", "HOST 'no.s")]
 )
