@@ -290,6 +290,28 @@ def test_a_signal_during_the_start_stops_it_too(started_before: Path) -> None:
     assert _left_of(started_before) == []
 
 
+@pytest.mark.parametrize("seen", ["scripts/run", "scripts.launch"])
+def test_a_signal_in_the_first_moments_ends_a_start_also_of_process_1(empty: Path, seen: str) -> None:
+    """While bash looks for Python, and while the launcher still imports: as process 1 no signal ends by default."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "--pid", "--fork", "true"], check=False).returncode:
+        pytest.skip("a process 1 of its own is made by root")
+    command = ["unshare", "--pid", "--fork", "--mount-proc", COMMAND]
+    env = {**os.environ, "GILIRAN_DATA": str(empty), "DEMO": "1", "PORT": str(free_port())}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as outer:
+        children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+        (first,) = eventually(lambda: children.read_text().split(), 10, "process 1")
+        eventually(lambda: seen in _command_line(int(first)), 20, f"{seen} as process 1")
+        eventually(lambda: _handles_sigterm(int(first)), 10, "a handler")
+        os.kill(int(first), signal.SIGTERM)
+        assert outer.wait(5) == 0
+        assert b"Traceback" not in outer.stdout.read()
+
+
+def _handles_sigterm(pid: int) -> bool:
+    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return bool(caught and int(caught[1], 16) & 1 << (signal.SIGTERM - 1))
+
+
 def test_with_such_a_host_all_of_it_listens_on_ipv6(empty: Path) -> None:
     """The simulator's webhooks, with their secret, reach the receiver there too; it is given no key of the database."""
     worker_port = free_port()
