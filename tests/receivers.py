@@ -108,7 +108,7 @@ def gunicorn(
         process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=out)
     here = Gunicorn(address, port, log, process)
     try:
-        eventually(lambda: _alive(here), 30, "a living receiver")
+        eventually(lambda: _alive(here), 60, "a living receiver")
         yield here
     finally:
         process.terminate()
