@@ -18,7 +18,7 @@ from db.admin import ADMIN
 from scripts.admin import native
 from scripts.admin.errors import CantDo, NotFound, Refused
 from scripts.admin.installation import Installation, as_json, say, tenant_option
-from scripts.admin.table import clean, counted
+from scripts.admin.table import clean, counted, harmless
 from scripts.launch import folder
 
 ERASE_BATCH = 20  # chats of one short transaction; each may have thousands of messages
@@ -34,9 +34,10 @@ def customer() -> None:
 @click.argument("email", metavar="E-MAIL")
 @click.option("--to", metavar="FOLDER", help="Write customer.json and the files that were sent into this new folder.")
 @tenant_option
+@as_json
 @click.pass_obj
-def export(installation: Installation, email: str, to: str | None, tenant: str | None) -> None:
-    """Print as JSON everything that is stored about a customer.
+def export(installation: Installation, email: str, to: str | None, tenant: str | None, as_json: bool) -> None:
+    """Print everything that is stored about a customer, as text or with --json as JSON.
 
     Names, every chat with all its messages, the agents' private notes, ratings, and which files were sent. The files
     themselves are copied with --to, where this machine has the sidecar's GILIRAN_DATA.
@@ -45,11 +46,12 @@ def export(installation: Installation, email: str, to: str | None, tenant: str |
         tenant = native.one(cur, tenant)
         data = _everything(cur, tenant, email)
     if to is None:
-        click.echo(json.dumps(data, indent=1))
+        say(as_json, data, _as_text(data))
         return
     missing = _write(data, Path(to), installation.settings.data / ATTACHMENTS)
-    chats = counted(len(data["chats"]), "chat")
-    click.echo(f"{chats} of {clean(email)} written to {clean(to)}{_missing_text(missing)}")
+    chats = len(data["chats"])
+    told = f"{counted(chats, 'chat')} of {clean(email)} written to {clean(to)}{_missing_text(missing)}"
+    say(as_json, {"tenant": tenant, "email": email, "folder": to, "chats": chats, "files_missing": missing}, told)
 
 
 @customer.command()
@@ -100,6 +102,19 @@ def _chat(cur: cursor, tenant: str, session: Any) -> dict[str, Any]:
         "rating_comment": session.rating_comment,
         "notes": [{"by": note.agent_name, "text": note.body, "at": note.created_at.isoformat()} for note in notes],
     }
+
+
+def _as_text(data: dict[str, Any]) -> str:
+    """A terminal obeys control bytes, and customers write what they like."""
+    known = [f"{one['name']} <{one['email']}>, since {one['since'][:19]}" for one in data["customer"]]
+    chats = [transcripts.as_text(chat) + _beside(chat) for chat in data["chats"]]
+    return "\n".join(map(harmless, "\n".join([*known, "", *chats]).rstrip().split("\n")))
+
+
+def _beside(chat: dict[str, Any]) -> str:
+    comment = [f"Rating: {chat['rating_comment']}"] if chat["rating_comment"] else []
+    notes = [f"Note of {note['by']}, {note['at'][:19]}: {note['text']}" for note in chat["notes"]]
+    return "".join(f"{each}\n" for each in [*comment, *notes])
 
 
 def _refuse_open(email: str, sessions: list[Any]) -> None:

@@ -57,7 +57,7 @@ def stored(shop) -> dict[str, int]:
 def test_an_export_has_every_chat_with_all_its_messages_and_notes(shop):
     rooms = chats(shop, n=2, messages=3)
     chats(shop, "sari@example.com", "Sari")
-    told = json.loads(shop.ok("customer", "export", EMAIL.upper()))
+    told = shop.json("customer", "export", EMAIL.upper())
     assert [one["session_id"] for one in told["chats"]] == rooms
     assert [one["name"] for one in told["customer"]] == ["Budi"]
     for one in told["chats"]:
@@ -65,13 +65,15 @@ def test_an_export_has_every_chat_with_all_its_messages_and_notes(shop):
         assert [note["text"] for note in one["notes"]] == ["a note about Budi"]
         assert one["complete"] is True
     assert "Sari" not in json.dumps(told)
+    text = shop.ok("customer", "export", EMAIL)
+    assert text.count("secret of Budi 2") == text.count("Note of Ani") == 2 and "Sari" not in text
 
 
 def test_an_export_is_whole_where_a_transcript_is_cut(shop, monkeypatch):
     monkeypatch.setattr("db.chat.PAGE_BYTES", 200)
     monkeypatch.setattr("db.transcript.PARTS_MOST", 2)
     chats(shop, messages=40)
-    (one,) = json.loads(shop.ok("customer", "export", EMAIL))["chats"]
+    (one,) = shop.json("customer", "export", EMAIL)["chats"]
     assert len(one["messages"]) == 41 and one["complete"]
 
 
@@ -97,14 +99,14 @@ def test_erased_is_erased_and_nobody_else_is(shop):
     assert shop.json("customer", "erase", EMAIL, "--yes")["chats_erased"] == 45
     assert stored(shop) == others
     assert shop.run("customer", "export", EMAIL).exit_code == 3
-    assert json.loads(shop.ok("customer", "export", "sari@example.com"))["chats"]
+    assert shop.json("customer", "export", "sari@example.com")["chats"]
 
 
 def test_both_records_of_one_address_go_the_proved_one_and_the_other(shop):
     chats(shop)
     shop.sql("UPDATE customers SET proved = true")
     chats(shop, EMAIL.upper())
-    assert len(json.loads(shop.ok("customer", "export", EMAIL))["customer"]) == 2
+    assert len(shop.json("customer", "export", EMAIL)["customer"]) == 2
     shop.ok("customer", "erase", EMAIL, "--yes")
     assert set(stored(shop).values()) == {0}
 
