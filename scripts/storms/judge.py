@@ -127,19 +127,25 @@ def not_read_back(events: Sequence[Event]) -> list[str]:
     return wrong
 
 
-def out_of_order(
-    events: Sequence[Event], decisions: Iterable[Decision], excepted: Collection[str], *, by_last_copy: bool
-) -> list[str]:
-    """P4: rooms that were reserved before another one whose webhook had been answered before theirs was sent. Judged
-    are rooms that came once and that the ledger does not except. `by_last_copy`: Redis may have lost the first."""
+def in_order_of_seats(events: Sequence[Event], decisions: Iterable[Decision], excepted: Collection[str]) -> list[str]:
+    """The rooms that P4 is judged by, as they were first reserved: those that came once, by an accepted webhook, and
+    that the ledger does not except."""
     once = {room for room, n in Counter(e["room"] for e in events if e["kind"] == "arrived").items() if n == 1}
-    sent, answered = _webhooks(events, by_last_copy)
     first: dict[str, int] = {}
     for decision in decisions:
         first[decision.room] = min(decision.number, first.get(decision.room, decision.number))
-    judged = (once & answered.keys() & first.keys()) - set(excepted)
+    _, answered = _webhooks(events, by_last_copy=False)
+    return sorted((once & answered.keys() & first.keys()) - set(excepted), key=lambda room: first[room])
+
+
+def out_of_order(
+    events: Sequence[Event], decisions: Iterable[Decision], excepted: Collection[str], *, by_last_copy: bool
+) -> list[str]:
+    """P4: rooms that were reserved before another one whose webhook had been answered before theirs was sent.
+    `by_last_copy`: Redis may have lost the first."""
+    sent, answered = _webhooks(events, by_last_copy)
     wrong, latest = [], None
-    for room in sorted(judged, key=lambda each: first[each]):
+    for room in in_order_of_seats(events, decisions, excepted):
         if latest is not None and sent[latest] > answered[room] + SLACK_S:
             ahead_s = sent[latest] - answered[room]
             wrong.append(f"room {latest} was reserved before {room}, which had come {ahead_s:.1f} s earlier")

@@ -232,7 +232,10 @@ class _Storm:
         find(f"P3 {name}", each.strangers())
         find(f"P3 {name}", judge.to_the_absent(events, decisions, KNOWN_S))
         flushed = self.verdict.done["empty Redis"] + self.verdict.done["kill Redis"] > 0
-        find(f"P4 {name}", judge.out_of_order(events, decisions, each.excepted(), by_last_copy=flushed))
+        excepted = each.excepted()
+        find(f"P4 {name}", judge.out_of_order(events, decisions, excepted, by_last_copy=flushed))
+        ordered = self.verdict.facts.setdefault("judged_for_order", {})
+        ordered[name] = len(judge.in_order_of_seats(events, decisions, excepted))
         find(f"P7 {name}", judge.pairs_changed(rooms))
         find(f"P7 {name}", judge.not_read_back(rooms))
         try:
@@ -264,6 +267,8 @@ class _Storm:
             "p99_ms": _ms(alone, 99),
             "most_ms": _ms(alone, 100),
         }
+        until = max((span.end for span in held_up), default=self._began)
+        self.verdict.facts["disturbed_until_s"] = round(until - self._began, 1)
         self.verdict.facts["stalls_s"] = round(sum(span.end - span.begin for span in self.watch.stalls), 1)
 
     def _why_open(self) -> list[str]:
