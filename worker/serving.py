@@ -103,8 +103,13 @@ class TicketWorker(SimpleWorker):
 
     def run_maintenance_tasks(self) -> None:
         """RQ's own would call the failure callbacks of jobs left behind. Keys of another type than ours must have
-        (somebody else wrote there) would stop everything: they are removed, there is nothing of ours in them."""
+        (somebody else wrote there) would stop everything: they are removed, there is nothing of ours in them. RQ would
+        end on a Redis that is away: that is said where jobs are taken."""
         self.last_cleaned_at = now()  # type: ignore[assignment]  # None by RQ's own annotation
+        with contextlib.suppress(RedisError):
+            self._remove_strange_keys()
+
+    def _remove_strange_keys(self) -> None:
         wanted = {
             self._queue.key: b"list",
             Queue.redis_queues_keys: b"set",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import rq
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from rq import Callback, Queue, Repeat, Retry
 from rq.job import Job
@@ -306,3 +307,12 @@ def test_a_redis_that_refuses_to_write_between_two_jobs_ends_no_worker(work: Wor
     with pytest.raises(ResponseError):
         work.tickets.connection.hset(made.key, "last_heartbeat", "now")
     made.heartbeat()
+
+
+def test_a_redis_that_is_away_between_two_jobs_ends_no_worker(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise RedisConnectionError("111")
+
+    made = worker(work)
+    monkeypatch.setattr(made.connection, "pipeline", away)
+    made.run_maintenance_tasks()
