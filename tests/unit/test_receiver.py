@@ -223,21 +223,22 @@ def test_the_secret_is_taken_from_the_query_or_the_header(guarded):
     header = SECRET.encode().decode("latin-1")
     assert guarded.post(CAA, headers={**JSON, "X-Webhook-Secret": header}).status_code == 200
     assert [sender.installation_secret_ok for _, sender in guarded.door.came] == [True, True]
-    assert {sender.secret_digests for _, sender in guarded.door.came} == {digest(SECRET)}
+    assert all(digest(SECRET) in sender.secret_digests.split() for _, sender in guarded.door.came)
 
 
-@pytest.mark.parametrize("written", ["a+b/c=", "a%2Bb%2Fc%3D", "a%2bb/c%3D&x=1", "a+b%2Fc="])
+@pytest.mark.parametrize("written", ["+b/c=", "%2Bb%2Fc%3D", "%2bb/c%3D&x=1", "+b%2Fc="])
 def test_a_plus_in_a_secret_may_be_written_as_it_is(written):
-    here = Installation(WEBHOOK_SECRET="a+b/c=")
-    assert here.post(f"{CAA}?secret={written}").status_code == 200
+    secret = "abcdefghijklm+b/c="
+    here = Installation(WEBHOOK_SECRET=secret)
+    assert here.post(f"{CAA}?secret=abcdefghijklm{written}").status_code == 200
     assert [sender.installation_secret_ok for _, sender in here.door.came] == [True]
     assert here.code(f"{CAA}?secret=", headers={**JSON, "X-Webhook-Secret": ""}) == (404, "not_found")
-    assert here.post(CAA, headers={**JSON, "X-Webhook-Secret": "a+b/c="}).status_code == 200
+    assert here.post(CAA, headers={**JSON, "X-Webhook-Secret": secret}).status_code == 200
 
 
-@pytest.mark.parametrize("written", ["two+words", "two%20words"])
+@pytest.mark.parametrize("written", ["two+words+and+two+more", "two%20words%20and%20two%20more"])
 def test_a_space_in_a_secret_may_be_written_both_ways(written):
-    here = Installation(WEBHOOK_SECRET="two words")
+    here = Installation(WEBHOOK_SECRET="two words and two more")
     here.post(f"{CAA}?secret={written}")
     assert [sender.installation_secret_ok for _, sender in here.door.came] == [True]
 
