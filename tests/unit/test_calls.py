@@ -270,7 +270,8 @@ def test_a_roster_comes_with_the_time_that_it_took():
 
 @pytest.mark.parametrize("error", [AWAY, REFUSED, DeskError("odd")])
 def test_listings_that_fail_are_values_too(error):
-    assert calls.roster(Scripted(("roster", error)), "c", "r").trouble is error
+    asks_for_the_room = [("look", AWAY)] if error is REFUSED else []
+    assert calls.roster(Scripted(("roster", error), *asks_for_the_room), "c", "r").trouble is error
     assert calls.suggest(Scripted(("suggest", error)), "c", "wa").trouble is error
     assert calls.unserved(Scripted(("unserved", error))).trouble is error
 
