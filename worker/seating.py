@@ -70,13 +70,28 @@ class Seating:
             self._cur, "classes", tenant=self._tenant, roster_s=self._rules.roster_s, retry_s=self._rules.retry_s
         )
         believed = [c for c in classes if self._is_believed(c)]
-        answer = self._reserve(believed) if believed else Answer()
+        answer = self._reserve(believed, self._turns_elsewhere(classes)) if believed else Answer()
         self._ask_rosters(classes, answer)
         if self._rules.policy == "upstream":
             self._ask_suggestions(believed, answer)
 
     def _is_believed(self, of: Any) -> bool:
         return of.age_s is not None and of.age_s <= self._rules.roster_s
+
+    def _turns_elsewhere(self, classes: Sequence[Any]) -> list[tuple[Waiting, Set[str]]]:
+        """Oldest rooms of classes whose roster is read first, with the free agents whom it names: no later room of
+        another class takes these meanwhile (P4). A roster that can't be read for long holds nobody up."""
+        longest_s = self._rules.retry_s + 2 * self._rules.roster_s
+        old = [c for c in classes if c.age_s is not None and not self._is_believed(c)]
+        return [
+            (Waiting(c.visit, c.room, c.class_, c.arrived_us, c.priority), self._free(c.eligible))
+            for c in old
+            if min(c.age_s, c.waited_s or 0.0) <= longest_s
+        ]
+
+    def _free(self, names: Sequence[str]) -> Set[str]:
+        named = set(names)
+        return {a.id for a in self._agents if a.available and a.load < self._in_force.of(a.id) and a.id in named}
 
     def _mark_limits(self) -> None:
         in_force = {agent.id: self._in_force.of(agent.id) for agent in self._agents}
@@ -85,7 +100,7 @@ class Seating:
             values = [in_force[name] for name in changed]
             LINE.run(self._cur, "mark_limits", tenant=self._tenant, agents=changed, values=values)
 
-    def _reserve(self, classes: Sequence[Any]) -> Answer:
+    def _reserve(self, classes: Sequence[Any], elsewhere: Sequence[tuple[Waiting, Set[str]]]) -> Answer:
         seats = [
             Seats(a.id, a.load, self._in_force.of(a.id), a.idle_since_s, a.owed) for a in self._agents if a.available
         ]
@@ -95,7 +110,7 @@ class Seating:
         if most <= 0:
             return Answer()
         doubts = doubt.read(self._cur, self._tenant, eligible) if self._doubted else NO_DOUBTS
-        rooms = self._heads(eligible, most, doubts)
+        rooms = _in_turn(self._heads(eligible, most, doubts), eligible, elsewhere)
         suggested = {c.class_: c.suggested for c in classes if c.suggested}
         answer = choose(rooms, seats, eligible, self._rules.policy, most, suggested, doubts)
         if answer.picks:
@@ -200,6 +215,16 @@ def counted(seats: Sequence[Seats], agents: int) -> dict[str, int]:
     paused = sum(seat.limit == 0 for seat in seats)
     full = sum(seat.free == 0 for seat in seats) - paused
     return {"online": len(seats), "full": full, "paused": paused, "offline": agents - len(seats)}
+
+
+def _in_turn(
+    rooms: list[Waiting], eligible: Mapping[str, Set[str]], elsewhere: Sequence[tuple[Waiting, Set[str]]]
+) -> list[Waiting]:
+    """Without the rooms that come after one of `elsewhere` and could take an agent of its."""
+    for first, agents in elsewhere:
+        shared = {class_ for class_, names in eligible.items() if not agents.isdisjoint(names)}
+        rooms = [room for room in rooms if room.class_ not in shared or room.place < first.place]
+    return rooms
 
 
 def _reserved_line(tenant: str, room: str, seat: line.Seat) -> str:

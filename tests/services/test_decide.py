@@ -1025,6 +1025,35 @@ def test_a_seat_is_given_by_a_roster_of_at_most_one_lag(
         assert given(line.decide()) == {"r2": "budi"}, "ani has gone offline meanwhile"
 
 
+@pytest.mark.parametrize(("common", "expected"), [("ani", {}), ("budi", {"late": "budi"})])
+def test_a_later_room_takes_no_agent_of_an_older_one_whose_roster_is_read_first(
+    database: str, redis_url: str, common: str, expected: dict[str, str]
+) -> None:
+    """P4 over channels that share agents: the channel that nobody wrote in for a while is not overtaken."""
+    with line_of(empty(database), redis_url, limit=1) as line:
+        line.roster("ani", class_="quiet")
+        read_ago(line, 6, "quiet")
+        line.roster(common, class_="busy")
+        line.arrive("early", class_="quiet")
+        line.arrive("late", class_="busy")
+        made = line.decide()
+        assert (given(made), [question.room for question in made.rosters]) == (expected, ["early"])
+        line.roster("ani", class_="quiet")
+        assert given(line.decide()) == {"early": "ani"}
+
+
+def test_a_roster_that_can_not_be_read_for_long_holds_no_other_channel_up(database: str, redis_url: str) -> None:
+    with line_of(empty(database), redis_url, limit=1, retry_s=10.0) as line:
+        line.roster("ani", class_="quiet")
+        read_ago(line, 60, "quiet")
+        line.arrive("early", class_="quiet")
+        assert given(line.decide()) == {}
+        line.aged(60, "early")
+        line.roster("ani", class_="busy")
+        line.arrive("late", class_="busy")
+        assert given(line.decide()) == {"late": "ani"}
+
+
 @pytest.mark.parametrize("retry_s", [1.0, 30.0])
 def test_an_old_roster_in_which_nobody_has_a_free_seat_is_read_when_it_is_due(
     database: str, redis_url: str, retry_s: float

@@ -231,8 +231,8 @@ def test_an_agent_under_doubt_is_tried_with_one_room_at_a_time(line: Line) -> No
 
 
 def test_an_agent_is_left_out_longer_each_time_and_a_success_clears_them(line: Line) -> None:
-    line.roster("ani", "budi")
-    line.redis.set(f"config:max_agent_chat:{TENANT}:budi", "0")
+    line.roster("ani", RosterAgent("budi", "budi", True, 1))  # a chat given by hand
+    line.redis.set(f"config:max_agent_chat:{TENANT}:budi", "1")
     waits = []
     for n in range(len(OUT_S) + 1):
         refuse(line, *pairs_of(line, *(f"r{n}-{m}" for m in range(2))))
