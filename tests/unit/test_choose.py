@@ -191,7 +191,9 @@ def test_a_pick_tells_load_and_limit_as_they_were():
 
 names = st.sampled_from("abcdef")
 agents_in = st.lists(
-    st.builds(Seats, names, st.integers(0, 4), st.integers(0, 4), st.sampled_from([0.0, 5.0, 7.0, 1.75e9])),
+    st.builds(
+        Seats, names, st.integers(0, 4), st.integers(0, 4), st.sampled_from([0.0, 5.0, 7.0, 1.75e9]), st.booleans()
+    ).map(lambda seat: seat._replace(owed=seat.owed and seat.load > 0)),  # who has no chat is owed no second one
     max_size=6,
     unique_by=lambda seat: seat.agent,
 )
@@ -208,7 +210,7 @@ def one_by_one(rooms, agents, eligible, policy, most, suggested):
     load = {seat.agent: seat.load for seat in agents}
     limit = {seat.agent: seat.limit for seat in agents}
     turn = {seat.agent: seat.idle_since_s for seat in agents}
-    second, suggested, found = set(), dict(suggested), []
+    second, suggested, found = {seat.agent for seat in agents if seat.owed}, dict(suggested), []
     rank = {
         "least_loaded": lambda a: (load[a], turn[a], a),
         "round_robin": lambda a: (turn[a], a),
