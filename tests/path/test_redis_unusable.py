@@ -87,7 +87,8 @@ def cluster(place: Path) -> Iterator[str]:
     """One node with all slots."""
     port = free_port()
     server = valkey.prepare(place, (), 1, True).program().command[0]
-    command = [server, "--port", str(port), "--cluster-enabled", "yes", "--save", "", "--dir", str(place)]
+    cluster = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]  # else port + 10,000, perhaps no port
+    command = [server, "--port", str(port), *cluster, "--save", "", "--dir", str(place)]
     with subprocess.Popen([*command, "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL) as process:
         try:
             with redis.Redis(port=port) as client:

@@ -384,9 +384,10 @@ def test_a_unix_socket_serves_webhooks_and_readiness_alike(tmp_path):
 
 
 def test_a_cluster_is_not_ready_and_says_so(tmp_path):
-    port = free_port()
+    port, bus = free_port(), free_port()  # the bus would else be 10,000 above, where there may be no port
     url = f"redis://127.0.0.1:{port}"
-    with started_valkey(tmp_path, "--port", str(port), "--cluster-enabled", "yes"), redis.Redis.from_url(url) as client:
+    cluster = ("--port", str(port), "--cluster-enabled", "yes", "--cluster-port", str(bus))
+    with started_valkey(tmp_path, *cluster), redis.Redis.from_url(url) as client:
         eventually(lambda: answering(client), 30, "Valkey's answer")
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         with gunicorn(tmp_path, url) as here:
