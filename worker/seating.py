@@ -82,16 +82,15 @@ class Seating:
         """Oldest rooms of classes whose roster is read first, with the free agents whom it names: no later room of
         another class takes these meanwhile (P4). A roster that can't be read for long holds nobody up."""
         longest_s = self._rules.retry_s + 2 * self._rules.roster_s
-        old = [c for c in classes if c.age_s is not None and not self._is_believed(c)]
+        old, free = [c for c in classes if c.age_s is not None and not self._is_believed(c)], self._free()
         return [
-            (Waiting(c.visit, c.room, c.class_, c.arrived_us, c.priority), self._free(c.eligible))
+            (Waiting(c.visit, c.room, c.class_, c.arrived_us, c.priority), free.intersection(c.eligible))
             for c in old
             if min(c.age_s, c.waited_s or 0.0) <= longest_s
         ]
 
-    def _free(self, names: Sequence[str]) -> Set[str]:
-        named = set(names)
-        return {a.id for a in self._agents if a.available and a.load < self._in_force.of(a.id) and a.id in named}
+    def _free(self) -> frozenset[str]:
+        return frozenset(a.id for a in self._agents if a.available and a.load < self._in_force.of(a.id))
 
     def _mark_limits(self) -> None:
         in_force = {agent.id: self._in_force.of(agent.id) for agent in self._agents}
@@ -164,7 +163,7 @@ class Seating:
         if hasten:
             LINE.run(self._cur, "hasten_rosters", tenant=self._tenant, classes=hasten, after_s=self._rules.lag_s)
         used = {pick.waiting.class_ for pick in answer.picks}
-        free = {a.id for a in self._agents if a.available and a.load < self._in_force.of(a.id)}
+        free = self._free()
         wanted = {c.class_: c for c in classes if c.due or self._is_wanted(c, c.class_ in used, free)}
         self._decision.rosters = self._claim_questions(wanted, roster=True)
 
