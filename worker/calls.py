@@ -78,7 +78,11 @@ Outcome = Held | Parked | Refused | Over
 
 @dataclass(frozen=True)
 class LookAt:
-    """A visit that the desk is asked about. `age_s`: seconds since it was settled, reserved or opened."""
+    """A visit that the desk is asked about.
+
+    age_s     seconds since it was settled, reserved or opened
+    waited_s  of one that waits: seconds since the room's stay before was last known to wait; None: it had none
+    """
 
     visit: int
     attempt: int
@@ -88,6 +92,7 @@ class LookAt:
     suspect: str | None
     looks: int
     age_s: float
+    waited_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,8 @@ def decide(
         LEDGER.run(cur, "lift_asides", tenant=tenant)
         if row.doubted:
             REFUSALS.run(cur, "lift", tenant=tenant)
+    if row.doubted:
+        REFUSALS.run(cur, "withdraw", tenant=tenant)
     if not row.paused:
         half_open = row.desk_failures >= CIRCUIT_FAILURES
         decision.most_calls = max(0, min(1 if half_open else CALLS_MOST, free_callers))

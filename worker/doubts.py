@@ -11,8 +11,6 @@ from psycopg2.extensions import cursor
 from db.refusals import REFUSALS
 from worker.choose import Doubts, Waiting
 
-TRIAL_S = 15.0  # how long the answer to a stopped class's one room is waited for before the next
-
 
 def read(cur: cursor, tenant: str, eligible: Mapping[str, Set[str]]) -> Doubts:
     rows = REFUSALS.all(cur, "doubted", tenant=tenant)
@@ -39,11 +37,6 @@ def stopped(cur: cursor, tenant: str, eligible: Mapping[str, Set[str]], doubts: 
         for class_, waits in found.items()
         if all((class_, agent) in doubts.trial for agent in eligible.get(class_, ()))
     }
-
-
-def tried(cur: cursor, tenant: str, classes: Iterable[str]) -> None:
-    """Rooms of these classes are on their way: of those that are stopped none follows before the answer."""
-    REFUSALS.run(cur, "try_one", tenant=tenant, classes=sorted(classes), wait_s=TRIAL_S)
 
 
 def one_each(rooms: Sequence[Waiting], classes: Iterable[str], doubts: Doubts) -> list[Waiting]:

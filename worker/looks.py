@@ -47,8 +47,10 @@ def judge(seen: Seen, lag_s: float) -> Verdict:
 
 def _agrees(seen: Seen, lag_s: float) -> Verdict:
     """The desk says what the ledger says. Against a webhook's word one such reading is not enough: a late desk still
-    tells how it was before."""
+    tells how it was before. So it does of a room that waits again so soon that its stay before may be meant."""
     about = seen.about
+    if about.waited_s is not None and about.waited_s < lag_s:
+        return Verdict("again", suspect=about.suspect, wait_s=lag_s - about.waited_s, counts=False)
     if about.suspect in (RESOLVED, WAITING) and about.looks == 0:
         return Verdict("again", suspect=about.suspect, wait_s=lag_s)
     return Verdict("fine")

@@ -152,8 +152,6 @@ class Seating:
             decision.reserved.append(Reserved(seat.visit, attempts[seat.visit], rooms[seat.visit], seat.agent))
         logs.each(log, [_reserved_line(tenant, rooms[seat.visit], seat) for seat in taken])
         decision.more |= len(answer.picks) == SEATS_BATCH
-        if self._doubted:
-            doubt.tried(self._cur, tenant, {pick.waiting.class_ for pick in answer.picks})
 
     def _ask_rosters(self, classes: Sequence[Any], answer: Answer) -> None:
         """Rosters that are due; those too old to go by, though they name somebody with a free seat; and those that were

@@ -49,13 +49,17 @@ UPDATE visits SET lease_until = clock_timestamp() + %(lease_s)s * interval '1 se
 
 -- name: claim_looks
 -- Visits about which the desk has to be asked now; a lease keeps others away meanwhile. What it says of a visit that is
--- being assigned would be about the time before the call.
+-- being assigned would be about the time before the call. `waited_s`: since the room's stay before this one last waited;
+-- so long the desk may be late with it.
 UPDATE visits v SET look_at = clock_timestamp() + %(lease_s)s * interval '1 second'
  WHERE v.id IN (SELECT id FROM visits
                  WHERE tenant = %(tenant)s AND is_due(look_at, interval '61 s') AND state IN ('waiting', 'held')
                  ORDER BY look_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
 RETURNING v.id, v.attempt, v.room, v.state, v.agent, v.suspect, v.looks,
-          seconds_since(coalesce(v.settled_at, v.reserved_at, v.opened_at)) AS age_s
+          seconds_since(coalesce(v.settled_at, v.reserved_at, v.opened_at)) AS age_s,
+          (SELECT seconds_since(coalesce(p.settled_at, p.closed_at)) FROM visits p
+            WHERE v.state = 'waiting' AND p.tenant = v.tenant AND p.room = v.room AND p.state = 'closed' AND p.id < v.id
+            ORDER BY p.id DESC LIMIT 1) AS waited_s
 
 -- name: hold
 -- What webhooks said while the call was under way is asked about now.

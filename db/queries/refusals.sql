@@ -110,14 +110,32 @@ UPDATE visits v SET aside = j.why, retry_at = clock_timestamp() + %(wait_s)s * i
 RETURNING v.id, v.room, v.aside
 
 -- name: lift
--- What time alone ends, and what nobody needs any more. The doubts stay: the next room shows whether they are right.
+-- What time alone ends.
 WITH in_again AS (
     UPDATE doubts SET out_until = '-infinity'
-     WHERE tenant = %(tenant)s AND out_until > '-infinity' AND is_due(out_until, interval '301 s')),
-due AS (
-    UPDATE rosters SET assign_after = '-infinity'
-     WHERE tenant = %(tenant)s AND assign_after > '-infinity' AND is_due(assign_after, interval '16 s'))
-DELETE FROM refusals r USING visits v WHERE r.tenant = %(tenant)s AND v.id = r.visit AND v.state = 'closed'
+     WHERE tenant = %(tenant)s AND out_until > '-infinity' AND is_due(out_until, interval '301 s'))
+UPDATE rosters SET assign_after = '-infinity'
+ WHERE tenant = %(tenant)s AND assign_after > '-infinity' AND is_due(assign_after, interval '16 s')
+
+-- name: withdraw
+-- Of rooms that are over. Where one was never given, it was perhaps over already when an agent was refused for it: that
+-- says nothing of the agent. Other doubts stay: the next room shows whether they are right.
+WITH gone AS (
+    DELETE FROM refusals r USING visits v WHERE r.tenant = %(tenant)s AND v.id = r.visit AND v.state = 'closed'
+    RETURNING r.visit, r.agent, r.at, v.class, v.settled_at IS NULL AS never_given),
+rooms AS (
+    SELECT class, agent, at = min(at) OVER (PARTITION BY visit) AS counted FROM gone WHERE never_given),
+mine AS (
+    SELECT d.class, d.agent, d.refused - count(*) FILTER (WHERE m.counted) AS rest,
+           EXISTS (SELECT FROM refusals o JOIN visits v ON v.id = o.visit
+                    WHERE o.tenant = d.tenant AND o.agent = d.agent AND v.class = d.class AND v.state <> 'closed') AS others
+      FROM rooms m JOIN doubts d ON d.tenant = %(tenant)s AND d.class = m.class AND d.agent = m.agent
+     GROUP BY d.tenant, d.class, d.agent),
+cleared AS (
+    DELETE FROM doubts d USING mine m
+     WHERE d.tenant = %(tenant)s AND d.class = m.class AND d.agent = m.agent AND m.rest <= 0 AND NOT m.others)
+UPDATE doubts d SET refused = greatest(0, m.rest) FROM mine m
+ WHERE d.tenant = %(tenant)s AND d.class = m.class AND d.agent = m.agent AND (m.rest > 0 OR m.others)
 
 -- name: doubted
 -- `busy`: a room of theirs is under way.
@@ -130,12 +148,11 @@ SELECT r.visit, r.agent FROM refusals r JOIN visits v ON v.id = r.visit
  WHERE r.tenant = %(tenant)s AND v.state = 'waiting'
 
 -- name: stopped
-SELECT class AS class_, NOT is_due(assign_after, interval '16 s') AS waits
-  FROM rosters WHERE tenant = %(tenant)s AND refused_alike IS NOT NULL
-
--- name: try_one
-UPDATE rosters SET assign_after = clock_timestamp() + %(wait_s)s * interval '1 second'
- WHERE tenant = %(tenant)s AND class = ANY(%(classes)s::text[]) AND refused_alike IS NOT NULL
+-- `waits`: the next room's time has not come, or the answer for the one before is not there.
+SELECT r.class AS class_, NOT is_due(r.assign_after, interval '16 s') OR EXISTS (
+           SELECT FROM visits v WHERE v.tenant = r.tenant AND v.class = r.class AND v.state = 'reserved' AND NOT v.parked
+       ) AS waits
+  FROM rosters r WHERE r.tenant = %(tenant)s AND r.refused_alike IS NOT NULL
 
 -- name: listed
 -- A roster was read: who is not in it any more is tried anew when the desk names them again, and so is who is offline.

@@ -20,7 +20,6 @@ from worker.calls import Parked, Roster, Seen
 from worker.decision import LEASE_S, Decision
 from worker.desk.base import DeskTrouble, RosterAgent
 from worker.desk.qiscus_answers import RETRY_AFTER_MAX_S
-from worker.doubts import TRIAL_S
 from worker.rules import ALIKE_MOST_S, ASIDE_S, OUT_S, PARK_MOST_S, PAUSE_MOST_S, backoff_s
 from worker.seating import LOOK_LEASE_S, ROSTER_LEASE_S
 
@@ -310,5 +309,5 @@ def test_the_longest_interval_of_each_due_time_is_long_enough() -> None:
     }
     assert max(LEASE_S, LOOK_LEASE_S, PARK_MOST_S, PAUSE_MOST_S, lag_s) <= 61
     assert max(RETRY_AFTER_MAX_S + 0.5, ASIDE_S, *OUT_S) <= 301
-    assert max(ALIKE_MOST_S, TRIAL_S) <= 16
+    assert ALIKE_MOST_S <= 16
     assert max(ROSTER_LEASE_S, backoff_s(3)) <= 5

@@ -239,7 +239,8 @@ def test_an_agent_is_left_out_longer_each_time_and_a_success_clears_them(line: L
         (row,) = line.rows("SELECT extract(epoch FROM out_until - clock_timestamp())::float8 AS s FROM doubts")
         waits.append(round(row.s))
         line.run(
-            "UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'x', closed_at = now()"
+            "UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'given by hand and resolved',"
+            " settled_at = now(), closed_at = now()"
         )
         rested(line)
     assert waits == [*OUT_S, OUT_S[-1]]
@@ -304,6 +305,44 @@ def test_where_all_are_refused_alike_one_room_is_tried_at_a_time_and_nobody_pays
     for _ in range(3):
         serve(line)
     assert sum(line.seats().values()) == 6
+
+
+def test_rooms_that_are_found_resolved_while_all_are_refused_alike_cost_no_time(line: Line) -> None:
+    """A late desk: it says no, and that the room waits; a moment later it knows that the room is over."""
+    line.roster("ani", "budi")
+    refuse(line, *pairs_of(line, "r1", "r2", "r3", "r4"))
+    rested(line)
+    for number in range(4):
+        tried = pairs_of(line)
+        assert len(tried) == 1, f"after {number} rooms: one at a time, and each as soon as the one before is known"
+        refuse(line, tried[0], room="resolved")
+
+
+def test_refusals_of_rooms_that_were_over_are_nobodys_fault(line: Line) -> None:
+    line.roster("ani", "budi")
+    refuse(line, *pairs_of(line, "r1", "r2", "r3", "r4"))
+    assert doubts(line).keys() == {"ani", "budi"}
+    for number, room in enumerate(["r1", "r2", "r3", "r4"]):
+        line.resolve(room, 9 + number)
+    line.aged(60)
+    line.look(line.decide(), "resolved")
+    line.look(line.decide(), "resolved")
+    assert line.one("SELECT count(*) AS n FROM visits WHERE state <> 'closed'").n == 0
+    assert len(serve(line, "s1", "s2", "s3", "s4")) == 4, "nobody is under doubt any more"
+    assert doubts(line) == {}
+
+
+def test_a_refusal_of_a_room_that_was_over_takes_nothing_from_another_refusal(line: Line) -> None:
+    line.roster("ani", "budi")
+    refuse(line, *[pair for pair in pairs_of(line, "r1", "r2", "r3", "r4") if pair.agent == "ani"])
+    before = doubts(line)
+    over = line.one("SELECT v.room FROM refusals f JOIN visits v ON v.id = f.visit ORDER BY f.at LIMIT 1").room
+    line.resolve(over, 9)
+    line.aged(60)
+    line.look(line.decide(), "resolved")
+    line.decide()
+    assert before == {"ani": 2}
+    assert doubts(line) == {"ani": 1}
 
 
 def test_an_agent_who_comes_while_all_others_are_refused_serves_at_once(line: Line) -> None:

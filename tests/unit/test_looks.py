@@ -37,6 +37,21 @@ def test_a_desk_that_agrees_with_the_ledger_changes_nothing(state, what, agents,
     assert judged(state, what, agents, suspect, age_s).what == "fine"
 
 
+@pytest.mark.parametrize("suspect", [None, "resolved"])
+@pytest.mark.parametrize("looks", [0, 1])
+def test_a_late_desk_that_may_mean_the_stay_before_is_asked_again(suspect, looks):
+    """The room waited, was served, was resolved and waits again, all within the lag."""
+    about = LookAt(7, 1, "r", "waiting", None, suspect, looks, 0.1, waited_s=1.5)
+    found = judge(Seen(about, "waiting"), LAG)
+    assert (found.what, found.suspect, found.wait_s, found.counts) == ("again", suspect, 3.5, False)
+
+
+@pytest.mark.parametrize("waited_s", [None, LAG, 60.0])
+def test_a_stay_before_that_waited_longer_ago_than_the_lag_is_not_meant(waited_s):
+    about = LookAt(7, 1, "r", "waiting", None, None, 0, 0.1, waited_s=waited_s)
+    assert judge(Seen(about, "waiting"), LAG).what == "fine"
+
+
 NEWS = [
     ("waiting", "resolved", [], "resolved", "close", None),
     ("waiting", "served", ["2"], "moved:2", "adopt", "2"),
