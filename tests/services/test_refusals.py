@@ -239,7 +239,7 @@ def test_an_agent_is_left_out_longer_each_time_and_a_success_clears_them(line: L
         (row,) = line.rows("SELECT extract(epoch FROM out_until - clock_timestamp())::float8 AS s FROM doubts")
         waits.append(round(row.s))
         line.run(
-            "UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'given by hand and resolved',"
+            "UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'given by hand, resolved',"
             " settled_at = now(), closed_at = now()"
         )
         rested(line)
