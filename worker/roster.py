@@ -126,7 +126,7 @@ def learn(cur: cursor, tenant: str, report: Unserved, rules: Rules, after: After
     new = [
         line.NewVisit(
             room.room,
-            min(now_us, int(room.last_customer_s * 1e6)) if room.last_customer_s else now_us,
+            min(now_us, _place_us(room.last_customer_s)) if room.last_customer_s else now_us,
             room.klass,
             room.source,
             learned=True,
@@ -140,3 +140,8 @@ def learn(cur: cursor, tenant: str, report: Unserved, rules: Rules, after: After
         log.warning(logs.line("learned", tenant=tenant, room=visit.room))
         after.waiting[visit.room] = visit.arrived_us
     after.wake = True
+
+
+def _place_us(at_s: float) -> int:
+    """The desk tells whole seconds. The end of that second: rooms whose webhooks came in it stay before."""
+    return int(at_s * 1e6) + (999_999 if at_s == int(at_s) else 0)

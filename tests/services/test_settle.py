@@ -582,6 +582,14 @@ def test_learned_rooms_stand_in_the_order_of_their_customers_words_and_never_in_
     assert all(row.arrived_us <= (time.time() + 1) * 1e6 for row in found)
 
 
+def test_the_desks_whole_seconds_bring_no_learned_room_before_one_whose_webhook_came_in_that_second(line: Line) -> None:
+    line.arrive("told")
+    line.decide()
+    second = line.visit("told").arrived_us // 1_000_000
+    unserved(line, ("learned", float(second)))
+    assert line.visit("learned").arrived_us >= line.visit("told").arrived_us
+
+
 def test_a_learned_room_pauses_until_its_webhook_had_time_to_come(line: Line) -> None:
     line.roster("ani", class_="77")
     unserved(line, ("r1", 1e9))
