@@ -469,6 +469,22 @@ def test_two_tabs_show_the_same_chat(customer, opened):
     expect(maya.page.locator("#log .message.mine")).to_have_count(3)
 
 
+def test_the_question_whether_to_end_is_of_the_chat_that_it_was_asked_in(customer, opened, agent):
+    maya = customer().starts(message="The first")
+    other = Customer(maya.shop, opened("/chat?tenant=shop", context=maya.page.context))
+    expect(other.bubbles()).to_have_text(["The first"])
+    maya.asks_for("End the chat")
+    agent.picks(maya.id)
+    agent.does("POST", f"sessions/{maya.id}/end")
+    expect(other.page.locator("#ending")).to_be_visible()
+    other.page.locator("#new-chat").click()
+    other.starts(message="The second")
+    expect(maya.bubbles()).to_have_text(["The second"])
+    expect(maya.page.locator("#end-dialog")).to_be_hidden()
+    maya.writes("From the other tab")
+    expect(other.bubbles()).to_have_text(["The second", "From the other tab"])
+
+
 @pytest.mark.long
 def test_a_draft_survives_a_reload_and_is_not_sent(customer):
     maya = customer().starts(message="Hello")

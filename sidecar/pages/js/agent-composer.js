@@ -17,18 +17,19 @@ const EMOJI = ["😀", "😄", "😊", "🙂", "😉", "😍", "🤗", "🤔", "
 export class Composer {
   /** `deeds`: {canned(), me(), say(frame), noted(id, note), stored(message), refused(error, name), turned()} */
   constructor(outbox, deeds) {
-    Object.assign(this, { outbox, deeds, session: null, kind: "reply", may: false, asked: false, saving: false, typedAt: 0, typingTimer: 0, found: [], chosen: 0 });
+    Object.assign(this, { outbox, deeds, session: null, kind: "reply", may: false, asked: false, saving: new Set(), filesOf: null, typedAt: 0, typingTimer: 0, found: [], chosen: 0 });
     this.text = byId("text");
     this.uploads = new Uploads(deeds);
     this.wire();
   }
 
-  /** Shows the conversation's drafts. `may`: whether replies may be written here. */
+  /** Shows the conversation's drafts; without one, nothing goes anywhere. `may`: whether replies may be written here. */
   show(session, may) {
-    const moved = this.session?.session_id !== session.session_id;
+    const moved = this.session?.session_id !== session?.session_id;
     if (moved) this.stopTyping();
     if (moved) this.closePickers();
     Object.assign(this, { session, may, asked: this.asked && !moved });
+    if (!session) return this.uploads.show("");
     const kind = this.kindNow(moved);
     if (moved || kind !== this.kind) this.choose(kind);
     this.words();
@@ -44,7 +45,7 @@ export class Composer {
 
   /** A reply that was begun and may not be sent any more. */
   isStuck() {
-    return this.kind === "reply" && !this.may;
+    return Boolean(this.session) && this.kind === "reply" && !this.may;
   }
 
   words() {
@@ -52,7 +53,7 @@ export class Composer {
     const note = this.kind === "note";
     const stuck = this.isStuck();
     byId("kind-reply").hidden = !this.may && !stuck;
-    byId("send").disabled = stuck || this.saving;
+    byId("send").disabled = stuck || this.isSaving();
     for (const id of ["attach", "emoji-button", "canned-button"]) byId(id).disabled = stuck;
     for (const id of ["attach", "emoji-button", "canned-button"]) byId(id).hidden = note && id !== "emoji-button";
     setAttr(this.text, "placeholder", note ? t("notePlaceholder") : t(innerWidth < 760 ? "replyToShort" : "replyTo", { name: this.session.customer.name.split(" ")[0] }));
@@ -94,8 +95,8 @@ export class Composer {
     this.text.addEventListener("input", () => this.typed());
     this.text.addEventListener("keydown", (event) => this.key(event));
     this.text.addEventListener("paste", (event) => { if (event.clipboardData.files.length) { event.preventDefault(); this.files(event.clipboardData.files); } });
-    byId("attach").addEventListener("click", () => byId("file").click());
-    byId("file").addEventListener("change", () => { this.files(byId("file").files); byId("file").value = ""; });
+    byId("attach").addEventListener("click", () => { this.filesOf = this.session; byId("file").click(); });
+    byId("file").addEventListener("change", () => { this.files(byId("file").files, this.filesOf ?? this.session); this.filesOf = null; byId("file").value = ""; });
     byId("emoji-button").addEventListener("click", () => this.toggleEmoji());
     byId("canned-button").addEventListener("click", () => (byId("canned-box").hidden ? this.showCanned("", true) : this.closePickers()));
     byId("emoji").addEventListener("keydown", (event) => this.emojiKey(event));
@@ -144,27 +145,33 @@ export class Composer {
     if (!body || !this.session || this.isStuck()) return;
     const { session_id: id } = this.session;
     this.stopTyping();
-    if (this.kind === "note") return this.saveNote(id, body);
+    if (this.kind === "note") return this.saving.has(id) || this.saveNote(id, body);
     this.text.value = "";
     this.outbox.keepDraft(id, "reply", "");
     this.grow();
     this.outbox.add(id, body);
   }
 
+  /** What is written on meanwhile stays, here and wherever the agent has gone. */
   async saveNote(id, body) {
-    this.saving = byId("send").disabled = true;
+    const written = this.text.value;
+    this.saving.add(id);
+    this.words();
     try {
       const told = await ask("POST", `sessions/${id}/notes`, { body });
-      this.outbox.keepDraft(id, "note", "");
-      if (this.session.session_id === id && this.kind === "note") { this.text.value = ""; this.grow(); }
+      if (this.outbox.draft(id, "note") === written) this.outbox.keepDraft(id, "note", "");
+      if (this.isAt(id, "note") && this.text.value === written) { this.text.value = ""; this.grow(); }
       this.deeds.noted(id, told.note);
     } catch (error) {
       this.deeds.refused(error);
     } finally {
-      this.saving = false;
+      this.saving.delete(id);
       this.words();
     }
   }
+
+  isAt(id, kind) { return this.session?.session_id === id && this.kind === kind; }
+  isSaving() { return this.kind === "note" && this.saving.has(this.session.session_id); }
 
   tellTyping() {
     clearTimeout(this.typingTimer);
@@ -299,7 +306,8 @@ export class Composer {
 
   // ---- files
 
-  files(list) {
-    if (this.may && this.session) this.uploads.add(this.session.session_id, list);
+  /** `session`: the one that they were chosen for; the dialog of files may outlast its being shown. */
+  files(list, session = this.session) {
+    if (session && (this.may || session.session_id !== this.session?.session_id)) this.uploads.add(session.session_id, list);
   }
 }

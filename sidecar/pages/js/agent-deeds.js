@@ -6,6 +6,7 @@ import { paintAvatar } from "./agent-face.js";
 import { allMessages } from "./agent-history.js";
 import { save, showLog } from "./agent-log.js";
 import { explain } from "./agent-notices.js";
+import { page } from "./agent-state.js";
 import { byId, keyed, make, part, setAttr, setClass, setText, toast } from "./dom.js";
 import { dateTime, t } from "./words.js";
 
@@ -143,12 +144,13 @@ export function openKeys(single) {
   byId("keys-dialog").showModal();
 }
 
-/** An earlier visit with its messages, beside the conversation of today. */
+/** An earlier visit with its messages, beside the conversation of today; unless that is left meanwhile. */
 export async function openVisit(visit, desk) {
+  const beside = page.open;
   try {
     const messages = await allMessages(visit.session_id);
+    if (page.open !== beside) return;
     setText(byId("visit-title"), t("visitOf", { when: dateTime(visit.created_at) }));
-    byId("visit-log").replaceChildren();
     showLog(byId("visit-log"), { session: visit, room: { messages, notes: [] }, me: desk.me, enlarge, refused: explain });
     byId("visit-dialog").showModal();
   } catch (error) {

@@ -2,6 +2,7 @@
 // A session's status follows its system rows, which have a seq: a row or an event that is older than the load changes nothing.
 
 const TYPING_MS = 6000;
+const MARKS = ["customer_got", "customer_read", "agent_read"];
 const LINE_LIVE = 100; // the server tells the places of so many, see chat.queue.changed
 
 export class Desk {
@@ -27,11 +28,13 @@ export class Desk {
     for (const room of this.rooms.values()) room.stale = true;
   }
 
-  /** One session as the server sees it now. An answer that is older than what was heard since is not believed. */
+  /** One session as the server sees it now. An answer that is older than what was heard since is not believed: not at all
+      where a row is missing in it, else in what moves without rows. */
   put(session) {
     const known = this.sessions.get(session.session_id);
     if (known && known.last_seq > session.last_seq) return known;
     const put = fresh(session, known);
+    if (known?.last_seq === session.last_seq) Object.assign(put, heardOf(known, put));
     this.sessions.set(put.session_id, put);
     return put;
   }
@@ -99,6 +102,13 @@ export class Desk {
     const place = (session) => session.position ?? Infinity;
     return this.open().filter((session) => session.status === "waiting")
       .sort((a, b) => place(a) - place(b) || a.created_at.localeCompare(b.created_at));
+  }
+
+  /** The customer's other conversations, newest first: those of the answer, as they stand now, and those begun since. */
+  visitsOf({ session_id: id, customer }) {
+    const here = [...this.sessions.values()].filter((session) => session.customer.id === customer.id && session.session_id !== id);
+    const all = new Map([...this.room(id).visits, ...here].map((visit) => [visit.session_id, visit]));
+    return [...all.values()].sort((a, b) => b.created_at.localeCompare(a.created_at));
   }
 
   chatsOf(agentId) {
@@ -202,6 +212,13 @@ function happened(session, event, at) {
 
 function fresh(session, known) {
   return { customer_got: 0, customer_read: 0, agent_read: 0, unread: 0, ...session, ahead: known?.ahead ?? new Set() };
+}
+
+/** What was heard of a session by events alone: marks only grow, a place is told live. */
+function heardOf(known, put) {
+  const marks = Object.fromEntries(MARKS.map((mark) => [mark, Math.max(known[mark], put[mark])]));
+  const unread = known.agent_read > put.agent_read ? known.unread : put.unread;
+  return { ...marks, unread, rating: put.rating ?? known.rating, position: put.status === "waiting" ? known.position ?? put.position : null };
 }
 
 function catchUp(session) {

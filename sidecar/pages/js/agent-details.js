@@ -6,7 +6,7 @@ import { short } from "./agent-list.js";
 import { byId, keyed, linked, make, part, setAttr, setClass, setText } from "./dom.js";
 import { dateTime, span, t } from "./words.js";
 
-export function showDetails(session, room, openVisit) {
+export function showDetails(session, notes, visits, openVisit) {
   const { customer } = session;
   paintAvatar(byId("d-avatar"), customer.name, "large");
   setText(byId("d-name"), customer.name);
@@ -14,8 +14,8 @@ export function showDetails(session, room, openVisit) {
   setClass(byId("d-proof"), customer.proved ? "proof good" : "proof soft");
   keyed(byId("facts"), facts(session), ([key]) => key, makeFact, () => {});
   for (const [key, value] of facts(session)) showFact(key, value);
-  showNotes(room.notes);
-  showVisits(room.visits, openVisit);
+  showNotes(notes);
+  showVisits(visits, openVisit);
 }
 
 function facts(session) {

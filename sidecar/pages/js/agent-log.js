@@ -12,11 +12,17 @@ const PREVIEW_MOST_BYTES = 12 << 20;
 const looks = new WeakMap(); // row → what it showed last
 const pictures = new Map(); // attachment id → promise of an object URL
 
-/** `facts`: {session, me, room, pending, retry(clientId), discard(clientId), enlarge(url, name), refused(error, name)} */
+/** `facts`: {session, me, room, pending, retry(clientId), discard(clientId), enlarge(url, name), refused(error, name)}.
+    A row's key names its conversation: a node is never used again for a row of another one. */
 export function showLog(list, facts) {
   const items = inOrder(facts);
-  keyed(list, items, (item) => item.key, (item) => MAKE[item.kind](item, facts), (node, item) => UPDATE[item.kind]?.(node, item, facts));
+  keyed(list, items, (item) => keyOf(facts.session, item.key), (item) => MAKE[item.kind](item, facts), (node, item) => UPDATE[item.kind]?.(node, item, facts));
 }
+
+const keyOf = ({ session_id: id }, key) => `${id} ${key}`;
+
+/** The node of a message in the list that `showLog` has made. */
+export const nodeOf = (list, session, seq) => [...list.children].find((node) => node.dataset.key === keyOf(session, `m${seq}`));
 
 function inOrder({ room, pending = [], me }) {
   const rows = room.messages.map((message) => ({ kind: message.sender_type === "system" ? "happening" : "message", key: `m${message.seq}`, at: message.created_at, message }));
@@ -159,7 +165,7 @@ function pictureOf(file, facts) {
     button.replaceWith(fileOf(file, facts));
     console.info("no preview", error.code);
   });
-  button.addEventListener("click", async () => facts.enlarge(await show, file));
+  button.addEventListener("click", async () => { const url = await show; if (button.isConnected) facts.enlarge(url, file); });
   return button;
 }
 

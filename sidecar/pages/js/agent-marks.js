@@ -16,7 +16,7 @@ const GOT_MS = 250;
 const told = new Map(); // conversation → the seq up to which its customer was told "delivered"
 const arrivals = new Set(); // who came into the line since somebody looked there
 let gotTimer = 0;
-let stuck = false; // the reply that is written may not be sent any more
+let stuck = ""; // the conversation whose reply may not be sent any more
 let openRoom = () => {};
 
 /** `deeds`: {openRoom(id)} */
@@ -76,10 +76,10 @@ function sayRow(session, message) {
   say(t("said_message", { name: sender === "bot" ? t("bot") : name || session.customer.name, text: body || attachments?.[0]?.name || "" }));
 }
 
-/** Once, when it happens. */
-export function sayStuck(now) {
-  if (now && !stuck) say(byId("bar-text").textContent);
-  stuck = Boolean(now);
+/** Once, when it happens. `id`: of the conversation where it is so. */
+export function sayStuck(id) {
+  if (id && id !== stuck) say(byId("bar-text").textContent);
+  stuck = id;
 }
 
 export const unreadOfMine = () => (desk.me ? desk.mine().reduce((sum, session) => sum + session.unread, 0) : 0);

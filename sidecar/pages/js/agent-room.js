@@ -4,7 +4,7 @@
 import { serverNow } from "./agent-api.js";
 import { paintAvatar } from "./agent-face.js";
 import { short } from "./agent-list.js";
-import { showLog } from "./agent-log.js";
+import { nodeOf, showLog } from "./agent-log.js";
 import { byId, setAttr, setText } from "./dom.js";
 import { currentLanguage, span, t } from "./words.js";
 
@@ -25,7 +25,7 @@ byId("log-box").addEventListener("scroll", () => { stuck = isAtEnd(); showBelow(
 export function showRoom(session, desk, facts) {
   byId("no-room").hidden = Boolean(session);
   byId("room").hidden = !session;
-  if (!session) { shownId = ""; return; }
+  if (!session) { shownId = drawn = ""; return; }
   showHead(session, desk);
   showBar(session, desk, facts.stuck);
   showRows(session, desk, facts);
@@ -84,8 +84,8 @@ function showRows(session, desk, facts) {
   byId("loading").hidden = room.loaded && !room.holed;
   const look = lookOf(session, room, facts.pending);
   if (look === drawn && byId("log").hasChildNodes()) return showBelow();
-  drawn = look;
   showLog(byId("log"), { ...facts, session, room, me: desk.me });
+  drawn = look;
   const last = room.messages.at(-1);
   if (moved) below = 0;
   else if (!atEnd && last?.seq > shownLast && last.sender_type === "customer") below += 1;
@@ -120,8 +120,8 @@ export function toEnd() {
 }
 
 /** A message that a search found, in the middle of the panel and lit for a moment. */
-export function flash(seq) {
-  const node = byId("log").querySelector(`[data-key="m${seq}"]`);
+export function flash(session, seq) {
+  const node = nodeOf(byId("log"), session, seq);
   if (!node) return;
   stuck = false;
   node.scrollIntoView({ block: "center" });

@@ -89,13 +89,13 @@ async function openRoom(id, { seq, focus = true } = {}) {
     if (session) await fetchOpenRoom(id);
     else await fetchRoom(id);
   } catch (error) {
-    explain(error);
+    if (page.open === id) explain(error);
     if (!desk.sessions.has(id) && page.open === id) closeRoom();
   }
   if (page.open !== id) return;
   draw(true);
   if (page.moves !== move) return; // elsewhere meanwhile
-  if (seq) flash(seq);
+  if (seq) flash(desk.sessions.get(id), seq);
   const moved = ![focused, placed, document.body].includes(document.activeElement); // somebody writes already
   if (focus && !moved) focusRoom(desk.sessions.get(id));
 }
@@ -152,11 +152,12 @@ function paint() {
   showTeam(desk);
   showList(view, desk, page.open);
   byId("more").hidden = !hasMore();
-  if (session) composer.show(session, desk.mayWrite(session));
+  composer.show(session, Boolean(session) && desk.mayWrite(session));
   showRoom(session, desk, { stuck: composer.isStuck(), pending: outbox.pending(page.open), retry: (clientId) => outbox.retry(page.open, clientId), discard: (clientId) => outbox.discard(page.open, clientId), enlarge, refused: explain });
+  showAsked();
   badge(unreadOfMine() + newInLine(), t("title"));
   showDetailsPanelFor(session);
-  sayStuck(session && composer.isStuck());
+  sayStuck(composer.isStuck() ? page.open : "");
   if (focused !== document.body && !focused.getClientRects().length) focusNext();
   if (session && seen()) draw();
 }
@@ -170,7 +171,7 @@ function focusNext() {
 
 function showDetailsPanelFor(session) {
   byId("desk").classList.toggle("no-room", !session);
-  if (session) showDetails(session, desk.room(session.session_id), (visit) => openVisit(visit, desk));
+  if (session) showDetails(session, desk.room(session.session_id).notes, desk.visitsOf(session), (visit) => openVisit(visit, desk));
 }
 
 setInterval(() => {
@@ -184,18 +185,34 @@ setInterval(() => {
 
 // ---- what the person does
 
-function wireButtons() {
-  const current = (deed) => async ({ currentTarget: button }) => {
+const buttons = new Map(); // that do something to the open conversation → the name of it
+const asked = new Set(); // what is done to which conversation, until the answer is there
+
+/** The button rests until the answer is there: for that conversation, not for the next one. */
+function wireDeed(button, name, deed) {
+  buttons.set(button, name);
+  button.addEventListener("click", async () => {
     const session = desk.sessions.get(page.open);
-    if (!session || button.ariaDisabled === "true") return;
-    setAttr(button, "aria-disabled", true); // not `disabled`: the focus would be lost
+    const key = `${name} ${page.open}`;
+    if (!session || asked.has(key)) return;
+    asked.add(key);
+    showAsked();
     await deed(session);
-    setAttr(button, "aria-disabled", null);
+    asked.delete(key);
+    showAsked();
     if (document.activeElement === document.body) focusNext();
-  };
-  byId("pick").addEventListener("click", current(pick));
-  for (const deed of ["take", "give", "end"]) for (const button of [byId(deed), document.querySelector(`[data-deed=${deed}]`)]) button.addEventListener("click", current(deeds[deed]));
-  for (const button of document.querySelectorAll("[data-export]")) button.addEventListener("click", current((session) => deeds.transcript(session, button.dataset.export)));
+  });
+}
+
+/** Not `disabled`: the focus would be lost. */
+function showAsked() {
+  for (const [button, name] of buttons) setAttr(button, "aria-disabled", asked.has(`${name} ${page.open}`) || null);
+}
+
+function wireButtons() {
+  wireDeed(byId("pick"), "pick", pick);
+  for (const deed of ["take", "give", "end"]) for (const button of [byId(deed), document.querySelector(`[data-deed=${deed}]`)]) wireDeed(button, deed, deeds[deed]);
+  for (const button of document.querySelectorAll("[data-export]")) wireDeed(button, button.dataset.export, (session) => deeds.transcript(session, button.dataset.export));
   byId("rows").addEventListener("focus", () => { if (byId("rows").matches(":focus-visible")) step(0); }); // not by mouse: the list would move under it
   byId("rows").addEventListener("click", (event) => { const row = event.target.closest("[data-key]"); if (row) openRoom(row.dataset.key); });
   byId("back").addEventListener("click", closeRoom);

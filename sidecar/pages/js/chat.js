@@ -85,6 +85,7 @@ async function resume({ session_key, session_id }) {
   lastDrawn = unseen = missed = 0;
   endsHere = false;
   rating.forget();
+  byId("end-dialog").close(); // it asked about the chat before
   reader.hush();
   log.classList.add("still");
   log.replaceChildren();
@@ -162,6 +163,7 @@ function paint() {
   byId("ending").hidden = !over;
   byId("end").hidden = byId("end-rule").hidden = over;
   if (over) rating.draw(talk.rating, write.typed);
+  if (over) byId("end-dialog").close();
   for (const [id, format] of [["transcript-txt", "txt"], ["transcript-json", "json"], ["ending-transcript", "txt"]]) byId(id).href = talk.transcript(format);
   if (follows) toBottom();
   sawIt();
