@@ -133,6 +133,7 @@ class Ledger:
         self._name = name
         self._lock_ms = lock_ms
         self._conn: connection | None = None
+        self.sessions = 0  # how many connections there have been
 
     @contextmanager
     def transaction(self, lock_ms: int | None = None) -> Iterator[cursor]:
@@ -157,6 +158,7 @@ class Ledger:
             self.close()
         if self._conn is None or self._conn.closed:
             self._conn = connect(self._url, self._name, lock_ms=self._lock_ms)
+            self.sessions += 1
         return self._conn
 
     def close(self) -> None:

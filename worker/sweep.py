@@ -19,7 +19,7 @@ import logs
 from db import limits, line, tickets
 from db.inbox import LATER, Entry, Glance, InboxDown
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
-from db.postgres import Ledger, LedgerBusy, LedgerTrouble
+from db.postgres import Ledger, LedgerBusy, LedgerDown, LedgerTrouble
 from worker import jobs
 from worker.desks import NATIVE
 from worker.work import BUSY_MS, Work
@@ -62,6 +62,7 @@ class Sweeper:
         self._rewritten: dict[str, float] = {}
         self._extra: dict[str, str] = {}  # jobs asked for beside a ticket
         self._missing: dict[int, float] = {}  # workers whose lock is free, and since when
+        self._session = 0  # the connection on which that was seen
         self._owed: dict[Chore, float] = {}  # claimed, but the tenant was busy; not before
         self._outage = logs.Outage(log, "sweep_failed", "sweep_works")
         self._chores = logs.Outages(log, "chore_failed", "chore_works")
@@ -113,6 +114,8 @@ class Sweeper:
             due = self._read()
         except LedgerTrouble as error:
             trouble = error
+            if isinstance(error, LedgerDown):
+                self._note_dead(set())
         by_webhook = [row for row in self._rows if row.desk != NATIVE]
         if self._rows or trouble is None:
             self._publish(by_webhook)
@@ -139,8 +142,11 @@ class Sweeper:
         return due
 
     def _note_dead(self, dead: set[int]) -> None:
-        """Whose lock is free only for a moment has lost its connection, and takes it again."""
+        """Whose lock is free only for a moment has lost its connection, and takes it again. Where this worker lost its
+        own too, nothing that was seen before counts."""
         now = time.monotonic()
+        if self._session != self._ledger.sessions:
+            self._missing, self._session = {}, self._ledger.sessions
         self._missing = {owner: self._missing.get(owner, now) for owner in dead}
         self._work.gone = frozenset(owner for owner, since in self._missing.items() if now - since >= GONE_S)
 

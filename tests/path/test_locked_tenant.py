@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from db.inbox import TENANTS, UNSORTED
+from db.ledger import WORKER_LOCK_CLASS
 from tests.deadlines import eventually
 from tests.house import House, Tenant, figures, percentile, street, wait_s
 from tests.servers import free_port
@@ -160,6 +161,15 @@ def test_a_dozen_tenants_locked_at_once_hold_up_nobody_else(home, ports):
     assert claimed_twice(home) == []
 
 
+def alive(home: House) -> set[int]:
+    """Sessions that say that their worker lives."""
+    sql = (
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %s"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    return {row.pid for row in home.rows(sql, WORKER_LOCK_CLASS)}
+
+
 def test_workers_whose_connections_are_cut_again_and_again_claim_nothing_of_each_other(home, ports):
     """Also the ones that say that they live. The pairs' calls are under way meanwhile."""
     shop = home.new_tenant("cut", agents=10, offline=0)
@@ -169,11 +179,12 @@ def test_workers_whose_connections_are_cut_again_and_again_claim_nothing_of_each
     shop.sim.add_customers(12)
     shop.until_states(reserved=12)
     for _ in range(10):
+        before = alive(home)
         home.rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name LIKE 'giliran %%'"
         )
-        wait_s(0.2)
+        eventually(lambda cut=before: len(alive(home) - cut) == 2, 10, "both workers say again that they live")
     shop.sim.no_faults()
     shop.until_states(held=13, reserved=0)
     assert claimed_twice(home) == []

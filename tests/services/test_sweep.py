@@ -667,6 +667,23 @@ def test_a_worker_whose_liveness_is_cut_takes_it_again_before_anybody_takes_it_f
             assert other.work.gone == frozenset()
 
 
+def test_who_was_seen_dead_over_a_connection_that_is_lost_itself_is_counted_anew(line: Line) -> None:
+    """What cuts this worker's connections cuts the others' too: they take their locks again."""
+    line.roster("ani")
+    with contextlib.closing(Watch(line)) as other:
+        with alive(line):
+            line.arrive("r1")
+            line.decide()
+        eventually(lambda: (other.look(), line.owner in other.work.gone)[1], 5, "dead: nobody holds the lock")
+        line.rows(
+            "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'giliran sweep'"
+        )
+        other.look()
+        assert other.work.gone == frozenset()
+        eventually(lambda: (other.look(), line.owner in other.work.gone)[1], 5, "dead all the same")
+
+
 def test_a_worker_whose_old_connection_lingers_takes_the_lock_when_that_ends(line: Line) -> None:
     """After a break of the network PostgreSQL may keep the old session for a while, and the lock with it."""
     made = Liveness(line.database_url, line.owner)
