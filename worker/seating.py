@@ -54,13 +54,14 @@ class Seating:
         """Reservations to finish and visits to look at. `gone`: see `decide`."""
         decision, tenant = self._decision, self._tenant
         dead = {"gone": None if gone is None else list(gone), "lock_class": WORKER_LOCK_CLASS}
-        leased = {"owner": self._owner, "lease_s": LEASE_S, **dead}
-        pairs = LEDGER.all(self._cur, "claim_seats", tenant=tenant, most=min(CLAIMS, decision.calls_left), **leased)
+        claim = {"tenant": tenant, "owner": self._owner, **dead}
+        most = min(CLAIMS, decision.calls_left)
+        pairs = LEDGER.all(self._cur, "claim_seats", most=most, lease_s=LEASE_S, **claim)
         for row in pairs:
             log.info(logs.line("claimed", tenant=tenant, room=row.room, agent=row.agent, attempt=row.attempt))
             decision.reserved.append(Reserved(row.id, row.attempt, row.room, row.agent, row.unclear_s))
         most = min(CLAIMS, decision.calls_left)
-        looks = LEDGER.all(self._cur, "claim_looks", tenant=tenant, most=most, lease_s=LOOK_LEASE_S)
+        looks = LEDGER.all(self._cur, "claim_looks", most=most, lease_s=LOOK_LEASE_S, **claim)
         decision.looks = [LookAt(*row) for row in looks]
 
     def seat(self) -> None:

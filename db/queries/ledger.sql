@@ -32,9 +32,12 @@ RETURNING v.id, v.room, v.agent, v.attempt, v.tries,
           seconds_since(v.unclear_at) AS unclear_s
 
 -- name: dead_owners
--- Workers that have reservations under way and whose advisory lock is free.
-SELECT DISTINCT owner AS id FROM visits
- WHERE state = 'reserved' AND NOT parked AND owner NOT IN (
+-- Workers that have reservations or looks under way and whose advisory lock is free.
+SELECT owner AS id FROM (
+    SELECT owner FROM visits WHERE state = 'reserved' AND NOT parked
+     UNION
+    SELECT owner FROM visits WHERE look_at IS NOT NULL AND state IN ('waiting', 'held') AND owner <> 0) busy
+ WHERE owner NOT IN (
        SELECT objid::integer FROM pg_locks
         WHERE locktype = 'advisory' AND classid = %(lock_class)s AND granted
           AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
@@ -48,12 +51,20 @@ UPDATE visits SET lease_until = clock_timestamp() + %(lease_s)s * interval '1 se
                  FOR NO KEY UPDATE OF v SKIP LOCKED)
 
 -- name: claim_looks
--- Visits about which the desk has to be asked now; a lease keeps others away meanwhile. What it says of a visit that is
+-- Visits about which the desk has to be asked now; a lease and its owner keep others away meanwhile, as in claim_seats. One
+-- that waits for its time has no owner. What it says of a visit that is
 -- being assigned would be about the time before the call. `waited_s`: since the room's stay before this one last waited;
 -- so long the desk may be late with it.
-UPDATE visits v SET look_at = clock_timestamp() + %(lease_s)s * interval '1 second'
+WITH live AS (
+    SELECT objid::integer AS id FROM pg_locks
+     WHERE locktype = 'advisory' AND classid = %(lock_class)s AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+UPDATE visits v SET look_at = clock_timestamp() + %(lease_s)s * interval '1 second', owner = %(owner)s
  WHERE v.id IN (SELECT id FROM visits
-                 WHERE tenant = %(tenant)s AND is_due(look_at, interval '61 s') AND state IN ('waiting', 'held')
+                 WHERE tenant = %(tenant)s AND look_at IS NOT NULL AND state IN ('waiting', 'held')
+                   AND (is_due(look_at, interval '61 s')
+                        OR (owner <> 0 AND owner NOT IN (SELECT id FROM live)
+                            AND (%(gone)s::integer[] IS NULL OR owner = ANY(%(gone)s::integer[]))))
                  ORDER BY look_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
 RETURNING v.id, v.attempt, v.room, v.state, v.agent, v.suspect, v.looks,
           seconds_since(coalesce(v.settled_at, v.reserved_at, v.opened_at)) AS age_s,
@@ -161,7 +172,7 @@ UPDATE rooms r SET closed_service = v.base
    AND NOT v.base_proved
 
 -- name: look_again
-UPDATE visits SET look_at = clock_timestamp() + %(wait_s)s * interval '1 second', suspect = %(suspect)s,
+UPDATE visits SET look_at = clock_timestamp() + %(wait_s)s * interval '1 second', owner = 0, suspect = %(suspect)s,
                   looks = looks + %(count)s, looked_at = clock_timestamp()
  WHERE id = %(visit)s
 
@@ -267,7 +278,8 @@ UPDATE rosters SET claimed_until = clock_timestamp() + %(wait_s)s * interval '1 
 
 -- name: doubt_room
 -- A waiting room that the desk does not speak of as of one that waits: out of the way while the desk is asked again.
-UPDATE visits SET look_at = clock_timestamp() + %(wait_s)s * interval '1 second', suspect = %(suspect)s, looks = 1
+UPDATE visits SET look_at = clock_timestamp() + %(wait_s)s * interval '1 second', owner = 0, suspect = %(suspect)s,
+                  looks = 1
  WHERE tenant = %(tenant)s AND room = %(room)s AND state = 'waiting' AND aside IS NULL AND look_at IS NULL
 RETURNING id
 
@@ -316,7 +328,9 @@ pairs AS (
     SELECT DISTINCT tenant FROM visits
      WHERE state = 'reserved' AND (is_due(lease_until, interval '61 s') OR (NOT parked AND owner NOT IN (SELECT id FROM live)))),
 looks AS (
-    SELECT DISTINCT tenant FROM visits WHERE is_due(look_at, interval '61 s') AND state IN ('waiting', 'held'))
+    SELECT DISTINCT tenant FROM visits
+     WHERE look_at IS NOT NULL AND state IN ('waiting', 'held')
+       AND (is_due(look_at, interval '61 s') OR (owner <> 0 AND owner NOT IN (SELECT id FROM live))))
 SELECT t.id, (is_due(t.paused_until, t.paused_for) AND (
        t.id IN (SELECT tenant FROM pairs) OR t.id IN (SELECT tenant FROM looks)
     OR EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting'

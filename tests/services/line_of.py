@@ -181,7 +181,8 @@ class Line:
 
     def claim_looks(self) -> list[LookAt]:
         with self.ledger.transaction() as cur:
-            return [LookAt(*row) for row in LEDGER.all(cur, "claim_looks", tenant=self.tenant, most=50, lease_s=60)]
+            claim = {"tenant": self.tenant, "owner": self.owner, "lock_class": WORKER_LOCK_CLASS, "gone": None}
+            return [LookAt(*row) for row in LEDGER.all(cur, "claim_looks", most=50, lease_s=60, **claim)]
 
     def work(self, desk: Any = None) -> Work:
         """A worker's shared state, no thread running; its desks are `desk`."""

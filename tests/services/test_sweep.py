@@ -667,6 +667,35 @@ def test_a_worker_whose_liveness_is_cut_takes_it_again_before_anybody_takes_it_f
             assert other.work.gone == frozenset()
 
 
+def test_what_a_dead_worker_was_asking_the_desk_is_asked_by_another_at_once(line: Line) -> None:
+    """Not only when the lease of its question ends."""
+    other = line.owner + 100_000
+    with contextlib.closing(Watch(line)) as watch:
+        with alive(line):
+            line.resolve("r1")
+            line.decide()
+            line.arrive("r1")
+            assert len(line.decide().looks) == 1, "nothing proves that it waits"
+            watch.served()
+            watch.look(3)
+            assert watch.jobs == 0, "its worker lives"
+            assert line.decide(owner=other).looks == []
+        eventually(lambda: (watch.look(), watch.jobs)[1], 5, "a ticket for the dead worker's question")
+        assert len(line.decide(owner=other).looks) == 1
+
+
+def test_a_question_that_waits_for_its_time_is_nobodys(line: Line) -> None:
+    with contextlib.closing(Watch(line)) as watch:
+        with alive(line):
+            line.resolve("r1")
+            line.decide()
+            line.arrive("r1")
+            line.look(line.decide(), "trouble")
+            watch.served()
+        watch.look(3)
+        assert (watch.jobs, line.decide(owner=line.owner + 100_000).looks) == (0, [])
+
+
 def test_who_was_seen_dead_over_a_connection_that_is_lost_itself_is_counted_anew(line: Line) -> None:
     """What cuts this worker's connections cuts the others' too: they take their locks again."""
     line.roster("ani")
