@@ -5,7 +5,7 @@ Their texts can quote a whole command, a URL or a password: only phrases that we
 
 import re
 
-from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError  # noqa: A004
+from redis.exceptions import AuthenticationError, ConnectionError, RedisError, TimeoutError  # noqa: A004
 
 CLUSTER = "Redis Cluster can't be used: Giliran needs a single Redis"
 
@@ -62,6 +62,11 @@ def why(error: BaseException) -> str:
         if re.search(pattern, told, re.I):
             return meaning
     return f"Redis failed ({type(error).__name__})"
+
+
+def told(error: Exception) -> str:
+    """Any error, of Redis or not, fit for a log and a health page."""
+    return why(error) if isinstance(error, RedisError) else str(error)
 
 
 def _not_allowed(told: str) -> str | None:

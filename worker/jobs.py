@@ -22,6 +22,7 @@ from db.inbox import Counters, InboxDown, Told
 from db.ledger import LEDGER
 from db.line import LINE
 from db.postgres import Ledger, LedgerBusy, LedgerTrouble
+from db.redis_why import told
 from worker import calls, decide, settle
 from worker.backlog import BATCH_MOST, Backlog, Kept
 from worker.calls import Held, LookAt, Pair
@@ -61,7 +62,7 @@ def drain(tenant: str, due: bool = False) -> None:
     except LedgerBusy as error:
         _work.come_again(tenant, error)
     except (LedgerTrouble, InboxDown, RedisError) as error:
-        _work.down.goes_on(error)
+        _work.down.goes_on(told(error))
     else:
         _work.down.over()
         if _work.later.worked(tenant):

@@ -20,6 +20,7 @@ from db import limits, line, tickets
 from db.inbox import LATER, Entry, Glance, InboxDown
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.postgres import Ledger, LedgerBusy, LedgerDown, LedgerTrouble
+from db.redis_why import told
 from worker import jobs
 from worker.desks import NATIVE
 from worker.work import BUSY_MS, Work
@@ -88,7 +89,7 @@ class Sweeper:
         try:
             self.look()
         except (LedgerTrouble, InboxDown, RedisError) as error:
-            self._outage.goes_on(error)
+            self._outage.goes_on(told(error))
             self._failed(error)
         except Exception:  # the watch must go on; what gets here is a bug
             log.exception(logs.line("sweep_bug"))
@@ -103,7 +104,7 @@ class Sweeper:
             self.busy, self.trouble = str(error), None
         else:
             since = self.trouble.since if self.trouble else time.monotonic()
-            self.busy, self.trouble = None, Trouble(str(error), since)
+            self.busy, self.trouble = None, Trouble(told(error), since)
 
     def look(self) -> None:
         """One look at all tenants. What needs no ledger is done with the tenants of the last look where it can't be
@@ -160,7 +161,7 @@ class Sweeper:
                 self._chore(chore)
             except (LedgerTrouble, InboxDown, RedisError) as error:
                 self._owed[chore] = time.monotonic() + CHORE_AGAIN_S * random.uniform(0.5, 1.5)
-                self._chores.go_on(error, chore.tenant)
+                self._chores.go_on(told(error), chore.tenant)
                 continue
             except Exception:
                 log.exception(logs.line("chore_bug", tenant=chore.tenant, what=chore.what))

@@ -20,6 +20,7 @@ from db import tickets
 from db.inbox import Inbox, InboxDown
 from db.ledger import LEDGER
 from db.postgres import Ledger, LedgerBusy, LedgerTrouble
+from db.redis_why import why
 from worker.callers import Callers
 from worker.desks import Desks
 from worker.later import Later
@@ -94,14 +95,14 @@ class Work:
         try:
             tickets.ask(self.tickets, tenant, due)
         except RedisError as error:
-            log.warning(logs.line("ticket_failed", tenant=tenant, why=error))
+            log.warning(logs.line("ticket_failed", tenant=tenant, why=why(error)))
 
     def replace(self, tenant: str) -> None:
         """Another ticket in place of the one that met a busy tenant."""
         try:
             tickets.replace(self.tickets, tenant)
         except RedisError as error:
-            log.warning(logs.line("ticket_failed", tenant=tenant, why=error))
+            log.warning(logs.line("ticket_failed", tenant=tenant, why=why(error)))
 
     def free(self, tenants: list[str]) -> set[str]:
         """Those whose row nobody has locked. Where that can't be said, all: whoever comes finds out."""

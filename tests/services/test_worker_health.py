@@ -9,7 +9,9 @@ from typing import Any
 import psycopg2
 import pytest
 import requests
+from redis.exceptions import ResponseError
 
+from db import tickets
 from db.postgres import LedgerDown
 from tests.deadlines import eventually
 from tests.servers import Databases, free_port
@@ -95,6 +97,18 @@ def test_what_is_wrong_is_said_and_a_lock_is_not_wrong(page: Page, monkeypatch: 
         assert (answer.status_code, "busy" in answer.text) == (200, True)
     page.sweeper._step()
     assert page.get("/healthz").text == "ok\n"
+
+
+def test_what_redis_refuses_is_a_sentence_here_too(page: Page, monkeypatch: pytest.MonkeyPatch, line: Line) -> None:
+    monkeypatch.setattr(health, "DOWN_S", -1.0)
+    line.redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(ResponseError) as refused:
+            tickets.ask(page.work.tickets, TENANT, due=True)
+    finally:
+        line.redis.config_set("maxmemory", 0)
+    page.sweeper._failed(refused.value)
+    assert page.get("/healthz").text == "for 0 s: Redis is full: raise its maxmemory, or find what fills it\n"
 
 
 def test_a_ledger_that_can_not_write_is_not_up(page: Page, line: Line) -> None:
