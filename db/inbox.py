@@ -144,11 +144,20 @@ class Cursor:
     rev: int
 
 
+class LimitKeys(NamedTuple):
+    """All limits of a tenant. The same values of other agents, or beside another default, are other limits."""
+
+    scopes: Sequence[str]  # of the ledger's copy
+    names: Sequence[str]
+    digest: str  # of the question
+
+
 @dataclass(frozen=True)
 class Taken:
     epoch: str
     entries: list[Entry]
-    limits: list[str | None]
+    limits: list[str | None] | None  # None: they are those of the ledger's digest
+    limits_digest: str
 
 
 @dataclass(frozen=True)
@@ -167,7 +176,6 @@ class Counters:
 
     trusted: bool
     inbox_size: int
-    seats: dict[str, int]
     asked: bool = False  # somebody waits for a look at what is due
 
 
@@ -187,15 +195,17 @@ class Inbox:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self.limit_keys: dict[str, LimitKeys] = {}  # by tenant, as last asked for; see worker/decide.py
         self._scripts = {name: Script.named(name) for name in ("take", "begin", "done", "close", "sort", "own", "push")}
 
-    def take(self, tenant: str, ledger: Cursor, most: int, limit_keys: Sequence[str]) -> Taken:
+    def take(self, tenant: str, ledger: Cursor, most: int, limit_keys: Sequence[str], limits_digest: str = "") -> Taken:
         """Everything after the cursor, oldest first, at most `most`; from the beginning if Redis lost its data since.
         Call it while the tenant's row is locked; the caches are not believed again before `done`."""
         keys = [key(tenant, name) for name in ("epoch", "inbox", "rev")]
         args = [secrets.token_hex(8), ledger.epoch, ledger.seen, str(most), str(ledger.rev + 1)]
-        epoch, entries, limits = self._run("take", [*keys, *limit_keys], args)
-        return Taken(epoch, [_entry(row) for row in entries], list(limits))
+        args += [json.dumps(limit_keys), limits_digest]
+        epoch, entries, digest_now, limits = self._run("take", keys, args)
+        return Taken(epoch, [_entry(row) for row in entries], limits, digest_now)
 
     def begin(self, tenant: str, rev: int) -> None:
         """A change that takes nothing from the inbox is under way and will make `rev`."""
@@ -221,19 +231,26 @@ class Inbox:
             pipe.execute()
 
     def open_ticket(self, tenant: str, run: str) -> Counters:
-        """A job begins to look. Its ticket stays out until `close_ticket`: who comes meanwhile puts no other job in.
-        Gives the open seats by agent as the cache has them, and whether to believe it."""
+        """A job begins to look. Its ticket stays out until `close_ticket`: who comes meanwhile puts no other job in."""
         with self._guarded() as client:
             pipe = client.pipeline(transaction=True)
             pipe.set(key(tenant, "ticket"), f"run-{run}", ex=TICKET_SECONDS, get=True)
             pipe.get(key(tenant, "rev"))
-            pipe.hgetall(key(tenant, "seats"))
             pipe.xlen(key(tenant, "inbox"))
-            before, rev, seats, size = pipe.execute()
+            before, rev, size = pipe.execute()
         asked = (before or "").startswith("again-")  # of a job that another one has overtaken
-        if asked or not rev or not rev.isdigit() or not all(n.isdigit() for n in seats.values()):
-            return Counters(False, size, {}, asked)
-        return Counters(True, size, {agent: int(n) for agent, n in seats.items()})
+        return Counters(not asked and bool(rev) and rev.isdigit(), size, asked)
+
+    def seats(self, tenant: str) -> dict[str, int] | None:
+        """Agent → open seats as the cache has them; None where they are not to be believed."""
+        with self._guarded() as client:
+            pipe = client.pipeline(transaction=True)
+            pipe.get(key(tenant, "rev"))
+            pipe.hgetall(key(tenant, "seats"))
+            rev, seats = pipe.execute()
+        if not rev or not rev.isdigit() or not all(n.isdigit() for n in seats.values()):
+            return None
+        return {agent: int(n) for agent, n in seats.items()}
 
     def postpone_ticket(self, tenant: str) -> None:
         """The job met a busy tenant: whoever ran it replaces the ticket in a moment, and nobody else puts a job in."""

@@ -4,10 +4,11 @@ H3 (docs/algorithm.md): the keys live in Redis, which may be emptied; the copy i
 admin from a loss of Redis.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from db.inbox import limit_key
+from db.inbox import LimitKeys, limit_key
 
 GLOBAL, TENANT = "", "tenant"
 LIMIT_MAX = 1000
@@ -33,6 +34,11 @@ def key_of(tenant: str, scope: str) -> str:
 def scopes(agents: Iterable[str], copies: Iterable[str]) -> list[str]:
     """Every scope whose key has to be read: the two wide ones, each agent's, and those that the ledger remembers."""
     return sorted({GLOBAL, TENANT, *(agent_scope(agent) for agent in agents), *copies})
+
+
+def keys_of(tenant: str, scopes: Sequence[str], default: int) -> LimitKeys:
+    digest = hashlib.sha256("\n".join((str(default), *scopes)).encode()).hexdigest()
+    return LimitKeys(scopes, [key_of(tenant, scope) for scope in scopes], digest[:16])
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ CREATE TABLE tenants (
     identity_secret text,                              -- key of userHash (HMAC-SHA256 of the e-mail); NULL: not used
     paused_for      interval NOT NULL DEFAULT '301 s', -- the longest that paused_until can be away
     last_place_us   bigint NOT NULL DEFAULT 0,         -- the last place given; it only rises, whatever a clock does
-    served_at       timestamptz NOT NULL DEFAULT '-infinity'  -- the last last_assigned_at; it only rises too
+    served_at       timestamptz NOT NULL DEFAULT '-infinity', -- the last last_assigned_at; it only rises too
+    limits_digest   text NOT NULL DEFAULT ''           -- of the limits that agents.max_load was set by; '' = read them
 ) WITH (fillfactor = 50);
 
 -- Not a CHECK: an id of an earlier version may have a `:` (its limit key is then that of an agent of another tenant).
@@ -72,13 +73,23 @@ CREATE TABLE agents (
     foreign_est      integer NOT NULL DEFAULT 0,       -- chats that are not ours, by the desk's count
     foreign_lows     jsonb NOT NULL DEFAULT '[]',      -- [[unix s, chats]]: recent lower bounds of the same
     load             integer GENERATED ALWAYS AS (open_seats + foreign_est) STORED,
-    max_load         integer NOT NULL DEFAULT 0,       -- the limit that the last decision used
+    max_load         integer NOT NULL DEFAULT 0,       -- the limit in force, as of tenants.limits_digest
     desk_count       integer,                          -- what the desk said last, late by seconds
     seen_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     last_assigned_at timestamptz NOT NULL DEFAULT '-infinity',
     owed             boolean NOT NULL DEFAULT false,   -- policy fill_two: the last room was their first, a second one is due
     PRIMARY KEY (tenant, id)
 ) WITH (fillfactor = 50);
+
+-- Whatever code path adds an agent: the next decision reads their limit.
+CREATE FUNCTION forget_limits_digest() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE tenants SET limits_digest = '' WHERE id IN (SELECT tenant FROM new_rows) AND limits_digest <> '';
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER forget_limits_digest AFTER INSERT ON agents
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION forget_limits_digest();
 
 -- Which agents the desk named for a class of rooms (a channel, else a source), and when it was asked.
 CREATE TABLE rosters (
@@ -104,6 +115,7 @@ CREATE TABLE eligible (
     FOREIGN KEY (tenant, agent) REFERENCES agents ON DELETE CASCADE,
     FOREIGN KEY (tenant, class) REFERENCES rosters ON DELETE CASCADE
 );
+CREATE INDEX eligible_by_agent ON eligible (tenant, agent);
 
 -- Agents whom the desk has refused for a room of a class, and whom it has given no room of that class since.
 CREATE TABLE doubts (
@@ -293,7 +305,9 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION change_seats(changes seat_change[]) RETURNS void LANGUAGE plpgsql AS $$
+-- Agents are looked up by their key, however many there are and whatever its callers' plans are.
+CREATE FUNCTION change_seats(changes seat_change[]) RETURNS void LANGUAGE plpgsql
+    SET enable_nestloop = on SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
 DECLARE
     over record;
 BEGIN

@@ -110,6 +110,11 @@ def choose(
     return answer
 
 
+def all_full(online: int) -> str:
+    """Why rooms wait whose agents are all at their limit."""
+    return f"all {online} agents online for it are at their limit" if online else "nobody is online for it"
+
+
 class _Line:
     """Rooms merged over the classes by place; a class can be left out for the rest."""
 
@@ -212,12 +217,12 @@ class _Chooser:
     def why_nobody(self, class_: str) -> str:
         names = self._eligible.get(class_, frozenset())
         if not names:
-            return "nobody is online for it"
+            return all_full(0)
         if self._policy == "upstream":
             return self._why_not(self._suggested.get(class_), names)
         if out := len(names) - len(self._names(class_)):
             return f"of {len(names)} agents online for it the desk refuses {out}, the others are at their limit"
-        return f"all {len(names)} agents online for it are at their limit"
+        return all_full(len(names))
 
     def _why_not(self, candidate: str | None, names: Set[str]) -> str:
         if candidate is None:

@@ -43,14 +43,13 @@ def decide(
     if row is None:
         return None
     at = Cursor(row.epoch, row.seen, row.rev)
-    taken, in_force = _take(cur, inbox, tenant, at, rules)
+    taken, limits_digest = _take(cur, inbox, tenant, at, rules, row.limits_digest)
     decision = Decision(at, taken.epoch, _seen(at, taken), more=len(taken.entries) == INBOX_BATCH)
     entries, place_us = intake.placed(taken.entries, row.last_place_us)
     changed = intake.take_over(cur, tenant, entries, rules.lag_s)
     if changed.agents and rules.policy == "upstream":
         LINE.run(cur, "ask_again", tenant=tenant)
-    agents = LINE.all(cur, "agents", tenant=tenant)
-    decision.seats = {agent.id: agent.open_seats for agent in agents if agent.id in changed.agents}
+    decision.seats = line.seats_of(cur, tenant, sorted(changed.agents))
     due = due or changed.looks
     if due:
         LINE.run(cur, "lift_retries", tenant=tenant)
@@ -62,11 +61,12 @@ def decide(
     if not row.paused:
         half_open = row.desk_failures >= CIRCUIT_FAILURES
         decision.most_calls = max(0, min(1 if half_open else CALLS_MOST, free_callers))
-        _ask_the_desk(Seating(cur, tenant, rules, owner, agents, in_force, decision, row.doubted), due, gone)
+        _ask_the_desk(Seating(cur, tenant, rules, owner, decision, row.doubted), due, gone)
         decision.cut = free_callers < CALLS_MOST and decision.calls_left <= 0
         if half_open and decision.calls:  # the one call that shows whether the desk is back
             LEDGER.run(cur, "desk_pauses", tenant=tenant, wait_s=PROBE_S)
-    _move_cursor(cur, tenant, at, taken, place_us, len(decision.reserved))
+    moved = {"place_us": place_us, "served": len(decision.reserved), "limits_digest": limits_digest}
+    _move_cursor(cur, tenant, at, taken, **moved)
     decision.told = _told(changed, decision)
     return decision
 
@@ -77,13 +77,27 @@ def _ask_the_desk(seating: Seating, due: bool, gone: Collection[int] | None) -> 
     seating.seat()
 
 
-def _take(cur: cursor, inbox: Inbox, tenant: str, at: Cursor, rules: Rules) -> tuple[Taken, Limits]:
-    """The inbox and the limits at one instant; after a loss of Redis the lost limits are put back first."""
+def _take(cur: cursor, inbox: Inbox, tenant: str, at: Cursor, rules: Rules, limits_digest: str) -> tuple[Taken, str]:
+    """The inbox and the limits at one instant, and the digest of these. Values come only where they are not those of
+    the ledger's digest: else `agents.max_load` is right."""
+    asked, _, values = limits_digest.partition(":")
+    keys = inbox.limit_keys.get(tenant)
+    if keys is None or keys.digest != asked:  # other agents than this process knows of
+        scopes = limits.scopes((), (row.scope for row in LINE.all(cur, "scopes", tenant=tenant)))
+        keys = inbox.limit_keys[tenant] = limits.keys_of(tenant, scopes, rules.default_limit)
+    taken = inbox.take(tenant, at, INBOX_BATCH, keys.names, values if keys.digest == asked else "")
+    if taken.limits is None:
+        return taken, limits_digest
+    _mark_limits(cur, inbox, tenant, at, taken, dict(zip(keys.scopes, taken.limits, strict=True)), rules)
+    return taken, f"{keys.digest}:{taken.limits_digest}" if taken.epoch == at.epoch else ""
+
+
+def _mark_limits(
+    cur: cursor, inbox: Inbox, tenant: str, at: Cursor, taken: Taken, found: dict[str, str | None], rules: Rules
+) -> None:
+    """The admin's keys into the ledger; after a loss of Redis those that were lost are put back first."""
     known = LINE.all(cur, "scopes", tenant=tenant)
     copies = {row.scope: limits.Copy(row.value, row.invalid) for row in known if row.is_copy}
-    scopes = limits.scopes((), (row.scope for row in known))
-    taken = inbox.take(tenant, at, INBOX_BATCH, [key_of(tenant, scope) for scope in scopes])
-    found: dict[str, str | None] = dict(zip(scopes, taken.limits, strict=True))
     if taken.epoch != at.epoch:
         lost = limits.to_restore(found, copies)
         inbox.restore_limits({key_of(tenant, scope): value for scope, value in lost.items()})
@@ -91,7 +105,8 @@ def _take(cur: cursor, inbox: Inbox, tenant: str, at: Cursor, rules: Rules) -> t
         log.warning(logs.line("new_epoch", tenant=tenant, limits_restored=len(lost)))
     in_force = limits.read(found, copies, rules.default_limit)
     _keep_limits(cur, tenant, in_force)
-    return taken, in_force
+    agents = [limits.agent_of(row.scope) for row in known if not row.is_copy]
+    LINE.run(cur, "mark_limits", tenant=tenant, agents=agents, values=[in_force.of(agent) for agent in agents])
 
 
 def _keep_limits(cur: cursor, tenant: str, in_force: Limits) -> None:
@@ -111,9 +126,9 @@ def _keep_limits(cur: cursor, tenant: str, in_force: Limits) -> None:
         LINE.run(cur, "forget_limits", tenant=tenant, scopes=list(in_force.forget))
 
 
-def _move_cursor(cur: cursor, tenant: str, at: Cursor, taken: Taken, place_us: int, served: int) -> None:
-    moved = {"epoch": taken.epoch, "seen": _seen(at, taken), "flushed": taken.epoch != at.epoch}
-    LINE.run(cur, "move_cursor", tenant=tenant, place_us=place_us, served=served, **moved)
+def _move_cursor(cur: cursor, tenant: str, at: Cursor, taken: Taken, **moved: object) -> None:
+    flushed = taken.epoch != at.epoch
+    LINE.run(cur, "move_cursor", tenant=tenant, epoch=taken.epoch, seen=_seen(at, taken), flushed=flushed, **moved)
 
 
 def _seen(at: Cursor, taken: Taken) -> str:

@@ -36,8 +36,10 @@ def estimate(
     certain = [(stay.settled_s, stay.ended_s) for stay in mine if stay.settled_s is not None]
     least = _extreme(certain, since_s, until_s, most=False)
     low, high = max(0, count - most), max(0, count - least)
-    kept = [(at, bound) for at, bound in lows if 0 <= until_s - at < REMEMBER_S] + [(until_s, low)]
-    return Estimate(min(max(bound for _, bound in kept), high), kept)
+    kept = [(at, bound) for at, bound in lows if 0 <= until_s - at < REMEMBER_S]
+    if low:
+        kept.append((until_s, low))
+    return Estimate(min(max((bound for _, bound in kept), default=0), high), kept)
 
 
 def _extreme(spans: list[tuple[float, float | None]], since_s: float, until_s: float, most: bool) -> int:

@@ -129,15 +129,17 @@ def _lock_ms(wait_s: float) -> int | None:
 def full_by_counters(work: Work, tenant: str, counters: Counters) -> bool:
     """The max-load check against the Redis counters: nothing came in and everybody is full, so a transaction would
     change nothing. Only counters known to equal the ledger's count; anything else goes on to PostgreSQL."""
-    if not counters.trusted or counters.inbox_size or not counters.seats:
+    if not counters.trusted or counters.inbox_size:
         return False
-    agents = sorted(counters.seats)
-    scopes = limits.scopes(agents, [])
+    seats = work.inbox.seats(tenant)
+    if not seats:
+        return False
+    scopes = limits.scopes(seats, [])
     texts = work.inbox.limit_texts([limits.key_of(tenant, scope) for scope in scopes])
     if work.limits_changed(tenant, tuple(texts)):
         return False
     in_force = limits.read(dict(zip(scopes, texts, strict=True)), {}, work.rules.default_limit)
-    return all(counters.seats[agent] >= in_force.of(agent) for agent in agents)
+    return all(number >= in_force.of(agent) for agent, number in seats.items())
 
 
 def hand_over(work: Work, tenant: str, desk: Desk, decision: Decision, deadline: float) -> None:

@@ -3,7 +3,6 @@
 import json
 import logging
 import time
-from collections.abc import Sequence
 
 from psycopg2.extensions import cursor
 
@@ -14,14 +13,17 @@ from db.refusals import REFUSALS
 from worker import foreign, refusals
 from worker.aftermath import Aftermath, drift
 from worker.calls import Roster, Suggested, Unserved
-from worker.desk.base import DeskError, RoomRefused, RosterAgent
+from worker.desk.base import DeskError, RoomRefused
 from worker.rules import UPSTREAM_ASK_S, Rules, backoff_s
 from worker.visits import WAITING
 
 log = logging.getLogger("worker.roster")
 
+NOTHING_FOREIGN = foreign.Estimate(0, [])
 
-def take_roster(cur: cursor, tenant: str, report: Roster, rules: Rules, after: Aftermath) -> None:
+
+def take_roster(cur: cursor, tenant: str, report: Roster, rules: Rules, doubted: bool, after: Aftermath) -> None:
+    """Writes what is new in it: rosters are read every few seconds, and mostly say what the last one said."""
     if report.trouble is not None:
         _failed(cur, tenant, report, report.trouble, rules, after)
         return
@@ -29,10 +31,10 @@ def take_roster(cur: cursor, tenant: str, report: Roster, rules: Rules, after: A
     if settled_late_s > rules.roster_s or not _put_roster(cur, tenant, report, settled_late_s, rules):
         log.warning(logs.line("roster_late", tenant=tenant, class_=report.class_, late_s=round(settled_late_s, 1)))
         return
-    _put_agents(cur, tenant, report, settled_late_s, rules)
+    after.agents |= _put_agents(cur, tenant, report, settled_late_s, rules)
+    _put_eligible(cur, tenant, report, doubted)
     online = sum(agent.available for agent in report.agents)
     log.info(logs.line("roster_read", tenant=tenant, class_=report.class_, agents=len(report.agents), online=online))
-    after.agents.update(agent.id for agent in report.agents)
     after.wake = True
 
 
@@ -44,28 +46,29 @@ def _put_roster(cur: cursor, tenant: str, report: Roster, settled_late_s: float,
     return LEDGER.run(cur, "put_roster", tenant=tenant, again_s=rules.retry_s, **values) > 0
 
 
-def _put_agents(cur: cursor, tenant: str, report: Roster, settled_late_s: float, rules: Rules) -> None:
-    agents = sorted(report.agents, key=lambda agent: agent.id)
-    ids = [agent.id for agent in agents]
-    estimates = _estimates(cur, tenant, agents, report, settled_late_s, rules)
-    LEDGER.run(
-        cur,
-        "put_agents",
-        tenant=tenant,
-        ids=ids,
-        names=[logs.clean(agent.name).strip('"') for agent in agents],
-        available=[agent.available for agent in agents],
-        counts=[agent.count for agent in agents],
-        foreigns=[estimate.foreign for estimate in estimates],
-        lows=[json.dumps(estimate.lows) for estimate in estimates],
-    )
-    class_ = {"class": report.class_}
-    dropped = [row.agent for row in LEDGER.all(cur, "drop_eligible", tenant=tenant, agents=ids, **class_)]
-    LEDGER.run(cur, "put_eligible", tenant=tenant, agents=ids, **class_)
-    offline = [agent.id for agent in agents if not agent.available]
-    REFUSALS.run(cur, "listed", tenant=tenant, agents=ids, offline=offline, **class_)
-    if dropped:
+def _put_agents(cur: cursor, tenant: str, report: Roster, settled_late_s: float, rules: Rules) -> set[str]:
+    """Gives those of whom something has changed."""
+    estimates = _estimates(cur, tenant, report, settled_late_s, rules)
+    rows = []
+    for agent in report.agents:
+        estimate = estimates.get(agent.id, NOTHING_FOREIGN)
+        name = logs.clean(agent.name).strip('"')
+        rows.append((agent.id, name, agent.available, agent.count, estimate.foreign, estimate.lows))
+    return {row.id for row in LEDGER.all(cur, "put_agents", tenant=tenant, rows=json.dumps(rows))}
+
+
+def _put_eligible(cur: cursor, tenant: str, report: Roster, doubted: bool) -> None:
+    of = {"tenant": tenant, "class": report.class_}
+    named = {agent.id for agent in report.agents}
+    before = {row.agent for row in LEDGER.all(cur, "eligible", **of)}
+    if dropped := sorted(before - named):
+        LEDGER.run(cur, "drop_eligible", agents=dropped, **of)
         LEDGER.run(cur, "nobody_names", tenant=tenant, agents=dropped)
+    if new := sorted(named - before):
+        LEDGER.run(cur, "put_eligible", agents=new, **of)
+    if doubted:
+        offline = [agent.id for agent in report.agents if not agent.available]
+        REFUSALS.run(cur, "listed", agents=sorted(named), offline=offline, **of)
 
 
 def _failed(cur: cursor, tenant: str, report: Roster, trouble: DeskError, rules: Rules, after: Aftermath) -> None:
@@ -85,23 +88,28 @@ def _failed(cur: cursor, tenant: str, report: Roster, trouble: DeskError, rules:
 
 
 def _estimates(
-    cur: cursor, tenant: str, agents: Sequence[RosterAgent], report: Roster, settled_late_s: float, rules: Rules
-) -> list[foreign.Estimate]:
-    """What of each count is not ours, for the time that the answer may speak of: from the request minus the lag."""
-    ids = [agent.id for agent in agents]
-    lows = {row.id: row.foreign_lows for row in LEDGER.all(cur, "lock_agents", tenant=tenant, agents=ids)}
+    cur: cursor, tenant: str, report: Roster, settled_late_s: float, rules: Rules
+) -> dict[str, foreign.Estimate]:
+    """What of each count is not ours, for the time that the answer may speak of: from the request minus the lag. Not of
+    those whose count our own chats explain that were theirs through all of it: nothing is."""
     now_s = LEDGER.one(cur, "now").now_s
     until_s = now_s - settled_late_s
     since_s = until_s - report.took_s - rules.lag_s
+    longer_s = now_s - since_s + 1.0
+    explained = {row.agent: row.seats for row in LEDGER.all(cur, "steady", tenant=tenant, window_s=longer_s)}
+    lows = {row.id: row.foreign_lows for row in LEDGER.all(cur, "lows", tenant=tenant)}
+    counts = {agent.id: agent.count or 0 for agent in report.agents}
+    open_ = [agent for agent, count in counts.items() if agent in lows or count > explained.get(agent, 0)]
     stays: dict[str, list[foreign.Stay]] = {}
-    for row in LEDGER.all(cur, "stays", tenant=tenant, now_s=now_s, since_s=since_s):
+    window = {"tenant": tenant, "now_s": now_s, "since_s": since_s}
+    for row in LEDGER.all(cur, "stays", agents=open_, **window) if open_ else []:
         stays.setdefault(row.agent, []).append(foreign.Stay(*row))
-    return [
-        foreign.estimate(
-            agent.count or 0, stays.get(agent.id, []), since_s, until_s, [(at, n) for at, n in lows.get(agent.id, [])]
+    return {
+        agent: foreign.estimate(
+            counts[agent], stays.get(agent, []), since_s, until_s, [(at, n) for at, n in lows.get(agent, [])]
         )
-        for agent in agents
-    ]
+        for agent in open_
+    }
 
 
 def take_suggestion(cur: cursor, tenant: str, report: Suggested, after: Aftermath) -> None:

@@ -5,7 +5,7 @@ Runs after the inbox was taken over, in the same transaction, under the tenant's
 
 import heapq
 import logging
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from psycopg2.errors import CheckViolation
@@ -14,22 +14,54 @@ from psycopg2.extensions import cursor
 import logs
 from db import line
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
-from db.limits import Limits
 from db.line import LINE
 from worker import doubts as doubt
 from worker.calls import LookAt
-from worker.choose import NO_DOUBTS, Answer, Doubts, Seats, Waiting, choose
+from worker.choose import NO_DOUBTS, Answer, Doubts, Seats, Waiting, all_full, choose
 from worker.decision import LEASE_S, Decision, Question, Reserved
 from worker.rules import UPSTREAM_ASK_S, Rules
 
 log = logging.getLogger("worker.decide")
 
 SEATS_BATCH = 500
+FIRST = 20  # rooms for which a decision reads agents at first; for more only where there are more
 RUNNERS_UP = 20  # candidates that a round keeps beside the chosen
 CLAIMS = 50
 LOOK_LEASE_S = 30.0  # two desk requests, and some time in the callers' queue
 ROOMS_ASKED = 50  # for one roster at once, the oldest and the newest: as many as one tenant may call at once
 ROSTER_LEASE_S = 4.0  # a reader who takes longer is not waited for: rooms stand still without a roster
+
+
+class Team:
+    """The agents who may be given rooms. Of each class those who come first by the policy, at least `most`: as long as
+    no more rooms are chosen, nobody else can be. `everybody`: all who are online."""
+
+    def __init__(self, rows: Sequence[Any], classes: Iterable[str], most: int, everybody: bool) -> None:
+        self.most, self.everybody = most, everybody
+        self.seats = [Seats(row.id, row.load, row.max_load, row.idle_since_s, row.owed) for row in rows]
+        self._of: dict[str, set[str]] = {class_: set() for class_ in classes}
+        for row in rows:
+            for class_ in row.classes:
+                self._of[class_].add(row.id)
+        self._seats = {seat.agent: seat for seat in self.seats}
+        self._doubtful = {row.id for row in rows if row.open_seats < row.max_load <= row.load}
+
+    def of(self, class_: str) -> Set[str]:
+        return self._of[class_]
+
+    def free(self, class_: str) -> Set[str]:
+        return {agent for agent in self._of[class_] if self._seats[agent].free}
+
+    def free_seats(self, classes: Iterable[str]) -> int:
+        """At least so many as can be chosen at once, where there are more agents than were read."""
+        free = [self.free(class_) for class_ in classes]
+        if not self.everybody and any(len(agents) >= self.most for agents in free):
+            return SEATS_BATCH
+        return sum(self._seats[agent].free for agent in set().union(*free))
+
+    def has_doubtful(self, class_: str) -> bool:
+        """Whether a seat is closed by an estimate only."""
+        return not self._doubtful.isdisjoint(self._of[class_])
 
 
 class Seating:
@@ -41,13 +73,11 @@ class Seating:
         tenant: str,
         rules: Rules,
         owner: int,
-        agents: Sequence[Any],
-        in_force: Limits,
         decision: Decision,
         doubted: bool,
     ) -> None:
         self._cur, self._tenant, self._rules, self._owner = cur, tenant, rules, owner
-        self._agents, self._in_force, self._decision = agents, in_force, decision
+        self._decision = decision
         self._doubted = doubted  # some refusal is not judged yet
 
     def claim(self, gone: Collection[int] | None) -> None:
@@ -66,55 +96,59 @@ class Seating:
 
     def seat(self) -> None:
         """Seats for the oldest rooms of the classes whose roster is young enough; the others' are read first (H16)."""
-        self._mark_limits()
         classes = LINE.all(
             self._cur, "classes", tenant=self._tenant, roster_s=self._rules.roster_s, retry_s=self._rules.retry_s
         )
+        if not classes:
+            return
         believed = [c for c in classes if self._is_believed(c)]
-        answer = self._reserve(believed, self._turns_elsewhere(classes)) if believed else Answer()
-        self._ask_rosters(classes, answer)
+        team = self._team([c.class_ for c in classes], some_believed=0 < len(believed) < len(classes))
+        answer = self._reserve(believed, team, self._turns_elsewhere(classes, team)) if believed else Answer()
+        self._ask_rosters(classes, team, answer)
         if self._rules.policy == "upstream":
             self._ask_suggestions(believed, answer)
 
     def _is_believed(self, of: Any) -> bool:
         return of.age_s is not None and of.age_s <= self._rules.roster_s
 
-    def _turns_elsewhere(self, classes: Sequence[Any]) -> list[tuple[Waiting, Set[str]]]:
+    def _team(self, classes: Sequence[str], some_believed: bool) -> Team:
+        """Who may be given rooms of these classes: all who are online where a refusal, the desk's candidate or a class
+        whose roster is too old may make any of them matter; else those who come first."""
+        everybody = self._doubted or self._rules.policy == "upstream" or some_believed
+        return self._read_team(classes, FIRST, everybody)
+
+    def _read_team(self, classes: Sequence[str], most: int, everybody: bool = False) -> Team:
+        of = {"classes": list(classes), "policy": self._rules.policy, "everybody": everybody}
+        of["most"] = most + RUNNERS_UP
+        return Team(LINE.all(self._cur, "candidates", tenant=self._tenant, **of), classes, most, everybody)
+
+    def _turns_elsewhere(self, classes: Sequence[Any], team: Team) -> list[tuple[Waiting, Set[str]]]:
         """Oldest rooms of classes whose roster is read first, with the free agents whom it names: no later room of
         another class takes these meanwhile (P4). A roster that can't be read for long holds nobody up."""
         longest_s = self._rules.retry_s + 2 * self._rules.roster_s
-        old, free = [c for c in classes if c.age_s is not None and not self._is_believed(c)], self._free()
+        old = [c for c in classes if c.age_s is not None and not self._is_believed(c)]
         return [
-            (Waiting(c.visit, c.room, c.class_, c.arrived_us, c.priority), free.intersection(c.eligible))
+            (Waiting(c.visit, c.room, c.class_, c.arrived_us, c.priority), team.free(c.class_))
             for c in old
             if min(c.age_s, c.waited_s or 0.0) <= longest_s
         ]
 
-    def _free(self) -> frozenset[str]:
-        return frozenset(a.id for a in self._agents if a.available and a.load < self._in_force.of(a.id))
-
-    def _mark_limits(self) -> None:
-        in_force = {agent.id: self._in_force.of(agent.id) for agent in self._agents}
-        changed = [agent.id for agent in self._agents if agent.max_load != in_force[agent.id]]
-        if changed:
-            values = [in_force[name] for name in changed]
-            LINE.run(self._cur, "mark_limits", tenant=self._tenant, agents=changed, values=values)
-
-    def _reserve(self, classes: Sequence[Any], elsewhere: Sequence[tuple[Waiting, Set[str]]]) -> Answer:
-        seats = [
-            Seats(a.id, a.load, self._in_force.of(a.id), a.idle_since_s, a.owed) for a in self._agents if a.available
-        ]
-        online = {seat.agent for seat in seats}
-        eligible = {c.class_: online.intersection(c.eligible) for c in classes}
-        most = min(SEATS_BATCH, self._decision.calls_left, sum(seat.free for seat in seats))
+    def _reserve(self, classes: Sequence[Any], team: Team, elsewhere: Sequence[tuple[Waiting, Set[str]]]) -> Answer:
+        names = [c.class_ for c in classes]
+        most = min(SEATS_BATCH, self._decision.calls_left, team.free_seats(names))
         if most <= 0:
             return Answer()
+        eligible = {class_: team.of(class_) for class_ in names}
         doubts = doubt.read(self._cur, self._tenant, eligible) if self._doubted else NO_DOUBTS
-        rooms = _in_turn(self._heads(eligible, most, doubts), eligible, elsewhere)
+        heads = self._heads(eligible, most, doubts)
+        if min(most, len(heads)) > team.most and not team.everybody:
+            team = self._read_team(names, min(most, len(heads)))
+            eligible = {class_: team.of(class_) for class_ in names}
+        rooms = _in_turn(heads, eligible, elsewhere)
         suggested = {c.class_: c.suggested for c in classes if c.suggested}
-        answer = choose(rooms, seats, eligible, self._rules.policy, most, suggested, doubts)
+        answer = choose(rooms, team.seats, eligible, self._rules.policy, most, suggested, doubts)
         if answer.picks:
-            self._write(answer, seats)
+            self._write(answer, team)
         if suggested:
             used = sorted({pick.waiting.class_ for pick in answer.picks})
             asked = {"used": used, "classes": sorted(suggested), "wait_s": UPSTREAM_ASK_S}
@@ -131,10 +165,16 @@ class Seating:
         rooms = [Waiting(*row) for row in rows]
         return doubt.one_each(rooms, [class_ for class_ in classes if class_ in stopped], doubts) if stopped else rooms
 
-    def _write(self, answer: Answer, seats: Sequence[Seats]) -> None:
+    def _write(self, answer: Answer, team: Team) -> None:
         """The picks into the ledger, with who was considered. The seat guard has the last word."""
         tenant, decision = self._tenant, self._decision
         chosen = [line.Seat(p.waiting.visit, p.agent, p.load_before, p.limit) for p in answer.picks]
+        why = {
+            "policy": self._rules.policy,
+            "candidates": self._considered(team, {seat.agent for seat in chosen}),
+            "crew": LINE.one(self._cur, "crew", tenant=tenant)._asdict(),
+            "passed_over": self._passed_over(answer, team),
+        }
         self._cur.execute("SAVEPOINT seats")
         try:
             attempts = line.reserve(self._cur, tenant, chosen, self._owner, LEASE_S)
@@ -143,33 +183,49 @@ class Seating:
             log.error(logs.line("seat_refused", tenant=tenant, why=str(error).splitlines()[0]))
             decision.more = True
             return
-        candidates = considered(seats, {seat.agent for seat in chosen})
         taken = [seat for seat in chosen if seat.visit in attempts]
-        crew = counted(seats, len(self._agents))
-        held = line.record(self._cur, tenant, self._rules.policy, candidates, crew, answer.passed_over, taken)
-        decision.seats.update(held)
+        decision.seats.update(line.record(self._cur, tenant, seats=taken, **why))
         rooms = {pick.waiting.visit: pick.waiting.room for pick in answer.picks}
         for seat in taken:
             decision.reserved.append(Reserved(seat.visit, attempts[seat.visit], rooms[seat.visit], seat.agent))
         logs.each(log, [_reserved_line(tenant, rooms[seat.visit], seat) for seat in taken])
         decision.more |= len(answer.picks) == SEATS_BATCH
 
-    def _ask_rosters(self, classes: Sequence[Any], answer: Answer) -> None:
+    def _considered(self, team: Team, chosen: Set[str]) -> list[dict[str, Any]]:
+        """The candidates that a round keeps: the chosen and the next best. Of a small team everybody."""
+        others = heapq.nsmallest(
+            RUNNERS_UP,
+            (seat for seat in team.seats if seat.agent not in chosen),
+            key=lambda seat: (seat.free == 0, seat.load, seat.idle_since_s),
+        )
+        kept = [seat for seat in team.seats if seat.agent in chosen] + others
+        found = {seat.agent: (seat.load, seat.limit) for seat in kept}
+        if len(others) < RUNNERS_UP:
+            for row in LINE.all(self._cur, "full_agents", tenant=self._tenant, most=RUNNERS_UP):
+                found.setdefault(row.id, (row.load, row.max_load))
+        return [{"agent": agent, "load": load, "limit": limit} for agent, (load, limit) in sorted(found.items())]
+
+    def _passed_over(self, answer: Answer, team: Team) -> Mapping[str, str]:
+        if team.everybody or not answer.passed_over:
+            return answer.passed_over
+        rows = LINE.all(self._cur, "online_for", tenant=self._tenant, classes=list(answer.passed_over))
+        online = {row.class_: row.agents for row in rows}
+        return {class_: all_full(online.get(class_, 0)) for class_ in answer.passed_over}
+
+    def _ask_rosters(self, classes: Sequence[Any], team: Team, answer: Answer) -> None:
         """Rosters that are due; those too old to go by, though they name somebody with a free seat; and those that were
         just used and soon will be too old: while rooms keep coming, none of them waits for a roster."""
-        doubtful = {a.id for a in self._agents if a.available and a.open_seats < self._in_force.of(a.id) <= a.load}
-        hasten = [c.class_ for c in classes if c.age_s is not None and doubtful & set(c.eligible)]
+        hasten = [c.class_ for c in classes if c.age_s is not None and team.has_doubtful(c.class_)]
         if hasten:
             LINE.run(self._cur, "hasten_rosters", tenant=self._tenant, classes=hasten, after_s=self._rules.lag_s)
         used = {pick.waiting.class_ for pick in answer.picks}
-        free = self._free()
-        wanted = {c.class_: c for c in classes if c.due or self._is_wanted(c, c.class_ in used, free)}
+        wanted = {c.class_: c for c in classes if c.due or self._is_wanted(c, c.class_ in used, team)}
         self._decision.rosters = self._claim_questions(wanted, roster=True)
 
-    def _is_wanted(self, of: Any, used: bool, free: Set[str]) -> bool:
+    def _is_wanted(self, of: Any, used: bool, team: Team) -> bool:
         if used:
             return bool(of.age_s > self._rules.roster_s / 2)
-        return not self._is_believed(of) and not free.isdisjoint(of.eligible)
+        return not self._is_believed(of) and bool(team.free(of.class_))
 
     def _ask_suggestions(self, classes: Sequence[Any], answer: Answer) -> None:
         """Policy upstream: ask the desk for a candidate wherever a room waits and none is at hand."""
@@ -197,22 +253,6 @@ class Seating:
         most = min(ROOMS_ASKED // 2, self._decision.calls_left // 2)
         rows = LINE.all(self._cur, "rooms_to_ask", tenant=self._tenant, classes=list(classes), most=most)
         return {row.class_: tuple(dict.fromkeys(row.rooms)) for row in rows}
-
-
-def considered(seats: Sequence[Seats], chosen: Set[str]) -> list[dict[str, Any]]:
-    """The candidates that a round keeps: the chosen and the next best. Of a small team everybody."""
-    others = [seat for seat in seats if seat.agent not in chosen]
-    if len(others) > RUNNERS_UP:
-        others = heapq.nsmallest(RUNNERS_UP, others, key=lambda seat: (seat.free == 0, seat.load, seat.idle_since_s))
-    kept = chosen | {seat.agent for seat in others}
-    return [{"agent": s.agent, "load": s.load, "limit": s.limit} for s in seats if s.agent in kept]
-
-
-def counted(seats: Sequence[Seats], agents: int) -> dict[str, int]:
-    """How many agents there were when a round began."""
-    paused = sum(seat.limit == 0 for seat in seats)
-    full = sum(seat.free == 0 for seat in seats) - paused
-    return {"online": len(seats), "full": full, "paused": paused, "offline": agents - len(seats)}
 
 
 def _in_turn(

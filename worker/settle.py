@@ -55,7 +55,7 @@ def write(
         elif isinstance(report, Seen):
             heal(cur, tenant, report, rules, after)
         elif isinstance(report, Roster):
-            roster.take_roster(cur, tenant, report, rules, after)
+            roster.take_roster(cur, tenant, report, rules, doubted, after)
         elif isinstance(report, Suggested):
             roster.take_suggestion(cur, tenant, report, after)
         elif isinstance(report, Unserved):

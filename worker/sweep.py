@@ -58,7 +58,7 @@ class Sweeper:
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
         self._rows: list[Any] = []  # the tenants, as last read
         self._last: dict[str, Glance] = {}
-        self._agents: dict[str, list[str]] = {}
+        self._limit_keys: dict[str, list[str]] = {}  # by tenant: the wide ones and those of its agents
         self._agents_at = 0.0
         self._rewritten: dict[str, float] = {}
         self._extra: dict[str, str] = {}  # jobs asked for beside a ticket
@@ -188,7 +188,7 @@ class Sweeper:
         agents: dict[str, list[str]] = {}
         for row in LEDGER.all(cur, "all_agents"):
             agents.setdefault(row.tenant, []).append(row.id)
-        self._agents = agents
+        self._limit_keys = {tenant: _limit_keys(tenant, names) for tenant, names in agents.items()}
 
     def _publish(self, rows: Sequence[Any]) -> None:
         """Redis may have been emptied, a tenant added: the receivers must know whom to let in. Nobody may post webhooks
@@ -211,7 +211,7 @@ class Sweeper:
                 log.warning(logs.line("unsorted_dropped", tenant=tenant, entry=entry.id))
 
     def _ask_tickets(self, tenants: Sequence[str], due: set[str]) -> None:
-        keys = {tenant: self._limit_keys(tenant) for tenant in tenants}
+        keys = {tenant: self._limit_keys.get(tenant) or _limit_keys(tenant, ()) for tenant in tenants}
         now = self._work.inbox.glance(tenants, keys) if tenants else {}
         for tenant, glance in now.items():
             before = self._last.get(tenant)
@@ -237,9 +237,6 @@ class Sweeper:
 
     def _is_queued(self, job_id: str | None) -> bool:
         return job_id is not None and tickets.is_queued(self._work.tickets, job_id)
-
-    def _limit_keys(self, tenant: str) -> list[str]:
-        return [limits.key_of(tenant, scope) for scope in limits.scopes(self._agents.get(tenant, []), [])]
 
     def _rewrite_if_doubtful(self, tenant: str, before: Glance | None, glance: Glance) -> None:
         """Twice the same doubt: no change is under way that would remove it."""
@@ -297,6 +294,10 @@ class Sweeper:
             gone = LEDGER.all(cur, "prune_chats", tenant=tenant, keep_days=keep_days, most=PRUNE_CHATS_MOST)
             LEDGER.run(cur, "prune_customers", customers=[row.customer for row in gone])
         return len(gone)
+
+
+def _limit_keys(tenant: str, agents: Sequence[str]) -> list[str]:
+    return [limits.key_of(tenant, scope) for scope in limits.scopes(agents, [])]
 
 
 def _let_in(entry: Entry, known: dict[str, str]) -> bool:

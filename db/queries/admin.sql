@@ -92,7 +92,9 @@ SELECT count(DISTINCT objid) AS alive FROM pg_locks
 
 -- name: agents
 -- `presence` as in console.sql, NULL for whom the desk of Qiscus names: of them only `online` is known.
-SELECT a.tenant, a.id, a.name, a.available AS online, a.open_seats, a.foreign_est, a.desk_count, a.seen_at,
+SELECT a.tenant, a.id, a.name, a.available AS online, a.open_seats, a.foreign_est, a.desk_count,
+       greatest(a.seen_at, (SELECT max(r.read_at) FROM eligible e JOIN rosters r ON r.tenant = e.tenant AND r.class = e.class
+                             WHERE e.tenant = a.tenant AND e.agent = a.id)) AS seen_at,
        nullif(a.last_assigned_at, '-infinity') AS last_assigned_at, coalesce(s.reserved, 0) AS reserved,
        coalesce(s.parked, 0) AS parked, coalesce(s.held, 0) AS held,
        d.why AS refused, d.again_at AS refused_until,

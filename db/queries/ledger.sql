@@ -223,29 +223,40 @@ UPDATE tenants SET paused_until = clock_timestamp() + %(wait_s)s * interval '1 s
 UPDATE visits SET lease_until = clock_timestamp()
  WHERE tenant = %(tenant)s AND state = 'reserved' AND parked AND unclear_at IS NULL
 
+-- name: steady
+-- Our chats that the desk's count must know of, whatever moment since then it speaks of.
+SELECT agent, count(*)::integer AS seats FROM visits
+ WHERE tenant = %(tenant)s AND state = 'held'
+   AND is_due(settled_at + %(window_s)s * interval '1 s', %(window_s)s * interval '1 s') GROUP BY agent
+
 -- name: stays
 -- Our seats that the desk's count may speak of, in unix seconds.
 SELECT last_agent AS agent, %(now_s)s - seconds_since(reserved_at) AS reserved_s,
        %(now_s)s - seconds_since(settled_at) AS settled_s, %(now_s)s - seconds_since(closed_at) AS ended_s
   FROM visits
- WHERE tenant = %(tenant)s AND last_agent IS NOT NULL AND reserved_at IS NOT NULL
+ WHERE tenant = %(tenant)s AND last_agent = ANY(%(agents)s::text[]) AND reserved_at IS NOT NULL
    AND (state IN ('reserved', 'held') OR (state = 'closed' AND closed_at >= to_timestamp(%(since_s)s) AND seconds_since(closed_at) < 1000000))
 
 -- name: now
 SELECT extract(epoch FROM clock_timestamp())::float8 AS now_s
 
--- name: lock_agents
-SELECT id, foreign_lows FROM agents WHERE tenant = %(tenant)s AND id = ANY(%(agents)s::text[]) ORDER BY id FOR NO KEY UPDATE
+-- name: lows
+SELECT id, foreign_lows FROM agents WHERE tenant = %(tenant)s AND foreign_lows <> '[]'
 
 -- name: put_agents
-INSERT INTO agents (tenant, id, name, available, desk_count, foreign_est, foreign_lows, seen_at)
-SELECT %(tenant)s, r.id, r.name, r.available, r.count, r.foreign_est, r.lows::jsonb, clock_timestamp()
-  FROM unnest(%(ids)s::text[], %(names)s::text[], %(available)s::boolean[], %(counts)s::integer[],
-              %(foreigns)s::integer[], %(lows)s::text[]) AS r(id, name, available, count, foreign_est, lows)
- ORDER BY r.id
+-- Only those of whom something is new; `seen_at` is right to the day.
+INSERT INTO agents (tenant, id, name, available, desk_count, foreign_est, foreign_lows)
+SELECT %(tenant)s, r.row ->> 0, r.row ->> 1, (r.row -> 2)::boolean, (r.row ->> 3)::integer, (r.row -> 4)::integer, r.row -> 5
+  FROM jsonb_array_elements(%(rows)s::jsonb) AS r(row)
+  LEFT JOIN agents a ON a.tenant = %(tenant)s AND a.id = r.row ->> 0
+ WHERE a.id IS NULL OR is_due(a.seen_at + interval '1 day', interval '1 day')
+    OR (a.name, a.available, a.desk_count, a.foreign_est, a.foreign_lows) IS DISTINCT FROM
+       (r.row ->> 1, (r.row -> 2)::boolean, (r.row ->> 3)::integer, (r.row -> 4)::integer, r.row -> 5)
+ ORDER BY r.row ->> 0
     ON CONFLICT (tenant, id) DO UPDATE
    SET name = EXCLUDED.name, available = EXCLUDED.available, desk_count = EXCLUDED.desk_count,
-       foreign_est = EXCLUDED.foreign_est, foreign_lows = EXCLUDED.foreign_lows, seen_at = EXCLUDED.seen_at
+       foreign_est = EXCLUDED.foreign_est, foreign_lows = EXCLUDED.foreign_lows, seen_at = clock_timestamp()
+RETURNING id
 
 -- name: put_roster
 -- Asked for `asked_s` ago, counts as `age_s` old. None: a reader who asked more than a moment later has answered already.
@@ -257,8 +268,11 @@ VALUES (%(tenant)s, %(class)s, clock_timestamp() - %(age_s)s * interval '1 secon
  WHERE r.read_at <= clock_timestamp() + (1 - %(asked_s)s) * interval '1 second' OR r.read_at > clock_timestamp()
 RETURNING r.class AS class_
 
+-- name: eligible
+SELECT agent FROM eligible WHERE tenant = %(tenant)s AND class = %(class)s
+
 -- name: drop_eligible
-DELETE FROM eligible WHERE tenant = %(tenant)s AND class = %(class)s AND agent <> ALL(%(agents)s::text[]) RETURNING agent
+DELETE FROM eligible WHERE tenant = %(tenant)s AND class = %(class)s AND agent = ANY(%(agents)s::text[])
 
 -- name: put_eligible
 INSERT INTO eligible (tenant, class, agent) SELECT %(tenant)s, %(class)s, a FROM unnest(%(agents)s::text[]) a ORDER BY a
@@ -266,7 +280,7 @@ INSERT INTO eligible (tenant, class, agent) SELECT %(tenant)s, %(class)s, a FROM
 
 -- name: nobody_names
 -- Agents whom no class names any more are not online for anybody.
-UPDATE agents a SET available = false
+UPDATE agents a SET available = false, seen_at = clock_timestamp()
  WHERE a.tenant = %(tenant)s AND a.id = ANY(%(agents)s::text[]) AND a.available
    AND NOT EXISTS (SELECT FROM eligible e WHERE e.tenant = a.tenant AND e.agent = a.id)
 

@@ -7,7 +7,8 @@
 
 -- name: lock
 -- The lock that serialises every decision of a tenant, and the cursor into the inbox.
-SELECT inbox_epoch AS epoch, inbox_seen AS seen, rev, last_place_us, NOT is_due(paused_until, paused_for) AS paused, desk_failures,
+SELECT inbox_epoch AS epoch, inbox_seen AS seen, rev, last_place_us, limits_digest,
+       NOT is_due(paused_until, paused_for) AS paused, desk_failures,
        desk_failures > 0 OR desk_trouble IS NOT NULL AS troubled,
        EXISTS (SELECT FROM doubts d WHERE d.tenant = t.id) OR EXISTS (SELECT FROM refusals r WHERE r.tenant = t.id)
            AS doubted
@@ -91,7 +92,7 @@ UPDATE visits SET retry_at = NULL
  WHERE tenant = %(tenant)s AND state = 'waiting' AND is_due(retry_at, interval '61 s') AND aside IS NULL
 
 -- name: classes
--- The classes that have waiting rooms, the oldest room of each, and who may serve it. A skip scan of line_order.
+-- The classes that have waiting rooms, and the oldest room of each. A skip scan of line_order.
 WITH RECURSIVE found AS (
     (SELECT class FROM visits WHERE tenant = %(tenant)s AND state = 'waiting' ORDER BY class LIMIT 1)
     UNION ALL
@@ -102,8 +103,7 @@ SELECT f.class AS class_, head.room, head.source, head.id AS visit, head.arrived
        seconds_since(head.opened_at) AS waited_s, seconds_since(r.read_at) AS age_s,
        coalesce(is_due(r.due_at, %(retry_s)s * interval '1 s'), true) AS due,
        CASE WHEN seconds_since(r.ask_after - interval '1 s') <= %(roster_s)s THEN r.suggested END AS suggested,
-       coalesce(is_due(r.ask_after, interval '5 s'), true) AS may_ask,
-       ARRAY(SELECT e.agent FROM eligible e WHERE e.tenant = %(tenant)s AND e.class = f.class) AS eligible
+       coalesce(is_due(r.ask_after, interval '5 s'), true) AS may_ask
   FROM found f
   LEFT JOIN rosters r ON r.tenant = %(tenant)s AND r.class = f.class
   CROSS JOIN LATERAL (SELECT v.room, v.source, v.id, v.arrived_us, v.priority, v.opened_at FROM visits v
@@ -121,11 +121,46 @@ SELECT w.id AS visit, w.room, w.class AS class_, w.arrived_us, w.priority
                          AND v.look_at IS NULL AND v.aside IS NULL AND v.retry_at IS NULL
                        ORDER BY v.priority DESC, v.arrived_us, v.id LIMIT %(most)s) w
 
--- name: agents
-SELECT id, open_seats, foreign_est, load, max_load, available, owed AND load = 1 AS owed,
-       CASE WHEN last_assigned_at = '-infinity' THEN 0
-            ELSE extract(epoch FROM last_assigned_at)::float8 END AS idle_since_s
-  FROM agents WHERE tenant = %(tenant)s ORDER BY id
+-- name: candidates
+-- Who may be given rooms of these classes, and of which: of each class the first `most` by the policy, as `choose` ranks
+-- them, those with a free seat before those whose seat is closed by an estimate only. `everybody`: also who is full.
+WITH team AS MATERIALIZED (
+    SELECT id, open_seats, load, max_load, owed AND load = 1 AS owed, last_assigned_at,
+           CASE WHEN last_assigned_at = '-infinity' THEN 0 ELSE extract(epoch FROM last_assigned_at)::float8 END
+               AS idle_since_s,
+           CASE WHEN %(policy)s = 'round_robin' THEN 0
+                WHEN %(policy)s = 'fill_two' AND owed AND load = 1 THEN -1 ELSE load END AS rank
+      FROM agents WHERE tenant = %(tenant)s AND available AND (%(everybody)s OR open_seats < max_load)),
+first AS (
+    SELECT DISTINCT ON (f.id) f.*
+      FROM unnest(%(classes)s::text[]) AS c(class)
+     CROSS JOIN LATERAL (
+           SELECT t.* FROM team t
+            CROSS JOIN LATERAL (SELECT FROM eligible e
+                                 WHERE e.tenant = %(tenant)s AND e.class = c.class AND e.agent = t.id LIMIT 1) e
+            ORDER BY t.load >= t.max_load, t.rank, t.last_assigned_at, t.id COLLATE "C"
+            LIMIT CASE WHEN %(everybody)s THEN NULL ELSE %(most)s END) f ORDER BY f.id)
+SELECT id, open_seats, load, max_load, owed, idle_since_s,
+       ARRAY(SELECT e.class FROM eligible e
+              WHERE e.tenant = %(tenant)s AND e.agent = f.id AND e.class = ANY(%(classes)s::text[])) AS classes
+  FROM first f
+
+-- name: crew
+-- How many agents there are.
+SELECT count(*) FILTER (WHERE available)::integer AS online,
+       count(*) FILTER (WHERE available AND max_load > 0 AND load >= max_load)::integer AS "full",
+       count(*) FILTER (WHERE available AND max_load = 0)::integer AS paused,
+       count(*) FILTER (WHERE NOT available)::integer AS offline
+  FROM agents WHERE tenant = %(tenant)s
+
+-- name: full_agents
+SELECT id, load, max_load FROM agents WHERE tenant = %(tenant)s AND available AND load >= max_load
+ ORDER BY id LIMIT %(most)s
+
+-- name: online_for
+SELECT e.class AS class_, count(*)::integer AS agents
+  FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
+ WHERE e.tenant = %(tenant)s AND e.class = ANY(%(classes)s::text[]) AND a.available GROUP BY e.class
 
 -- name: reserve
 -- The seat guard refuses by itself what would be one chat too many.
@@ -160,7 +195,7 @@ RETURNING a.id, a.open_seats
 -- name: mark_limits
 UPDATE agents a SET max_load = l.value
   FROM unnest(%(agents)s::text[], %(values)s::integer[]) AS l(agent, value)
- WHERE a.tenant = %(tenant)s AND a.id = l.agent
+ WHERE a.tenant = %(tenant)s AND a.id = l.agent AND a.max_load <> l.value
 
 -- name: use_suggestions
 UPDATE rosters SET suggested = NULL,
@@ -173,7 +208,7 @@ UPDATE rosters SET suggested = NULL,
 UPDATE rosters SET ask_after = '-infinity' WHERE tenant = %(tenant)s AND NOT is_due(ask_after, interval '5 s')
 
 -- name: move_cursor
-UPDATE tenants SET inbox_epoch = %(epoch)s, inbox_seen = %(seen)s, rev = rev + 1,
+UPDATE tenants SET inbox_epoch = %(epoch)s, inbox_seen = %(seen)s, rev = rev + 1, limits_digest = %(limits_digest)s,
        last_place_us = greatest(last_place_us, %(place_us)s),
        served_at = CASE WHEN %(served)s = 0 THEN served_at
                         ELSE greatest(clock_timestamp(), served_at) + %(served)s * interval '1 microsecond' END,

@@ -14,7 +14,7 @@ SELECT t.inbox_epoch AS epoch, l.scope, l.value, l.invalid
  WHERE t.id = %(tenant)s
 
 -- name: served_now
-UPDATE agents SET last_assigned_at = greatest(clock_timestamp(), (SELECT served_at FROM tenants WHERE id = %(tenant)s)), max_load = %(limit)s,
+UPDATE agents SET last_assigned_at = greatest(clock_timestamp(), (SELECT served_at FROM tenants WHERE id = %(tenant)s)),
        owed = false
  WHERE tenant = %(tenant)s AND id = %(agent)s
 

@@ -27,7 +27,7 @@ DEADLINE_S = 5.0
 SENDER = Sender(TENANT, True, True, "")
 
 
-class _Lines:
+class Lines:
     """The lines that a process prints: `<word> <key> <monotonic s>`."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
@@ -48,22 +48,22 @@ def measure(samples: int = 500) -> dict[str, Any]:
     with stage.servers() as (database_url, redis_url):
         env = {"MAX_AGENT_CHAT": str(LIMIT), "IDLE_SECONDS": "3600"}
         with Stage(database_url, redis_url, env) as ours:
-            worker = _Lines(ours.start_instant_worker(AGENTS, **{TELL: "1"}))
-            floor = _Lines(ours.start([stage.PYTHON, "-m", "scripts.measure.echo_job", redis_url], OUT="pipe"))
+            worker = Lines(ours.start_instant_worker(AGENTS, **{TELL: "1"}))
+            floor = Lines(ours.start([stage.PYTHON, "-m", "scripts.measure.echo_job", redis_url], OUT="pipe"))
             found = _sample(worker, floor, database_url, redis_url, samples)
     figures = {name: _quantiles(values) for name, values in found.items()}
     ratio = {name: round(figures["ours"][name] / figures["floor"][name], 2) for name in ("p50_ms", "p99_ms")}
     return {**figures, "ratio": ratio, "setting": {"samples": samples, "agents": AGENTS, "limit": LIMIT}}
 
 
-def _sample(worker: _Lines, floor: _Lines, database_url: str, redis_url: str, samples: int) -> dict[str, list[float]]:
+def _sample(worker: Lines, floor: Lines, database_url: str, redis_url: str, samples: int) -> dict[str, list[float]]:
     client = redis.Redis.from_url(redis_url)
     queue = tickets.queue(redis.Redis.from_url(redis_url))
     holding = _fill(client, queue, worker, samples + 20)
     once = _floor_step(client, database_url, redis_url, floor)
     found: dict[str, list[float]] = {"ours": [], "floor": []}
     for number in range(-20, samples):
-        took = {"ours": _resolve(client, queue, worker, holding, number + 21), "floor": once(number)}
+        took = {"ours": resolve(client, queue, worker, holding, number + 21), "floor": once(number)}
         time.sleep(GAP_S)
         if number >= 0:  # the first ones warm up
             for name, seconds in took.items():
@@ -71,7 +71,7 @@ def _sample(worker: _Lines, floor: _Lines, database_url: str, redis_url: str, sa
     return found
 
 
-def _push(client: Any, queue: Any, webhook: Webhook) -> None:
+def push(client: Any, queue: Any, webhook: Webhook) -> None:
     """As the receiver does."""
     keys, args, job_id = push_call(webhook, SENDER)
     done = pushed(client.eval(PUSH.text, len(keys), *keys, *args), job_id)
@@ -79,23 +79,23 @@ def _push(client: Any, queue: Any, webhook: Webhook) -> None:
         tickets.enqueue(queue, TENANT, done.job_id)
 
 
-def _fill(client: Any, queue: Any, worker: _Lines, waiting: int) -> list[str]:
+def _fill(client: Any, queue: Any, worker: Lines, waiting: int) -> list[str]:
     """Every seat taken and a line behind; the rooms that hold the seats, oldest first."""
     for number in range(AGENTS * LIMIT + waiting):
-        _push(client, queue, Webhook(ARRIVED, str(number), "1", "qiscus"))
+        push(client, queue, Webhook(ARRIVED, str(number), "1", "qiscus"))
     return [worker.next("assigned")[0] for _ in range(AGENTS * LIMIT)]
 
 
-def _resolve(client: Any, queue: Any, worker: _Lines, holding: list[str], service: int) -> float:
+def resolve(client: Any, queue: Any, worker: Lines, holding: list[str], service: int) -> float:
     room = holding.pop(0)
     started = time.monotonic()
-    _push(client, queue, Webhook(RESOLVED, room, service=str(service), first_comment_id=f"first-{room}"))
+    push(client, queue, Webhook(RESOLVED, room, service=str(service), first_comment_id=f"first-{room}"))
     served, at = worker.next("assigned")
     holding.append(served)
     return at - started
 
 
-def _floor_step(client: Any, database_url: str, redis_url: str, floor: _Lines) -> Callable[[int], float]:
+def _floor_step(client: Any, database_url: str, redis_url: str, floor: Lines) -> Callable[[int], float]:
     jobs = echo_job.queue(redis_url)
     conn = psycopg2.connect(database_url)
     script = client.register_script("return redis.call('RPUSH', KEYS[1], ARGV[1])")
