@@ -4,6 +4,7 @@
 const TYPING_MS = 6000;
 const MARKS = ["customer_got", "customer_read", "agent_read"];
 const LINE_LIVE = 100; // the server tells the places of so many, see chat.queue.changed
+const HEAD_MOST = 200; // GET queue tells so many
 
 export class Desk {
   constructor() {
@@ -13,12 +14,13 @@ export class Desk {
     this.rooms = new Map();
     this.typing = new Map();
     this.canned = [];
+    this.head = { ids: new Set(), waiting: 0, isCut: false, missing: [] };
   }
 
   // ---- first load
 
   /** The whole truth of this moment; rooms that were looked at are kept and marked for a fetch of what they miss. */
-  load({ me, agents, sessions, canned }, watched) {
+  load({ me, agents, sessions, line, canned }, watched) {
     this.me = me;
     this.canned = canned;
     this.agents = new Map(agents.map((agent) => [agent.agent_id, agent]));
@@ -26,6 +28,17 @@ export class Desk {
     this.sessions = new Map(sessions.map((session) => [session.session_id, fresh(session)]));
     if (kept && !this.sessions.has(watched)) this.sessions.set(watched, kept); // it has ended; its details come next
     for (const room of this.rooms.values()) room.stale = true;
+    this.takeHead(line);
+  }
+
+  /** Who stands in front, as asked for, and how many wait in all. Of a long line no more is known for sure: newcomers are,
+      too, but who stands between them and the head is not. */
+  takeHead({ sessions, waiting }) {
+    for (const session of sessions) {
+      const put = this.put(session);
+      if (put.status === "waiting" && !placeOf(put)) put.position = session.position; // one that was told live is younger
+    }
+    this.head = { ids: new Set(sessions.map((session) => session.session_id)), waiting, isCut: waiting > sessions.length, missing: [] };
   }
 
   /** One session as the server sees it now. An answer that is older than what was heard since is not believed: not at all
@@ -97,10 +110,11 @@ export class Desk {
   isBoss() { return this.me.role === "supervisor" || this.me.role === "admin"; }
   mayWrite(session) { return this.isMine(session) || (this.isBoss() && session.status !== "ended"); }
 
-  /** The line as it stands: the places the server told, the rest by arrival. */
+  /** The line as it stands, without a hole: the places the server told, the rest by arrival. */
   line() {
     const place = (session) => session.position ?? Infinity;
-    return this.open().filter((session) => session.status === "waiting")
+    const { ids, isCut } = this.head;
+    return this.open().filter((session) => session.status === "waiting" && (!isCut || ids.has(session.session_id) || place(session) <= LINE_LIVE))
       .sort((a, b) => place(a) - place(b) || a.created_at.localeCompare(b.created_at));
   }
 
@@ -110,6 +124,8 @@ export class Desk {
     const all = new Map([...this.room(id).visits, ...here].map((visit) => [visit.session_id, visit]));
     return [...all.values()].sort((a, b) => b.created_at.localeCompare(a.created_at));
   }
+
+  waiting() { return this.head.isCut ? this.head.waiting : this.line().length; }
 
   chatsOf(agentId) {
     return this.open().filter((session) => session.status === "active" && session.agent?.agent_id === agentId).length;
@@ -124,7 +140,7 @@ export class Desk {
 const HEARD = {
   "chat.message.new"(message) {
     const session = this.sessions.get(message.session_id);
-    if (!session) return { kind: "unknown", id: message.session_id };
+    if (!session) return { kind: this.head.isCut && !message.event ? "nothing" : "unknown", id: message.session_id }; // far behind in the line
     if (message.seq <= session.last_seq || session.ahead.has(message.seq)) {
       if (this.rooms.has(message.session_id)) this.rows(message.session_id, [message]);
       return { kind: "row", id: message.session_id };
@@ -161,11 +177,13 @@ const HEARD = {
     const session = this.sessions.get(id);
     if (session) Object.assign(session, { rating, rating_comment: said ?? comment ?? "" });
   },
-  "chat.queue.changed"({ waiting }) {
+  "chat.queue.changed"({ waiting, number }) {
     const places = new Map(waiting.map(({ session_id: id, position }) => [id, position]));
     for (const session of this.sessions.values())
       if (session.status === "waiting") session.position = places.get(session.session_id) ?? beyond(session, waiting);
-    return { kind: "line" };
+    const missing = waiting.map(({ session_id: id }) => id).filter((id) => !this.sessions.has(id));
+    Object.assign(this.head, { waiting: number, missing, isCut: this.head.isCut && (number > waiting.length || missing.length > 0) });
+    return { kind: "line", isBehind: missing.length > 0 || (this.head.isCut && number <= HEAD_MOST) };
   },
   "chat.typing"({ session_id: id, is_typing: on, by, name, agent_id: agentId }, now) {
     if (agentId && agentId === this.me?.agent_id) return { kind: "nothing" }; // oneself, on another page
@@ -248,6 +266,9 @@ function unreadAfter(session, room) {
   if (!room?.loaded || room.stale) return session.agent_read >= (session.last_message?.seq ?? 0) ? 0 : session.unread;
   return room.messages.filter(({ seq, sender_type: who }) => who === "customer" && seq > session.agent_read).length;
 }
+
+/** The number in line that is shown: one that was told live. */
+export const placeOf = ({ position }) => (position <= LINE_LIVE ? position : null);
 
 function beyond(session, waiting) {
   return waiting.length < LINE_LIVE ? null : Math.max(LINE_LIVE + 1, session.position ?? 0);

@@ -6,6 +6,7 @@ import { openKeys } from "./agent-deeds.js";
 import { chooseTab, searched } from "./agent-finder.js";
 import { shownIn } from "./agent-list.js";
 import { WIDE, desk, draw, page, screen, view } from "./agent-state.js";
+import { learnLine } from "./agent-sync.js";
 import { byId, toast } from "./dom.js";
 import { t } from "./words.js";
 
@@ -52,7 +53,9 @@ export function step(by) {
   byId(`row-${view.at}`)?.scrollIntoView({ block: "nearest" });
 }
 
-function pickNext() {
+/** Whoever stands first; where that is somebody unknown yet, they are asked for before. */
+async function pickNext() {
+  if (desk.head.missing.length) await learnLine(0);
   const [first] = desk.line();
   if (!first) return toast(t("emptyQueue"));
   pick(first);

@@ -2,6 +2,7 @@
 // Before it the desk's state, after it nothing; a choice is told to `open(id)`.
 
 import { serverNow } from "./agent-api.js";
+import { placeOf } from "./agent-desk.js";
 import { paintAvatar } from "./agent-face.js";
 import { byId, keyed, make, part, setAttr, setClass, setText } from "./dom.js";
 import { clock, dateTime, span, t } from "./words.js";
@@ -34,7 +35,7 @@ const matches = ({ customer, last_message: last }, wanted) =>
 
 export function showList(view, desk, open) {
   const rows = shownIn(view, desk).slice(0, view.most);
-  showCounts(desk);
+  showCounts(view, desk);
   showAgents(view, desk);
   byId("rows").tabIndex = rows.length ? 0 : -1; // nothing to go through
   keyed(byId("rows"), rows, (session) => session.session_id, makeRow, (node, session) => updateRow(node, session, view, desk, open));
@@ -42,15 +43,18 @@ export function showList(view, desk, open) {
   showNothing(view, desk, rows.length);
 }
 
-function showCounts(desk) {
+function showCounts(view, desk) {
   const mine = desk.mine();
   const unread = mine.reduce((sum, session) => sum + (session.unread ? 1 : 0), 0);
-  const counts = { mine: mine.length, queue: desk.line().length, all: desk.open().length };
+  const line = desk.line().length;
+  const counts = { mine: mine.length, queue: desk.waiting(), all: desk.open().filter((session) => session.status !== "waiting").length + desk.waiting() };
   for (const [tab, n] of Object.entries(counts)) {
     const node = document.querySelector(`[data-count="${tab}"]`);
     setText(node, n || "");
     setClass(node, `count${tab === "mine" && unread ? " fresh" : ""}`);
   }
+  byId("behind").hidden = view.tab !== "queue" || desk.waiting() <= line;
+  setText(byId("behind"), t("behind", { n: desk.waiting() - line }));
 }
 
 function showAgents(view, desk) {
@@ -82,7 +86,7 @@ function updateRow(node, session, view, desk, open) {
 }
 
 function showMark(node, session, desk, isFresh) {
-  if (session.status === "waiting") { setClass(node, "chip warn"); return setText(node, session.position ? t("place", { n: session.position }) : t("st_waiting")); }
+  if (session.status === "waiting") { setClass(node, "chip warn"); return setText(node, placeOf(session) ? t("place", { n: placeOf(session) }) : t("st_waiting")); }
   if (session.unread && desk.isMine(session)) { setClass(node, "badge"); setAttr(node, "aria-label", t("unread", { n: session.unread })); return setText(node, session.unread > 99 ? "99+" : session.unread); }
   node.removeAttribute("aria-label");
   if (isFresh) { setClass(node, "chip accent"); return setText(node, t("freshMark")); }

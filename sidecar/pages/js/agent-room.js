@@ -2,6 +2,7 @@
 // Before it the desk's state, after it nothing; what the person does is told to the deeds.
 
 import { serverNow } from "./agent-api.js";
+import { placeOf } from "./agent-desk.js";
 import { paintAvatar } from "./agent-face.js";
 import { short } from "./agent-list.js";
 import { nodeOf, showLog } from "./agent-log.js";
@@ -48,7 +49,8 @@ function showHead(session, desk) {
 }
 
 export function showState(session, desk) {
-  const { status, position, created_at: since, ended_at: ended, agent } = session;
+  const { status, created_at: since, ended_at: ended, agent } = session;
+  const position = placeOf(session);
   const time = span((serverNow() - Date.parse(since)) / 1000);
   const words = {
     waiting: () => (position ? t("waitingPlace", { n: position, time }) : t("waitingSince", { time })),

@@ -12,8 +12,8 @@ import { byId, setAttr, setText } from "./dom.js";
 import { openLink, socketUrl } from "./link.js";
 import { t } from "./words.js";
 
-const PAGES_MOST = 40;
-const QUEUE_PAGE = 200; // GET queue tells so many at most
+const PAGES_MOST = 40; // of colleagues' chats
+const LINE_MS = 1000; // within it all pages ask for the head of a long line that has moved up
 const RELOAD_MS = 2000;
 const CANNED_MS = 1000; // within it all pages ask for canned replies that were changed, not all at one moment
 const LEARN_MOST = 20; // sessions after a reconnect, each a request
@@ -21,6 +21,7 @@ const UNKNOWN_MS = 1500; // a message of a session that nobody told of: look, if
 const COME_BACK_MS = 15_000; // after the server said no to the socket again and again
 
 let loading = null; // the load that runs; events wait in `early` meanwhile
+let lining = null; // the question for the head of the line that is under way
 let early = [];
 let cannedTimer = 0;
 let deeds = {};
@@ -34,23 +35,40 @@ export function wireSync(given) {
 // ---- loads
 
 async function firstLoad() {
-  const [{ agent }, { agents }, { sessions: line }, active, { canned }] = await Promise.all(
-    [ask("GET", "me"), ask("GET", "agents"), ask("GET", "queue"), every("active"), ask("GET", "canned")]);
+  const [{ agent }, { agents }, line, active, own, { canned }] = await Promise.all(
+    [ask("GET", "me"), ask("GET", "agents"), ask("GET", "queue"), every("status=active", PAGES_MOST), every("status=active&mine=1"), ask("GET", "canned")]);
   const known = agents.find((each) => each.agent_id === agent.agent_id);
-  const behind = line.length < QUEUE_PAGE ? [] : await every("waiting");
-  return { me: { ...known, ...agent }, agents, sessions: [...behind, ...active, ...line], canned };
+  return { me: { ...known, ...agent }, agents, sessions: [...active, ...own, ...line.sessions], line, canned };
 }
 
-async function every(status) {
+/** Newest first; one's own are never left out. */
+async function every(wanted, pages = Infinity) {
   const all = [];
   let cursor = null;
-  for (let page = 0; page < PAGES_MOST; page += 1) {
-    const told = await ask("GET", `sessions?status=${status}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+  for (let page = 0; page < pages; page += 1) {
+    const told = await ask("GET", `sessions?${wanted}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
     all.push(...told.sessions);
     cursor = told.next;
     if (!cursor) break;
   }
   return all;
+}
+
+/** The head of the line where it has moved up to somebody unknown. `within`: all pages ask, not all at one moment. */
+export function learnLine(within = LINE_MS) {
+  lining ??= freshLine(within).finally(() => { lining = null; });
+  return lining;
+}
+
+async function freshLine(within) {
+  await new Promise((done) => setTimeout(done, Math.random() * within));
+  try {
+    desk.takeHead(await ask("GET", "queue"));
+    draw();
+  } catch (error) {
+    quietly(error);
+    setTimeout(() => { if (desk.head.missing.length) learnLine(); }, error.retryAfter * 1000 || RELOAD_MS);
+  }
 }
 
 /** The first load, and every later one: one at a time, and what is heard meanwhile is applied after it. */
@@ -84,7 +102,7 @@ function missed({ unread, known }) {
   if (page.link?.state !== "live" && unreadOfMine() > unread) play("message");
   for (const { session_id: id } of desk.mine()) if (!desk.isMine(known.get(id) ?? {}) && id !== page.open) view.fresh.add(id);
   for (const session of desk.line()) if (known.get(session.session_id)?.status !== "waiting") queued(session);
-  learnEnded([...known.values()].filter(({ session_id: id, status }) => status !== "ended" && !desk.sessions.has(id)));
+  learnEnded([...known.values()].filter(({ session_id: id, status }) => !desk.sessions.has(id) && (status === "active" || (status === "waiting" && !desk.head.isCut))));
 }
 
 /** They were open when the socket went. In the list of the ended they may stand far behind the first page. */
@@ -140,6 +158,7 @@ function take(type, payload) {
   if (what.kind === "nothing") return;
   if (what.kind === "gap" && desk.rooms.has(what.id)) mendGap(what.id);
   if (what.kind === "canned") return learnCanned();
+  if (what.isBehind) learnLine();
   if (what.kind === "unknown") setTimeout(() => learn(what.id), UNKNOWN_MS);
   if (what.kind === "arrived" && what.session.status === "waiting") queued(what.session);
   if (what.message) alertOf(what.session, what.message);
