@@ -16,8 +16,8 @@ const EMOJI = ["😀", "😄", "😊", "🙂", "😉", "😍", "🤗", "🤔", "
 
 export class Composer {
   /** `deeds`: {canned(), me(), say(frame), noted(id, note), stored(message), refused(error, name), turned()} */
-  constructor(outbox, deeds) {
-    Object.assign(this, { outbox, deeds, session: null, kind: "reply", may: false, asked: false, saving: new Set(), filesOf: null, typedAt: 0, typingTimer: 0, found: [], chosen: 0 });
+  constructor(outbox, drafts, deeds) {
+    Object.assign(this, { outbox, drafts, deeds, session: null, kind: "reply", may: false, asked: false, saving: new Set(), filesOf: null, typedAt: 0, typingTimer: 0, found: [], chosen: 0 });
     this.text = byId("text");
     this.uploads = new Uploads(deeds);
     this.wire();
@@ -69,7 +69,7 @@ export class Composer {
       setAttr(byId(`kind-${each}`), "aria-selected", each === kind);
       byId(`kind-${each}`).tabIndex = each === kind ? 0 : -1;
     }
-    this.text.value = this.session ? this.outbox.draft(this.session.session_id, kind) : "";
+    this.text.value = this.session ? this.drafts.get(this.session.session_id, kind) : "";
     this.grow();
     this.words();
   }
@@ -120,7 +120,7 @@ export class Composer {
   // ---- text
 
   typed() {
-    this.outbox.keepDraft(this.session.session_id, this.kind, this.text.value);
+    this.drafts.keep(this.session.session_id, this.kind, this.text.value);
     this.grow();
     const slash = this.slash();
     if (slash) this.showCanned(slash[1]);
@@ -147,7 +147,7 @@ export class Composer {
     this.stopTyping();
     if (this.kind === "note") return this.saving.has(id) || this.saveNote(id, body);
     this.text.value = "";
-    this.outbox.keepDraft(id, "reply", "");
+    this.drafts.keep(id, "reply", "");
     this.grow();
     this.outbox.add(id, body);
   }
@@ -159,7 +159,7 @@ export class Composer {
     this.words();
     try {
       const told = await ask("POST", `sessions/${id}/notes`, { body });
-      if (this.outbox.draft(id, "note") === written) this.outbox.keepDraft(id, "note", "");
+      if (this.drafts.get(id, "note") === written) this.drafts.keep(id, "note", "");
       if (this.isAt(id, "note") && this.text.value === written) { this.text.value = ""; this.grow(); }
       this.deeds.noted(id, told.note);
     } catch (error) {

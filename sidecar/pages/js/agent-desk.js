@@ -14,6 +14,7 @@ export class Desk {
     this.rooms = new Map();
     this.typing = new Map();
     this.canned = [];
+    this.stored = () => {}; // told (session's id, client_id) of each row that this agent has sent, however it comes
     this.head = { ids: new Set(), waiting: 0, isCut: false, missing: [] };
   }
 
@@ -55,7 +56,10 @@ export class Desk {
   /** Rows of a room, from the server or acknowledged; each once, in order. */
   rows(id, messages, { complete = false } = {}) {
     const room = this.room(id);
-    for (const message of messages) insert(room.messages, message);
+    for (const message of messages) {
+      insert(room.messages, message);
+      if (message.client_id) this.stored(id, message.client_id);
+    }
     if (complete) Object.assign(room, { loaded: true, stale: false, holed: false });
   }
 
@@ -139,6 +143,7 @@ export class Desk {
 
 const HEARD = {
   "chat.message.new"(message) {
+    if (message.client_id) this.stored(message.session_id, message.client_id);
     const session = this.sessions.get(message.session_id);
     if (!session) return { kind: this.head.isCut && !message.event ? "nothing" : "unknown", id: message.session_id }; // far behind in the line
     if (message.seq <= session.last_seq || session.ahead.has(message.seq)) {

@@ -10,7 +10,7 @@ import { span, t } from "./words.js";
 let focusedBefore = null; // by whoever has to sign in again
 let deeds = {};
 
-/** `given`: {entered(): somebody is signed in again, focusNext()} */
+/** `given`: {entered(): somebody is signed in again, leaves(): by the button, focusNext()} */
 export function wireGate(given) {
   deeds = given;
   byId("login").addEventListener("submit", signIn);
@@ -88,5 +88,6 @@ export async function signOut() {
   await ask("POST", "auth/logout", {}).catch(quietly);
   page.link?.close();
   keepToken(null);
+  deeds.leaves();
   location.reload();
 }

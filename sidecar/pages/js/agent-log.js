@@ -146,10 +146,10 @@ function makeLetter({ letter }, facts) {
 }
 
 function updateLetter(node, { letter, first, last }, { me }) {
-  setClass(node, `msg mine pending${letter.trouble ? " failed" : ""}${first ? " first" : ""}${last ? " last" : ""}`);
+  setClass(node, `msg mine pending${letter.failed ? " failed" : ""}${first ? " first" : ""}${last ? " last" : ""}`);
   paintAvatar(part(node, "avatar"), me.name, "small");
-  setText(part(node, "state"), letter.trouble ? t("notSent", { why: unsentWhy(letter.trouble) }) : `${t("sending")}…`);
-  part(node, "again").hidden = !letter.trouble;
+  setText(part(node, "state"), letter.failed ? t("notSent", { why: unsentWhy(letter.failed) }) : `${t("sending")}…`);
+  part(node, "again").hidden = !letter.failed;
 }
 
 // ---- attachments

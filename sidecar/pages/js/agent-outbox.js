@@ -1,136 +1,73 @@
-// Drafts and unsent messages of the agent: before it the composer, after it the socket or REST. Nothing typed is lost.
-// One message of a conversation is on its way at a time, so a retry never overtakes; a repeat has the same client_id.
+// Unsent replies of the agent, an outbox for each conversation: before it the composer, after it the socket or REST.
+// Nothing typed is lost: the letters outlive the tab (outbox.js), the drafts too (agent-drafts.js).
 
 import { ask } from "./agent-api.js";
 import { Lost } from "./link.js";
+import { forgetKept, keptNames, openOutbox } from "./outbox.js";
 
 const KEPT = "giliran-agent-outbox";
-const SOON_MS = 300;
-const AGAIN_MS = 2000;
 const WRITTEN_MS = 5000;
 const LOOK_MS = 50;
-const TRANSIENT = new Set(["rate_limited", "unavailable", "unreachable", "unauthorized", "expired"]);
-
-export const newClientId = () => `c${crypto.getRandomValues(new Uint32Array(3)).join("-")}`;
 
 export class Outbox {
-  /** `link()`: js/link.js's connection, null while nobody is signed in; `changed(id)`: show again; `sent(message)`. */
+  /** `link()`: js/link.js's connection, null while nobody is signed in; `changed()`: show again; `sent(message)`. */
   constructor({ link, changed, sent }) {
-    Object.assign(this, { link, changed, sent, owner: "", drafts: {}, queues: {}, flying: new Set(), timers: new Map() });
+    Object.assign(this, { link, changed, sent, owner: "", boxes: new Map() });
   }
 
-  /** Whose they are. Another agent's drafts are never shown, and wait for their owner. */
+  /** Whose they are: an agent's id is of one tenant alone. What an earlier tab could not send is sent now. */
   open(owner) {
     if (this.owner === owner) return;
+    this.close();
     this.owner = owner;
-    const { drafts = {}, queues = {} } = recall(owner);
-    Object.assign(this, { drafts, queues });
-    this.flying.clear();
+    for (const id of keptNames(this.name(""))) this.box(id);
   }
 
-  draft(id, kind) { return this.drafts[`${kind}:${id}`] ?? ""; }
+  name(id) { return `${KEPT}:${this.owner}:${id}`; }
 
-  keepDraft(id, kind, text) {
-    if (text) this.drafts[`${kind}:${id}`] = text;
-    else delete this.drafts[`${kind}:${id}`];
-    this.save();
+  box(id) {
+    if (!this.boxes.has(id)) this.boxes.set(id, openOutbox({ kept: this.name(id), deliver: (letter) => this.deliver(id, letter), onChange: this.changed, onSent: (answer, letter) => this.sent({ body: letter.body, ...answer, session_id: id }) }));
+    return this.boxes.get(id);
   }
 
-  pending(id) { return this.queues[id] ?? []; }
+  pending(id) { return this.boxes.get(id)?.letters ?? []; }
+  add(id, body) { this.box(id).add(body); }
+  retry(id, clientId) { this.box(id).again(clientId); }
+  discard(id, clientId) { this.box(id).drop(clientId); }
 
-  add(id, body) {
-    const letter = { client_id: newClientId(), body, at: new Date().toISOString(), trouble: "" };
-    (this.queues[id] ??= []).push(letter);
-    this.save();
-    this.pump(id);
-  }
-
-  retry(id, clientId) {
-    const letter = this.pending(id).find((each) => each.client_id === clientId);
-    if (letter) letter.trouble = "";
-    this.pump(id);
-    this.changed(id);
-  }
-
-  discard(id, clientId) { this.drop(id, clientId); this.changed(id); }
+  /** A row of the conversation is here: if it is one of these, no acknowledgement is needed any more. */
+  settle(id, clientId) { this.boxes.get(id)?.settle(clientId); }
 
   /** The way out is there again, or another one: nobody waits for the end of a pause. */
   again() {
-    for (const timer of this.timers.values()) clearTimeout(timer);
-    for (const id of Object.keys(this.queues)) this.pump(id);
+    for (const box of this.boxes.values()) box.kick();
   }
 
   /** Whether all that can be sent has been stored, within a few seconds. */
   async written(id) {
     const deadline = Date.now() + WRITTEN_MS;
-    while (this.pending(id).some((letter) => !letter.trouble)) {
+    while (this.pending(id).some((letter) => !letter.failed)) {
       if (Date.now() > deadline) return false;
       await new Promise((looked) => setTimeout(looked, LOOK_MS));
     }
     return true;
   }
 
-  async pump(id) {
-    const letter = this.pending(id).find((each) => !each.trouble);
-    if (!letter || this.flying.has(id) || !this.link()) return;
-    this.flying.add(id);
-    let pause = 0;
-    try {
-      this.stored(id, letter, await this.deliver(id, letter));
-    } catch (error) {
-      pause = this.refused(letter, error);
-    } finally {
-      this.flying.delete(id);
-    }
-    this.save();
-    this.changed(id);
-    if (pause) this.timers.set(id, setTimeout(() => this.pump(id), pause));
-    else this.pump(id);
-  }
-
   async deliver(id, { client_id, body }) {
+    if (!this.link()) throw new Lost("nobody is signed in");
     if (this.link().state === "live") return this.link().request("chat.message.send", { session_id: id, client_id, body });
     const told = await ask("POST", `sessions/${id}/messages`, { client_id, body });
     return told.message ?? told;
   }
 
-  /** `answer`: an ack, or the stored message itself. */
-  stored(id, letter, answer) {
-    this.drop(id, letter.client_id);
-    this.sent({ body: letter.body, ...answer, session_id: id });
+  close() {
+    for (const box of this.boxes.values()) box.close();
+    this.boxes.clear();
   }
 
-  /** How long to wait before the next try; 0: this one stays unsent until somebody decides. */
-  refused(letter, error) {
-    if (error instanceof Lost) return SOON_MS;
-    if (!error.code) throw error;
-    if (TRANSIENT.has(error.code)) return Math.max(AGAIN_MS, (error.retryAfter ?? 0) * 1000);
-    letter.trouble = error.code;
-    return 0;
-  }
-
-  drop(id, clientId) {
-    const queue = this.pending(id);
-    const at = queue.findIndex((letter) => letter.client_id === clientId);
-    if (at < 0) return;
-    queue.splice(at, 1);
-    if (!queue.length) delete this.queues[id];
-    this.save();
-  }
-
-  save() {
-    try {
-      sessionStorage.setItem(`${KEPT}:${this.owner}`, JSON.stringify({ drafts: this.drafts, queues: this.queues }));
-    } catch (error) {
-      console.info("drafts live as long as this page", error.name);
-    }
-  }
-}
-
-function recall(owner) {
-  try {
-    return JSON.parse(sessionStorage.getItem(`${KEPT}:${owner}`)) ?? {};
-  } catch {
-    return {}; // storage may be forbidden
+  /** The next one at this browser reads none of them. */
+  clear() {
+    this.close();
+    forgetKept(this.name(""));
   }
 }

@@ -99,7 +99,7 @@ function showRows(session, desk, facts) {
 
 /** All that the rows depend on: a long conversation is not gone through again because something happened elsewhere. */
 function lookOf({ session_id: id, customer_read: read, customer_got: got }, { messages, notes }, pending) {
-  const unsent = pending.map((letter) => letter.client_id + letter.trouble).join();
+  const unsent = pending.map((letter) => letter.client_id + letter.failed).join();
   return [id, messages.length, messages.at(-1)?.seq, notes.length, read, got, unsent, currentLanguage()].join("|");
 }
 

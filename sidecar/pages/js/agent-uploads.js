@@ -3,8 +3,8 @@
 
 import { Refused, upload } from "./agent-api.js";
 import { inWords } from "./agent-notices.js";
-import { newClientId } from "./agent-outbox.js";
 import { byId, icon, keyed, make, part, setAttr, setClass, setText } from "./dom.js";
+import { newClientId } from "./outbox.js";
 import { bytes, t } from "./words.js";
 
 const NEVER = new Set([413, 415]); // this size, this kind: another try ends the same way
@@ -37,10 +37,17 @@ export class Uploads {
       this.deeds.stored({ session_id: one.id, ...(told.message ?? told) });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
+      if (!this.all.includes(one)) return; // its row is here
       one.error = error;
       this.draw();
       this.deeds.refused(error, one.file.name);
     }
+  }
+
+  /** A row is here: where it is one of these, its answer got lost or is still on its way. */
+  settle(clientId) {
+    const one = this.all.find((each) => each.clientId === clientId);
+    if (one) this.remove(one);
   }
 
   async uploaded(one) {

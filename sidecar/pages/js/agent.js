@@ -8,6 +8,7 @@ import { CannedEditor } from "./agent-canned.js";
 import { Composer } from "./agent-composer.js";
 import { deedsOf, enlarge, openTeam, openVisit, showTeam, wirePeople } from "./agent-deeds.js";
 import { showDetails } from "./agent-details.js";
+import { Drafts } from "./agent-drafts.js";
 import { hasMore, showSearch, wireFinder } from "./agent-finder.js";
 import { showGate, signedOut, wireGate } from "./agent-gate.js";
 import { fetchOpenRoom, fetchRoom } from "./agent-history.js";
@@ -32,7 +33,8 @@ const outbox = new Outbox({
     draw();
   },
 });
-const composer = new Composer(outbox, {
+const drafts = new Drafts();
+const composer = new Composer(outbox, drafts, {
   canned: () => desk.canned,
   me: () => desk.me,
   say: ({ type, payload }) => page.link?.send(type, payload),
@@ -41,6 +43,7 @@ const composer = new Composer(outbox, {
   refused: explain,
   turned: () => draw(),
 });
+desk.stored = (id, clientId) => { outbox.settle(id, clientId); composer.uploads.settle(clientId); };
 const editor = new CannedEditor(haveCanned);
 const deeds = deedsOf(desk, (id) => outbox.written(id), (error) => {
   if (page.link?.state !== "live" || error?.status === 404 || error?.status === 409) reload().catch(quietly);
@@ -237,8 +240,8 @@ drawsWith(paint);
 translate(document);
 onLanguage(() => { composer.words(); showLink(page.link?.state ?? "connecting", {}); showSearch(); byId("log").replaceChildren(); byId("visit-log").replaceChildren(); draw(); });
 onExpired(signedOut);
-wireSync({ begun, canned: haveCanned, signedOut, known: () => outbox.open(desk.me.agent_id), settled: () => outbox.again() });
-wireGate({ focusNext, entered: () => editor.resume() });
+wireSync({ begun, canned: haveCanned, signedOut, known: () => { outbox.open(desk.me.agent_id); drafts.open(desk.me.agent_id); }, settled: () => outbox.again() });
+wireGate({ focusNext, entered: () => editor.resume(), leaves: () => { outbox.clear(); drafts.clear(); } });
 wireFinder({ openRoom });
 wireMarks({ openRoom });
 wireButtons();

@@ -1,4 +1,5 @@
-/* Messages on their way: kept until they are acknowledged, also across a reload; each sent until it is, in their order.
+/* Messages on their way: kept until they are acknowledged, also when the tab is closed; each sent until it is, in their
+ * order.
  *
  *   const outbox = openOutbox({ kept: `giliran-outbox-${id}`, deliver, onChange, onSent });
  *   outbox.add("Hello")   // at once shown as waiting: outbox.letters → [{client_id, body, at, failed?}]
@@ -7,13 +8,14 @@
  *   outbox.again(id), outbox.drop(id)   // of one that failed for good
  *   outbox.close()        // nothing is tried any more
  *
- * One letter is on its way at a time: so a retry can't overtake, and `client_id` makes the repetition harmless.
+ * One letter is on its way at a time: so a retry can't overtake, and `client_id` makes the repetition harmless:
+ * by this tab or by another one, which begins with what is kept. What one tab settles or drops goes in all.
  * `deliver(letter)` gives the ack, or throws: Refused/NotAnswered with a code that passes (429, 503) or not, or Lost.
  */
 
 const AGAIN_MS = 2000;
 const LONGEST_MS = 30_000;
-const PASSES = new Set(["rate_limited", "unavailable", "unreachable"]);
+const PASSES = new Set(["rate_limited", "unavailable", "unreachable", "unauthorized"]); // the last: signed in again
 
 export const newClientId = () => `c${[...crypto.getRandomValues(new Uint8Array(10))].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 
@@ -28,10 +30,12 @@ class Outbox {
   #closed = false;
   #timer = 0;
   #tries = 0;
+  #watches = new AbortController();
 
   constructor(options) {
     this.#options = options;
     this.letters = recall(options.kept);
+    addEventListener("storage", ({ key, newValue }) => newValue === null && this.#settledElsewhere(key), { signal: this.#watches.signal });
   }
 
   add(body) {
@@ -41,6 +45,11 @@ class Outbox {
     this.#keep(letter);
     this.kick();
     return letter;
+  }
+
+  #settledElsewhere(key) {
+    const letter = this.letters.find(({ client_id: id }) => key === entry(this.#options.kept, id));
+    if (letter) this.settle(letter.client_id);
   }
 
   settle(clientId) {
@@ -65,6 +74,7 @@ class Outbox {
 
   close() {
     this.#closed = true;
+    this.#watches.abort();
     clearTimeout(this.#timer);
   }
 
@@ -86,11 +96,13 @@ class Outbox {
   async #sent(letter) {
     try {
       const ack = await this.#options.deliver(letter);
+      if (this.#closed) return false;
       this.#tries = 0;
       this.#options.onSent?.(ack, letter);
       this.settle(letter.client_id);
       return true;
     } catch (error) {
+      if (!this.letters.includes(letter)) return true; // settled meanwhile: it came back as a row
       if (error.code && !PASSES.has(error.code)) return this.#failed(letter, error.code);
       this.#tries += 1;
       const pause = Math.max((error.retryAfter ?? 0) * 1000, Math.min(LONGEST_MS, AGAIN_MS * 2 ** (this.#tries - 1)) * (0.75 + Math.random() / 2));
@@ -113,12 +125,29 @@ class Outbox {
 
 // Each letter has an entry of its own: of two tabs none can undo what the other keeps.
 
+/** What follows `prefix` in the names of the outboxes that have letters. */
+export function keptNames(prefix) {
+  return [...new Set(namesFrom(prefix).map((each) => each.slice(prefix.length, each.lastIndexOf(":"))))];
+}
+
+/** All letters of the outboxes whose names begin so. */
+export function forgetKept(prefix) {
+  for (const each of namesFrom(prefix)) localStorage.removeItem(each);
+}
+
+function namesFrom(prefix) {
+  try {
+    return Object.keys(localStorage).filter((each) => each.startsWith(prefix));
+  } catch {
+    return []; // storage may be forbidden
+  }
+}
+
 const entry = (name, clientId) => `${name}:${clientId}`;
 
 function recall(name) {
   try {
-    const names = Object.keys(localStorage).filter((each) => each.startsWith(entry(name, "")));
-    return names.map((each) => JSON.parse(localStorage.getItem(each))).sort((one, other) => one.turn - other.turn);
+    return namesFrom(entry(name, "")).map((each) => JSON.parse(localStorage.getItem(each))).sort((one, other) => one.turn - other.turn);
   } catch {
     return []; // storage may be forbidden
   }
