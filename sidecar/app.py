@@ -42,6 +42,7 @@ from sidecar.site import Demo, Site
 from sidecar.sockets import CUSTOMER_BURST, Sockets
 from sidecar.store import Store
 from sidecar.talk import Parts
+from sidecar.tasks import Tasks
 from sidecar.team import Team
 from sidecar.turns import Turns
 from sidecar.writer import Writer
@@ -88,15 +89,16 @@ class Sidecar:
         self.config = config
         self.store = Store(config.database_url)
         self.commits = Store(config.database_url, "messages", threads=1)
-        self.health = Health(self.store, Upkeep(inbox.connect(config.redis_url, REDIS_S, 1)))
+        self.tasks = Tasks()
+        self.health = Health(self.store, Upkeep(inbox.connect(config.redis_url, REDIS_S, 1)), self.tasks.down)
         self.hub = Hub(self.health.delivered)
         self.redis = redis.asyncio.Redis.from_url(
             config.redis_url, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S, retry=None
         )
-        self.places = Places(self.hub, self.store)
-        self.feed = Feed(self.hub, self.store, self.redis, config.scope, self.places.stirred)
-        self.writer = Writer(self.commits, self.feed.tell)
-        self.marks = Marks(self.store, self.feed.tell)
+        self.places = Places(self.hub, self.store, self.tasks)
+        self.feed = Feed(self.hub, self.store, self.redis, config.scope, self.places.stirred, self.tasks)
+        self.writer = Writer(self.commits, self.feed.tell, self.tasks)
+        self.marks = Marks(self.store, self.feed.tell, self.tasks)
         self.door = Door(config.allowed_origins, config.trusted_proxies, config.demo is not None)
         self.messages = Paces(config.messages_a_second, config.messages_a_second * CUSTOMER_BURST)
         self._box = RestingInbox(inbox.connect(config.redis_url, REDIS_S, REDIS_CONNECTIONS))
@@ -113,14 +115,21 @@ class Sidecar:
             retry_s=config.retry_s,
             reassign_s=config.reassign_s,
             grace_s=config.grace_s,
+            tasks=self.tasks,
         )
-        self.team = Team(self.hub, self.store, self._box, config.default_limit)
+        self.team = Team(self.hub, self.store, self._box, config.default_limit, tasks=self.tasks)
         self.shelf = Shelf(config.data / "attachments", config.upload_most_mb * MB)
         self.bot = Bot(self.store, self.writer.write, Model(*config.model) if config.model else None)
         self.writer.heard = self.bot.heard
         self.sockets = Sockets(self._parts())
         self.attachments = Attachments(
-            self.store, self.writer.write, self.login.who, self.shelf, config.uploads_a_minute, self.door.subject
+            self.store,
+            self.writer.write,
+            self.login.who,
+            self.shelf,
+            config.uploads_a_minute,
+            self.door.subject,
+            tasks=self.tasks,
         )
         self.health.registry.register(Figures(self.sockets.counts, self.feed))
 
@@ -137,6 +146,7 @@ class Sidecar:
             door=self.door,
             messages=self.messages,
             customer_rate=float(self.config.messages_a_second),
+            tasks=self.tasks,
         )
 
     def routes(self) -> list[web.RouteDef]:

@@ -41,6 +41,7 @@ from sidecar.refusals import Refused, answer, answering, checked, not_taken
 from sidecar.shelf import ID, Shelf, ShelfFull
 from sidecar.slots import NoSlot, Slots
 from sidecar.store import Store
+from sidecar.tasks import Tasks
 
 log = logging.getLogger("sidecar.attachments")
 
@@ -91,9 +92,10 @@ class Attachments:
         uploads_a_minute: int,
         address_of: AddressOf,
         patience_s: float = UPLOAD_S,
+        tasks: Tasks | None = None,
     ) -> None:
         self._store, self._write, self._who, self._shelf = store, write, who, shelf
-        self._address_of, self._patience_s = address_of, patience_s
+        self._address_of, self._patience_s, self._tasks = address_of, patience_s, tasks or Tasks()
         self._rates = Windows(uploads_a_minute, MINUTE_S)
         self._here = Slots(ADDRESS_HERE, ADDRESS_HERE)
         self._of_sender = Slots(SENDER_AT_ONCE, ADDRESS_HERE)
@@ -110,16 +112,15 @@ class Attachments:
 
     def start(self) -> None:
         """Nobody waits for a sweep."""
-        self._sweeping = asyncio.create_task(self._sweep_always())
+        self._sweeping = self._tasks.start("files", self._sweep_step)
 
     async def stop(self) -> None:
         if self._sweeping:
             await ended(self._sweeping)
 
-    async def _sweep_always(self) -> None:
-        while True:
-            await self.sweep()
-            await asyncio.sleep(SWEEP_EVERY_S * random.uniform(0.9, 1.1))
+    async def _sweep_step(self) -> None:
+        await self.sweep()
+        await asyncio.sleep(SWEEP_EVERY_S * random.uniform(0.9, 1.1))
 
     async def sweep(self) -> None:
         """Files without a row: a crash left them, or their chat was forgotten."""

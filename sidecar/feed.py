@@ -11,8 +11,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from psycopg2.extensions import cursor
 from redis.asyncio import Redis
@@ -27,6 +26,7 @@ from db.postgres import LedgerTrouble
 from sidecar.ending import ended
 from sidecar.hub import Ear, Head, Hub
 from sidecar.store import Store
+from sidecar.tasks import Tasks
 
 log = logging.getLogger("sidecar.feed")
 
@@ -45,11 +45,18 @@ class Feed:
     """Of one sidecar; belongs to one event loop."""
 
     def __init__(
-        self, hub: Hub, store: Store, redis: Redis, scope: str, stirred: Stirred = lambda tenant: None
+        self,
+        hub: Hub,
+        store: Store,
+        redis: Redis,
+        scope: str,
+        stirred: Stirred = lambda tenant: None,
+        tasks: Tasks | None = None,
     ) -> None:
         """`redis`: a client that answers in bytes. `scope`: whose events are heard. `stirred`: told of each tenant
         whose line or presence has moved."""
         self._hub, self._store, self._redis, self._scope, self._stirred = hub, store, redis, scope, stirred
+        self._loops = tasks or Tasks()
         self.origin = secrets.token_hex(8)
         self._own = self.origin.encode()
         self._sockets: Counter[str] = Counter()
@@ -64,8 +71,8 @@ class Feed:
         self.looked_at = time.monotonic()  # when the database was last asked with success
 
     def start(self) -> None:
-        steps = (self._publish, self._listen, self._look)
-        self._tasks = [asyncio.create_task(self._always(step)) for step in steps]
+        steps = {"feed_publish": self._publish, "feed_listen": self._listen, "feed_look": self._look}
+        self._tasks = [self._loops.start(name, step) for name, step in steps.items()]
 
     async def stop(self) -> None:
         """What was told is published first, if Redis takes it."""
@@ -229,14 +236,6 @@ class Feed:
     def look_soon(self) -> None:
         """Rows may be missing."""
         self._gap.set()
-
-    async def _always(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        while True:
-            try:
-                await step()
-            except Exception:
-                log.exception(logs.line("feed_failed"))
-                await asyncio.sleep(AGAIN_S)
 
 
 def _told_of(cur: cursor, wanted: list[tuple[str, str, int]]) -> list[tuple[str, list[News]]]:

@@ -42,8 +42,9 @@ class Figures:
 
 
 class Health:
-    def __init__(self, store: Store, box: Upkeep) -> None:
-        self._store, self._box = store, box
+    def __init__(self, store: Store, box: Upkeep, down: Callable[[], list[str]] = list) -> None:
+        """`down`: the background tasks that fail."""
+        self._store, self._box, self._down = store, box, down
         self._redis, self._redis_at = "", -REDIS_EVERY_S  # what was found last, and when
         self._redis_refuses = False
         self.registry = CollectorRegistry()
@@ -73,6 +74,8 @@ class Health:
             return Refused("unavailable", said, 2).response()
         except (LedgerTrouble, TimeoutError):
             return Refused("unavailable", "the database does not answer in time", 2).response()
+        if down := self._down():
+            return Refused("unavailable", f"tasks of this sidecar fail, see its log: {', '.join(down)}", 2).response()
         await self._look_at_redis()
         if self._redis_refuses:
             return Refused("unavailable", self._redis, 2).response()

@@ -17,6 +17,7 @@ from db.chat import CHAT
 from db.postgres import LedgerTrouble
 from sidecar.ending import ended
 from sidecar.store import Store
+from sidecar.tasks import Tasks
 
 log = logging.getLogger("sidecar.marks")
 
@@ -29,19 +30,22 @@ Tell = Callable[[str, Sequence[News]], None]
 class Marks:
     """Of one sidecar; belongs to one event loop."""
 
-    def __init__(self, store: Store, tell: Tell) -> None:
-        self._store, self._tell = store, tell
+    def __init__(self, store: Store, tell: Tell, tasks: Tasks | None = None) -> None:
+        self._store, self._tell, self._tasks = store, tell, tasks or Tasks()
         self._waiting: dict[int, dict[str, int]] = {}
         self._came = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._always())
+        self._task = self._tasks.start("marks", self._step)
 
     async def stop(self) -> None:
         if self._task:
             await ended(self._task)
-        await self._write()
+        try:
+            await self._write()
+        except Exception:
+            log.exception(logs.line("marks_failed"))
 
     def put(self, session: int, kind: str, up_to_seq: int) -> None:
         """`kind`: customer_got (delivered to a page of the customer), customer_read, agent_got, agent_read."""
@@ -49,14 +53,14 @@ class Marks:
         marks[kind] = max(marks[kind], up_to_seq)
         self._came.set()
 
-    async def _always(self) -> None:
-        while True:
-            await self._came.wait()
-            await asyncio.sleep(EVERY_S)
-            self._came.clear()
-            await self._write()
+    async def _step(self) -> None:
+        await self._came.wait()
+        await asyncio.sleep(EVERY_S)
+        self._came.clear()
+        await self._write()
 
     async def _write(self) -> None:
+        """Where it fails, later marks rise above these."""
         batch, self._waiting = self._waiting, {}
         if not batch:
             return
@@ -64,9 +68,6 @@ class Marks:
             rows, busy = await self._store.run(lambda cur: _put(cur, batch))
         except LedgerTrouble as error:
             log.warning(logs.line("marks_lost", number=len(batch), why=error))
-            return
-        except Exception:  # a bug: later marks rise above these
-            log.exception(logs.line("marks_failed", number=len(batch)))
             return
         for row in rows:
             self._tell(row.tenant, list(_news(row)))

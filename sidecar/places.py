@@ -20,6 +20,7 @@ from db.postgres import LedgerTrouble
 from sidecar.ending import ended
 from sidecar.hub import Hub
 from sidecar.store import Store
+from sidecar.tasks import Tasks, for_each
 
 log = logging.getLogger("sidecar.places")
 
@@ -73,8 +74,8 @@ def read(cur: cursor, tenant: str, most: int = LIVE, behind: Sequence[str] = ())
 class Places:
     """Of one sidecar; belongs to one event loop."""
 
-    def __init__(self, hub: Hub, store: Store) -> None:
-        self._hub, self._store = hub, store
+    def __init__(self, hub: Hub, store: Store, tasks: Tasks | None = None) -> None:
+        self._hub, self._store, self._tasks = hub, store, tasks or Tasks()
         self._moved: set[str] = set()
         self._something_moved = asyncio.Event()
         self._told: dict[str, Told] = {}  # by tenant
@@ -83,7 +84,7 @@ class Places:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._always())
+        self._task = self._tasks.start("places", self._step)
 
     async def stop(self) -> None:
         if self._task:
@@ -108,24 +109,23 @@ class Places:
             told.places[place["session_id"]] = place["position"] if is_same else UNKNOWN
         self.stirred(tenant)
 
-    async def _always(self) -> None:
-        while True:
-            await self._something_moved.wait()
-            await asyncio.sleep(EVERY_S)
-            moved, self._moved = self._moved, set()
-            self._something_moved.clear()
-            for tenant in sorted(moved):
-                await self._looked(tenant)
+    async def _step(self) -> None:
+        await self._something_moved.wait()
+        await asyncio.sleep(EVERY_S)
+        moved, self._moved = self._moved, set()
+        self._something_moved.clear()
+        await for_each(sorted(moved), self._looked)
 
     async def _looked(self, tenant: str) -> None:
-        """Where the database is away, it is looked again a moment later."""
+        """Where it can't be looked, it is looked again a moment later."""
         try:
             await self._look(tenant)
         except LedgerTrouble as error:
             log.warning(logs.line("places_unknown", tenant=tenant, why=error))
             self.stirred(tenant)
         except Exception:
-            log.exception(logs.line("places_failed", tenant=tenant))
+            self.stirred(tenant)
+            raise
 
     async def _look(self, tenant: str) -> None:
         here, watched = self._hub.customers(tenant), self._hub.watches(tenant)

@@ -26,6 +26,7 @@ from db.postgres import LedgerBusy, LedgerTrouble
 from sidecar.login import Agent
 from sidecar.seats import Seats
 from sidecar.store import Store
+from sidecar.tasks import Tasks
 from sidecar.turns import Change, TurnRefused, Turns
 
 log = logging.getLogger("sidecar.presence")
@@ -60,6 +61,7 @@ class Presence:
         life_s: float = LIFE_S,
         poll_s: float = POLL_S,
         sidecar: str | None = None,
+        tasks: Tasks | None = None,
     ) -> None:
         """`retry_s`: how long a worker believes a roster (RETRY_SECONDS). `reassign_s`: after how long also answered
         chats are given back, 0: never. The other times are for tests."""
@@ -72,16 +74,16 @@ class Presence:
         self._written: set[Who] = set()
         self._turn_of: defaultdict[Who, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._writing: set[asyncio.Task[None]] = set()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._loops, self._tasks = tasks or Tasks(), list[asyncio.Task[None]]()
         self._ends = asyncio.Event()
 
     async def start(self) -> None:
         """Raises `LedgerTrouble`."""
         await self._beat()
-        self._tasks = [
-            asyncio.create_task(self._always(self._beat, self._beat_s)),
-            asyncio.create_task(self._always(self._look, self._look_s)),
-        ]
+        steps = {"presence_beat": (self._beat, self._beat_s), "presence_look": (self._look, self._look_s)}
+        for name, (step, every_s) in steps.items():
+            every = functools.partial(self._after, every_s, step)
+            self._tasks.append(self._loops.start(name, every, self._ends.is_set))
 
     async def stop(self) -> None:
         """The pages of this sidecar are gone at once, not when their rows run out."""
@@ -262,18 +264,15 @@ class Presence:
             log.info(logs.line("presence", tenant=tenant, agent=row.agent, now=row.presence))
             change.news.append(_news(row.agent, row.name, row.presence))
 
-    async def _always(self, step: Callable[[], Coroutine[Any, Any, None]], every_s: float) -> None:
-        while not self._ends.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(every_s):
-                    await self._ends.wait()
-                    return
-            try:
-                await step()
-            except LedgerTrouble as error:
-                log.warning(logs.line("presence_failed", why=error))
-            except Exception:  # the watch must go on; what gets here is a bug
-                log.exception(logs.line("presence_bug"))
+    async def _after(self, wait_s: float, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._ends.wait()
+                return
+        try:
+            await step()
+        except LedgerTrouble as error:
+            log.warning(logs.line("presence_failed", why=error))
 
 
 def _put_roster(cur: cursor, tenant: str, came: list[str], retry_s: float) -> None:

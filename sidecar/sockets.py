@@ -53,7 +53,7 @@ class Sockets:
         return [web.get("/ws/public/{key}", self.customer), web.get("/ws", self.agent)]
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._watch_tokens())
+        self._task = self._parts.tasks.start("tokens", self._watch_tokens)
 
     def counts(self) -> tuple[int, int]:
         """Sockets of customers and of agents."""
@@ -225,14 +225,11 @@ class Sockets:
 
     async def _watch_tokens(self) -> None:
         """A revoked or expired token, and a disabled account, end their sockets too."""
-        while True:
-            await asyncio.sleep(VALID_EVERY_S)
-            try:
-                await self._end_invalid(dict(self._tokens))
-            except LedgerTrouble as error:
-                log.warning(logs.line("tokens_unknown", why=error))
-            except Exception:
-                log.exception(logs.line("tokens_unknown"))
+        await asyncio.sleep(VALID_EVERY_S)
+        try:
+            await self._end_invalid(dict(self._tokens))
+        except LedgerTrouble as error:
+            log.warning(logs.line("tokens_unknown", why=error))
 
     async def _end_invalid(self, tokens: dict[Connection, tuple[Agent, str]]) -> None:
         if not tokens:

@@ -24,6 +24,7 @@ from sidecar.places import Places
 from sidecar.presence import Presence
 from sidecar.refusals import not_taken
 from sidecar.store import Store
+from sidecar.tasks import Tasks
 from sidecar.writer import Writer
 
 PENDING_MOST = 256  # messages of one socket that are not acknowledged yet
@@ -44,6 +45,7 @@ class Parts:
     door: Door
     messages: Paces  # of customers, by room: however many sockets, and over HTTP too
     customer_rate: float
+    tasks: Tasks
 
 
 class Talk:

@@ -20,6 +20,7 @@ from sidecar import seats
 from sidecar.ending import ended
 from sidecar.hub import Hub
 from sidecar.store import Store
+from sidecar.tasks import Tasks, for_each
 
 log = logging.getLogger("sidecar.team")
 
@@ -33,15 +34,21 @@ class Team:
     """Of one sidecar; belongs to one event loop."""
 
     def __init__(
-        self, hub: Hub, store: Store, box: Inbox, default_limit: int, look_every_s: float = LOOK_EVERY_S
+        self,
+        hub: Hub,
+        store: Store,
+        box: Inbox,
+        default_limit: int,
+        look_every_s: float = LOOK_EVERY_S,
+        tasks: Tasks | None = None,
     ) -> None:
         self._hub, self._store, self._box, self._default_limit = hub, store, box, default_limit
-        self._look_every_s = look_every_s
+        self._look_every_s, self._tasks = look_every_s, tasks or Tasks()
         self._told: dict[str, dict[str, Member]] = {}  # tenant → agent → what was told of them last
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._always())
+        self._task = self._tasks.start("team", self._step)
 
     async def stop(self) -> None:
         if self._task:
@@ -57,21 +64,17 @@ class Team:
             for row in rows
         ]
 
-    async def _always(self) -> None:
-        while True:
-            await asyncio.sleep(self._look_every_s)
-            watched = [tenant for tenant in self._hub.tenants() if self._hub.watches(tenant)]
-            self._told = {tenant: told for tenant, told in self._told.items() if tenant in watched}
-            for tenant in watched:
-                await self._looked(tenant)
+    async def _step(self) -> None:
+        await asyncio.sleep(self._look_every_s)
+        watched = [tenant for tenant in self._hub.tenants() if self._hub.watches(tenant)]
+        self._told = {tenant: told for tenant, told in self._told.items() if tenant in watched}
+        await for_each(watched, self._looked)
 
     async def _looked(self, tenant: str) -> None:
         try:
             await self._look(tenant)
         except LedgerTrouble as error:
             log.warning(logs.line("team_unknown", tenant=tenant, why=error))
-        except Exception:
-            log.exception(logs.line("team_failed", tenant=tenant))
 
     async def _look(self, tenant: str) -> None:
         """The first time all of it: a page may have come before, and know what was so then."""

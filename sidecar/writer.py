@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-import psycopg2
+from psycopg2 import DataError, IntegrityError
 from psycopg2.extensions import cursor
 
 import logs
@@ -19,6 +19,7 @@ from db.announce import News
 from db.chat import Draft, Message, NotTaken
 from db.postgres import LedgerBusy, LedgerDown, LedgerTrouble, why
 from sidecar.store import Store
+from sidecar.tasks import Tasks
 
 log = logging.getLogger("sidecar.writer")
 
@@ -40,7 +41,7 @@ _Waiting = tuple[Draft, "asyncio.Future[Message | NotTaken]"]
 class Writer:
     """One batch at a time, so that what one sender sends stays in order. Belongs to one event loop."""
 
-    def __init__(self, store: Store, tell: Tell) -> None:
+    def __init__(self, store: Store, tell: Tell, tasks: Tasks | None = None) -> None:
         """`store`: one thread of its own, which no slow question holds up."""
         self._store, self._tell = store, tell
         self.heard: Heard = lambda tenant, room, body, seq: None  # of each new message of a customer
@@ -49,8 +50,10 @@ class Writer:
         self._since: dict[int, float] = {}  # when the session of `_parked` was found locked
         self._try_at = 0.0
         self._came = asyncio.Event()
-        self._closing = False
-        self._task = asyncio.create_task(self._work())
+        self._closing = self._is_over = False
+        self._taken: list[_Waiting] = []  # of the round that runs
+        self._bug: Exception | None = None  # for which nothing was stored in it
+        self._task = (tasks or Tasks()).start("messages", self._step, lambda: self._is_over)
 
     async def write(self, draft: Draft) -> Message | NotTaken:
         """Stored and committed when this returns, and on its way to everybody in the room. Raises `LedgerTrouble`."""
@@ -72,22 +75,36 @@ class Writer:
         self._came.set()
         await self._task
 
-    async def _work(self) -> None:
-        while True:
-            await self._until_something()
-            batch, self._waiting = self._waiting[:BATCH_MOST], self._waiting[BATCH_MOST:]
-            if not self._waiting and not self._closing:
-                self._came.clear()
-            fresh = [one for one in batch if one[0].session not in self._parked]
-            for one in batch:
-                if one[0].session in self._parked:  # in their order: behind those that wait for the session
-                    self._parked[one[0].session].append(one)
-            if fresh:
-                self._answer(fresh, await self._stored([draft for draft, _ in fresh]))
-            if self._parked:
-                await self._try_parked()
-            elif self._closing and not batch:
-                return
+    async def _step(self) -> None:
+        """One round. Whatever it raises, everybody in it is answered: who was not hears that they have to try again."""
+        try:
+            await self._round()
+        except Exception:
+            for _, future in self._taken:
+                if not future.done():
+                    future.set_exception(LedgerDown("not stored for sure"))
+            self._parked, self._since = {}, {}
+            raise
+
+    async def _round(self) -> None:
+        await self._until_something()
+        batch, self._waiting = self._waiting[:BATCH_MOST], self._waiting[BATCH_MOST:]
+        self._taken = [*batch, *(one for parked in self._parked.values() for one in parked)]
+        self._bug = None
+        if not self._waiting and not self._closing:
+            self._came.clear()
+        fresh = [one for one in batch if one[0].session not in self._parked]
+        for one in batch:
+            if one[0].session in self._parked:  # in their order: behind those that wait for the session
+                self._parked[one[0].session].append(one)
+        if fresh:
+            self._answer(fresh, await self._stored([draft for draft, _ in fresh]))
+        if self._parked:
+            await self._try_parked()
+        elif self._closing and not batch:
+            self._is_over = True
+        if self._bug:
+            raise self._bug
 
     async def _until_something(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -118,13 +135,17 @@ class Writer:
             return list(await self._committed(drafts, may_wait))
         except LedgerTrouble as error:
             return [error] * len(drafts)
-        except (psycopg2.Error, ValueError) as error:
+        except (DataError, IntegrityError, ValueError) as error:
             if len(drafts) == 1:
                 return [_refused(drafts[0], error)]
-        except Exception:  # a bug: who sent them is told, and the next ones are stored
-            log.exception(logs.line("messages_failed", number=len(drafts)))
-            return [LedgerDown("not stored")] * len(drafts)
-        return [answer for draft in drafts for answer in await self._stored([draft])]  # one of them is bad: singly
+        except Exception as error:  # no fault of the sender's, who is told to try again
+            if len(drafts) == 1:
+                self._bug = error
+                return [LedgerDown("not stored")]
+        answers = [answer for draft in drafts for answer in await self._stored([draft])]  # one of them is bad: singly
+        if any(not isinstance(answer, LedgerDown) for answer in answers):
+            self._bug = None
+        return answers
 
     async def _committed(self, drafts: list[Draft], may_wait: bool) -> Sequence[Answer]:
         for again in range(TRIES):
@@ -176,6 +197,6 @@ def _add_free(cur: cursor, drafts: list[Draft]) -> list[Answer]:
 
 
 def _refused(draft: Draft, error: Exception) -> NotTaken:
-    what = why(error) if isinstance(error, psycopg2.Error) else type(error).__name__
+    what = why(error) if isinstance(error, DataError | IntegrityError) else type(error).__name__
     log.error(logs.line("message_refused", session=draft.session, sender=draft.sender_type, why=what))
     return NotTaken("invalid_payload")
