@@ -137,6 +137,7 @@ CREATE TABLE rooms (
     id                   text NOT NULL,
     closed_service       bigint,                      -- the highest service id known to be closed
     closed_with_service  boolean,                     -- the last close named its service; NULL: none seen
+    seen_at              timestamptz NOT NULL DEFAULT clock_timestamp(),  -- when a webhook last told of it
     PRIMARY KEY (tenant, id)
 ) WITH (fillfactor = 80);
 

@@ -38,6 +38,7 @@ CHORES_S = 0.25  # how long one look goes on with them
 CHORE_AGAIN_S = 1.0  # where a tenant was busy, give or take half
 PRUNE_MOST = 2000  # old visits deleted in one short transaction; where there are more, the next look goes on
 PRUNE_CHATS_MOST = 200  # the same of chats, which may have thousands of messages each
+PRUNE_AGENTS_MOST = 20  # the same of agents, each of whom PostgreSQL looks for among all visits
 
 
 class Trouble(NamedTuple):
@@ -279,12 +280,27 @@ class Sweeper:
             gone = LEDGER.run(cur, "prune", tenant=tenant, keep_days=keep_days, most=PRUNE_MOST)
             LEDGER.run(cur, "prune_rounds", tenant=tenant, keep_days=keep_days)
             LEDGER.run(cur, "prune_refused", tenant=tenant, keep_days=keep_days)
+        known, more = self._prune_known(tenant)
         chats = self._prune_chats(tenant) if self._work.rules.keep_chats_days else 0
-        if gone == PRUNE_MOST or chats == PRUNE_CHATS_MOST:
+        if gone == PRUNE_MOST or more or chats == PRUNE_CHATS_MOST:
             with self._ledger.transaction() as cur:
                 LEDGER.run(cur, "prune_again", tenant=tenant)
-        if gone or chats:
-            log.info(logs.line("pruned", tenant=tenant, visits=gone, chats=chats))
+        if gone or known or chats:
+            log.info(logs.line("pruned", tenant=tenant, visits=gone, known=known, chats=chats))
+
+    def _prune_known(self, tenant: str) -> tuple[int, bool]:
+        """Rooms, classes and agents that nothing has been heard of: how many, and whether there are more. Under the
+        tenant's lock: no decision has just read what is forgotten here."""
+        old = {"tenant": tenant, "keep_days": self._work.rules.keep_days}
+        with self._ledger.transaction() as cur:
+            line.lock(cur, tenant)
+            rooms = LEDGER.run(cur, "prune_rooms", most=PRUNE_MOST, **old)
+            classes = LEDGER.all(cur, "unused_classes", most=PRUNE_MOST, **old)
+            LEDGER.run(cur, "prune_rosters", tenant=tenant, classes=[row.class_ for row in classes])
+            LEDGER.run(cur, "nobody_names", tenant=tenant, agents=sorted({a for row in classes for a in row.agents}))
+            agents = LEDGER.run(cur, "prune_agents", most=PRUNE_AGENTS_MOST, **old)
+        more = rooms == PRUNE_MOST or len(classes) == PRUNE_MOST or agents == PRUNE_AGENTS_MOST
+        return rooms + len(classes) + agents, more
 
     def _prune_chats(self, tenant: str) -> int:
         """Under the tenant's lock: nobody begins a chat as a customer who is just being forgotten."""

@@ -153,7 +153,7 @@ RETURNING id
 
 -- name: remember_close
 INSERT INTO rooms (tenant, id, closed_with_service) VALUES (%(tenant)s, %(room)s, %(with_service)s)
-    ON CONFLICT (tenant, id) DO UPDATE SET closed_with_service = EXCLUDED.closed_with_service
+    ON CONFLICT (tenant, id) DO UPDATE SET closed_with_service = EXCLUDED.closed_with_service, seen_at = clock_timestamp()
 
 -- name: look_anew
 -- What was seen is about a state that is gone: ask again now, instead of when the lease ends.
@@ -465,6 +465,37 @@ WITH old AS (
      ORDER BY r.at LIMIT 5000),
 gone AS (DELETE FROM decisions WHERE round IN (SELECT id FROM old))
 DELETE FROM rounds WHERE id IN (SELECT id FROM old)
+
+-- name: prune_rooms
+-- Of which nothing was heard for so long, and no visit is left.
+DELETE FROM rooms r WHERE r.tenant = %(tenant)s AND r.id IN (
+    SELECT id FROM rooms o WHERE o.tenant = %(tenant)s
+       AND o.seen_at < clock_timestamp() - %(keep_days)s * interval '1 day'
+       AND NOT EXISTS (SELECT FROM visits v WHERE v.tenant = o.tenant AND v.room = o.id AND v.state <> 'closed')
+       AND NOT EXISTS (SELECT FROM visits v WHERE v.tenant = o.tenant AND v.room = o.id AND v.state = 'closed')
+     LIMIT %(most)s)
+
+-- name: unused_classes
+-- Nobody has asked who serves them for so long.
+SELECT r.class AS class_, ARRAY(SELECT e.agent FROM eligible e WHERE e.tenant = r.tenant AND e.class = r.class) AS agents
+  FROM rosters r JOIN tenants t ON t.id = r.tenant
+ WHERE r.tenant = %(tenant)s AND t.desk = 'qiscus' AND isfinite(r.read_at)
+   AND r.read_at < clock_timestamp() - %(keep_days)s * interval '1 day'
+   AND NOT EXISTS (SELECT FROM visits v WHERE v.tenant = r.tenant AND v.class = r.class AND v.state = 'waiting')
+ LIMIT %(most)s
+
+-- name: prune_rosters
+DELETE FROM rosters WHERE tenant = %(tenant)s AND class = ANY(%(classes)s::text[])
+
+-- name: prune_agents
+-- Whom no class names any more, and of whose rooms nothing is kept. Few at once: each is looked for among all visits.
+DELETE FROM agents a WHERE a.tenant = %(tenant)s AND a.id IN (
+    SELECT id FROM agents o WHERE o.tenant = %(tenant)s AND NOT o.available AND o.open_seats = 0
+       AND o.seen_at < clock_timestamp() - %(keep_days)s * interval '1 day'
+       AND NOT EXISTS (SELECT FROM eligible e WHERE e.tenant = o.tenant AND e.agent = o.id)
+       AND NOT EXISTS (SELECT FROM accounts c WHERE c.tenant = o.tenant AND c.agent = o.id)
+       AND NOT EXISTS (SELECT FROM visits v WHERE v.tenant = o.tenant AND v.last_agent = o.id)
+     LIMIT %(most)s)
 
 -- name: prune_refused
 DELETE FROM refused WHERE tenant = %(tenant)s AND at < clock_timestamp() - %(keep_days)s * interval '1 day'

@@ -31,7 +31,8 @@ SELECT w.room, r.closed_service, r.closed_with_service, v.id, v.state, v.arrived
 INSERT INTO rooms (tenant, id, closed_service, closed_with_service)
 SELECT %(tenant)s, * FROM unnest(%(rooms)s::text[], %(services)s::bigint[], %(withs)s::boolean[])
     ON CONFLICT (tenant, id) DO UPDATE
-   SET closed_service = EXCLUDED.closed_service, closed_with_service = EXCLUDED.closed_with_service
+   SET closed_service = EXCLUDED.closed_service, closed_with_service = EXCLUDED.closed_with_service,
+       seen_at = clock_timestamp()
 
 -- name: close
 -- Not a visit whose assign call may still be applied. `exact`: of our own chat, where the session ends in this very

@@ -548,6 +548,47 @@ def test_visits_older_than_is_kept_are_forgotten_with_all_that_hangs_on_them(wat
     assert line.remembered("old") == (2, True), "so that a late webhook of its service opens no ghost"
 
 
+def test_rooms_agents_and_classes_that_nothing_was_heard_of_are_forgotten(watch: Watch) -> None:
+    line = watch.line
+    line.roster("ani", "gone", class_="1")
+    line.roster("left", "held", class_="old")
+    line.roster("ani", class_="1")
+    line.roster("kept", class_="waits")
+    line.arrive("served", class_="1")
+    line.settle(*line.held(line.decide()))
+    line.run("INSERT INTO rooms (tenant, id) VALUES ('toko', 'nobody'), ('toko', 'young'), ('toko', 'served')")
+    line.run("UPDATE visits SET last_agent = 'held' WHERE room = 'served'")
+    line.run("INSERT INTO visits (tenant, room, class, arrived_us, state) VALUES ('toko', 'w', 'waits', 1, 'waiting')")
+    keep = f"interval '{line.rules.keep_days} days'"
+    line.run(f"UPDATE rooms SET seen_at = seen_at - {keep} WHERE id <> 'young'")
+    line.run(f"UPDATE agents SET seen_at = seen_at - {keep}")
+    line.run(f"UPDATE rosters SET read_at = read_at - {keep} WHERE class <> '1'")
+    line.run("UPDATE tenants SET pruned_at = '-infinity'")
+    watch.look()
+    assert {row.id for row in line.rows("SELECT id FROM rooms")} == {"served", "young"}
+    assert {row.class_ for row in line.rows("SELECT class FROM rosters")} == {"1", "waits"}
+    assert {row.id for row in line.rows("SELECT id FROM agents")} == {"ani", "held", "kept", "left"}
+    assert not line.agent("left").available, "no class names them, and they were seen until now"
+    line.run(f"UPDATE agents SET seen_at = seen_at - {keep}")
+    line.run("UPDATE tenants SET pruned_at = '-infinity'")
+    watch.look()
+    assert {row.id for row in line.rows("SELECT id FROM agents")} == {"ani", "held", "kept"}
+
+
+def test_agents_of_our_own_chat_are_kept_as_long_as_their_accounts(watch: Watch) -> None:
+    line = watch.line
+    line.run(
+        "INSERT INTO agents (tenant, id, seen_at) VALUES ('toko', 'mine', '-infinity'), ('toko', 'other', '-infinity')"
+    )
+    line.run(
+        "INSERT INTO accounts (tenant, agent, email, name, password_hash, role)"
+        " VALUES ('toko', 'mine', 'm@x.id', 'Mine', 'x', 'agent')"
+    )
+    line.run("UPDATE tenants SET pruned_at = '-infinity'")
+    watch.look()
+    assert [row.id for row in line.rows("SELECT id FROM agents ORDER BY id")] == ["ani", "mine"]
+
+
 def test_rounds_and_decisions_go_when_their_last_visit_is_gone(watch: Watch) -> None:
     line = watch.line
     line.serve("r1")
