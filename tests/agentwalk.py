@@ -24,6 +24,7 @@ AGENTS = {"ani": "agent@demo.com", "budi": "agent2@demo.com"}
 FULL_NAMES = {"ani": "Ani Lestari", "budi": "Budi Santoso"}
 FIRST_NAMES = ("Maya", "Joko", "Dewi", "Rudi", "Sari", "Tono", "Wati", "Agus")
 OPEN_MOST = 7
+LOW = {"width": 1440, "height": 560}  # so that conversations are longer than what is seen of them
 SETTLED_S = 15.0
 # Answers of the server come as late as a step wants it, each by another time: so they overtake one another.
 LATE = """window.lateMs = 0; const inTime = window.fetch; window.fetch = async (...asked) => {
@@ -69,7 +70,7 @@ class Walker:
 
     def __init__(self, name: str, desk: Callable[..., Desk], made: Desk, line: Line) -> None:
         self.name, self.made, self.line, self.page = name, made, line, made.page
-        self.fresh = desk(AGENTS[name])
+        self.fresh = desk(AGENTS[name], viewport=LOW)
         self.room: Customer | None = None
         self.drafts: dict[tuple[str, str], str] = {}  # (room, kind) → what was typed there and neither sent nor saved
         self.tab, self.show = "mine", "open"
@@ -109,7 +110,7 @@ class Walk:
         self.compare()
 
     def _walker(self, desk: Callable[..., Desk], name: str) -> Walker:
-        made = desk(AGENTS[name])
+        made = desk(AGENTS[name], viewport=LOW)
         made.page.add_init_script(LATE)
         return Walker(name, desk, made, on_a_line(made))
 
@@ -151,6 +152,7 @@ class Walk:
             (3, self._reloads),
             (3, self._loses_the_network),
             (2 if in_room else 0, self._leaves),
+            (3 if in_room else 0, self._reads_back),
             (10, self._hears),
             (2, self._hears_of_an_end),
             (3 if len(self.open) < OPEN_MOST else 0, self._sees_arrive),
@@ -249,6 +251,16 @@ class Walk:
         walker.page.keyboard.press("Escape")
         expect(walker.page.locator("#no-room")).to_be_visible()
         walker.room = None
+
+    def _reads_back(self, walker: Walker) -> None:
+        """Further up, and goes on to another conversation: that one begins at its end."""
+        walker.page.evaluate("() => { document.getElementById('log-box').scrollTop = 0; }")
+        self._hears(walker)
+        others = [customer for customer in self.open if customer is not walker.room]
+        self._click(walker, self.random.choice(others or self.open))
+        walker.page.locator("#loading").wait_for(state="hidden")
+        if not others:
+            walker.page.locator("#log-box").press("End")
 
     def _hears(self, walker: Walker) -> None:
         customer = self.random.choice(self.open)

@@ -31,11 +31,16 @@ def tab_beside(made: Desk, shop: Shop) -> Desk:
     return other
 
 
+def takes_nothing(page: Page) -> None:
+    """What is written does not come through by HTTP."""
+    page.route("**/messages", lambda route: route.abort() if route.request.method == "POST" else route.fallback())
+
+
 def no_way_out(page: Page) -> None:
     """Nothing that is written comes through; all else does."""
     line = Line(page, None)
     line.shut()
-    page.route("**/messages", lambda route: route.abort() if route.request.method == "POST" else route.fallback())
+    takes_nothing(page)
     page.reload()
     expect(page.locator("#live")).to_have_attribute("data-state", "polling", timeout=20_000)
 
@@ -50,6 +55,7 @@ def writes(made: Desk, customer: Customer, *texts: str) -> None:
 def test_a_message_whose_acknowledgement_got_lost_is_shown_once(desk, shop, maya):
     made = desk("agent@demo.com")
     line = on_a_line(made, lambda frame: "chat.message.ack" in frame)
+    takes_nothing(made.page)
     made.open(maya)
     made.write("My answer")
     eventually(lambda: maya.bodies() == ["Hi", "My answer"], 5, "the stored message")

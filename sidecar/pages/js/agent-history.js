@@ -35,7 +35,7 @@ export async function fetchOpenRoom(id) {
       return await fetchRoom(id);
     } catch (error) {
       if (!mayPass(error)) throw error;
-      if (failures === 1) explain(error);
+      if (failures === 1 && isNeeded(id)) explain(error);
       await new Promise((done) => setTimeout(done, Math.max(wait(failures), error.retryAfter * 1000)));
     }
   }

@@ -57,6 +57,7 @@ export function ratingForm({ rate, failed }) {
     },
     forget() {
       chosen = 0;
+      sending = false; // that was another chat
       form.reset();
       light(0);
       byId("rate-more").hidden = true;

@@ -189,6 +189,7 @@ export class Widget {
     const isWanted = () => this.#talk === mine;
     const { rating, reader, write, cards } = this.#parts;
     rating.forget();
+    this.#question?.(); // it was about the chat before
     reader.hush();
     byId("log").replaceChildren();
     this.#drawn = 0;
