@@ -19,14 +19,15 @@ import redis
 from db import tickets
 from db.inbox import ARRIVED, PUSH, Webhook, push_call, pushed
 from scripts.measure import stage
-from scripts.measure.instant import TELL
+from scripts.measure.instant import OTHER, OTHERS_AGENTS, TELL
 from scripts.measure.seats import GAP_S, LIMIT, SENDER, Lines, resolve
 from scripts.measure.stage import TENANT, Stage
 
 SAMPLES_A_ROUND, WARM_UP = 100, 20
 PIPELINE = 500  # webhooks in one round trip
 PATIENCE_S = 180.0
-OTHERS_AGENTS, OTHERS_WAITING = 5, 20  # of each other tenant
+CALM_LOOKS = 3  # so often in a row, a tenth of a second apart, no job waits
+OTHERS_WAITING = 20  # rooms of each other tenant
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def _scene(size: Size) -> Iterator[Callable[[int], float]]:
         _add_others(database_url, size.tenants - 1)
         _until_stored(database_url, seats, size.waiting)
         _analyze(database_url)
+        _until_calm(queue)
 
         def sample(number: int) -> float:
             took_s = resolve(client, queue, worker, holding, number)
@@ -112,13 +114,13 @@ def _add_others(database_url: str, tenants: int) -> None:
     conn = psycopg2.connect(database_url)
     with conn, conn.cursor() as cur:
         for statement in _OTHERS:
-            cur.execute(statement, {**size, "ours": TENANT})
+            cur.execute(statement, {**size, "ours": TENANT, "other": OTHER})
     conn.close()
 
 
 _OTHERS = (
     """INSERT INTO tenants (id, base_url, secret_key)
-       SELECT 'other' || n, 'http://127.0.0.1:9', 'x' FROM generate_series(1, %(tenants)s) n""",
+       SELECT %(other)s || n, 'http://127.0.0.1:9', 'x' FROM generate_series(1, %(tenants)s) n""",
     """INSERT INTO agents (tenant, id, available, max_load)
        SELECT t.id, a::text, true, %(limit)s FROM tenants t, generate_series(1, %(agents)s) a WHERE t.id <> %(ours)s""",
     """INSERT INTO rosters (tenant, class, read_at, due_at)
@@ -151,6 +153,17 @@ def _until_stored(database_url: str, held: int, waiting: int) -> None:
                 raise TimeoutError("the worker did not take all rooms")
             time.sleep(0.2)
     conn.close()
+
+
+def _until_calm(queue: Any) -> None:
+    """The first look at all tenants at once is over: no job waits."""
+    deadline = time.monotonic() + PATIENCE_S
+    calm = 0
+    while calm < CALM_LOOKS:
+        if time.monotonic() > deadline:
+            raise TimeoutError("jobs still wait: this machine is too slow, or too busy, for so many tenants")
+        time.sleep(0.1)
+        calm = calm + 1 if queue.count == 0 else 0
 
 
 def _analyze(database_url: str) -> None:
