@@ -81,7 +81,7 @@ class LookAt:
     """A visit that the desk is asked about.
 
     age_s     seconds since it was settled, reserved or opened
-    waited_s  of one that waits: seconds since the room's stay before was last known to wait; None: it had none
+    waited_s  of one that waits, unproved: seconds since the room's stay before was known to wait; None: it had none
     """
 
     visit: int

@@ -38,7 +38,7 @@ def end_seen(cur: cursor, tenant: str, stay: Any, why: str, lag_s: float, after:
 def begin(cur: cursor, tenant: str, stay: Any, after: Aftermath, *, look: bool) -> None:
     """The room waits again, at the time of the webhook that came meanwhile. `look`: the desk is asked first."""
     arrived_us = _arrived_us(cur, tenant, stay)
-    new = line.NewVisit(stay.room, arrived_us, stay.class_, stay.source, base=stay.closed_service, look=look)
+    new = line.NewVisit(stay.room, arrived_us, stay.class_, stay.source, look=look, **_base(stay))
     line.open_visits(cur, tenant, [new])
     after.gone.discard(stay.room)
     after.waiting[stay.room] = arrived_us
@@ -49,7 +49,6 @@ def go_on(cur: cursor, tenant: str, stay: Any, agent: str, after: Aftermath) -> 
     end(cur, tenant, stay, "resolved", after)
     LEDGER.run(cur, "know_agents", tenant=tenant, agents=[agent])
     first = stay.first_comment_id if stay.resolved_comment not in (None, stay.first_comment_id) else None
-    base = {"base": stay.closed_service, "proved": stay.again_latest == stay.closed_service is not None}
     new = LEDGER.one(
         cur,
         "go_on",
@@ -58,12 +57,18 @@ def go_on(cur: cursor, tenant: str, stay: Any, agent: str, after: Aftermath) -> 
         agent=agent,
         first=first,
         arrived_us=_arrived_us(cur, tenant, stay),
-        **base,
+        **_base(stay),
     )
     note(cur, new.id, "began", f"the desk has {agent} in the room, whose stay before has ended")
     after.gone.discard(stay.room)
     after.held.add(stay.room)
     after.agents.add(agent)
+
+
+def _base(stay: Any) -> dict[str, Any]:
+    """The service after which the next stay begins, and whether the webhook that came meanwhile named it."""
+    service = stay.closed_service
+    return {"base": service, "base_proved": service is not None and stay.again_latest == service}
 
 
 def _arrived_us(cur: cursor, tenant: str, stay: Any) -> int:

@@ -53,8 +53,8 @@ UPDATE visits SET lease_until = clock_timestamp() + %(lease_s)s * interval '1 se
 -- name: claim_looks
 -- Visits about which the desk has to be asked now; a lease and its owner keep others away meanwhile, as in claim_seats. One
 -- that waits for its time has no owner. What it says of a visit that is
--- being assigned would be about the time before the call. `waited_s`: since the room's stay before this one last waited;
--- so long the desk may be late with it.
+-- being assigned would be about the time before the call. `waited_s`: where no webhook proved this stay, since the room's
+-- stay before last waited; so long the desk may be late with it.
 WITH live AS (
     SELECT objid::integer AS id FROM pg_locks
      WHERE locktype = 'advisory' AND classid = %(lock_class)s AND granted
@@ -69,7 +69,8 @@ UPDATE visits v SET look_at = clock_timestamp() + %(lease_s)s * interval '1 seco
 RETURNING v.id, v.attempt, v.room, v.state, v.agent, v.suspect, v.looks,
           seconds_since(coalesce(v.settled_at, v.reserved_at, v.opened_at)) AS age_s,
           (SELECT seconds_since(coalesce(p.settled_at, p.closed_at)) FROM visits p
-            WHERE v.state = 'waiting' AND p.tenant = v.tenant AND p.room = v.room AND p.state = 'closed' AND p.id < v.id
+            WHERE v.state = 'waiting' AND NOT v.base_proved
+              AND p.tenant = v.tenant AND p.room = v.room AND p.state = 'closed' AND p.id < v.id
             ORDER BY p.id DESC LIMIT 1) AS waited_s
 
 -- name: hold
@@ -146,7 +147,7 @@ UPDATE visits
 -- facts, so the guard does not ask.
 INSERT INTO visits (tenant, room, class, source, priority, learned, arrived_us, base, base_proved, state, agent,
                     last_agent, first_comment_id, reserved_at, settled_at)
-SELECT %(tenant)s, v.room, v.class, v.source, v.priority, true, %(arrived_us)s, %(base)s, %(proved)s, 'held', %(agent)s,
+SELECT %(tenant)s, v.room, v.class, v.source, v.priority, true, %(arrived_us)s, %(base)s, %(base_proved)s, 'held', %(agent)s,
        %(agent)s, %(first)s, clock_timestamp(), clock_timestamp()
   FROM visits v WHERE v.id = %(visit)s
 RETURNING id

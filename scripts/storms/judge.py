@@ -96,15 +96,16 @@ def to_the_absent(events: Sequence[Event], decisions: Iterable[Decision], known_
 
 
 def pairs_changed(events: Sequence[Event]) -> list[str]:
-    """P7: in one stay an assign call names another agent only after a definite answer, or after somebody's hand."""
+    """P7: in one stay an assign call names another agent only after a definite answer, or after somebody's hand. A call
+    that was surely not applied holds nobody: a webhook that came after it may have begun another stay for us."""
     wrong: list[str] = []
     last: dict[str, Event] = {}
     for event in _as_begun(events):
         room = event["room"]
-        if _is_over(event):
+        before = last.get(room)
+        if _is_over(event) or (event["kind"] == "webhook" and before and before["outcome"] in UNTOUCHED):
             last.pop(room, None)
         elif event["kind"] == "call":
-            before = last.get(room)
             if before and before["agent"] != event["agent"] and before["outcome"] not in DEFINITE:
                 wrong.append(f"room {room}: {before['agent']} ({before['outcome']}), then {event['agent']}")
             last[room] = event

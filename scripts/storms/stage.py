@@ -236,7 +236,7 @@ class _Storm:
         find(f"P4 {name}", judge.out_of_order(events, decisions, excepted, by_last_copy=flushed))
         ordered = self.verdict.facts.setdefault("judged_for_order", {})
         ordered[name] = len(judge.in_order_of_seats(events, decisions, excepted))
-        find(f"P7 {name}", judge.pairs_changed(rooms))
+        find(f"P7 {name}", judge.pairs_changed([event for event in events if "room" in event]))
         find(f"P7 {name}", judge.not_read_back(rooms))
         try:
             each.until(lambda: not each.differences(), AGREE_S)
