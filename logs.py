@@ -87,22 +87,24 @@ class Outage:
 class Outages:
     """The same for many, tenants mostly, and for several threads. What comes and goes, too, is said once a minute."""
 
-    def __init__(self, log: logging.Logger, away: str, back: str) -> None:
-        self._log, self._away, self._back = log, away, back
+    def __init__(self, log: logging.Logger, away: str, back: str, after_s: float = 0.0) -> None:
+        """`after_s`: what is over sooner is no news."""
+        self._log, self._away, self._back, self._after_s = log, away, back, after_s
         self._said: dict[str | None, float] = {}
-        self._began: dict[str | None, float] = {}  # of those that were said
+        self._began: dict[str | None, float] = {}
 
     def go_on(self, why: object, tenant: str | None = None) -> None:
         now = time.monotonic()
-        if now - self._said.get(tenant, -SAY_AGAIN_S) < SAY_AGAIN_S:
+        lasted_s = now - self._began.setdefault(tenant, now)
+        if lasted_s < self._after_s or now - self._said.get(tenant, -SAY_AGAIN_S) < SAY_AGAIN_S:
             return
         self._said[tenant] = now
-        seconds = round(now - self._began.setdefault(tenant, now)) or None
+        seconds = round(lasted_s) or None
         self._log.error(line(self._away, tenant=tenant, seconds=seconds, why=why))
 
     def over(self, tenant: str | None = None) -> None:
         began = self._began.pop(tenant, None) if self._began else None
-        if began is not None:
+        if began is not None and self._said.get(tenant, began - 1) >= began:
             self._log.warning(line(self._back, tenant=tenant, seconds=round(time.monotonic() - began, 1)))
 
 

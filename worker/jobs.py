@@ -30,7 +30,7 @@ from worker.decision import LEASE_S, Decision, Question, Reserved
 from worker.desk.base import Desk
 from worker.later import pause_s
 from worker.settle import Report
-from worker.work import BUSY_MS, REPORTS_MOST, Work
+from worker.work import BUSY_MS, BUSY_NEWS_S, REPORTS_MOST, Work
 
 log = logging.getLogger("worker.jobs")
 
@@ -211,7 +211,7 @@ class Settler:
         self._ends_at = float("inf")
         self._taking = threading.Lock()
         self._renewed: dict[str, float] = {}
-        self._busy = logs.Outages(log, "settle_busy", "settle_free")
+        self._busy = logs.Outages(log, "settle_busy", "settle_free", BUSY_NEWS_S)
         self._down = logs.Outages(log, "settle_failed", "settle_works")
         self._threads = [threading.Thread(target=self._run, name=f"settler-{n}", daemon=True) for n in range(SETTLERS)]
 

@@ -23,7 +23,7 @@ from db.postgres import Ledger, LedgerBusy, LedgerDown, LedgerTrouble
 from db.redis_why import told
 from worker import jobs
 from worker.desks import NATIVE
-from worker.work import BUSY_MS, Work
+from worker.work import BUSY_MS, BUSY_NEWS_S, Work
 
 log = logging.getLogger("worker.sweep")
 
@@ -67,7 +67,7 @@ class Sweeper:
         self._session = 0  # the connection on which that was seen
         self._owed: dict[Chore, float] = {}  # claimed, but the tenant was busy; not before
         self._outage = logs.Outage(log, "sweep_failed", "sweep_works")
-        self._chores = logs.Outages(log, "chore_failed", "chore_works")
+        self._chores = logs.Outages(log, "chore_failed", "chore_works", BUSY_NEWS_S)
         self.looked_at = time.monotonic()
         self.trouble: Trouble | None = None  # of the last look: what all tenants need is away
         self.busy: str | None = None  # of the last look: a lock was in the way

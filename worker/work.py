@@ -31,6 +31,7 @@ log = logging.getLogger("worker.jobs")
 
 REPORTS_MOST = 10_000  # reports waiting to be settled; callers wait when it is full
 BUSY_MS = 50  # how long a job, or the settler, waits for one tenant's lock; most are held for less
+BUSY_NEWS_S = 2.0  # a tenant that is busy for less is no news
 BUSY_SHARE = 0.1  # of a job thread's time that may go into such waits in vain; then it does not wait at all
 
 
@@ -66,7 +67,7 @@ class Work:
         self.drains = Ledger(database_url, "drain", lock_ms=BUSY_MS)
         self.patience = Patience()
         self.later = Later(self.free, self.replace)
-        self.busy = logs.Outages(log, "tenant_busy", "tenant_free")
+        self.busy = logs.Outages(log, "tenant_busy", "tenant_free", BUSY_NEWS_S)
         self.down = logs.Outage(log, "drain_failed", "drain_works")
         self.gone: frozenset[int] | None = None  # workers known to be dead; None: by their locks of this moment
         self.cut: set[str] = set()  # tenants whose last decision found the callers' queue full

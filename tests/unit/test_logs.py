@@ -136,3 +136,21 @@ def test_an_outage_that_comes_and_goes_is_not_said_each_time(caplog, monkeypatch
     now[0] += 10
     outage.goes_on("timeout")
     assert caplog.records[-1].getMessage() == "redis_away why=timeout"
+
+
+def test_what_is_over_soon_is_no_news_and_what_lasts_is_said_with_its_end(caplog, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(logs.time, "monotonic", lambda: now[0])
+    found = logs.Outages(logging.getLogger("test"), "busy", "free", after_s=2.0)
+    found.go_on("a lock", "t1")
+    now[0] += 1
+    found.go_on("a lock", "t1")
+    found.over("t1")
+    assert caplog.messages == []
+    now[0] += 5
+    for _ in range(4):
+        found.go_on("a lock", "t1")
+        now[0] += 1
+    found.over("t1")
+    found.over("t1")
+    assert caplog.messages == ['busy tenant=t1 seconds=2 why="a lock"', "free tenant=t1 seconds=4.0"]
