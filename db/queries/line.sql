@@ -140,7 +140,7 @@ first AS (
             CROSS JOIN LATERAL (SELECT FROM eligible e
                                  WHERE e.tenant = %(tenant)s AND e.class = c.class AND e.agent = t.id LIMIT 1) e
             ORDER BY t.load >= t.max_load, t.rank, t.last_assigned_at, t.id COLLATE "C"
-            LIMIT CASE WHEN %(everybody)s THEN NULL ELSE %(most)s END) f ORDER BY f.id)
+            LIMIT CASE WHEN %(everybody)s THEN NULL ELSE %(most)s::bigint END) f ORDER BY f.id)
 SELECT id, open_seats, load, max_load, owed, idle_since_s,
        ARRAY(SELECT e.class FROM eligible e
               WHERE e.tenant = %(tenant)s AND e.agent = f.id AND e.class = ANY(%(classes)s::text[])) AS classes

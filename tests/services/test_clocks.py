@@ -278,7 +278,8 @@ FREE = {  # column: why it may be compared with the clock as it is
     "at": "what is old enough to be forgotten",
     "closed_at": "what is old enough to be forgotten",
     "ended_at": "what is old enough to be forgotten",
-    "read_at": "asks whether it lies in the future",
+    "seen_at": "what is old enough to be forgotten",
+    "read_at": "asks whether it lies in the future, or is old enough to be forgotten",
     "look_at": "asks whether it lies in the future",
 }
 

@@ -189,7 +189,7 @@ def test_a_redis_that_refuses_the_next_ticket_is_away_and_no_defect(
     tickets.ask(work.tickets, "warung")
     during_the_look(work, lambda: line.arrive("r2"))
     jobs.drain(TENANT)
-    assert "drain_failed" in caplog.text and "NOREPLICAS" in caplog.text
+    assert "drain_failed" in caplog.text and "replication is broken" in caplog.text
     assert line.states() == {"r1": "waiting"}
 
 
