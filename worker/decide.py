@@ -5,6 +5,7 @@ row lock, so decisions of a tenant follow one another, and the order of the line
 """
 
 import logging
+import time
 from collections.abc import Collection
 
 from psycopg2.extensions import cursor
@@ -17,6 +18,7 @@ from db.limits import Limits, key_of
 from db.line import LINE
 from db.refusals import REFUSALS
 from worker import intake
+from worker.clock import Clock
 from worker.decision import CALLS_MOST, Decision
 from worker.rules import CIRCUIT_FAILURES, PROBE_S, Rules
 from worker.seating import Seating
@@ -35,18 +37,22 @@ def decide(
     free_callers: int,
     gone: Collection[int] | None = None,
     due: bool = True,
+    clock: Clock | None = None,
 ) -> Decision | None:
     """None where there is no such tenant. `free_callers`: how many calls the pool would take. `gone`: workers
     whose lock has been free for a while; None where this moment's locks are to be believed. `due`: look also for what
-    time alone has brought about: pauses that are over, abandoned reservations, looks."""
+    time alone has brought about: pauses that are over, abandoned reservations, looks. `clock`: of this process."""
+    began = time.monotonic()
     row = line.lock(cur, tenant)
     if row is None:
         return None
+    if clock:
+        rules = clock.held_against(rules, row.now_s, began)
     at = Cursor(row.epoch, row.seen, row.rev)
     taken, limits_digest = _take(cur, inbox, tenant, at, rules, row.limits_digest)
     decision = Decision(at, taken.epoch, _seen(at, taken), more=len(taken.entries) == INBOX_BATCH)
     entries, place_us = intake.placed(taken.entries, row.last_place_us)
-    changed = intake.take_over(cur, tenant, entries, rules.lag_s)
+    changed = intake.take_over(cur, tenant, entries, rules)
     if changed.agents and rules.policy == "upstream":
         LINE.run(cur, "ask_again", tenant=tenant)
     decision.seats = line.seats_of(cur, tenant, sorted(changed.agents))

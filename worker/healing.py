@@ -62,7 +62,7 @@ def _change(
     if verdict.what == "close":
         if not row.service_closed and not row.doubted:  # no webhook had told of it
             drift(cur, tenant, "missed_resolve")
-        stays.end_seen(cur, tenant, row, verdict.why, rules.lag_s, after)
+        stays.end_seen(cur, tenant, row, verdict.why, rules, after)
     elif verdict.what == "forget":
         stays.end(cur, tenant, row, verdict.why, after)
         drift(cur, tenant, "unknown_room")

@@ -16,6 +16,7 @@ import logs
 from db import line
 from db.inbox import RESOLVED, Entry
 from worker import visits
+from worker.rules import Rules
 from worker.visits import Arrived, Closed, Resolved, Room, Visit
 
 log = logging.getLogger("worker.intake")
@@ -51,19 +52,19 @@ class Intake:
         self.looks |= other.looks
 
 
-def take_over(cur: cursor, tenant: str, entries: Sequence[Entry], lag_s: float) -> Intake:
+def take_over(cur: cursor, tenant: str, entries: Sequence[Entry], rules: Rules) -> Intake:
     """All entries into the ledger, in their order. A batch that PostgreSQL refuses is taken entry by entry."""
     done = Intake()
     if not entries:
         return done
     readable = _readable(cur, tenant, entries)
     try:
-        return _in_savepoint(cur, tenant, readable, lag_s)
+        return _in_savepoint(cur, tenant, readable, rules)
     except UNWRITABLE as error:
         log.error(logs.line("batch_refused", tenant=tenant, entries=len(readable), why=error))
     for entry, webhook in readable:
         try:
-            done.add(_in_savepoint(cur, tenant, [(entry, webhook)], lag_s))
+            done.add(_in_savepoint(cur, tenant, [(entry, webhook)], rules))
         except UNWRITABLE as error:
             _refuse(cur, tenant, entry, type(error).__name__)
     return done
@@ -125,10 +126,10 @@ def _refuse(cur: cursor, tenant: str, entry: Entry, reason: str) -> None:
     log.error(logs.line("entry_refused", tenant=tenant, entry=entry.id, why=reason))
 
 
-def _in_savepoint(cur: cursor, tenant: str, batch: Sequence[tuple[Entry, Arrived | Resolved]], lag_s: float) -> Intake:
+def _in_savepoint(cur: cursor, tenant: str, batch: Sequence[tuple[Entry, Arrived | Resolved]], rules: Rules) -> Intake:
     cur.execute("SAVEPOINT intake")
     try:
-        done = _take(cur, tenant, batch, lag_s)
+        done = _take(cur, tenant, batch, rules)
     except (psycopg2.Error, ValueError):
         if not cur.connection.closed:
             cur.execute("ROLLBACK TO SAVEPOINT intake")
@@ -136,9 +137,9 @@ def _in_savepoint(cur: cursor, tenant: str, batch: Sequence[tuple[Entry, Arrived
     return done
 
 
-def _take(cur: cursor, tenant: str, batch: Sequence[tuple[Entry, Arrived | Resolved]], lag_s: float) -> Intake:
-    before = _recall(cur, tenant, {webhook.room for _, webhook in batch}, lag_s)
-    after, closed, opened = _decide(tenant, batch, before, int(lag_s * 1e6))
+def _take(cur: cursor, tenant: str, batch: Sequence[tuple[Entry, Arrived | Resolved]], rules: Rules) -> Intake:
+    before = _recall(cur, tenant, {webhook.room for _, webhook in batch}, rules)
+    after, closed, opened = _decide(tenant, batch, before, int(rules.lag_s * 1e6))
     done = Intake()
     over = [(gone.visit.id, gone.service, gone.reason) for gone in closed if gone.visit.id is not None]
     if over:
@@ -151,8 +152,8 @@ def _take(cur: cursor, tenant: str, batch: Sequence[tuple[Entry, Arrived | Resol
     return done
 
 
-def _recall(cur: cursor, tenant: str, rooms: set[str], lag_s: float) -> dict[str, Room]:
-    return {row.room: _room(row) for row in line.recall(cur, tenant, sorted(rooms), lag_s)}
+def _recall(cur: cursor, tenant: str, rooms: set[str], rules: Rules) -> dict[str, Room]:
+    return {row.room: _room(row) for row in line.recall(cur, tenant, sorted(rooms), rules.lag_s + rules.step_s)}
 
 
 def _room(row: Any) -> Room:

@@ -105,7 +105,9 @@ def _look_at_line(work: Work, tenant: str, desk: Desk, due: bool) -> None:
         deadline = time.monotonic() + LEASE_S  # taken before the leases are: a frozen process is never late
         try:
             with work.drains.transaction(_lock_ms(wait_s)) as cur:
-                decision = decide.decide(cur, work.inbox, tenant, work.rules, work.owner, free, work.gone, due)
+                decision = decide.decide(
+                    cur, work.inbox, tenant, work.rules, work.owner, free, work.gone, due, work.clock
+                )
         except LedgerBusy:
             work.patience.spend(time.monotonic() - began)
             raise
@@ -340,10 +342,12 @@ class Settler:
         work = self._work
         with work.turn(tenant, BUSY_MS / 1000):
             with ledger.transaction() as cur:
+                began = time.monotonic()
                 row = line.lock(cur, tenant)
                 if row is None:
                     return
-                after = settle.write(cur, tenant, reports, work.rules, row.troubled, row.doubted)
+                rules = work.clock.held_against(work.rules, row.now_s, began)
+                after = settle.write(cur, tenant, reports, rules, row.troubled, row.doubted)
                 if after.is_seen():
                     LINE.run(cur, "bump", tenant=tenant)
                     self._begin(tenant, row.rev + 1)

@@ -124,9 +124,9 @@ def learn(cur: cursor, tenant: str, report: Unserved, rules: Rules, after: After
     if not report.rooms:
         return
     rooms = [room.room for room in report.rooms]
-    lag_s = rules.lag_s + report.took_s
+    lag_s = rules.lag_s + rules.step_s + report.took_s
     known = {row.room for row in LEDGER.all(cur, "known_rooms", tenant=tenant, rooms=rooms, lag_s=lag_s)}
-    remembered = {row.room: row for row in line.recall(cur, tenant, rooms, rules.lag_s)}
+    remembered = {row.room: row for row in line.recall(cur, tenant, rooms, lag_s)}
     unknown = [room for room in report.rooms if room.room not in known]
     if not unknown:
         return

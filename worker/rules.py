@@ -27,6 +27,11 @@ class Rules:
     idle_s: float
     keep_days: int
     keep_chats_days: int = 0  # 0: for ever
+    step_s: float = 0.0  # PostgreSQL's clock was stepped a moment ago: ages may be so much too great; see `clock`
+
+    def surely_s(self, age_s: float) -> float:
+        """How old by PostgreSQL's clock → how old at least."""
+        return max(0.0, age_s - self.step_s)
 
     @property
     def roster_s(self) -> float:

@@ -89,10 +89,17 @@ class Seating:
         pairs = LEDGER.all(self._cur, "claim_seats", most=most, lease_s=LEASE_S, **claim)
         for row in pairs:
             log.info(logs.line("claimed", tenant=tenant, room=row.room, agent=row.agent, attempt=row.attempt))
-            decision.reserved.append(Reserved(row.id, row.attempt, row.room, row.agent, row.unclear_s))
+            unclear_s = self._surely_s(row.unclear_s)
+            decision.reserved.append(Reserved(row.id, row.attempt, row.room, row.agent, unclear_s))
         most = min(CLAIMS, decision.calls_left)
         looks = LEDGER.all(self._cur, "claim_looks", most=most, lease_s=LOOK_LEASE_S, **claim)
-        decision.looks = [LookAt(*row) for row in looks]
+        surely_s = self._surely_s
+        decision.looks = [
+            LookAt(*row._replace(age_s=surely_s(row.age_s), waited_s=surely_s(row.waited_s))) for row in looks
+        ]
+
+    def _surely_s(self, age_s: float | None) -> float | None:
+        return None if age_s is None else self._rules.surely_s(age_s)
 
     def seat(self) -> None:
         """Seats for the oldest rooms of the classes whose roster is young enough; the others' are read first (H16)."""

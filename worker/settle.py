@@ -135,7 +135,7 @@ def _over(cur: cursor, tenant: str, report: Over, rules: Rules, after: Aftermath
     pair = report.pair
     stay = stays.find(cur, tenant, pair.visit, pair.attempt)
     if stay is not None and stay.state == "reserved":
-        stays.end_seen(cur, tenant, stay, report.why, rules.lag_s, after)
+        stays.end_seen(cur, tenant, stay, report.why, rules, after)
 
 
 def _circuit(cur: cursor, tenant: str, reports: Sequence[Report], troubled: bool, after: Aftermath) -> None:

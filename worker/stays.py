@@ -11,6 +11,7 @@ from psycopg2.extensions import cursor
 from db import line
 from db.ledger import LEDGER
 from worker.aftermath import Aftermath, closed, note
+from worker.rules import Rules
 
 
 def find(cur: cursor, tenant: str, visit: int, attempt: int) -> Any:
@@ -27,11 +28,11 @@ def end(cur: cursor, tenant: str, stay: Any, why: str, after: Aftermath) -> None
     closed(tenant, stay.room, stay.agent, why, after)
 
 
-def end_seen(cur: cursor, tenant: str, stay: Any, why: str, lag_s: float, after: Aftermath) -> None:
+def end_seen(cur: cursor, tenant: str, stay: Any, why: str, rules: Rules, after: Aftermath) -> None:
     """Close the visit because the desk says that the room is resolved. A customer who came back so shortly before that
     the desk may not know of it waits, and it is asked once more."""
     end(cur, tenant, stay, why, after)
-    if stay.again_us is not None and stay.again_age_s < lag_s:
+    if stay.again_us is not None and rules.surely_s(stay.again_age_s) < rules.lag_s:
         begin(cur, tenant, stay, after, look=True)
 
 

@@ -22,6 +22,7 @@ from db.ledger import LEDGER
 from db.postgres import Ledger, LedgerBusy, LedgerTrouble
 from db.redis_why import why
 from worker.callers import Callers
+from worker.clock import Clock
 from worker.desks import Desks
 from worker.later import Later
 from worker.rules import Rules
@@ -60,6 +61,7 @@ class Work:
         self.desks = desks
         self.owner = owner
         self.callers = Callers()
+        self.clock = Clock()
         self.reports: queue.Queue[tuple[str, Report]] = queue.Queue(REPORTS_MOST)
         self.figures = Figures()
         self.redis_trouble: Callable[[], str | None] = lambda: None  # why Redis can't be used, if it can't

@@ -52,9 +52,9 @@ UPDATE visits SET lease_until = clock_timestamp() + %(lease_s)s * interval '1 se
 
 -- name: claim_looks
 -- Visits about which the desk has to be asked now; a lease and its owner keep others away meanwhile, as in claim_seats. One
--- that waits for its time has no owner. What it says of a visit that is
--- being assigned would be about the time before the call. `waited_s`: where no webhook proved this stay, since the room's
--- stay before last waited; so long the desk may be late with it.
+-- that waits for its time has no owner. What the desk says of a visit that is being assigned would be about the time before
+-- the call. `waited_s`: where no webhook proved this stay, since the room's stay before last waited; so long the desk may
+-- be late with it.
 WITH live AS (
     SELECT objid::integer AS id FROM pg_locks
      WHERE locktype = 'advisory' AND classid = %(lock_class)s AND granted

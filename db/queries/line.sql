@@ -8,6 +8,7 @@
 -- name: lock
 -- The lock that serialises every decision of a tenant, and the cursor into the inbox.
 SELECT inbox_epoch AS epoch, inbox_seen AS seen, rev, last_place_us, limits_digest,
+       extract(epoch FROM clock_timestamp())::float8 AS now_s,
        NOT is_due(paused_until, paused_for) AS paused, desk_failures,
        desk_failures > 0 OR desk_trouble IS NOT NULL AS troubled,
        EXISTS (SELECT FROM doubts d WHERE d.tenant = t.id) OR EXISTS (SELECT FROM refusals r WHERE r.tenant = t.id)

@@ -27,6 +27,7 @@ from db.postgres import Ledger
 from worker import decide, settle
 from worker.aftermath import Aftermath
 from worker.calls import Held, LookAt, Pair, Roster, Seen
+from worker.clock import Clock
 from worker.decision import Decision, Reserved
 from worker.desk.base import RosterAgent
 from worker.desks import Desks
@@ -119,10 +120,12 @@ class Line:
 
     # --- what a worker does
 
-    def decide(self, free: int = 400, *, tell: bool = True, owner: int | None = None) -> Decision:
+    def decide(
+        self, free: int = 400, *, tell: bool = True, owner: int | None = None, clock: Clock | None = None
+    ) -> Decision:
         """One ticket. `tell=False`: the worker died after its commit."""
         with self.ledger.transaction() as cur:
-            made = decide.decide(cur, self.inbox, self.tenant, self.rules, owner or self.owner, free)
+            made = decide.decide(cur, self.inbox, self.tenant, self.rules, owner or self.owner, free, clock=clock)
         assert made is not None
         if tell:
             self.tell(made)

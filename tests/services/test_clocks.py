@@ -5,6 +5,7 @@ further ahead.
 """
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,7 @@ from tests.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker import intake
 from worker.calls import Parked, Roster, Seen
+from worker.clock import Clock
 from worker.decision import LEASE_S, Decision
 from worker.desk.base import DeskTrouble, RosterAgent
 from worker.desk.qiscus_answers import RETRY_AFTER_MAX_S
@@ -49,13 +51,22 @@ def step_back(line: Line, seconds: float) -> None:
         "SELECT table_name AS of, column_name AS name FROM information_schema.columns"
         " WHERE table_schema = 'public' AND data_type = 'timestamp with time zone' AND is_generated = 'NEVER'"
     )
-    for of in {time.of for time in times}:
-        sets = ", ".join(f"{time.name} = {time.name} + interval '{seconds} s'" for time in times if time.of == of)
+    for of in {column.of for column in times}:
+        sets = ", ".join(f"{each.name} = {each.name} + interval '{seconds} s'" for each in times if each.of == of)
         line.run(f"UPDATE {of} SET {sets}")
     lows = "SELECT coalesce(jsonb_agg(jsonb_build_array((low->>0)::float8 + %s, low->1)), '[]') FROM"
     line.run(f"UPDATE agents SET foreign_lows = ({lows} jsonb_array_elements(foreign_lows) AS low)", seconds)
     tries = "SELECT array_agg(at + %s * interval '1 s') FROM unnest(failed) AS at"
     line.run(f"UPDATE login_tries SET failed = ({tries})", seconds)
+
+
+def noticed(line: Line, ahead_s: float) -> Clock:
+    """PostgreSQL's clock is set so far ahead, or back; the clock of a worker that had looked at it just before."""
+    clock = Clock()
+    now_s = line.one("SELECT extract(epoch FROM clock_timestamp())::float8 AS now_s").now_s
+    clock.held_against(line.rules, now_s - ahead_s, time.monotonic())
+    step_back(line, -ahead_s)
+    return clock
 
 
 def given(made: Decision) -> dict[str, str]:
@@ -130,6 +141,37 @@ def test_a_desk_that_paused_for_a_moment_is_called_again(line: Line, step_s: int
     assert line.tenant_row().paused
     step_back(line, step_s)
     assert list(given(line.decide())) == ["r1"]
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+@pytest.mark.parametrize("sign", [1, -1], ids=["forward", "back"])
+def test_a_chat_that_has_just_begun_stays_with_its_agent(line: Line, step_s: int, sign: int, copies: int) -> None:
+    """A copy of its webhook comes, and the desk is so late that it says that the room waits."""
+    line.roster("ani")
+    line.serve("r1")
+    clock = noticed(line, sign * step_s)
+    for _ in range(copies):
+        line.aged(1.5)
+        line.arrive("r1")
+        line.look(line.decide(clock=clock), "waiting")
+    assert (line.states(), line.drift()) == ({"r1": "held"}, {})
+    line.aged(line.rules.lag_s)
+    line.look(line.decide(clock=clock), "served", "ani")
+    assert line.states() == {"r1": "held"}
+
+
+def test_a_customer_who_comes_back_after_the_step_is_served(line: Line, step_s: int) -> None:
+    line.roster("ani", "budi")
+    line.serve("r1")
+    clock = noticed(line, step_s)
+    line.resolve("r1", 9)
+    line.arrive("r1", latest=9)
+    line.look(line.decide(clock=clock), "waiting")
+    line.aged(line.rules.lag_s + 1)
+    line.roster("ani", "budi")
+    line.look(line.decide(clock=Clock()), "waiting")
+    line.decide(clock=Clock())
+    assert line.stays("r1") == ["closed", "reserved"]
 
 
 def test_a_look_is_made_and_what_it_sees_is_believed(line: Line, step_s: int) -> None:

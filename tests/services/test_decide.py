@@ -152,7 +152,7 @@ def test_the_ledger_remembers_of_every_room_what_the_pure_rules_remember(line: L
             _serve_some(line, dice, rooms)
     line.decide(free=0)
     with line.ledger.transaction() as cur:
-        found = intake._recall(cur, TENANT, set(rooms), line.rules.lag_s)
+        found = intake._recall(cur, TENANT, set(rooms), line.rules)
     assert {name: _plain(room) for name, room in found.items()} == {name: _plain(room) for name, room in rooms.items()}
     ended = line.rows("SELECT room, count(*) n FROM visits WHERE state = 'closed' GROUP BY 1")
     assert {row.room: row.n for row in ended} == {room: n for room, n in closed.items() if n}
