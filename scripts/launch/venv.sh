@@ -1,4 +1,4 @@
-# Sourced by scripts/run, scripts/test and scripts/storm: finds a Python and has install.py make .venv with it.
+# Sourced by scripts/run, test, storm and bench: finds a Python and has install.py make .venv with it.
 
 # python_found COMMAND_NAME: prints the first Python that is new enough
 python_found() {
