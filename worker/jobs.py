@@ -106,7 +106,7 @@ def _look_at_line(work: Work, tenant: str, desk: Desk, due: bool) -> None:
         try:
             with work.drains.transaction(_lock_ms(wait_s)) as cur:
                 decision = decide.decide(
-                    cur, work.inbox, tenant, work.rules, work.owner, free, work.gone, due, work.clock
+                    cur, work.inbox, tenant, work.rules, work.owner, free, work.gone, due=due, clock=work.clock
                 )
         except LedgerBusy:
             work.patience.spend(time.monotonic() - began)

@@ -143,7 +143,7 @@ def test_who_asks_while_the_job_looks_makes_it_look_again_at_what_is_due(work: W
     looks = []
     decide = jobs.decide.decide
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs.decide, "decide", lambda *args: (looks.append(args[-1]), decide(*args))[1])
+        patch.setattr(jobs.decide, "decide", lambda *of, **how: (looks.append(how["due"]), decide(*of, **how))[1])
         jobs.drain(TENANT)
     assert looks == [False, True]
     assert (flag(line), work.tickets.count) == (None, 0)
