@@ -155,7 +155,7 @@ def _circuit(cur: cursor, tenant: str, reports: Sequence[Report], troubled: bool
 
 
 def _works(cur: cursor, tenant: str, after: Aftermath) -> None:
-    row = LEDGER.one(cur, "desk_works", tenant=tenant)
+    row = LEDGER.one(cur, "desk_works", tenant=tenant, open=CIRCUIT_FAILURES)
     if row is not None and row.failures >= CIRCUIT_FAILURES:
         LEDGER.run(cur, "unpark", tenant=tenant)
         log.warning(logs.line("desk_works", tenant=tenant, after_failures=row.failures))

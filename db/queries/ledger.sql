@@ -204,8 +204,10 @@ INSERT INTO drifts (tenant, kind, healed) VALUES (%(tenant)s, %(kind)s, %(n)s)
     ON CONFLICT (tenant, kind) DO UPDATE SET healed = drifts.healed + EXCLUDED.healed, last_at = clock_timestamp()
 
 -- name: desk_works
--- The failures that it ends, if there were any.
-UPDATE tenants t SET desk_failures = 0, desk_trouble = NULL, paused_until = '-infinity', paused_for = DEFAULT
+-- The failures that it ends, if there were any. A pause that the desk asked for goes on: what answers now was perhaps sent
+-- before. One of a circuit that was open is over.
+UPDATE tenants t SET desk_failures = 0, desk_trouble = NULL,
+       paused_until = CASE WHEN was.desk_failures >= %(open)s THEN '-infinity' ELSE t.paused_until END
   FROM (SELECT id, desk_failures FROM tenants WHERE id = %(tenant)s) was
  WHERE t.id = was.id AND (was.desk_failures > 0 OR t.desk_trouble IS NOT NULL)
 RETURNING was.desk_failures AS failures, t.id

@@ -237,6 +237,13 @@ def test_a_desk_that_asks_for_a_pause_gets_it_though_other_calls_of_the_round_we
     assert line.tenant_row().paused
 
 
+def test_a_desk_that_asks_for_a_pause_gets_it_though_what_was_sent_before_is_answered_after(line: Line) -> None:
+    fail(line, LATER)
+    line.roster("ani", "budi")
+    row = line.tenant_row()
+    assert (row.paused, row.desk_failures, row.desk_trouble) == (True, 0, None)
+
+
 def test_a_refused_room_is_an_answer_of_a_desk_that_works(line: Line, pair: Pair) -> None:
     fail(line, DOWN, CIRCUIT_FAILURES - 1)
     line.settle(Refused(pair, "no such channel", "waiting"))
