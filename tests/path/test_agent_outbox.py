@@ -126,7 +126,7 @@ def test_a_reply_that_another_tab_has_sent_or_dropped_is_no_longer_on_its_way_he
     made.page.unroute("**/messages")
     made.write("two")
     expect(made.bubbles()).to_have_text(["Hi", "one", "two"])
-    assert maya.bodies() == ["Hi", "one", "two"]
+    eventually(lambda: maya.bodies() == ["Hi", "one", "two"], 10, "both replies, once each")
 
 
 def test_a_sign_out_leaves_nothing_that_was_written(desk, shop, maya):
