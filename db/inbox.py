@@ -7,7 +7,7 @@ then trims (`Inbox.done`): nothing is removed before it is in the ledger. Everyt
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -196,7 +196,8 @@ class Inbox:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self.limit_keys: dict[str, LimitKeys] = {}  # by tenant, as last asked for; see worker/decide.py
-        self._scripts = {name: Script.named(name) for name in ("take", "begin", "done", "close", "sort", "own", "push")}
+        names = ("take", "begin", "done", "mend", "close", "sort", "own", "push")
+        self._scripts = {name: Script.named(name) for name in names}
 
     def take(self, tenant: str, ledger: Cursor, most: int, limit_keys: Sequence[str], limits_digest: str = "") -> Taken:
         """Everything after the cursor, oldest first, at most `most`; from the beginning if Redis lost its data since.
@@ -309,41 +310,22 @@ class Inbox:
         with self._guarded() as client:
             client.xdel(UNSORTED, entry.id)
 
-    def rewrite(
-        self, tenant: str, rev: int, line: Iterable[tuple[str, int]], held: Sequence[str], seats: Mapping[str, int]
-    ) -> int:
-        """Make the caches equal to the ledger as read at `rev`. How many entries were wrong though the caches passed
-        for true and nothing was under way."""
-        waiting = dict(line)
-        wrong = self._cache_errors(tenant, rev, waiting, held, seats)
+    def cached_rooms(self, tenant: str) -> tuple[dict[str, int], frozenset[str]]:
+        """The cached line, room → place, and the held rooms; read in pieces, so that nobody waits for it. What changes
+        meanwhile may be seen or not."""
         with self._guarded() as client:
-            pipe = client.pipeline(transaction=True)
-            pipe.delete(key(tenant, "line"), key(tenant, "held"), key(tenant, "seats"))
-            if waiting:
-                pipe.zadd(key(tenant, "line"), waiting)
-            if held:
-                pipe.sadd(key(tenant, "held"), *held)
-            if seats:
-                pipe.hset(key(tenant, "seats"), mapping=dict(seats))
-            pipe.set(key(tenant, "rev"), rev)
-            pipe.execute()
-        return wrong
+            line = {room: int(place) for room, place in client.zscan_iter(key(tenant, "line"), count=1000)}
+            return line, frozenset(client.sscan_iter(key(tenant, "held"), count=1000))
 
-    def _cache_errors(
-        self, tenant: str, rev: int, line: Mapping[str, int], held: Sequence[str], seats: Mapping[str, int]
-    ) -> int:
-        with self._guarded() as client:
-            pipe = client.pipeline(transaction=True)
-            pipe.get(key(tenant, "rev"))
-            pipe.xlen(key(tenant, "inbox"))
-            pipe.zrange(key(tenant, "line"), 0, -1)
-            pipe.smembers(key(tenant, "held"))
-            pipe.hgetall(key(tenant, "seats"))
-            cached_rev, inbox_size, cached_line, cached_held, cached_seats = pipe.execute()
-        if cached_rev != str(rev) or inbox_size:
-            return 0
-        wrong_seats = {agent for agent, n in seats.items() if str(n) != cached_seats.get(agent, "0")}
-        return len(set(line) ^ set(cached_line)) + len(set(held) ^ set(cached_held)) + len(wrong_seats)
+    def mend(self, tenant: str, rev: int, rooms: Told, seats: Mapping[str, int] | None, whole: bool) -> int:
+        """Tell the caches again what the ledger says at `rev` about some rooms, and where `seats` is given, which open
+        seats there are. Call it while the tenant's row is locked. `whole`: all else is right, so the caches are to be
+        believed. How many entries were wrong though they passed for true and nothing was under way."""
+        keys = [key(tenant, name) for name in ("rev", "inbox", "line", "held", "seats")]
+        about = {"waiting": [[room, str(us)] for room, us in rooms.waiting], "held": rooms.held, "gone": rooms.gone}
+        open_seats = "" if seats is None else json.dumps({agent: str(number) for agent, number in seats.items()})
+        wrong: int = self._run("mend", keys, [str(rev), json.dumps(about), open_seats, "1" if whole else "0"])
+        return wrong
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Any:
         script = self._scripts[name]

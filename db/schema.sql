@@ -210,6 +210,7 @@ CREATE TABLE refusals (
     why       text NOT NULL,
     at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     accepted  boolean NOT NULL DEFAULT false,
+    forgiven  boolean NOT NULL DEFAULT false,
     PRIMARY KEY (visit, agent)
 );
 CREATE INDEX refusals_by_agent ON refusals (tenant, agent);

@@ -45,11 +45,11 @@ def take(cur: cursor, tenant: str, refused: Sequence[Refused], rules: Rules, aft
 def accept(cur: cursor, tenant: str, held: Sequence[Held], after: Aftermath) -> None:
     """Agents whom the desk has given a room: called where any refusal is unjudged."""
     visits = [report.pair.visit for report in held if report.agent == report.pair.agent and not report.unconfirmed]
+    for row in REFUSALS.all(cur, "resume_classes", tenant=tenant, visits=visits):
+        log.warning(logs.line("agents_accepted", tenant=tenant, class_=row.class_))
     cleared = REFUSALS.all(cur, "accepted", tenant=tenant, visits=visits)
     for row in cleared:
         log.info(logs.line("agent_accepted", tenant=tenant, class_=row.class_, agent=row.agent))
-    for row in REFUSALS.all(cur, "resume_classes", tenant=tenant, visits=visits):
-        log.warning(logs.line("agents_accepted", tenant=tenant, class_=row.class_))
     if cleared:
         _judge_rooms(cur, tenant)
         after.wake = True

@@ -21,7 +21,7 @@ from db.inbox import LATER, Entry, Glance, InboxDown
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.postgres import Ledger, LedgerBusy, LedgerDown, LedgerTrouble
 from db.redis_why import told
-from worker import jobs
+from worker import caches, jobs
 from worker.desks import NATIVE
 from worker.work import BUSY_MS, BUSY_NEWS_S, Work
 
@@ -248,19 +248,8 @@ class Sweeper:
             self._owed.setdefault(Chore("rewrite", tenant), 0.0)
 
     def _rewrite(self, tenant: str) -> None:
-        """The caches as the ledger is now. The tenant's lock keeps decisions, and their telling, away meanwhile."""
         self._rewritten[tenant] = time.monotonic()
-        with self._work.turn(tenant, BUSY_MS / 1000), self._ledger.transaction() as cur:
-            row = LEDGER.one(cur, "snapshot", tenant=tenant)
-            if row is None:
-                return
-            rooms = LEDGER.all(cur, "cached_rooms", tenant=tenant)
-            seats = {r.id: r.open_seats for r in LEDGER.all(cur, "cached_seats", tenant=tenant)}
-            line = [(r.room, r.arrived_us) for r in rooms if r.state == "waiting"]
-            held = [r.room for r in rooms if r.state != "waiting"]
-            wrong = self._work.inbox.rewrite(tenant, row.rev, line, held, seats)
-            if wrong:
-                LEDGER.run(cur, "count_drift", tenant=tenant, kind="cache", n=wrong)
+        wrong = caches.rewrite(self._work, self._ledger, tenant)
         if wrong:
             log.warning(logs.line("caches_rewritten", tenant=tenant, wrong=wrong))
 

@@ -402,8 +402,15 @@ INSERT INTO tenants (id, base_url, secret_key) VALUES (%(tenant)s, %(base_url)s,
 -- name: snapshot
 SELECT rev FROM tenants WHERE id = %(tenant)s FOR NO KEY UPDATE
 
--- name: cached_rooms
+-- name: rev
+SELECT rev FROM tenants WHERE id = %(tenant)s
+
+-- name: open_rooms
 SELECT room, state, arrived_us FROM visits WHERE tenant = %(tenant)s AND state <> 'closed'
+
+-- name: open_rooms_of
+SELECT room, state, arrived_us FROM visits
+WHERE tenant = %(tenant)s AND state <> 'closed' AND room = ANY(%(rooms)s)
 
 -- name: cached_seats
 SELECT id, open_seats FROM agents WHERE tenant = %(tenant)s AND (available OR open_seats > 0)

@@ -1,10 +1,11 @@
 -- Whose fault is a refusal (H13)? Rows exist only while something is unjudged, so all of this is small.
 
 -- name: note
--- `fresh`: the first refusal of this room, by anybody.
+-- `fresh`: the first refusal of this room, by anybody; forgiven ones do not count.
 INSERT INTO refusals AS r (visit, agent, tenant, why) VALUES (%(visit)s, %(agent)s, %(tenant)s, %(why)s)
     ON CONFLICT (visit, agent) DO UPDATE SET times = r.times + 1, why = EXCLUDED.why
-RETURNING r.times = 1 AND NOT EXISTS (SELECT FROM refusals o WHERE o.visit = r.visit AND o.agent <> r.agent) AS fresh
+RETURNING r.times = 1 AND NOT EXISTS (
+              SELECT FROM refusals o WHERE o.visit = r.visit AND o.agent <> r.agent AND o.times > 0) AS fresh
 
 -- name: doubt
 -- A refused agent. `in_row`: rooms refused with no room given between, of this class or of any.
@@ -39,7 +40,8 @@ SELECT c AS class_, r.alike_tries AS tries
   FROM unnest(%(classes)s::text[]) AS c
   JOIN rosters r ON r.tenant = %(tenant)s AND r.class = c
  WHERE (SELECT count(DISTINCT f.visit) FROM refusals f JOIN visits v ON v.id = f.visit
-         WHERE f.tenant = %(tenant)s AND v.class = c AND v.state = 'waiting' AND v.aside IS NULL) > 1
+         WHERE f.tenant = %(tenant)s AND v.class = c AND v.state = 'waiting' AND v.aside IS NULL
+           AND f.times > 0) > 1
    AND NOT EXISTS (SELECT FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
                     WHERE e.tenant = %(tenant)s AND e.class = c AND a.available AND a.max_load > 0
                       AND NOT EXISTS (SELECT FROM doubts d
@@ -54,7 +56,7 @@ UPDATE rosters SET refused_alike = %(why)s, alike_tries = alike_tries + 1,
  WHERE tenant = %(tenant)s AND class = %(class)s
 
 -- name: resume_classes
--- The desk has given a room of the class to somebody.
+-- The desk has given a room of the class to somebody. Until now it was in trouble: what it refused meanwhile is forgiven.
 WITH resumed AS (
     UPDATE rosters SET refused_alike = NULL, alike_tries = 0, assign_after = '-infinity'
      WHERE tenant = %(tenant)s AND refused_alike IS NOT NULL
@@ -63,6 +65,10 @@ WITH resumed AS (
 rooms AS (
     UPDATE visits v SET retry_at = NULL FROM resumed r
      WHERE v.tenant = %(tenant)s AND v.class = r.class AND v.state = 'waiting' AND v.aside IS NULL AND v.refusals > 0),
+forgiven AS (
+    UPDATE refusals f SET forgiven = true, times = 0 FROM visits v, resumed r
+     WHERE v.id = f.visit AND v.tenant = %(tenant)s AND v.class = r.class AND v.state = 'waiting'
+       AND NOT f.forgiven AND NOT f.accepted),
 again AS (
     UPDATE doubts d SET refused = 1, outs = 0 FROM resumed r WHERE d.tenant = %(tenant)s AND d.class = r.class)
 SELECT class AS class_ FROM resumed
@@ -85,7 +91,7 @@ forgotten AS (
     DELETE FROM refusals WHERE visit IN (SELECT id FROM held)),
 told AS (
     UPDATE refusals r SET accepted = true
-     WHERE r.tenant = %(tenant)s AND NOT r.accepted AND r.agent IN (SELECT agent FROM held)
+     WHERE r.tenant = %(tenant)s AND NOT r.accepted AND r.times > 0 AND r.agent IN (SELECT agent FROM held)
        AND r.visit NOT IN (SELECT id FROM held))
 SELECT class AS class_, agent FROM cleared UNION SELECT class, agent FROM proved ORDER BY 1, 2
 

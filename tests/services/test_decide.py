@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from db.inbox import key, limit_key
+from db.inbox import Told, key, limit_key
 from db.line import LINE
 from tests.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
@@ -494,7 +494,7 @@ def believed(line: Line) -> Line:
     line.arrive("r1", latest=1)
     line.serve("r2", "r3")
     waiting = line.visit("r3").arrived_us
-    line.inbox.rewrite(TENANT, line.tenant_row().rev, [("r3", waiting)], ["r1", "r2"], {"ani": 2})
+    line.inbox.mend(TENANT, line.tenant_row().rev, Told([("r3", waiting)], ["r1", "r2"]), {"ani": 2}, True)
     return line
 
 

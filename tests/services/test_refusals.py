@@ -307,6 +307,43 @@ def test_where_all_are_refused_alike_one_room_is_tried_at_a_time_and_nobody_pays
     assert sum(line.seats().values()) == 6
 
 
+def test_a_room_that_everybody_was_refused_for_in_an_outage_does_not_pay_when_they_are_accepted_again(
+    line: Line,
+) -> None:
+    """After it two of them are given other rooms before it is tried: that says nothing about it."""
+    line.redis.set("config:max_agent_chat", "4")
+    line.roster("ani", "budi", "citra")
+    refuse(line, *pairs_of(line, *(f"r{n}" for n in range(6))))
+    for _ in range(8):
+        rested(line)
+        refuse(line, *pairs_of(line))
+    rested(line)
+    for _ in range(4):
+        serve(line)
+        assert [v.room for v in line.rows("SELECT room FROM visits WHERE aside IS NOT NULL")] == []
+    assert set(line.states().values()) == {"held"}
+
+
+def test_two_rooms_that_nobody_can_be_given_to_are_set_aside_though_it_looks_like_an_outage(line: Line) -> None:
+    line.redis.set("config:max_agent_chat", "100")
+    line.roster("ani", "budi")
+    for room in ("bad1", "bad2"):
+        line.arrive(room)
+    for n in range(20):
+        line.arrive(f"r{2 * n}")
+        line.arrive(f"r{2 * n + 1}")
+        for pair in line.pairs(line.decide()):
+            if pair.room.startswith("bad"):
+                refuse(line, pair)
+            else:
+                line.settle(Held(pair, pair.agent))
+        rested(line)
+    serve(line)
+    assert [room for room, state in line.states().items() if state == "waiting"] == ["bad1", "bad2"]
+    assert line.visit("bad1").aside and line.visit("bad2").aside
+    assert line.one("SELECT max(attempt) AS n FROM visits WHERE room LIKE 'bad%%'").n <= 5
+
+
 def test_rooms_that_are_found_resolved_while_all_are_refused_alike_cost_no_time(line: Line) -> None:
     """A late desk: it says no, and that the room waits; a moment later it knows that the room is over."""
     line.roster("ani", "budi")
