@@ -196,7 +196,7 @@ class Inbox:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self.limit_keys: dict[str, LimitKeys] = {}  # by tenant, as last asked for; see worker/decide.py
-        names = ("take", "begin", "done", "mend", "close", "sort", "own", "push")
+        names = ("take", "begin", "done", "remind", "close", "sort", "own", "push")
         self._scripts = {name: Script.named(name) for name in names}
 
     def take(self, tenant: str, ledger: Cursor, most: int, limit_keys: Sequence[str], limits_digest: str = "") -> Taken:
@@ -317,14 +317,14 @@ class Inbox:
             line = {room: int(place) for room, place in client.zscan_iter(key(tenant, "line"), count=1000)}
             return line, frozenset(client.sscan_iter(key(tenant, "held"), count=1000))
 
-    def mend(self, tenant: str, rev: int, rooms: Told, seats: Mapping[str, int] | None, whole: bool) -> int:
+    def remind(self, tenant: str, rev: int, rooms: Told, seats: Mapping[str, int] | None, whole: bool) -> int:
         """Tell the caches again what the ledger says at `rev` about some rooms, and where `seats` is given, which open
         seats there are. Call it while the tenant's row is locked. `whole`: all else is right, so the caches are to be
         believed. How many entries were wrong though they passed for true and nothing was under way."""
         keys = [key(tenant, name) for name in ("rev", "inbox", "line", "held", "seats")]
         about = {"waiting": [[room, str(us)] for room, us in rooms.waiting], "held": rooms.held, "gone": rooms.gone}
         open_seats = "" if seats is None else json.dumps({agent: str(number) for agent, number in seats.items()})
-        wrong: int = self._run("mend", keys, [str(rev), json.dumps(about), open_seats, "1" if whole else "0"])
+        wrong: int = self._run("remind", keys, [str(rev), json.dumps(about), open_seats, "1" if whole else "0"])
         return wrong
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Any:

@@ -77,7 +77,7 @@ def _tell(work: Work, ledger: Ledger, tenant: str, rooms: Sequence[str], last_of
         if last_of is not None:
             seats = {r.id: r.open_seats for r in LEDGER.all(cur, "cached_seats", tenant=tenant)}
         whole = row.rev == last_of
-        wrong = work.inbox.mend(tenant, row.rev, told, seats, whole)
+        wrong = work.inbox.remind(tenant, row.rev, told, seats, whole)
         if wrong:
             LEDGER.run(cur, "count_drift", tenant=tenant, kind="cache", n=wrong)
     return wrong, whole

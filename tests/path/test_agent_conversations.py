@@ -64,6 +64,7 @@ def test_whoever_goes_back_to_a_conversation_finds_its_messages(two):
     expect(made.bubbles()).to_have_text(["Maya Putri is here", "Maya asks"])
 
 
+@pytest.mark.long
 def test_a_happening_and_a_message_with_one_number_stay_what_they_are(two, shop):
     """Where a node of the other kind was used again, nothing was drawn any more."""
     made, maya, joko = two
@@ -78,6 +79,7 @@ def test_a_happening_and_a_message_with_one_number_stay_what_they_are(two, shop)
         expect(made.row(customer)).to_have_attribute("aria-selected", "true")
 
 
+@pytest.mark.long
 def test_a_note_on_its_way_stops_no_other_conversation_and_takes_nothing_that_is_typed_on(two):
     made, maya, joko = two
     held = Held(made.page, "**/sessions/*/notes")
@@ -134,6 +136,7 @@ def test_an_earlier_visit_that_comes_late_covers_no_other_conversation(desk, sho
     expect(made.page.locator("#visit-log .body")).to_have_text("Can I return a lamp?")
 
 
+@pytest.mark.long
 def test_files_go_to_the_conversation_that_they_were_chosen_for(two, shop):
     made, maya, joko = two
     made.open(maya)
@@ -147,6 +150,7 @@ def test_files_go_to_the_conversation_that_they_were_chosen_for(two, shop):
     expect(made.page.locator("#log .file-name")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_files_that_are_dropped_where_no_conversation_is_shown_go_nowhere(two):
     made, maya, joko = two
     made.page.locator("#room-name").focus()
@@ -160,6 +164,7 @@ def test_files_that_are_dropped_where_no_conversation_is_shown_go_nowhere(two):
     assert "secret.txt" not in f"{maya.sees()} {joko.sees()}"
 
 
+@pytest.mark.long
 def test_an_answer_that_is_older_than_a_mark_takes_no_mark_back(two, shop):
     made, maya, joko = two
     made.open(maya)

@@ -65,6 +65,7 @@ def test_a_day_at_the_desk_with_two_agents_and_three_customers(desk, shop, tmp_p
     assert all(path.stat().st_size > 10_000 for path in folder.glob("agent*.png"))
 
 
+@pytest.mark.long
 def test_the_keyboard_alone_is_enough(desk, shop):
     made = desk("agent@demo.com")
     first, second = Customer(shop, "Maya Putri", "Hi"), Customer(shop, "Joko W", "Hi")
@@ -167,6 +168,7 @@ def test_on_narrow_screens_every_deed_keeps_its_name_and_the_customer_theirs(des
     expect(boss.page.locator("#room-name")).to_be_focused()
 
 
+@pytest.mark.long
 def test_nothing_empty_holds_up_a_reader_who_hears_the_page_to_its_end(desk):
     """A status without words at the end of a page is read again and again: Orca 43 said "statusbar" for ever."""
     made = desk("agent@demo.com")

@@ -94,6 +94,7 @@ def test_the_end_of_a_long_line_is_whole_again(desk, full):
     expect(made.page.locator("#behind")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_a_page_loads_a_long_line_with_few_requests_and_asks_for_nobody_far_behind(desk, full):
     made = desk("agent@demo.com")
     asked: list[str] = []
@@ -113,6 +114,7 @@ def test_a_page_loads_a_long_line_with_few_requests_and_asks_for_nobody_far_behi
     assert not [url for url in asked if "guest2500" in url]
 
 
+@pytest.mark.long
 def test_one_s_own_chats_are_there_however_many_colleagues_have(desk, shop):
     """The list of chats that agents have is cut at 2,000, newest first; the agent's own are the oldest here."""
     mine = Customer(shop, "Maya Putri", "Hi")

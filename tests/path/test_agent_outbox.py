@@ -52,6 +52,7 @@ def writes(made: Desk, customer: Customer, *texts: str) -> None:
         expect(made.page.locator("#log .pending").last).to_contain_text(text)
 
 
+@pytest.mark.long
 def test_a_message_whose_acknowledgement_got_lost_is_shown_once(desk, shop, maya):
     made = desk("agent@demo.com")
     line = on_a_line(made, lambda frame: "chat.message.ack" in frame)
@@ -98,6 +99,7 @@ def test_what_could_not_be_sent_outlives_its_tab_and_is_sent_once_in_its_order(d
     assert later.page.evaluate(KEPT) == []
 
 
+@pytest.mark.long
 def test_what_two_tabs_could_not_send_survives_both(desk, shop, maya):
     made = desk("agent@demo.com")
     other = tab_beside(made, shop)
@@ -113,6 +115,7 @@ def test_what_two_tabs_could_not_send_survives_both(desk, shop, maya):
     expect(later.bubbles()).to_have_text(["Hi", "from the first", "from the second"])
 
 
+@pytest.mark.long
 def test_a_reply_that_another_tab_has_sent_or_dropped_is_no_longer_on_its_way_here(desk, shop, maya):
     made = desk("agent@demo.com")
     no_way_out(made.page)
@@ -129,6 +132,7 @@ def test_a_reply_that_another_tab_has_sent_or_dropped_is_no_longer_on_its_way_he
     eventually(lambda: maya.bodies() == ["Hi", "one", "two"], 10, "both replies, once each")
 
 
+@pytest.mark.long
 def test_a_sign_out_leaves_nothing_that_was_written(desk, shop, maya):
     made = desk("agent@demo.com")
     no_way_out(made.page)
@@ -144,6 +148,7 @@ def test_a_sign_out_leaves_nothing_that_was_written(desk, shop, maya):
     assert maya.bodies() == ["Hi"]
 
 
+@pytest.mark.long
 def test_a_draft_outlives_its_tab_and_two_tabs_do_not_overwrite_each_other(desk, shop, maya):
     made = desk("agent@demo.com")
     other = tab_beside(made, shop)

@@ -202,6 +202,7 @@ def test_html_is_text_and_links_open_elsewhere(desk, shop):
     assert made.page.locator("#log img, #log script, #rows img").count() == 0
 
 
+@pytest.mark.long
 def test_notes_are_shown_to_colleagues_and_never_reach_the_customer(desk, shop):
     ani, budi = desk("agent@demo.com"), desk("agent2@demo.com")
     maya = Customer(shop, "Maya Putri", "Hi")
@@ -302,6 +303,7 @@ def _file(name: str, kind: str, content: bytes) -> FilePayload:
     return {"name": name, "mimeType": kind, "buffer": content}
 
 
+@pytest.mark.long
 def test_files_go_both_ways(desk, shop):
     made = desk("agent@demo.com")
     maya = Customer(shop, "Maya Putri", "Hi")
@@ -356,6 +358,7 @@ def test_an_upload_stays_with_its_conversation_and_says_what_is_wrong(desk, shop
     expect(rows).to_have_count(0)
 
 
+@pytest.mark.long
 def test_a_transcript_is_saved_as_text_and_as_json(desk, shop):
     made = desk("agent@demo.com")
     maya = Customer(shop, "Maya Putri", "My parcel is late")
@@ -367,6 +370,7 @@ def test_a_transcript_is_saved_as_text_and_as_json(desk, shop):
         assert b"My parcel is late" in Path(download.value.path()).read_bytes()
 
 
+@pytest.mark.long
 def test_search_finds_messages_of_ended_conversations_and_shows_them(desk, shop):
     maya = Customer(shop, "Maya Putri", "The courier broke my vase")
     maya.ends()
@@ -416,6 +420,7 @@ def test_drafts_are_kept_for_each_conversation_and_over_a_reload(desk, shop):
     expect(made.page.locator("#text")).to_have_value("for Maya")
 
 
+@pytest.mark.long
 def test_the_title_and_the_row_count_what_is_unread(desk, shop):
     made = desk("agent@demo.com")
     maya, joko = (Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W"))
@@ -516,6 +521,7 @@ def test_no_request_is_made_while_messages_flow(desk, shop):
     assert asked == []
 
 
+@pytest.mark.long
 def test_a_quiet_page_makes_no_request_in_half_an_hour_and_is_live_after_it(desk, shop):
     made = desk("agent@demo.com")
     pings, pongs, asked = [], [], []
@@ -556,6 +562,7 @@ def fails_once(route: Route, asked: list[str], broken: str | None = None) -> Non
         route.continue_()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("broken", [None, '{"messages": ['])
 def test_a_conversation_whose_messages_do_not_come_is_asked_for_until_it_is_whole(desk, shop, broken):
     made, asked = desk("agent@demo.com"), []
@@ -568,6 +575,7 @@ def test_a_conversation_whose_messages_do_not_come_is_asked_for_until_it_is_whol
     assert len(asked) == 2
 
 
+@pytest.mark.long
 def test_a_message_that_the_socket_has_lost_is_asked_for_until_it_is_there(desk, shop):
     made, asked = desk("agent@demo.com"), []
     on_a_line(made, lambda frame: "lost on its way" in frame)
@@ -581,6 +589,7 @@ def test_a_message_that_the_socket_has_lost_is_asked_for_until_it_is_there(desk,
     assert len(asked) == 2
 
 
+@pytest.mark.long
 def test_an_answer_that_is_older_than_a_loss_does_not_hide_it(desk, shop):
     made, held = desk("agent@demo.com"), []
     on_a_line(made, lambda frame: "lost on its way" in frame)
@@ -609,6 +618,7 @@ def test_an_answer_that_is_older_than_a_loss_does_not_hide_it(desk, shop):
     expect(made.page.locator("#loading")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_what_was_said_while_the_socket_was_away_is_there_once_and_in_order(desk, shop):
     made = desk("agent@demo.com")
     line = on_a_line(made)
@@ -652,6 +662,7 @@ def test_the_list_of_the_ended_is_whole_again_after_the_socket_was_away(desk, sh
     expect(made.page.locator("#rows .name").nth(2)).to_have_text("Joko W")
 
 
+@pytest.mark.long
 def test_where_sockets_are_blocked_it_goes_on_by_polling(desk, shop):
     made = desk(None)
     made.page.route_web_socket(re.compile("/ws$"), lambda socket: socket.close(code=1011))
@@ -672,6 +683,7 @@ def test_where_sockets_are_blocked_it_goes_on_by_polling(desk, shop):
     expect(made.bubbles()).to_have_text(["Hi", "By another way", "Got it"], timeout=10_000)
 
 
+@pytest.mark.long
 def test_what_was_written_while_the_server_was_away_is_sent_once_and_in_order(desk, shop):
     made = desk("agent@demo.com")
     maya = Customer(shop, "Maya Putri", "Hi")

@@ -18,7 +18,7 @@ def home(_databases, _redis_databases) -> Iterator[Shop]:
 @pytest.mark.parametrize("seed", [1])
 def test_two_agents_walk_and_their_pages_stay_like_fresh_ones(desk, shop, seed):
     walk = Walk(desk, shop, seed)
-    for _ in range(25):
+    for _ in range(6):
         walk.step()
 
 

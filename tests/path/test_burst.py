@@ -75,6 +75,7 @@ def test_each_seat_that_gets_free_is_called_for(storm):
     figures("resolve webhook sent -> next assign call, ms", ms)  # promised: p99 100 ms, not on a busy machine
 
 
+@pytest.mark.long
 def test_nothing_was_healed_but_what_the_burst_itself_makes_look_wrong(storm):
     """A sweep in the middle may learn a room before its webhook comes, which then brings its place; a copy that comes
     after its resolve opens a visit, which a look at the desk ends without a call."""

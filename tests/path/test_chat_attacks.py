@@ -414,6 +414,7 @@ NASTY = (
 )
 
 
+@pytest.mark.long
 def test_no_field_of_any_request_makes_the_server_stumble(home: ChatHouse) -> None:
     """Every answer is a 2xx or says what is wrong: never a 5xx."""
 
@@ -473,6 +474,7 @@ def test_no_path_leaves_the_folder_of_the_pages(home: ChatHouse, path: str) -> N
     asyncio.run(story())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["one account", "many accounts from many addresses"])
 def test_a_flood_of_logins_is_refused_and_nobody_else_waits(home: ChatHouse, how: str) -> None:
     async def story() -> None:

@@ -30,6 +30,7 @@ def home(_databases, _redis_databases) -> Iterator[ChatHouse]:
         yield made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "agents"), [(30, 6), pytest.param(100, 20, marks=pytest.mark.long)])
 def test_customers_at_once_are_served_in_order_and_nobody_is_over(home: ChatHouse, number: int, agents: int) -> None:
     async def story() -> None:

@@ -89,6 +89,7 @@ def test_the_place_in_line_counts_down_live(customer, agent, browser):
     socket.context.close()
 
 
+@pytest.mark.long
 def test_marks_say_sent_delivered_and_read(customer, agent, browser):
     maya = customer().starts(message="Hello")
     mark = maya.page.locator("#log .mark").last
@@ -104,6 +105,7 @@ def test_marks_say_sent_delivered_and_read(customer, agent, browser):
     socket.context.close()
 
 
+@pytest.mark.long
 def test_both_sides_see_that_the_other_writes(customer, agent, browser):
     maya = customer().starts(message="Hello")
     agent.picks(maya.id)
@@ -236,6 +238,7 @@ def test_markup_is_text_and_only_web_addresses_are_links(customer, agent):
     ]
 
 
+@pytest.mark.long
 def test_files_go_by_button_paste_and_drop_with_a_preview_and_a_download(customer, agent):
     maya = customer().starts(message="Files")
     agent.picks(maya.id)
@@ -312,6 +315,7 @@ def test_emojis_are_picked_by_keyboard(customer):
 # --- nothing is lost, doubled or out of order
 
 
+@pytest.mark.long
 def test_thirty_messages_while_the_socket_is_away_appear_once_and_in_order(customer, agent):
     maya = customer()
     gate = Gate(maya.page)
@@ -349,6 +353,7 @@ def test_where_sockets_are_blocked_the_chat_goes_on_by_polling(customer, agent):
     expect(maya.page.locator("#ending")).to_be_visible(timeout=10_000)
 
 
+@pytest.mark.long
 def test_unsent_messages_survive_a_reload_and_are_stored_once_in_their_order(customer, agent):
     maya = customer()
     gate = Gate(maya.page)
@@ -406,6 +411,7 @@ def test_a_message_whose_ack_got_lost_is_not_doubled(customer):
     assert [row["body"] for row in maya.stored()] == ["Hello", "Only once"]
 
 
+@pytest.mark.long
 def test_a_page_that_lost_an_event_starts_over_and_shows_what_a_fresh_one_shows(customer, agent, opened):
     maya = customer()
     gate = Gate(maya.page)
@@ -438,6 +444,7 @@ def test_a_killed_sidecar_comes_back_and_nothing_is_missing(customer, agent, sho
     expect(maya.bubbles()).to_have_text(["Hello", "meanwhile 0", "meanwhile 1", "meanwhile 2", "Back again"])
 
 
+@pytest.mark.long
 def test_a_network_that_went_without_a_word_is_noticed_and_nothing_is_missing(customer, agent):
     maya = customer()
     gate = Gate(maya.page)
@@ -469,6 +476,7 @@ def test_two_tabs_show_the_same_chat(customer, opened):
     expect(maya.page.locator("#log .message.mine")).to_have_count(3)
 
 
+@pytest.mark.long
 def test_the_question_whether_to_end_is_of_the_chat_that_it_was_asked_in(customer, opened, agent):
     maya = customer().starts(message="The first")
     other = Customer(maya.shop, opened("/chat?tenant=shop", context=maya.page.context))
@@ -637,6 +645,7 @@ def test_a_reader_hears_the_chat_and_keys_reach_everything(customer, agent):
     assert maya.page.evaluate(nameless) == []
 
 
+@pytest.mark.long
 def test_each_message_is_said_once_and_history_not_at_all(customer, agent, browser):
     maya = customer()
     maya.page.context.add_init_script(LISTEN)

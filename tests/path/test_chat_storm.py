@@ -155,6 +155,7 @@ def _busy_while(home: ChatHouse, rooms: int, trouble: Callable[[Busy], Awaitable
     asyncio.run(story())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("who", ["the customer", pytest.param("the agent", marks=pytest.mark.long)])
 def test_30_messages_sent_while_the_socket_was_gone_appear_once_and_in_order(home: ChatHouse, who: str) -> None:
     async def story() -> None:

@@ -42,6 +42,7 @@ def healed(tenant: Tenant) -> dict[str, int]:
     return {kind: count for kind, count in tenant.drift().items() if kind != "missed_arrival"}
 
 
+@pytest.mark.long
 def test_a_waiting_room_that_is_resolved_leaves_the_line(shop):
     *_, gone, last = fill(shop, 6)
     shop.sim.resolve(gone)
@@ -72,6 +73,7 @@ def test_a_missed_resolve_of_a_waiting_room_costs_nobody_a_seat(shop):
     shop.judge(LIMIT, in_order=False)
 
 
+@pytest.mark.long
 def test_a_chat_that_is_reassigned_by_hand_moves_in_the_ledger(shop):
     room = fill(shop, 1)[0]
     holder = shop.holder(room)[0]
@@ -170,6 +172,7 @@ def test_an_agent_who_goes_offline_gets_nothing_new_after_the_next_roster(home):
     tenant.judge(LIMIT)
 
 
+@pytest.mark.long
 def test_an_agent_who_comes_online_is_used_after_the_next_roster(home):
     tenant = home.new_tenant("come", agents=1, offline=1)
     fill(tenant, 4)

@@ -99,6 +99,7 @@ def test_a_flush_in_the_middle_of_a_burst_loses_no_room(home):
     tenant.judge(LIMIT, in_order=False)
 
 
+@pytest.mark.long
 def test_resolves_that_a_flush_swallowed_are_found_by_the_sweep(home):
     tenant = home.new_tenant("swallowed", agents=3)
     home.redis.set(limit_key(tenant.id), LIMIT)
@@ -131,6 +132,7 @@ def test_a_redis_that_was_killed_and_comes_back_keeps_what_it_had_taken(home, va
     tenant.judge(LIMIT, in_order=False, within_s=20)
 
 
+@pytest.mark.long
 def test_a_worker_outlives_a_redis_that_dies_under_its_job(home, valkey):
     tenant = home.new_tenant("under", agents=1)
     with closing(psycopg2.connect(home.database_url)) as conn, conn.cursor() as cur:
@@ -150,6 +152,7 @@ def outcomes(tenant: Tenant) -> set[str]:
     return {event["outcome"] for event in tenant.happened("webhook")}
 
 
+@pytest.mark.long
 def test_a_postgres_that_was_killed_and_comes_back_finds_the_webhooks_of_the_meantime(home, postgres):
     tenant = home.new_tenant("postgres", agents=5)
     home.redis.set(limit_key(tenant.id), LIMIT)

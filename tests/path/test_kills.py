@@ -73,6 +73,7 @@ def test_kills_and_every_kind_of_fault_lose_no_room_and_seat_none_twice(home):
     tenant.judge(LIMIT, within_s=20)
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_while_it_reads_the_roster_holds_nobody_up(home):
     tenant = home.new_tenant("unread", agents=1)
     tenant.sim.faults(latency_ms=2000)
@@ -136,6 +137,7 @@ def test_a_worker_that_freezes_in_a_burst_and_comes_back_makes_nobody_over(home)
     tenant.judge(LIMIT)
 
 
+@pytest.mark.long
 def test_what_a_frozen_worker_still_sends_repeats_only_what_was_decided(home):
     """H5: it had reserved and not yet sent; another finished its pairs meanwhile, and seats moved on."""
     agents = TENANT_CALLS // LIMIT + 5  # more pairs than it calls for at once: some are still to be sent
@@ -192,6 +194,7 @@ def test_a_worker_frozen_inside_its_transaction_does_not_keep_the_lock_of_the_li
     tenant.judge(LIMIT)
 
 
+@pytest.mark.long
 def test_a_ticket_whose_job_was_never_put_in_is_replaced_by_the_sweeper(home):
     """H10 (a): the receiver died between the flag and the job. This is what it had done until then."""
     tenant = home.new_tenant("ticket", agents=1)
@@ -207,6 +210,7 @@ def test_a_ticket_whose_job_was_never_put_in_is_replaced_by_the_sweeper(home):
     figures("lost ticket -> served, ms", [(time.monotonic() - began) * 1000])
 
 
+@pytest.mark.long
 def test_a_room_that_the_caches_take_for_held_is_kept_and_served(home):
     """H1: the worker died between its commit and the caches. The answer is wrong, the webhook is kept."""
     tenant = home.new_tenant("stale", agents=1)

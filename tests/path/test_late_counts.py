@@ -47,6 +47,7 @@ def test_late_counts_and_a_resolve_by_somebody_else_make_no_difference(late, by)
     figures(f"counts {LATE_S} s late, resolved by {by}: next assign call, ms", late.next_calls_ms(LIMIT))
 
 
+@pytest.mark.long
 def test_a_customer_who_returns_is_served_again_three_times_in_a_row(late):
     room = late.sim.add_customers(1)[0]
     late.until(lambda: late.holder(room), what="the first stay is served")
@@ -59,6 +60,7 @@ def test_a_customer_who_returns_is_served_again_three_times_in_a_row(late):
     assert len(late.calls(room)) == 4
 
 
+@pytest.mark.long
 def test_a_customer_returns_though_nothing_in_the_webhook_tells_of_earlier_stays(home):
     tenant = home.new_tenant("forgetful", agents=1)
     tenant.sim.faults(null_latest_service=True)
@@ -72,6 +74,7 @@ def test_a_customer_returns_though_nothing_in_the_webhook_tells_of_earlier_stays
     tenant.judge(LIMIT)
 
 
+@pytest.mark.long
 def test_an_answer_that_names_no_service_delays_a_resolve_until_the_desk_confirms_it(home):
     tenant = home.new_tenant("older", agents=1)
     tenant.sim.faults(legacy_assign=True)

@@ -63,6 +63,7 @@ def agents(tenant: Tenant) -> list:
     return tenant.home.rows(sql, tenant.id)
 
 
+@pytest.mark.long
 def test_a_value_that_is_no_number_is_logged_once_and_changes_nothing(home, shop):
     key = limit_key(shop.id)
     home.redis.set(key, "banana")
@@ -97,6 +98,7 @@ def test_the_narrowest_key_wins_and_without_any_the_environment_holds(home, shop
     shop.judge(4)
 
 
+@pytest.mark.long
 def test_zero_pauses_a_tenant_and_deleting_the_key_goes_on(home, shop):
     home.redis.set(limit_key(shop.id), 0)
     shop.until(lambda: {row.max_load for row in agents(shop)} == {0}, 5, "the pause is in force")

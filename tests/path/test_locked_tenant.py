@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
-import psycopg2
 import pytest
 import requests
 
 from db.inbox import TENANTS, UNSORTED
 from db.ledger import WORKER_LOCK_CLASS
+from scripts.measure.locked import TENANT, locked, next_ms, served
 from tests.deadlines import eventually
 from tests.house import House, Tenant, figures, percentile, street, wait_s
 from tests.servers import free_port
@@ -18,7 +18,6 @@ from tests.servers import free_port
 STALLED_MS = 1000  # who waits for a lock waits for seconds; a slow machine's stalls are shorter
 BEFORE_S = 2.0
 LOCKED_S = 6.0  # longer than any wait of ours, and than four looks of a sweeper
-TENANT = "SELECT 1 FROM tenants WHERE id = %s FOR UPDATE"
 AGENTS = "SELECT 1 FROM agents WHERE tenant = %s FOR UPDATE"
 VISITS = "SELECT 1 FROM visits WHERE tenant = %s FOR UPDATE"
 
@@ -50,35 +49,6 @@ def home(_home: House) -> Iterator[House]:
     _home.forget_tenants()
 
 
-def served(home: House, name: str) -> Tenant:
-    """Three agents with two chats each, and customers who wait."""
-    tenant = home.new_tenant(name, agents=3, offline=0)
-    tenant.sim.add_customers(12)
-    tenant.until_states(held=6, waiting=6, reserved=0)
-    return tenant
-
-
-@contextmanager
-def locked(home: House, sql: str, *values: Any) -> Iterator[None]:
-    """An admin's session that is idle in its transaction."""
-    with closing(psycopg2.connect(home.database_url)) as holder:
-        with holder.cursor() as cur:
-            cur.execute("SET idle_in_transaction_session_timeout = 0")
-            cur.execute(sql, values or None)
-        yield
-
-
-def next_ms(tenant: Tenant) -> float:
-    """From a resolve to the next customer's assign call."""
-    (room, *_) = tenant.sim.holders()
-    before = len(tenant.calls())
-    began = time.monotonic()
-    tenant.sim.resolve(room)
-    tenant.sim.add_customers(1)
-    tenant.until(lambda: len(tenant.calls()) > before, 10, "the next assign call")
-    return (tenant.calls()[-1]["mono"] - began) * 1000
-
-
 def waits_of(other: Tenant, ports: Sequence[int], seconds: float = LOCKED_S) -> list[float]:
     """While it lasts, somebody else is served at once, and no worker says that it is unwell."""
     waits: list[float] = []
@@ -104,7 +74,14 @@ def claimed_twice(home: House) -> list[Any]:
     return home.rows("SELECT tenant, room, attempt FROM visits WHERE attempt > 1")
 
 
-@pytest.mark.parametrize("sql", [TENANT, AGENTS, VISITS], ids=["its row", "its agents", "its visits"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        pytest.param(TENANT, id="its row"),
+        pytest.param(AGENTS, id="its agents", marks=pytest.mark.long),
+        pytest.param(VISITS, id="its visits", marks=pytest.mark.long),
+    ],
+)
 def test_while_a_tenant_is_locked_another_is_served_at_once_and_then_it_is_too(home, ports, sql):
     shop, other = served(home, "locked"), served(home, "other")
     before = waits_of(other, ports, BEFORE_S)
@@ -122,6 +99,7 @@ def test_while_a_tenant_is_locked_another_is_served_at_once_and_then_it_is_too(h
     other.judge()
 
 
+@pytest.mark.long
 def test_calls_that_end_while_their_tenant_is_locked_are_settled_when_it_is_free_and_claimed_by_nobody(home, ports):
     """Their reports wait, nobody else's behind them."""
     shop, other = home.new_tenant("locked", agents=4, offline=0), served(home, "other")
@@ -141,6 +119,7 @@ def test_calls_that_end_while_their_tenant_is_locked_are_settled_when_it_is_free
     shop.judge()
 
 
+@pytest.mark.long
 def test_a_dozen_tenants_locked_at_once_hold_up_nobody_else(home, ports):
     many = [home.new_tenant(f"many{n}", agents=1, offline=0) for n in range(12)]
     for tenant in many:
@@ -191,6 +170,7 @@ def test_workers_whose_connections_are_cut_again_and_again_claim_nothing_of_each
     shop.judge()
 
 
+@pytest.mark.long
 def test_a_whole_table_locked_stops_nobody_for_longer_than_that_and_webhooks_after_a_flush_are_sorted(home, ports):
     shop, other = served(home, "shop"), served(home, "other")
     before = waits_of(other, ports, BEFORE_S)
@@ -210,6 +190,7 @@ def test_a_whole_table_locked_stops_nobody_for_longer_than_that_and_webhooks_aft
     assert_quick(waits, before)
 
 
+@pytest.mark.long
 def test_one_tenants_slow_statements_hold_up_nobody_else(home, ports):
     """A trigger that sleeps stands for a table without its index, a cold disk, a plan gone wrong."""
     shop, other = served(home, "slow"), served(home, "other")

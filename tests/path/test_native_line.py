@@ -117,6 +117,7 @@ def test_workers_that_are_killed_in_a_burst_leave_one_agent_a_session_and_nobody
     assert {row.room: row.n for row in shop.rows(sql)} == dict.fromkeys(shop.given(), 1)
 
 
+@pytest.mark.long
 def test_comparing_the_line_with_the_sessions_finds_nothing_to_heal(shop):
     rooms = [shop.arrive() for _ in range(7)]
     shop.ask()
@@ -134,6 +135,7 @@ def test_comparing_the_line_with_the_sessions_finds_nothing_to_heal(shop):
     assert rooms[6] not in given
 
 
+@pytest.mark.long
 def test_nobody_can_post_webhooks_for_our_own_chat(shop):
     """Before the receiver was told of any tenant it can't know: then the worker drops them."""
     room = shop.arrive()

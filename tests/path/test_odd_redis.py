@@ -43,7 +43,8 @@ MADE: dict[str, Callable[[Any, str], None]] = {"list": a_list, "text": a_text, "
 OURS = [*TYPES, TENANTS, UNSORTED, INSTALLATION, "rq:queue:giliran", "rq:queues", "rq:workers"]
 
 
-@pytest.mark.parametrize("into", MADE)
+@pytest.mark.long
+@pytest.mark.parametrize("into", ["list", *(pytest.param(n, marks=pytest.mark.long) for n in ("text", "hash"))])
 def test_keys_of_ours_made_into_something_else_stop_nobody_for_long(home: House, into: str) -> None:
     """All at once, while customers wait, and a second tenant goes on."""
     tenant, other = home.new_tenant("odd", agents=4), home.new_tenant("other", agents=4)
@@ -74,6 +75,7 @@ ODD: list[dict[str, str]] = [
 ]
 
 
+@pytest.mark.long
 def test_entries_that_no_receiver_made_hold_up_nobody_behind_them(home: House) -> None:
     tenant = home.new_tenant("entries", agents=4)
     tenant.sim.add_customers(1)

@@ -78,6 +78,7 @@ def waits_ms(tenant: Tenant, rooms: list[str]) -> list[float]:
     return [event["waited_s"] * 1000 for event in tenant.happened("assigned") if event["room"] in rooms]
 
 
+@pytest.mark.long
 def test_a_rotated_secret_sets_no_room_aside_and_costs_none_its_place(shop):
     """H11: 401 is the desk's trouble, never a room's."""
     shop.sim.control("POST", "secret", {"secret_key": "another"})
@@ -144,6 +145,7 @@ def test_a_room_that_was_set_aside_is_tried_again_by_the_admin(shop):
     shop.judge(LIMIT, in_order=False)
 
 
+@pytest.mark.long
 def test_a_resolve_that_comes_while_the_call_is_under_way_frees_the_seat_soon(shop):
     """The webhook overtakes the answer: nothing proves yet that it means this stay, so the desk is asked."""
     shop.sim.faults(latency_ms=400, webhook_drop_p=1)

@@ -146,6 +146,7 @@ def denied(own: OwnServer) -> list[tuple[str, str]]:
         return [(entry["reason"], entry["object"]) for entry in client.acl_log()]
 
 
+@pytest.mark.long
 def test_the_rights_that_readme_lists_are_enough_for_rooms(_databases: Databases, own_valkey: OwnServer) -> None:
     with street(_databases, url_of(own_valkey)) as home:
         shop = home.new_tenant("shop", agents=2)
@@ -162,6 +163,7 @@ def test_the_rights_that_readme_lists_are_enough_for_rooms(_databases: Databases
     assert [each for each in denied(own_valkey) if each[1] != "info"] == []
 
 
+@pytest.mark.long
 def test_the_rights_that_readme_lists_are_enough_for_chats(_databases: Databases, own_valkey: OwnServer) -> None:
     async def play(home: Any) -> None:
         shop = home.new_shop(limit=1)
@@ -179,6 +181,7 @@ def test_the_rights_that_readme_lists_are_enough_for_chats(_databases: Databases
     assert [each for each in denied(own_valkey) if each[1] != "info"] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -89,6 +89,7 @@ def test_a_freed_seat_of_a_deleted_agent_takes_no_second_victim(home):
     assert len([call for call in shop.calls() if call["outcome"] == "404"]) <= 3
 
 
+@pytest.mark.long
 def test_an_agent_who_is_accepted_again_is_given_rooms_again(home):
     shop = warm(home, "back", 2)
     bad = shop.sim.agents()[0]["id"]
@@ -148,6 +149,7 @@ def test_refusals_for_one_channel_hold_no_other_up(home):
     shop.until(lambda: all(shop.holder(room) for room in good), FAST_S, "the other channel's rooms are served")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("policy", ["upstream", "fill_two", "round_robin"])
 def test_under_every_policy(_databases, _redis_databases, policy):
     with street(_databases, _redis_databases, ALLOCATION_POLICY=policy, MAX_AGENT_CHAT=str(LIMIT)) as home:
@@ -159,6 +161,7 @@ def test_under_every_policy(_databases, _redis_databases, policy):
 # --- rooms that the desk does not know (H19)
 
 
+@pytest.mark.long
 def test_rooms_that_the_desk_does_not_know_hold_nobody_up_and_are_closed_in_the_end(home):
     """A quiet system without a roster, many forged webhooks, and then a customer."""
     shop = home.new_tenant("forged", agents=3, offline=0)

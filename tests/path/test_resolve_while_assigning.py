@@ -63,6 +63,7 @@ def test_the_seat_of_a_resolved_room_is_given_to_nobody_while_the_old_call_may_s
     shop.judge(LIMIT, in_order=False)
 
 
+@pytest.mark.long
 def test_a_call_that_is_refused_after_the_resolve_gives_the_seat_to_the_next(shop):
     room = shop.room
     hang(shop, room)
@@ -89,6 +90,7 @@ def test_a_customer_whose_webhook_overtakes_the_resolve_is_served_within_two_lag
     shop.judge(LIMIT, in_order=False)
 
 
+@pytest.mark.long
 def test_duplicates_of_short_chats_leave_no_ghost_and_no_free_seat_behind(home):
     shop = home.new_tenant("short", agents=3)
     swept = "SELECT FROM tenants WHERE id = %s AND swept_at > '-infinity'"

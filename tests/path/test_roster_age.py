@@ -53,6 +53,7 @@ def act(tenant: Tenant, chance: random.Random) -> None:
     tenant.sim.faults(webhook_drop_p=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.long) for n in range(2, 8))])
 def test_nothing_that_happened_longer_than_a_lag_ago_is_overlooked(home, seed):
     chance = random.Random(seed)

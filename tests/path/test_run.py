@@ -209,6 +209,7 @@ def test_the_servers_addresses_are_private(first: Run) -> None:
     assert _servers(first).keys() == {"database_url", "redis_url"}
 
 
+@pytest.mark.long
 def test_a_customer_of_the_demo_meets_an_agent_and_the_admin_tool_knows_it_all(first: Run) -> None:
     told = asyncio.run(_chat(first))
     room = told["session_id"]
@@ -228,6 +229,7 @@ def test_a_second_launcher_on_the_same_folder_is_refused(first: Run, data: Path)
     assert _readyz(first.port)
 
 
+@pytest.mark.long
 def test_whatever_crashes_is_started_again(first: Run) -> None:
     for name in CHILDREN:
         before = first.child(name)
@@ -248,6 +250,7 @@ def test_sigterm_stops_everything(first: Run, data: Path) -> None:
 # Later starts
 
 
+@pytest.mark.long
 def test_a_second_start_installs_nothing_and_the_one_after_a_kill_finds_everything_and_ends_with_ctrl_c(
     started_before: Path,
 ) -> None:
@@ -312,6 +315,7 @@ def _handles_sigterm(pid: int) -> bool:
     return bool(caught and int(caught[1], 16) & 1 << (signal.SIGTERM - 1))
 
 
+@pytest.mark.long
 def test_with_such_a_host_all_of_it_listens_on_ipv6(empty: Path) -> None:
     """The simulator's webhooks, with their secret, reach the receiver there too; it is given no key of the database."""
     worker_port = free_port()
@@ -360,6 +364,7 @@ def test_nonsense_in_a_setting_is_one_sentence(empty: Path, name: str, value: st
     assert len(run.lines) == 1
 
 
+@pytest.mark.long
 def test_a_server_that_does_not_answer_is_named_without_its_password(empty: Path) -> None:
     port = free_port()
     with _run(empty, DATABASE_URL=f"postgresql://u:hush@127.0.0.1:{port}/d") as run:

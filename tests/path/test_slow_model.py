@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from sidecar.ai import DEADLINE_S
 from tests.chathouse import chat_house
 from tests.chatpeople import People
@@ -12,6 +14,7 @@ QUESTION = "When are you open?"
 CUSTOMERS, AGENTS = 8, 4
 
 
+@pytest.mark.long
 def test_while_the_model_hangs_everybody_gets_their_turn_and_the_agent_sees_what_was_asked(
     _databases, _redis_databases
 ) -> None:

@@ -26,6 +26,7 @@ def home(_home) -> Iterator[House]:
     _home.forget_tenants()
 
 
+@pytest.mark.long
 def test_a_worker_told_to_stop_finishes_its_calls_and_leaves_nothing_half_done(home):
     tenant = home.new_tenant("stop", agents=4)
     tenant.sim.faults(latency_ms=800)
@@ -57,6 +58,7 @@ def test_a_worker_told_twice_leaves_at_once_and_another_finishes_its_rooms(home)
     tenant.judge(LIMIT)
 
 
+@pytest.mark.long
 def test_the_other_worker_goes_on_while_one_stops(home):
     home.start_worker()
     tenant = home.new_tenant("other", agents=6)
@@ -81,6 +83,7 @@ def test_a_receiver_that_stops_and_starts_in_a_burst_loses_no_webhook_that_it_to
     tenant.until(lambda: {visit.room for visit in tenant.visits()} >= set(taken), what="all that got a 200 are known")
 
 
+@pytest.mark.long
 def test_connections_that_are_kept_open_are_ended_by_the_stop_without_a_complaint(home):
     port = int(home.url.rsplit(":", 1)[1])
     with socket.create_connection(("127.0.0.1", port), 10) as idle:

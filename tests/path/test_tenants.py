@@ -23,6 +23,7 @@ def both(home) -> tuple[Tenant, Tenant]:
     return home.first_tenant(), home.new_tenant(app=OTHER)
 
 
+@pytest.mark.long
 def test_the_same_room_ids_at_two_tenants_do_not_touch_each_other(home, both):
     one, other = both
     home.redis.set(limit_key(other.id), 3)
@@ -43,6 +44,7 @@ def test_the_same_room_ids_at_two_tenants_do_not_touch_each_other(home, both):
         tenant.until_states(15, closed=12)
 
 
+@pytest.mark.long
 def test_the_root_path_takes_no_resolve_that_could_be_anybodys(home, both):
     body = {"service": {"id": 7, "room_id": "any", "is_resolved": True}}
     answer = home.post(body, "/mark-as-solved/webhook")

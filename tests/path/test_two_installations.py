@@ -56,7 +56,11 @@ def two_houses(databases: Databases, url: str) -> Iterator[tuple[ChatHouse, Chat
             yield production, staging
 
 
-@pytest.mark.parametrize("copied", [False, True], ids=["two ledgers", "a copy of the ledger"])
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "copied",
+    [pytest.param(False, id="two ledgers", marks=pytest.mark.long), pytest.param(True, id="a copy of the ledger")],
+)
 def test_a_supervisor_of_staging_hears_nothing_of_production(
     _databases: Databases, own_valkey: OwnServer, copied: bool
 ) -> None:
@@ -100,6 +104,7 @@ def started(made: Process) -> None:
     made.until_said("worker_started")
 
 
+@pytest.mark.long
 def test_on_one_database_number_the_second_ledger_is_refused_in_a_sentence(
     _databases: Databases, redis_url: str, tmp_path: Path
 ) -> None:
@@ -115,6 +120,7 @@ def test_on_one_database_number_the_second_ledger_is_refused_in_a_sentence(
         assert production.process.poll() is None
 
 
+@pytest.mark.long
 def test_an_emptied_redis_lets_no_other_in_as_long_as_its_owner_runs(
     _databases: Databases, redis_url: str, tmp_path: Path
 ) -> None:

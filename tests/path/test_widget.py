@@ -301,6 +301,7 @@ def test_a_widget_that_is_taken_away_asks_for_nothing_any_more(opened, site):
         assert asked == []
 
 
+@pytest.mark.long
 def test_tabs_have_one_chat_and_a_reload_loses_neither_the_draft_nor_the_open_panel(opened, site):
     one = opened(site)
     other = opened(site, context=one.context)
@@ -459,6 +460,7 @@ def test_a_site_that_is_not_allowed_is_told_so(opened, shop):
     server.server_close()
 
 
+@pytest.mark.long
 def test_any_colour_is_made_readable(opened, site, agent):
     page = opened(site)
     agent.picks(_starts(page))

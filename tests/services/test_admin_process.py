@@ -64,6 +64,7 @@ def test_a_real_rooms_story_is_told_from_its_arrival_to_its_end(home):
     tenant.until_states(waiting=0, reserved=0)
 
 
+@pytest.mark.long
 def test_a_raised_limit_gives_waiting_rooms_their_turn_at_once(home):
     tenant = home.first_tenant()
     home.sim.resolve_all()
@@ -79,6 +80,7 @@ def test_a_raised_limit_gives_waiting_rooms_their_turn_at_once(home):
     tenant.until_states(held=0, waiting=0, reserved=0)
 
 
+@pytest.mark.long
 def test_reconcile_learns_the_room_whose_webhook_never_came(home):
     tenant = home.first_tenant()
     home.sim.faults(webhook_drop_p=1.0)
@@ -122,6 +124,7 @@ def test_watch_ends_when_nobody_reads_any_more(home):
         assert process.wait(10) is not None
 
 
+@pytest.mark.long
 def test_watch_on_a_terminal_draws_over_itself_without_colours_if_asked(home):
     ours, theirs = pty.openpty()
     with watching(home, out=theirs, NO_COLOR="1") as process:
@@ -161,10 +164,12 @@ def test_a_secret_typed_on_a_terminal_is_not_shown(home):
     assert typed(home, "tenant", "remove", "typed-app", "--yes").returncode == 0
 
 
+@pytest.mark.long
 def test_colours_only_where_somebody_sees_them(home):
     assert "\x1b" not in answer(home, "line")
 
 
+@pytest.mark.long
 def test_bench_gets_every_argument(home):
     command = [str(ROOT / "scripts" / "bench"), "--help"]
     direct = subprocess.run(command, env=home.env, text=True, capture_output=True, timeout=60, check=False)

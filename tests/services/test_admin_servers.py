@@ -159,6 +159,7 @@ def test_a_limit_is_not_written_into_another_installations_redis(shop: Ground) -
     shop.ok("max", "3")
 
 
+@pytest.mark.long
 def test_a_redis_whose_owner_runs_is_not_taken(shop: Ground, empty_database_url: str, tmp_path: Path) -> None:
     with worker(tmp_path, shop.database_url, shop.redis_url) as made:
         made.until_said("worker_started")

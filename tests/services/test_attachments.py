@@ -694,6 +694,7 @@ def test_what_is_packed_is_refused_clearly_and_never_unpacked(
     assert [record for record in caplog.records if record.exc_info] == []
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::aiohttp.BadContentDispositionHeader")
 @pytest.mark.filterwarnings("ignore::aiohttp.BadContentDispositionParam")
 def test_however_a_form_is_damaged_the_answer_is_one_of_ours(play: Callable[..., None]) -> None:

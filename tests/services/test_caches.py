@@ -91,11 +91,11 @@ def test_a_long_line_is_told_in_steps_and_decisions_go_on_between_them(
     line.decide()
     line.redis.delete(key(TENANT, "line"), key(TENANT, "rev"))
     sizes: list[int] = []
-    mend = work.inbox.mend
+    remind = work.inbox.remind
 
     def watched(tenant: str, rev: int, rooms: Told, *more: Any) -> int:
         sizes.append(len(rooms.waiting) + len(rooms.held) + len(rooms.gone))
-        return mend(tenant, rev, rooms, *more)
+        return remind(tenant, rev, rooms, *more)
 
     def between(*_: object) -> tuple[dict[str, int], frozenset[str]]:
         found = cached_rooms(TENANT)
@@ -106,7 +106,7 @@ def test_a_long_line_is_told_in_steps_and_decisions_go_on_between_them(
         return found
 
     cached_rooms = work.inbox.cached_rooms
-    monkeypatch.setattr(work.inbox, "mend", watched)
+    monkeypatch.setattr(work.inbox, "remind", watched)
     monkeypatch.setattr(work.inbox, "cached_rooms", between)
     rewrite()
     assert sizes[:-1] == [40, 40, 40, 13], sizes

@@ -87,6 +87,7 @@ def test_a_frozen_redis_holds_nobody_up(database_url: str, own_valkey: OwnServer
     run_chat(database_url, own_valkey.url, story)
 
 
+@pytest.mark.long
 def test_while_redis_is_frozen_chats_begin_and_are_picked_without_waiting_for_it_each_time(
     database_url: str, own_valkey: OwnServer
 ) -> None:
@@ -159,6 +160,7 @@ def test_a_flushed_redis_changes_nothing(database_url: str, own_valkey: OwnServe
     run_chat(database_url, own_valkey.url, story)
 
 
+@pytest.mark.long
 def test_messages_wait_for_a_database_that_restarts(own_postgres: OwnServer, redis_url: str) -> None:
     """Nothing is acknowledged that is not stored; who got no acknowledgement sends again and is stored once."""
 

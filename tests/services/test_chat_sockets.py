@@ -347,6 +347,7 @@ def test_each_page_hears_each_of_its_places_one_by_one(database_url: str, redis_
     run_chat(database_url, redis_url, story)
 
 
+@pytest.mark.long
 def test_who_stands_behind_the_first_hundred_hears_the_place_too(
     database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -463,6 +464,7 @@ def write_history(chat: Chat) -> None:
     chat.run("UPDATE sessions SET last_seq = 2600")
 
 
+@pytest.mark.long
 def test_a_large_history_reaches_a_slow_reader_in_one_piece(database_url: str, redis_url: str) -> None:
     async def story(chat: Chat) -> None:
         at = await chat.sidecar()

@@ -193,6 +193,7 @@ def test_who_waits_is_told_when_somebody_comes_who_may_serve_them_and_when_nobod
     asyncio.run(story())
 
 
+@pytest.mark.long
 def test_a_limit_an_account_and_its_end_are_told_to_open_pages_of_the_tenant_alone(line: Line, tmp_path: Path) -> None:
     """What the admin does in Redis and with the admin tool, where no sidecar takes part."""
 
@@ -243,6 +244,7 @@ def test_unanswered_chats_of_a_closed_page_go_to_the_next_agent(line: Line, tmp_
     asyncio.run(story())
 
 
+@pytest.mark.long
 def test_a_login_that_ends_ends_its_socket(line: Line, tmp_path: Path) -> None:
     async def story() -> None:
         async with house(line, tmp_path) as home:

@@ -494,7 +494,7 @@ def believed(line: Line) -> Line:
     line.arrive("r1", latest=1)
     line.serve("r2", "r3")
     waiting = line.visit("r3").arrived_us
-    line.inbox.mend(TENANT, line.tenant_row().rev, Told([("r3", waiting)], ["r1", "r2"]), {"ani": 2}, True)
+    line.inbox.remind(TENANT, line.tenant_row().rev, Told([("r3", waiting)], ["r1", "r2"]), {"ani": 2}, True)
     return line
 
 
@@ -639,6 +639,7 @@ def test_rooms_of_the_same_microsecond_keep_the_order_of_the_inbox(line: Line) -
     assert line.reserved_order() == rooms
 
 
+@pytest.mark.long
 def test_ten_thousand_webhooks_are_taken_batch_by_batch_in_order(line: Line) -> None:
     line.rules = replace(line.rules, lag_s=60.0)  # the roster is believed throughout, on a slow machine too
     rooms = [f"r{n}" for n in range(10_000)]

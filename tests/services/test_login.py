@@ -253,6 +253,7 @@ def test_ten_failures_of_an_account_block_it_even_for_the_right_password(line: L
     asyncio.run(story())
 
 
+@pytest.mark.long
 def test_ten_failures_of_an_address_block_it_for_every_account(line: Line) -> None:
     async def story() -> None:
         async with Floor(line) as floor:
@@ -265,6 +266,7 @@ def test_ten_failures_of_an_address_block_it_for_every_account(line: Line) -> No
     asyncio.run(story())
 
 
+@pytest.mark.long
 def test_a_right_password_does_not_wash_an_address_clean(line: Line) -> None:
     """Somebody with an account of their own guesses others': their own logins give them no more tries."""
 
@@ -354,6 +356,7 @@ def test_the_end_of_a_first_try_keeps_the_next_one_waiting(line: Line) -> None:
     second.close()
 
 
+@pytest.mark.long
 def test_ten_thousand_logins_at_one_instant_let_other_requests_go_ahead_and_keep_little(line: Line) -> None:
     async def story() -> None:
         async with Floor(line) as floor, Counter(floor) as counter:
@@ -394,6 +397,7 @@ def test_subjects_that_only_got_in_are_forgotten_too(line: Line) -> None:
     asyncio.run(story())
 
 
+@pytest.mark.long
 def test_an_unknown_e_mail_takes_as_long_as_a_wrong_password(line: Line) -> None:
     async def story() -> None:
         async with Floor(line) as floor:

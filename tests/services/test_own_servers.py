@@ -103,6 +103,7 @@ def test_a_frozen_valkey_thaws(own_valkey: OwnServer) -> None:
         assert eventually(client.ping, within_s=5)
 
 
+@pytest.mark.long
 def test_the_embedded_valkey_answers_nobody_without_its_password(own_valkey: OwnServer) -> None:
     server = own_valkey.server
     assert isinstance(server, valkey.Valkey)

@@ -309,6 +309,7 @@ def test_who_comes_back_within_the_grace_keeps_their_chats(line: Line) -> None:
     asyncio.run(story())
 
 
+@pytest.mark.long
 def test_answered_chats_stay_unless_the_setting_says_otherwise(line: Line) -> None:
     async def story() -> None:
         for reassign_s, status in ((0.0, "active"), (0.8, "waiting")):

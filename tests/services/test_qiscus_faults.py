@@ -619,6 +619,7 @@ pieces = st.sampled_from(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(pieces | st.binary(max_size=8), max_size=12))
 def test_any_bytes_for_an_answer_end_in_a_desk_error(server, parts):

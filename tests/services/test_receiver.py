@@ -370,6 +370,7 @@ def figure(text: str, name: str) -> float:
     return float(text.partition(f"giliran_receiver_{name} ")[2].partition("\n")[0] or 0)
 
 
+@pytest.mark.long
 def test_a_stop_finishes_what_is_under_way(tmp_path, valkey, store):
     with gunicorn(tmp_path, valkey.url) as here:
         stop = threading.Timer(0.3, here.process.send_signal, [signal.SIGTERM])
@@ -385,6 +386,7 @@ def test_a_stop_finishes_what_is_under_way(tmp_path, valkey, store):
     assert set(map(str, range(taken))) <= set(rooms(store))
 
 
+@pytest.mark.long
 def test_a_connection_that_is_silent_for_too_long_is_ended_and_a_busy_one_is_not(tmp_path, valkey, store):
     with (
         gunicorn(tmp_path, valkey.url, "--keep-alive", "2") as here,
@@ -400,6 +402,7 @@ def test_a_connection_that_is_silent_for_too_long_is_ended_and_a_busy_one_is_not
         assert (silent.recv(10), slow.recv(10)) == (b"", b"")
 
 
+@pytest.mark.long
 def test_connections_that_are_only_kept_open_do_not_hold_up_a_stop(tmp_path, valkey, store):
     with gunicorn(tmp_path, valkey.url) as here:
         kept = [socket.create_connection(("127.0.0.1", here.port), 5) for _ in range(20)]

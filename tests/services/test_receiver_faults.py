@@ -96,6 +96,7 @@ def dripping(receiver: Gunicorn, count: int, first: bytes, piece: bytes) -> Iter
             thread.join()
 
 
+@pytest.mark.long
 def test_a_body_that_drips_is_refused_after_ten_seconds_however_steady_it_is(receiver, store):
     start = time.monotonic()
     with dripping(receiver, 2, HEAD + b"Content-Length: 500\r\n\r\n{", b" ") as (one, _):
@@ -134,6 +135,7 @@ def gone(sock: socket.socket) -> bool:
         return True
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("chunked", [False, True], ids=["head", "chunks"])
 def test_a_head_and_chunks_that_drip_have_an_end_too(receiver, store, chunked):
     first, piece = (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n") if chunked else (HEAD + b"X: ", b"x")
@@ -232,6 +234,7 @@ def refused_start(folder: Path, redis_url: str, port: int, *options: str, **envi
     return done.stderr.strip().splitlines()
 
 
+@pytest.mark.long
 def test_a_second_receiver_on_the_port_ends_in_one_line_and_takes_nothing_away(tmp_path, valkey, store):
     with gunicorn(tmp_path, valkey.url) as first:
         for number in range(20):
@@ -245,6 +248,7 @@ def test_a_second_receiver_on_the_port_ends_in_one_line_and_takes_nothing_away(t
         assert f"Listening at: http://127.0.0.1:{first.port}" in first.log.read_text()
 
 
+@pytest.mark.long
 def test_of_two_that_start_at_the_same_instant_one_says_that_the_port_is_taken(tmp_path, valkey):
     port = free_port()
     command = [*COMMAND, "--workers", "1", "receiver.app:create_app()"]
@@ -269,6 +273,7 @@ def test_an_address_that_is_not_ours_is_named_in_one_line(tmp_path, valkey, host
     assert advice in line
 
 
+@pytest.mark.long
 def test_two_receivers_with_one_port_and_one_folder_count_each_its_own(tmp_path, valkey, store):
     with gunicorn(tmp_path, valkey.url, address="127.0.0.1") as one:
         one.arrive("7")
@@ -288,6 +293,7 @@ def test_it_listens_on_ipv6(tmp_path, valkey, store, host):
                 pass
 
 
+@pytest.mark.long
 def test_a_process_that_served_its_number_of_requests_is_replaced_and_nothing_is_lost(tmp_path, valkey, store):
     with gunicorn(tmp_path, valkey.url, "--workers", "2", "--max-requests", "60") as here:
         before = children(here)
@@ -302,6 +308,7 @@ def children(here: Gunicorn) -> set[str]:
     return set(Path(f"/proc/{here.process.pid}/task/{here.process.pid}/children").read_text().split())
 
 
+@pytest.mark.long
 def test_sighup_begins_anew_and_loses_neither_webhooks_nor_figures(tmp_path, valkey, store):
     with gunicorn(tmp_path, valkey.url) as here:
         here.arrive("1")
@@ -314,6 +321,7 @@ def test_sighup_begins_anew_and_loses_neither_webhooks_nor_figures(tmp_path, val
         assert answers(here) == 20
 
 
+@pytest.mark.long
 def test_an_open_door_is_told_at_the_start(tmp_path, valkey, store):
     for secret, told in (("", True), ("a-secret-of-sixteen", False)):
         with gunicorn(tmp_path, valkey.url, WEBHOOK_SECRET=secret) as here:
@@ -368,6 +376,7 @@ def answering(client: redis.Redis) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_a_unix_socket_serves_webhooks_and_readiness_alike(tmp_path):
     path = f"/tmp/giliran-{os.getpid()}.sock"  # noqa: S108 - a socket's path must be short
     with (
@@ -383,6 +392,7 @@ def test_a_unix_socket_serves_webhooks_and_readiness_alike(tmp_path):
         assert here.get("/readyz")[0] == 200
 
 
+@pytest.mark.long
 def test_a_cluster_is_not_ready_and_says_so(tmp_path):
     port, bus = free_port(), free_port()  # the bus would else be 10,000 above, where there may be no port
     url = f"redis://127.0.0.1:{port}"
@@ -426,6 +436,7 @@ def test_a_replica_is_not_ready(receiver, store):
         store.replicaof("NO", "ONE")
 
 
+@pytest.mark.long
 def test_an_outage_is_told_when_it_begins_and_when_it_is_over_not_for_each_webhook(tmp_path, store, valkey):
     with gunicorn(tmp_path, valkey.url, "--workers", "1") as here:
         here.arrive("1")
@@ -444,6 +455,7 @@ def test_an_outage_is_told_when_it_begins_and_when_it_is_over_not_for_each_webho
         assert told == ["webhooks_open", "redis_away", "redis_back"]
 
 
+@pytest.mark.long
 def test_after_a_stall_only_those_fail_whose_own_second_is_over(tmp_path, store, valkey):
     """A trip that began when the stall did fails at its end; who came later still has time."""
     with gunicorn(tmp_path, valkey.url, "--workers", "1") as here:

@@ -48,7 +48,10 @@ async def until_ready(at: At, wanted: str, within_s: float = 30) -> None:
         raise AssertionError(f"readiness did not say {wanted or 'ready'!r} within {within_s} s: {said[-1]}") from None
 
 
-@pytest.mark.parametrize("task", BLOCKS)
+SLOW = ("messages", "marks", "presence_beat")
+
+
+@pytest.mark.parametrize("task", [pytest.param(n, marks=[pytest.mark.long] if n in SLOW else []) for n in BLOCKS])
 def test_while_a_task_fails_readiness_names_it_and_after_it_everything_works(
     database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:

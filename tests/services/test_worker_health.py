@@ -70,6 +70,7 @@ def test_clients_that_say_nothing_or_half_a_request_hold_up_nobody(page: Page) -
         assert time.monotonic() - began < 2
 
 
+@pytest.mark.long
 def test_a_crowd_of_silent_clients_is_hung_up_on(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health._Handler, "timeout", 0.5)
     with ExitStack() as open_ones:

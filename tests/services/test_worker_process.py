@@ -74,6 +74,7 @@ def test_a_stop_in_the_first_moments_is_heeded_at_once(
         assert "Traceback" not in made.said()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="a process namespace needs root")
 @pytest.mark.parametrize("after_s", [0.3, 1.0, 4.0])
 def test_as_process_1_a_stop_is_heeded_too(tmp_path: Path, database_url: str, redis_url: str, after_s: float) -> None:
@@ -106,6 +107,7 @@ def test_a_port_in_use_is_said_in_one_line_that_names_the_setting(
             assert "Traceback" not in made.said()
 
 
+@pytest.mark.long
 def test_sighup_begins_it_anew_as_the_same_process(tmp_path: Path, database_url: str, redis_url: str) -> None:
     port = free_port()
     with worker(tmp_path, database_url, redis_url, WORKER_PORT=str(port)) as made:
@@ -117,6 +119,7 @@ def test_sighup_begins_it_anew_as_the_same_process(tmp_path: Path, database_url:
         assert made.told(signal.SIGTERM) == 0
 
 
+@pytest.mark.long
 def test_after_an_outage_of_redis_every_worker_is_back_within_moments(
     tmp_path: Path, database_url: str, own_valkey: OwnServer
 ) -> None:

@@ -344,6 +344,7 @@ def key_in(folder: str) -> str:
     return settings.secret_key(loaded(GILIRAN_DATA=folder))
 
 
+@pytest.mark.long
 def test_processes_that_start_together_have_the_same_key(tmp_path):
     with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
         for number in range(20):  # of a pool whose processes wait for the next folder

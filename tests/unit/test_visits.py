@@ -456,6 +456,7 @@ def test_every_combination_has_an_answer_that_keeps_the_books(before, webhook):
         assert now is not None
 
 
+@pytest.mark.long
 @settings(max_examples=250, deadline=None)
 @given(rooms, webhooks)
 @example(Room("r", 5, None, visit("held", base_proved=False)), Arrived("r", 6))

@@ -1,4 +1,4 @@
--- mend: what the ledger says about some rooms, told again; run while the tenant's row is locked.
+-- remind: what the ledger says about some rooms, told again; run while the tenant's row is locked.
 --
 -- KEYS  1 rev   2 inbox   3 line   4 held   5 seats
 -- ARGV  1 the ledger's rev   2 the rooms, as JSON {waiting: [[room, score]...], held: [room...], gone: [room...]}
