@@ -22,12 +22,20 @@ class _Line(logging.Formatter):
     converter = staticmethod(time.gmtime)
     default_msec_format = "%s.%03dZ"
     default_time_format = "%Y-%m-%dT%H:%M:%S"
+    _last: tuple[int, str] = (-1, "")  # the second that was written out last: thousands of lines have the same
 
     def format(self, record: logging.LogRecord) -> str:
-        if not isinstance(record.msg, list):
-            return DETAIL.sub("", BREAKS.sub(" | ", super().format(record).rstrip()))
-        prefix = f"{self.formatTime(record)} {record.levelname} {record.name} "
-        return "\n".join(prefix + text for text in record.msg)
+        if isinstance(record.msg, list):
+            prefix = f"{self.formatTime(record)} {record.levelname} {record.name} "
+            return "\n".join(prefix + text for text in record.msg)
+        text = super().format(record).rstrip()
+        return text if text.isprintable() and " | " not in text else DETAIL.sub("", BREAKS.sub(" | ", text))
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        second, shown = self._last
+        if second != int(record.created):
+            second, shown = self._last = int(record.created), super().formatTime(record, self.default_time_format)
+        return self.default_msec_format % (shown, record.msecs)
 
 
 class _Discreet(logging.Filter):

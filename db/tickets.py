@@ -39,8 +39,10 @@ def queue(client: redis.Redis) -> Queue:
 
 
 def enqueue(tickets: Queue, tenant: str, job_id: str, due: bool = False) -> None:
-    """Put the job in; the flag is set already."""
-    tickets.enqueue(JOB, tenant, due, job_id=job_id, result_ttl=0)
+    """Put the job in; the flag is set already. RQ alone would make two round trips of it, at twice the cost."""
+    with tickets.connection.pipeline() as trip:
+        tickets.enqueue_call(JOB, (tenant, due), job_id=job_id, result_ttl=0, description=JOB, pipeline=trip)
+        trip.execute()
 
 
 def read(data: bytes) -> Ask | None:
