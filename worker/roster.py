@@ -31,11 +31,18 @@ def take_roster(cur: cursor, tenant: str, report: Roster, rules: Rules, doubted:
     if settled_late_s > rules.roster_s or not _put_roster(cur, tenant, report, settled_late_s, rules):
         log.warning(logs.line("roster_late", tenant=tenant, class_=report.class_, late_s=round(settled_late_s, 1)))
         return
-    after.agents |= _put_agents(cur, tenant, report, settled_late_s, rules)
-    _put_eligible(cur, tenant, report, doubted)
+    changed = _put_agents(cur, tenant, report, settled_late_s, rules)
+    after.agents |= changed
+    renamed = _put_eligible(cur, tenant, report, doubted)
     online = sum(agent.available for agent in report.agents)
     log.info(logs.line("roster_read", tenant=tenant, class_=report.class_, agents=len(report.agents), online=online))
-    after.wake = True
+    # Else nothing has changed for the line: with hundreds of tenants whose agents are all full that is the usual case.
+    after.wake |= bool(changed) or renamed or _has_room(cur, tenant, report.class_)
+
+
+def _has_room(cur: cursor, tenant: str, class_: str) -> bool:
+    """Whether somebody has a free seat, perhaps one that is closed by an estimate only."""
+    return bool(LEDGER.one(cur, "has_room", tenant=tenant, **{"class": class_}).has_room)
 
 
 def _put_roster(cur: cursor, tenant: str, report: Roster, settled_late_s: float, rules: Rules) -> bool:
@@ -57,7 +64,8 @@ def _put_agents(cur: cursor, tenant: str, report: Roster, settled_late_s: float,
     return {row.id for row in LEDGER.all(cur, "put_agents", tenant=tenant, rows=json.dumps(rows))}
 
 
-def _put_eligible(cur: cursor, tenant: str, report: Roster, doubted: bool) -> None:
+def _put_eligible(cur: cursor, tenant: str, report: Roster, doubted: bool) -> bool:
+    """Whether others serve the class than before."""
     of = {"tenant": tenant, "class": report.class_}
     named = {agent.id for agent in report.agents}
     before = {row.agent for row in LEDGER.all(cur, "eligible", **of)}
@@ -69,6 +77,7 @@ def _put_eligible(cur: cursor, tenant: str, report: Roster, doubted: bool) -> No
     if doubted:
         offline = [agent.id for agent in report.agents if not agent.available]
         REFUSALS.run(cur, "listed", agents=sorted(named), offline=offline, **of)
+    return bool(dropped or new)
 
 
 def _failed(cur: cursor, tenant: str, report: Roster, trouble: DeskError, rules: Rules, after: Aftermath) -> None:

@@ -226,6 +226,10 @@ UPDATE tenants SET paused_until = clock_timestamp() + %(wait_s)s * interval '1 s
 UPDATE visits SET lease_until = clock_timestamp()
  WHERE tenant = %(tenant)s AND state = 'reserved' AND parked AND unclear_at IS NULL
 
+-- name: has_room
+SELECT EXISTS (SELECT FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
+                WHERE e.tenant = %(tenant)s AND e.class = %(class)s AND a.available AND a.open_seats < a.max_load) AS has_room
+
 -- name: steady
 -- Our chats that the desk's count must know of, whatever moment since then it speaks of.
 SELECT agent, count(*)::integer AS seats FROM visits

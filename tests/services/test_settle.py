@@ -809,3 +809,21 @@ def test_what_was_decided_but_not_settled_is_the_same_decision_after_a_restart(l
         made = line.decide(owner=owner)
         assert [(r.room, r.agent) for r in made.reserved] == [("r1", "ani")]
     assert made.reserved[0].attempt == 4
+
+
+def test_a_roster_asks_for_a_look_only_where_it_can_change_something(line: Line) -> None:
+    """Hundreds of tenants read theirs every few seconds while everybody is full."""
+    assert line.roster("ani", "budi").wake
+    line.serve("r1", "r2", "r3")
+    line.roster("ani", "budi")
+    assert line.roster("ani", "budi").wake, "budi has room: rooms may have waited for a younger roster"
+    line.serve("r4", "r5")
+    assert line.roster("ani", "budi").wake, "other counts"
+    assert not line.roster("ani", "budi").wake
+    assert line.roster("ani", "budi", "citra").wake, "somebody new"
+    line.serve("r6", "r7")
+    line.roster("ani", "budi", "citra")
+    assert not line.roster("ani", "budi", "citra").wake
+    assert line.roster("ani", "budi").wake, "somebody is gone: a room that was tried with them is not"
+    assert line.roster("ani", "budi", class_="other").wake, "a class that had none"
+    assert not line.roster("ani", "budi", class_="other").wake
