@@ -14,7 +14,7 @@ from worker.settle import Report
 
 PAIRS_KEPT_S = 300.0  # what became of a reserved pair: its lease is renewed meanwhile
 OTHERS_KEPT_S = LEASE_S  # looks and rosters: then whoever is due asks again
-TENANT_MOST = 2000  # reports of one tenant; beyond it the oldest go, and leases bring their rooms back
+TENANT_MOST = 2000  # reports of one tenant, more than it can have calls (`Work.room_for`); beyond it the oldest go
 BATCH_MOST = 500
 
 
@@ -47,6 +47,11 @@ class Backlog:
     def __len__(self) -> int:
         with self._lock:
             return sum(len(tenant.kept) for tenant in self._tenants.values())
+
+    def of(self, name: str) -> int:
+        """How many of one tenant wait."""
+        with self._lock:
+            return len(self._tenants[name].kept) if name in self._tenants else 0
 
     def is_empty(self) -> bool:
         """Nothing waits, and nobody is writing."""

@@ -24,7 +24,7 @@ from db.line import LINE
 from db.postgres import Ledger, LedgerBusy, LedgerTrouble
 from db.redis_why import told
 from worker import calls, decide, settle
-from worker.backlog import BATCH_MOST, Backlog, Kept
+from worker.backlog import BATCH_MOST, Kept
 from worker.calls import Held, LookAt, Pair
 from worker.decision import LEASE_S, Decision, Question, Reserved
 from worker.desk.base import Desk
@@ -99,7 +99,7 @@ def _look_again(work: Work, tenant: str, desk: Desk, run: str) -> None:
 
 
 def _look_at_line(work: Work, tenant: str, desk: Desk, due: bool) -> None:
-    free = work.callers.room_for(tenant)
+    free = work.room_for(tenant)
     wait_s, began = work.patience.wait_s(), time.monotonic()
     with work.turn(tenant, wait_s):
         deadline = time.monotonic() + LEASE_S  # taken before the leases are: a frozen process is never late
@@ -208,7 +208,7 @@ class Settler:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._backlog = Backlog()
+        self._backlog = work.backlog
         self._stop = threading.Event()
         self._ends_at = float("inf")
         self._taking = threading.Lock()

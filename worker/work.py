@@ -21,6 +21,7 @@ from db.inbox import Inbox, InboxDown
 from db.ledger import LEDGER
 from db.postgres import Ledger, LedgerBusy, LedgerTrouble
 from db.redis_why import why
+from worker.backlog import Backlog
 from worker.callers import Callers
 from worker.clock import Clock
 from worker.desks import Desks
@@ -63,6 +64,7 @@ class Work:
         self.callers = Callers()
         self.clock = Clock()
         self.reports: queue.Queue[tuple[str, Report]] = queue.Queue(REPORTS_MOST)
+        self.backlog = Backlog()
         self.figures = Figures()
         self.redis_trouble: Callable[[], str | None] = lambda: None  # why Redis can't be used, if it can't
         self._probes = Ledger(database_url, "probe", lock_ms=BUSY_MS)
@@ -87,6 +89,11 @@ class Work:
             yield
         finally:
             lock.release()
+
+    def room_for(self, tenant: str) -> int:
+        """How many calls a decision may ask for: what the callers take, less what is not written yet of the calls
+        before. A line that is given away faster than its ledger can be told would lose what became of its rooms."""
+        return max(0, self.callers.room_for(tenant) - self.backlog.of(tenant))
 
     def limits_changed(self, tenant: str, texts: tuple[str | None, ...]) -> bool:
         """Whether these texts differ from those of the last call: the ledger's copy may be old then."""

@@ -66,8 +66,7 @@ def test_what_was_reported_while_postgresql_was_away_is_written_when_it_is_back(
     assert line.states() == {"r1": "reserved"}
     again = jobs.Settler(work)
     work.database_url = url
-    again._backlog = settler._backlog
-    again._backlog.pause(0.0)
+    work.backlog.pause(0.0)
     again.start()
     eventually(lambda: line.states() == {"r1": "held"}, 10, "the report")
     again.stop(5)

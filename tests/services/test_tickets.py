@@ -19,8 +19,8 @@ from tests.deadlines import eventually
 from tests.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker import jobs
-from worker.callers import Callers
-from worker.calls import Held
+from worker.callers import TENANT_QUEUE, Callers
+from worker.calls import Held, Suggested
 from worker.desk.base import Assigned, RosterAgent
 from worker.jobs import Work
 from worker.sweep import Sweeper
@@ -390,3 +390,21 @@ def test_two_queues_of_the_same_redis_see_the_same_tickets(work: Work, line: Lin
     tickets.ask(work.tickets, TENANT)
     with redis.Redis.from_url(line.redis_url) as client:
         assert tickets.queue(client).job_ids == work.tickets.job_ids
+
+
+def test_what_is_not_written_yet_bounds_what_is_given_away(work: Work, line: Line, desk: Desk) -> None:
+    """A settler that comes behind, with thousands of rooms for thousands of agents, loses no report of theirs."""
+    line.roster("ani", "budi")
+    for _ in range(TENANT_QUEUE - 1):
+        assert work.backlog.add(TENANT, Suggested("", None), time.monotonic())
+    for room in ("r1", "r2", "r3"):
+        line.arrive(room)
+    jobs.drain(TENANT)
+    assert sorted(line.states().values()) == ["reserved", "waiting", "waiting"]
+    assert TENANT in work.cut, "the line is looked at again when they are written"
+    while work.backlog.take(time.monotonic()):
+        work.backlog.done(TENANT)
+    jobs.drain(TENANT)
+    assert set(line.states().values()) == {"reserved"}
+    reports(work, 3)
+    assert sorted(room for room, _ in desk.assigned) == ["r1", "r2", "r3"]
