@@ -317,14 +317,15 @@ class Inbox:
             line = {room: int(place) for room, place in client.zscan_iter(key(tenant, "line"), count=1000)}
             return line, frozenset(client.sscan_iter(key(tenant, "held"), count=1000))
 
-    def remind(self, tenant: str, rev: int, rooms: Told, seats: Mapping[str, int] | None, whole: bool) -> int:
-        """Tell the caches again what the ledger says at `rev` about some rooms, and where `seats` is given, which open
-        seats there are. Call it while the tenant's row is locked. `whole`: all else is right, so the caches are to be
-        believed. How many entries were wrong though they passed for true and nothing was under way."""
+    def remind(self, tenant: str, rev: int, rooms: Told, seats: Mapping[str, int] | None = None, step: str = "") -> int:
+        """Tell the caches again what the ledger says at `rev` about some rooms and, where `seats` is given, of all open
+        seats. Call it while the tenant's row is locked. `step`: `first` or `last` of the steps that mend the caches as
+        a whole; then they are believed, if every change between the two was told. How many entries were wrong though
+        they passed for true and nothing was under way."""
         keys = [key(tenant, name) for name in ("rev", "inbox", "line", "held", "seats")]
         about = {"waiting": [[room, str(us)] for room, us in rooms.waiting], "held": rooms.held, "gone": rooms.gone}
         open_seats = "" if seats is None else json.dumps({agent: str(number) for agent, number in seats.items()})
-        wrong: int = self._run("remind", keys, [str(rev), json.dumps(about), open_seats, "1" if whole else "0"])
+        wrong: int = self._run("remind", keys, [str(rev), json.dumps(about), open_seats, step])
         return wrong
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Any:

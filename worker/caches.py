@@ -4,7 +4,7 @@ A chore of the sweeper. What differs is found without a lock, then told again un
 time: however long the line is, no decision waits for more than one such step.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from db.inbox import Told
@@ -13,7 +13,6 @@ from db.postgres import Ledger
 from worker.work import BUSY_MS, Work
 
 ROOMS_A_STEP = 1000  # some 20 ms
-TRIES = 3  # where the ledger moved on meanwhile, nobody knows whether what was mended is right as a whole
 
 
 class Rooms(NamedTuple):
@@ -26,25 +25,17 @@ class Rooms(NamedTuple):
 def rewrite(work: Work, ledger: Ledger, tenant: str) -> int:
     """How many entries were wrong though they passed for true. Raises `LedgerTrouble` and `InboxDown`; then what is
     done is done."""
-    wrong = 0
-    for _ in range(TRIES):
-        with ledger.transaction() as cur:
-            row = LEDGER.one(cur, "rev", tenant=tenant)
-            rooms = LEDGER.all(cur, "open_rooms", tenant=tenant)
-        if row is None:
-            return wrong
-        ours = Rooms(
-            {r.room: r.arrived_us for r in rooms if r.state == "waiting"},
-            frozenset(r.room for r in rooms if r.state != "waiting"),
-        )
-        *some, last = _steps(differences(ours, Rooms(*work.inbox.cached_rooms(tenant))))
-        for step in some:
-            wrong += _tell(work, ledger, tenant, step, None)[0]
-        more, believed = _tell(work, ledger, tenant, last, row.rev)
-        wrong += more
-        if believed:
-            break
-    return wrong
+    wrong = _tell(work, ledger, tenant, (), "first")
+    with ledger.transaction() as cur:
+        rooms = LEDGER.all(cur, "open_rooms", tenant=tenant)
+    ours = Rooms(
+        {r.room: r.arrived_us for r in rooms if r.state == "waiting"},
+        frozenset(r.room for r in rooms if r.state != "waiting"),
+    )
+    wanted = differences(ours, Rooms(*work.inbox.cached_rooms(tenant)))
+    for start in range(0, len(wanted), ROOMS_A_STEP):
+        wrong += _tell(work, ledger, tenant, wanted[start : start + ROOMS_A_STEP])
+    return wrong + _tell(work, ledger, tenant, (), "last")
 
 
 def differences(ours: Rooms, cached: Rooms) -> list[str]:
@@ -53,19 +44,12 @@ def differences(ours: Rooms, cached: Rooms) -> list[str]:
     return sorted({*line, *(cached.waiting.keys() - ours.waiting.keys()), *(ours.held ^ cached.held)})
 
 
-def _steps(rooms: Sequence[str]) -> Iterator[Sequence[str]]:
-    """At least one: the last one tells the seats, too."""
-    for start in range(0, max(1, len(rooms)), ROOMS_A_STEP):
-        yield rooms[start : start + ROOMS_A_STEP]
-
-
-def _tell(work: Work, ledger: Ledger, tenant: str, rooms: Sequence[str], last_of: int | None) -> tuple[int, bool]:
-    """`last_of`: the ledger's revision when the differences were looked for, at the last step. How many entries were
-    wrong, and whether the caches may be believed again."""
+def _tell(work: Work, ledger: Ledger, tenant: str, rooms: Sequence[str], step: str = "") -> int:
+    """One step. The last one tells the seats, too. How many entries were wrong."""
     with work.turn(tenant, BUSY_MS / 1000), ledger.transaction() as cur:
         row = LEDGER.one(cur, "snapshot", tenant=tenant)
         if row is None:
-            return 0, True
+            return 0
         found = LEDGER.all(cur, "open_rooms_of", tenant=tenant, rooms=list(rooms)) if rooms else []
         states = {r.room: r for r in found}
         told = Told(
@@ -74,10 +58,9 @@ def _tell(work: Work, ledger: Ledger, tenant: str, rooms: Sequence[str], last_of
             [room for room in rooms if room not in states],
         )
         seats = None
-        if last_of is not None:
+        if step == "last":
             seats = {r.id: r.open_seats for r in LEDGER.all(cur, "cached_seats", tenant=tenant)}
-        whole = row.rev == last_of
-        wrong = work.inbox.remind(tenant, row.rev, told, seats, whole)
+        wrong = work.inbox.remind(tenant, row.rev, told, seats, step)
         if wrong:
             LEDGER.run(cur, "count_drift", tenant=tenant, kind="cache", n=wrong)
-    return wrong, whole
+    return wrong

@@ -29,7 +29,8 @@ log = logging.getLogger("worker.sweep")
 
 LOOK_S = 0.5
 LOOKS_A_SWEEP = 100  # held rooms that one sweep asks the desk about
-REWRITE_S = 5.0  # caches that can't be believed are rewritten at most this often
+REWRITE_S = 5.0  # caches that can't be believed are mended at most this often
+REWRITE_SHARE = 0.02  # and take at most this part of the sweeper's time: a long line takes a second
 AGENTS_S = 5.0  # how long the list of agents, whose limit keys are watched, is kept
 UNSORTED_A_LOOK = 1000
 GONE_S = 0.75  # a worker whose lock was free at two looks is dead; until then it may have lost its connection only
@@ -61,7 +62,7 @@ class Sweeper:
         self._last: dict[str, Glance] = {}
         self._limit_keys: dict[str, list[str]] = {}  # by tenant: the wide ones and those of its agents
         self._agents_at = 0.0
-        self._rewritten: dict[str, float] = {}
+        self._rewritten: dict[str, float] = {}  # not again before
         self._extra: dict[str, str] = {}  # jobs asked for beside a ticket
         self._missing: dict[int, float] = {}  # workers whose lock is free, and since when
         self._session = 0  # the connection on which that was seen
@@ -241,15 +242,17 @@ class Sweeper:
 
     def _rewrite_if_doubtful(self, tenant: str, before: Glance | None, glance: Glance) -> None:
         """Twice the same doubt: no change is under way that would remove it."""
-        doubtful = glance.rev is None or glance.rev.startswith("~")
+        doubtful = glance.rev is None or not glance.rev.isdigit()
         if not doubtful or before is None or before.rev != glance.rev:
             return
-        if time.monotonic() - self._rewritten.get(tenant, 0.0) >= REWRITE_S:
+        if time.monotonic() >= self._rewritten.get(tenant, 0.0):
             self._owed.setdefault(Chore("rewrite", tenant), 0.0)
 
     def _rewrite(self, tenant: str) -> None:
-        self._rewritten[tenant] = time.monotonic()
+        began = time.monotonic()
+        self._rewritten[tenant] = began + REWRITE_S
         wrong = caches.rewrite(self._work, self._ledger, tenant)
+        self._rewritten[tenant] = began + max(REWRITE_S, (time.monotonic() - began) / REWRITE_SHARE)
         if wrong:
             log.warning(logs.line("caches_rewritten", tenant=tenant, wrong=wrong))
 

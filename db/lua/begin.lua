@@ -2,7 +2,8 @@
 --
 -- KEYS  1 rev
 -- ARGV  1 the rev that it will make
--- Only what follows a told change may end in believed counters: '~?' after one that was lost, or untold as yet.
-local told = redis.call('GET', KEYS[1]) == string.format('%.0f', ARGV[1] - 1)
-redis.call('SET', KEYS[1], '~' .. (told and ARGV[1] or '?'))
+-- As in take.lua.
+local rev, before = redis.call('GET', KEYS[1]), string.format('%.0f', ARGV[1] - 1)
+local mark = (rev == before and '') or (rev == 'm' .. before and 'm')
+redis.call('SET', KEYS[1], '~' .. (mark and mark .. ARGV[1] or '?'))
 return 1

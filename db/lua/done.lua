@@ -9,8 +9,9 @@ if redis.call('GET', KEYS[1]) == ARGV[1] and ARGV[2] ~= '' then
   redis.call('XTRIM', KEYS[2], 'MINID', ARGV[2])
   redis.call('XDEL', KEYS[2], ARGV[2])
 end
-if redis.call('GET', KEYS[3]) == '~' .. ARGV[3] then
-  redis.call('SET', KEYS[3], ARGV[3])
+local rev = redis.call('GET', KEYS[3])
+if rev == '~' .. ARGV[3] or rev == '~m' .. ARGV[3] then
+  redis.call('SET', KEYS[3], string.sub(rev, 2))
 else
   redis.call('DEL', KEYS[3])
 end

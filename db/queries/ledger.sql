@@ -406,9 +406,6 @@ INSERT INTO tenants (id, base_url, secret_key) VALUES (%(tenant)s, %(base_url)s,
 -- name: snapshot
 SELECT rev FROM tenants WHERE id = %(tenant)s FOR NO KEY UPDATE
 
--- name: rev
-SELECT rev FROM tenants WHERE id = %(tenant)s
-
 -- name: open_rooms
 SELECT room, state, arrived_us FROM visits WHERE tenant = %(tenant)s AND state <> 'closed'
 

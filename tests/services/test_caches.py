@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from db.inbox import Told, key
+from db.inbox import InboxDown, Told, key
 from db.postgres import Ledger
 from tests.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
@@ -99,39 +99,57 @@ def test_a_long_line_is_told_in_steps_and_decisions_go_on_between_them(
 
     def between(*_: object) -> tuple[dict[str, int], frozenset[str]]:
         found = cached_rooms(TENANT)
-        if not sizes:
-            line.arrive("meanwhile")
-            line.resolve("r1", 1)
-            line.decide()
+        line.arrive("meanwhile")
+        line.resolve("r1", 1)
+        line.decide()
         return found
 
     cached_rooms = work.inbox.cached_rooms
     monkeypatch.setattr(work.inbox, "remind", watched)
     monkeypatch.setattr(work.inbox, "cached_rooms", between)
     rewrite()
-    assert sizes[:-1] == [40, 40, 40, 13], sizes
-    assert len(sizes) == 5, "once more, for what came meanwhile"
+    assert sizes == [0, 40, 40, 40, 13, 0], sizes
     assert (is_right(line), is_believed(line)) == (True, True)
 
 
-def test_where_the_ledger_never_stands_still_the_caches_are_right_and_not_believed(
-    line: Line, work: Work, rewrite: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("told", ["late", "never"])
+def test_where_a_change_meanwhile_was_not_told_in_its_turn_the_caches_are_not_believed(
+    line: Line, work: Work, rewrite: Callable[[], int], monkeypatch: pytest.MonkeyPatch, told: str
 ) -> None:
     cached_rooms = work.inbox.cached_rooms
-    came: list[str] = []
 
     def between(tenant: str) -> tuple[dict[str, int], frozenset[str]]:
         found = cached_rooms(tenant)
-        came.append(f"new{len(came)}")
-        line.arrive(came[-1])
-        line.decide()
+        line.arrive("new1")
+        untold = line.decide(tell=False)
+        if told == "late":
+            line.arrive("new2")
+            line.decide()
+            line.tell(untold)
         return found
 
     line.redis.delete(key(TENANT, "line"), key(TENANT, "held"), key(TENANT, "rev"))
     monkeypatch.setattr(work.inbox, "cached_rooms", between)
     rewrite()
-    assert len(came) == caches.TRIES
-    assert (is_right(line), is_believed(line)) == (True, False)
+    assert not is_believed(line)
+    monkeypatch.undo()
+    rewrite()
+    assert (is_right(line), is_believed(line)) == (True, True)
+
+
+def test_what_dies_between_its_steps_leaves_caches_that_nobody_believes(
+    line: Line, work: Work, rewrite: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(tenant: str) -> tuple[dict[str, int], frozenset[str]]:
+        raise InboxDown("on purpose")
+
+    line.redis.delete(key(TENANT, "line"), key(TENANT, "rev"))
+    monkeypatch.setattr(work.inbox, "cached_rooms", dies)
+    with pytest.raises(InboxDown):
+        rewrite()
+    line.arrive("r6")
+    line.decide()
+    assert not is_believed(line)
     monkeypatch.undo()
     rewrite()
     assert (is_right(line), is_believed(line)) == (True, True)

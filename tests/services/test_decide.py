@@ -15,7 +15,7 @@ import pytest
 from db.inbox import Told, key, limit_key
 from db.line import LINE
 from tests.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line, empty, line_of, remind
 from worker import intake, jobs, visits
 from worker.calls import Parked, Roster, Suggested
 from worker.decide import INBOX_BATCH
@@ -494,7 +494,7 @@ def believed(line: Line) -> Line:
     line.arrive("r1", latest=1)
     line.serve("r2", "r3")
     waiting = line.visit("r3").arrived_us
-    line.inbox.remind(TENANT, line.tenant_row().rev, Told([("r3", waiting)], ["r1", "r2"]), {"ani": 2}, True)
+    remind(line.inbox, line.tenant_row().rev, Told([("r3", waiting)], ["r1", "r2"]), {"ani": 2})
     return line
 
 

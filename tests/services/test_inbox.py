@@ -9,7 +9,7 @@ from db import inbox
 from db.inbox import Cursor, Entry, Inbox, InboxDown, Sender, Told, Webhook, digest, key, limit_key
 from tests.deadlines import eventually
 from tests.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line, empty, line_of, remind
 from worker import decide
 
 
@@ -257,7 +257,7 @@ def test_after_a_loss_of_redis_the_desk_is_asked_for_unserved_rooms_at_once(line
 @pytest.fixture
 def believed(line: Line) -> Line:
     """A tenant whose caches were rewritten by the sweeper."""
-    line.inbox.remind(TENANT, line.tenant_row().rev, Told(), {}, True)
+    remind(line.inbox, line.tenant_row().rev, Told(), {})
     return line
 
 
@@ -312,7 +312,7 @@ def test_a_change_that_died_before_it_was_told_makes_the_counters_doubtful(belie
     assert line.caches()["seats"] == {"ani": "2"}, "what the ledger counts is 1"
     assert not trusted(line)
     rev, told = line.tenant_row().rev, Told([], ["r2"])
-    assert line.inbox.remind(TENANT, rev, told, {"ani": 1}, True) == 0, "a known doubt is no drift"
+    assert remind(line.inbox, rev, told, {"ani": 1}) == 0, "a known doubt is no drift"
     assert trusted(line)
 
 
@@ -363,16 +363,16 @@ def test_a_rewrite_heals_the_caches_and_counts_what_was_really_wrong(believed: L
     line.redis.srem(key(TENANT, "held"), "r1")
     line.redis.hset(key(TENANT, "seats"), "ani", 9)
     told = Told([("r3", line.visit("r3").arrived_us)], ["r1", "r2"], ["ghost"])
-    assert line.inbox.remind(TENANT, rev, told, {"ani": 2}, True) == 4
+    assert remind(line.inbox, rev, told, {"ani": 2}) == 4
     assert line.caches() == right
-    assert line.inbox.remind(TENANT, rev, told, {"ani": 2}, True) == 0
+    assert remind(line.inbox, rev, told, {"ani": 2}) == 0
 
 
 def test_rooms_alone_are_mended_without_a_word_about_the_whole(box: Inbox, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         client.set(key(TENANT, "rev"), "~8")
         client.hset(key(TENANT, "seats"), "ani", 3)
-        box.remind(TENANT, 8, Told([("r1", 5)], ["r2"]), None, False)
+        box.remind(TENANT, 8, Told([("r1", 5)], ["r2"]))
         assert client.get(key(TENANT, "rev")) == "~8"
         assert client.hgetall(key(TENANT, "seats")) == {"ani": "3"}
         assert box.cached_rooms(TENANT) == ({"r1": 5}, frozenset({"r2"}))
@@ -386,14 +386,14 @@ def test_a_difference_that_a_change_under_way_explains_is_no_drift(box: Inbox, r
             client.set(key(TENANT, "rev"), {"under way": "~8", "another change": "6"}.get(state, "7"))
         if state == "not taken yet":
             client.xadd(key(TENANT, "inbox"), {"room": "r1"})
-        assert box.remind(TENANT, 7, Told(gone=["r1"]), {}, True) == 0
+        assert remind(box, 7, Told(gone=["r1"]), {}) == 0
         assert client.exists(key(TENANT, "line")) == 0, "it is healed all the same"
         assert client.get(key(TENANT, "rev")) == b"7"
 
 
 def test_a_telling_that_comes_after_a_rewrite_makes_the_counters_doubtful(box: Inbox) -> None:
     box.begin(TENANT, 5)
-    box.remind(TENANT, 6, Told(), {"ani": 1}, True)
+    remind(box, 6, Told(), {"ani": 1})
     box.done(TENANT, "", "", 5, Told(seats={"ani": 2}))
     assert not box.open_ticket(TENANT, "run").trusted
 

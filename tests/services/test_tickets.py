@@ -17,7 +17,7 @@ from db import inbox, tickets
 from db.inbox import Told, key, limit_key
 from tests.deadlines import eventually
 from tests.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line, empty, line_of, remind
 from worker import jobs
 from worker.callers import TENANT_QUEUE, Callers
 from worker.calls import Held, Suggested
@@ -273,7 +273,7 @@ def test_a_backlog_of_many_batches_is_taken_by_one_job(work: Work, line: Line, m
 def test_a_ticket_for_a_full_tenant_costs_no_transaction(work: Work, line: Line) -> None:
     line.roster("ani")
     line.serve("r1", "r2", "r3")
-    line.inbox.remind(TENANT, line.tenant_row().rev, Told(), {"ani": 2}, True)
+    remind(line.inbox, line.tenant_row().rev, Told(), {"ani": 2})
     rev = line.tenant_row().rev
     jobs.drain(TENANT)
     jobs.drain(TENANT)
@@ -285,7 +285,7 @@ def test_a_ticket_for_a_full_tenant_costs_no_transaction(work: Work, line: Line)
 def test_a_due_ticket_is_never_skipped(work: Work, line: Line) -> None:
     line.roster("ani")
     line.serve("r1", "r2", "r3")
-    line.inbox.remind(TENANT, line.tenant_row().rev, Told(), {"ani": 2}, True)
+    remind(line.inbox, line.tenant_row().rev, Told(), {"ani": 2})
     rev = line.tenant_row().rev
     for _ in range(3):
         jobs.drain(TENANT, True)
@@ -296,7 +296,7 @@ def test_a_due_ticket_is_never_skipped(work: Work, line: Line) -> None:
 def test_counters_that_are_wrong_keep_no_room_from_a_free_seat(work: Work, line: Line, desk: Desk) -> None:
     """H8: the cache says full for ever, PostgreSQL knows better, and a webhook is enough to be asked."""
     line.roster("ani")
-    line.inbox.remind(TENANT, line.tenant_row().rev, Told(), {"ani": 99}, True)
+    remind(line.inbox, line.tenant_row().rev, Told(), {"ani": 99})
     for _ in range(2):
         jobs.drain(TENANT)
     line.arrive("r1")
@@ -308,7 +308,7 @@ def test_counters_that_are_wrong_keep_no_room_from_a_free_seat(work: Work, line:
 def test_a_raised_limit_gives_the_seat_at_the_next_ticket(work: Work, line: Line, desk: Desk) -> None:
     line.roster("ani")
     line.serve("r1", "r2", "r3")
-    line.inbox.remind(TENANT, line.tenant_row().rev, Told(), {"ani": 2}, True)
+    remind(line.inbox, line.tenant_row().rev, Told(), {"ani": 2})
     for _ in range(2):
         jobs.drain(TENANT)
     line.redis.set(limit_key(TENANT, "ani"), "3")
