@@ -97,17 +97,22 @@ def to_the_absent(events: Sequence[Event], decisions: Iterable[Decision], known_
 
 def pairs_changed(events: Sequence[Event]) -> list[str]:
     """P7: in one stay an assign call names another agent only after a definite answer, or after somebody's hand. A call
-    that was surely not applied holds nobody: a webhook that came after it may have begun another stay for us."""
+    that was surely not applied holds nobody: a webhook that came after it may have begun another stay for us; a pair
+    of the stay before ends with it."""
     wrong: list[str] = []
     last: dict[str, Event] = {}
+    of_before: dict[str, str] = {}  # room → the agent who was called for in the stay before
     for event in _as_begun(events):
         room = event["room"]
         before = last.get(room)
         if _is_over(event) or (event["kind"] == "webhook" and before and before["outcome"] in UNTOUCHED):
+            of_before |= {room: before["agent"]} if before else {}
             last.pop(room, None)
         elif event["kind"] == "call":
-            if before and before["agent"] != event["agent"] and before["outcome"] not in DEFINITE:
-                wrong.append(f"room {room}: {before['agent']} ({before['outcome']}), then {event['agent']}")
+            if before and before["agent"] != event["agent"]:
+                ended = before["outcome"] in UNTOUCHED and of_before.get(room) == before["agent"]
+                if before["outcome"] not in DEFINITE and not ended:
+                    wrong.append(f"room {room}: {before['agent']} ({before['outcome']}), then {event['agent']}")
             last[room] = event
     return wrong
 

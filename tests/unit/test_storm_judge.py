@@ -76,6 +76,10 @@ def test_another_agent_is_tried_only_after_a_definite_answer():
     assert len(judge.pairs_changed([call(1, 7, "429"), call(2, 8, "200")])) == 1
     assert judge.pairs_changed([call(1, 7, "429"), webhook(1.5, "1"), call(2, 8, "200")]) == []
     assert len(judge.pairs_changed([call(1, 7, "500"), webhook(1.5, "1"), call(2, 8, "200")])) == 1
+    overtaken = [call(1, 7, "hang_late"), event("resolved", 1.5), event("arrived", 2), webhook(3, "1")]
+    assert judge.pairs_changed([*overtaken, call(4, 7, "401"), call(5, 8, "200")]) == []
+    assert len(judge.pairs_changed([*overtaken, call(4, 7, "500"), call(5, 8, "200")])) == 1
+    assert len(judge.pairs_changed([*overtaken, call(4, 9, "401"), call(5, 8, "200")])) == 1
     hanging = [call(1, 7, "hang_late", lasted=9), call(4, 8, "200")]
     assert len(judge.pairs_changed(sorted(hanging, key=lambda each: each["mono"]))) == 1
 
