@@ -317,15 +317,17 @@ class Inbox:
             line = {room: int(place) for room, place in client.zscan_iter(key(tenant, "line"), count=1000)}
             return line, frozenset(client.sscan_iter(key(tenant, "held"), count=1000))
 
-    def remind(self, tenant: str, rev: int, rooms: Told, seats: Mapping[str, int] | None = None, step: str = "") -> int:
+    def remind(
+        self, tenant: str, rev: int, rooms: Told, seats: Mapping[str, int] | None, step: str, mender: str
+    ) -> int:
         """Tell the caches again what the ledger says at `rev` about some rooms and, where `seats` is given, of all open
-        seats. Call it while the tenant's row is locked. `step`: `first` or `last` of the steps that mend the caches as
-        a whole; then they are believed, if every change between the two was told. How many entries were wrong though
-        they passed for true and nothing was under way."""
+        seats. Call it while the tenant's row is locked. `step`: `first` or `last` of the steps by which `mender` (hex)
+        mends the caches as a whole, or ''; after the last they are believed, if every change since the first was told.
+        How many entries were wrong though they passed for true and nothing was under way."""
         keys = [key(tenant, name) for name in ("rev", "inbox", "line", "held", "seats")]
         about = {"waiting": [[room, str(us)] for room, us in rooms.waiting], "held": rooms.held, "gone": rooms.gone}
         open_seats = "" if seats is None else json.dumps({agent: str(number) for agent, number in seats.items()})
-        wrong: int = self._run("remind", keys, [str(rev), json.dumps(about), open_seats, step])
+        wrong: int = self._run("remind", keys, [str(rev), json.dumps(about), open_seats, step, mender])
         return wrong
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Any:

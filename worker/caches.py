@@ -4,6 +4,8 @@ A chore of the sweeper. What differs is found without a lock, then told again un
 time: however long the line is, no decision waits for more than one such step.
 """
 
+import functools
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -25,7 +27,8 @@ class Rooms(NamedTuple):
 def rewrite(work: Work, ledger: Ledger, tenant: str) -> int:
     """How many entries were wrong though they passed for true. Raises `LedgerTrouble` and `InboxDown`; then what is
     done is done."""
-    wrong = _tell(work, ledger, tenant, (), "first")
+    tell = functools.partial(_tell, work, ledger, tenant, secrets.token_hex(4))
+    wrong = tell((), "first")
     with ledger.transaction() as cur:
         rooms = LEDGER.all(cur, "open_rooms", tenant=tenant)
     ours = Rooms(
@@ -34,8 +37,8 @@ def rewrite(work: Work, ledger: Ledger, tenant: str) -> int:
     )
     wanted = differences(ours, Rooms(*work.inbox.cached_rooms(tenant)))
     for start in range(0, len(wanted), ROOMS_A_STEP):
-        wrong += _tell(work, ledger, tenant, wanted[start : start + ROOMS_A_STEP])
-    return wrong + _tell(work, ledger, tenant, (), "last")
+        wrong += tell(wanted[start : start + ROOMS_A_STEP])
+    return wrong + tell((), "last")
 
 
 def differences(ours: Rooms, cached: Rooms) -> list[str]:
@@ -44,7 +47,7 @@ def differences(ours: Rooms, cached: Rooms) -> list[str]:
     return sorted({*line, *(cached.waiting.keys() - ours.waiting.keys()), *(ours.held ^ cached.held)})
 
 
-def _tell(work: Work, ledger: Ledger, tenant: str, rooms: Sequence[str], step: str = "") -> int:
+def _tell(work: Work, ledger: Ledger, tenant: str, mender: str, rooms: Sequence[str], step: str = "") -> int:
     """One step. The last one tells the seats, too. How many entries were wrong."""
     with work.turn(tenant, BUSY_MS / 1000), ledger.transaction() as cur:
         row = LEDGER.one(cur, "snapshot", tenant=tenant)
@@ -60,7 +63,7 @@ def _tell(work: Work, ledger: Ledger, tenant: str, rooms: Sequence[str], step: s
         seats = None
         if step == "last":
             seats = {r.id: r.open_seats for r in LEDGER.all(cur, "cached_seats", tenant=tenant)}
-        wrong = work.inbox.remind(tenant, row.rev, told, seats, step)
+        wrong = work.inbox.remind(tenant, row.rev, told, seats, step, mender)
         if wrong:
             LEDGER.run(cur, "count_drift", tenant=tenant, kind="cache", n=wrong)
     return wrong

@@ -10,7 +10,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] and ARGV[2] ~= '' then
   redis.call('XDEL', KEYS[2], ARGV[2])
 end
 local rev = redis.call('GET', KEYS[3])
-if rev == '~' .. ARGV[3] or rev == '~m' .. ARGV[3] then
+if rev and (rev == '~' .. ARGV[3] or string.match(rev, '^~m%x+:' .. ARGV[3] .. '$')) then
   redis.call('SET', KEYS[3], string.sub(rev, 2))
 else
   redis.call('DEL', KEYS[3])

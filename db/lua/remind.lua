@@ -3,11 +3,12 @@
 -- KEYS  1 rev   2 inbox   3 line   4 held   5 seats
 -- ARGV  1 the ledger's rev   2 the rooms, as JSON {waiting: [[room, score]...], held: [room...], gone: [room...]}
 --       3 the seats of all agents, as JSON {agent: seats}, '' to leave them alone
---       4 'first' and 'last' of the steps, or ''
+--       4 'first' and 'last' of the steps, or ''   5 a random word of whoever mends, in hex
 -- Gives how many entries were wrong though the caches passed for true and nothing was under way.
--- From the first step to the last each change marks `rev` as it would for caches that are believed, with an 'm' before its
--- number. If none of them overlapped another or was lost, all that the steps left alone is right, too, and is believed.
-if ARGV[4] == 'first' and redis.call('GET', KEYS[1]) ~= ARGV[1] then redis.call('SET', KEYS[1], 'm' .. ARGV[1]) end
+-- From the first step to the last each change marks `rev` as it would for caches that are believed, with an 'm' and the word
+-- before its number. If none of them overlapped another or was lost, all that the steps left alone is right, too, and is
+-- believed. Of two who mend at once only the later one can end in belief: what was lost between them the first has not read.
+if ARGV[4] == 'first' and redis.call('GET', KEYS[1]) ~= ARGV[1] then redis.call('SET', KEYS[1], 'm' .. ARGV[5] .. ':' .. ARGV[1]) end
 local believed = redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('XLEN', KEYS[2]) == 0
 local rooms, wrong = cjson.decode(ARGV[2]), 0
 for _, entry in ipairs(rooms.waiting) do
@@ -31,5 +32,5 @@ if ARGV[3] ~= '' then
     if before ~= number then redis.call('HSET', KEYS[5], agent, number) end
   end
 end
-if ARGV[4] == 'last' and redis.call('GET', KEYS[1]) == 'm' .. ARGV[1] then redis.call('SET', KEYS[1], ARGV[1]) end
+if ARGV[4] == 'last' and redis.call('GET', KEYS[1]) == 'm' .. ARGV[5] .. ':' .. ARGV[1] then redis.call('SET', KEYS[1], ARGV[1]) end
 return believed and wrong or 0

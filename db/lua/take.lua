@@ -14,10 +14,10 @@ if not epoch then
   epoch = ARGV[1]
   redis.call('SET', KEYS[1], epoch)
 end
--- Only what follows a told change may end in believed counters: '~?' after one that was lost, or untold as yet. 'm': the
--- caches are being mended (see remind.lua), and this change is one of those that are told meanwhile.
+-- Only what follows a told change may end in believed counters: '~?' after one that was lost, or untold as yet. 'm…:':
+-- the caches are being mended (see remind.lua), and this change is one of those that are told meanwhile.
 local rev, before = redis.call('GET', KEYS[3]), string.format('%.0f', ARGV[5] - 1)
-local mark = (rev == before and '') or (rev == 'm' .. before and 'm')
+local mark = (rev == before and '') or (rev and string.match(rev, '^(m%x+:)' .. before .. '$'))
 redis.call('SET', KEYS[3], '~' .. (mark and mark .. ARGV[5] or '?'))
 local from = epoch == ARGV[2] and '(' .. ARGV[3] or '-'
 local entries = redis.call('XRANGE', KEYS[2], from, '+', 'COUNT', ARGV[4])

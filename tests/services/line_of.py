@@ -304,8 +304,8 @@ def _row_of(columns: tuple[str, ...]) -> Any:
 
 def remind(box: Inbox, rev: int, told: Told, seats: dict[str, int]) -> int:
     """The caches are mended in one step, and believed."""
-    wrong = box.remind(TENANT, rev, told, seats, "first")
-    return wrong + box.remind(TENANT, rev, Told(), None, "last")
+    wrong = box.remind(TENANT, rev, told, seats, "first", "a1")
+    return wrong + box.remind(TENANT, rev, Told(), None, "last", "a1")
 
 
 def pair_of(reserved: Reserved) -> Pair:

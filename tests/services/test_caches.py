@@ -137,6 +137,28 @@ def test_where_a_change_meanwhile_was_not_told_in_its_turn_the_caches_are_not_be
     assert (is_right(line), is_believed(line)) == (True, True)
 
 
+def test_of_two_who_mend_at_once_the_first_believes_nothing_that_was_lost_before_the_second_began(
+    line: Line, work: Work, rewrite: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each worker has a sweeper, and both see the same doubt."""
+    cached_rooms = work.inbox.cached_rooms
+
+    def between(tenant: str) -> tuple[dict[str, int], frozenset[str]]:
+        found = cached_rooms(tenant)
+        line.arrive("lost")
+        line.decide(tell=False)
+        line.inbox.remind(TENANT, line.tenant_row().rev, Told(), None, "first", "b2")
+        return found
+
+    line.redis.delete(key(TENANT, "rev"))
+    monkeypatch.setattr(work.inbox, "cached_rooms", between)
+    rewrite()
+    assert not is_believed(line)
+    monkeypatch.undo()
+    rewrite()
+    assert (is_right(line), is_believed(line)) == (True, True)
+
+
 def test_what_dies_between_its_steps_leaves_caches_that_nobody_believes(
     line: Line, work: Work, rewrite: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

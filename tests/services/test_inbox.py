@@ -372,7 +372,7 @@ def test_rooms_alone_are_mended_without_a_word_about_the_whole(box: Inbox, redis
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         client.set(key(TENANT, "rev"), "~8")
         client.hset(key(TENANT, "seats"), "ani", 3)
-        box.remind(TENANT, 8, Told([("r1", 5)], ["r2"]))
+        box.remind(TENANT, 8, Told([("r1", 5)], ["r2"]), None, "", "a1")
         assert client.get(key(TENANT, "rev")) == "~8"
         assert client.hgetall(key(TENANT, "seats")) == {"ani": "3"}
         assert box.cached_rooms(TENANT) == ({"r1": 5}, frozenset({"r2"}))
