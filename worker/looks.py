@@ -90,7 +90,8 @@ def _hidden(seen: Seen) -> Verdict:
 
 
 def _unknown(seen: Seen, lag_s: float) -> Verdict:
-    if seen.about.state != "waiting":
+    """Also of one that is held: nobody could ever resolve it, and its seat would be lost."""
+    if seen.about.state == "reserved":
         return Verdict("fine")
     if seen.about.looks + 1 < UNKNOWN_MOST:
         return Verdict(

@@ -318,11 +318,28 @@ def test_a_held_room_that_its_agent_left_waits_again_at_its_old_place(holding: L
     assert holding.drift() == {"agent_left": 1}
 
 
-@pytest.mark.parametrize(("what", "agents"), [("served", ("ani",)), ("served", ()), ("unknown", ()), ("trouble", ())])
+@pytest.mark.parametrize(("what", "agents"), [("served", ("ani",)), ("served", ()), ("trouble", ())])
 def test_a_look_that_brings_no_news_frees_no_seat(holding: Line, what: str, agents: tuple[str, ...]) -> None:
     for _ in range(4):
         visit = looked(holding, what, *agents)
         assert (visit.state, visit.agent) == ("held", "ani")
+
+
+def test_a_held_room_that_the_desk_does_not_know_any_more_frees_its_seat_in_the_end(holding: Line) -> None:
+    for _ in range(UNKNOWN_MOST - 1):
+        visit = looked(holding, "unknown")
+        assert (visit.state, visit.agent) == ("held", "ani")
+    visit = looked(holding, "unknown")
+    assert (visit.state, visit.reason) == ("closed", "the desk does not know this room")
+    assert (holding.seats(), holding.drift()) == ({}, {"unknown_room": 1})
+
+
+def test_a_held_room_that_the_desk_knows_again_begins_to_be_unknown_anew(holding: Line) -> None:
+    """Its listing was incomplete for a while."""
+    for reading in (["unknown"] * (UNKNOWN_MOST - 1) + ["served"]) * 3:
+        visit = looked(holding, reading, *(["ani"] if reading == "served" else []))
+        assert (visit.state, visit.agent) == ("held", "ani")
+    assert holding.drift() == {}
 
 
 def test_what_the_desk_says_too_soon_after_an_assign_is_not_believed(holding: Line) -> None:

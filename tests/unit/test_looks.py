@@ -24,11 +24,10 @@ def judged(state, what, agents=(), suspect=None, age_s=OLD, looks=0, lag_s=LAG):
         ("reserved", "served", ["1"]),
         ("reserved", "served", ["2"]),
         ("reserved", "served", []),
-        ("reserved", "unknown", []),
         ("held", "served", ["1"]),
         ("held", "served", ["2", "1"]),
+        ("reserved", "unknown", []),
         ("held", "served", []),
-        ("held", "unknown", []),
     ],
 )
 @pytest.mark.parametrize("suspect", [None, "moved:2", "hidden"])
@@ -102,14 +101,15 @@ def test_a_room_that_is_served_by_nobody_the_desk_names_is_set_aside_after_some_
     assert min(first.wait_s, second.wait_s) > 0
 
 
-def test_a_waiting_room_that_the_desk_does_not_know_is_closed_after_some_looks_further_and_further_apart():
-    found = [judged("waiting", "unknown", suspect="resolved", looks=n) for n in range(UNKNOWN_MOST)]
+@pytest.mark.parametrize("state", ["waiting", "held"])
+def test_a_room_that_the_desk_does_not_know_is_closed_after_some_looks_further_and_further_apart(state):
+    found = [judged(state, "unknown", suspect="resolved", looks=n) for n in range(UNKNOWN_MOST)]
     assert [verdict.what for verdict in found] == ["again"] * (UNKNOWN_MOST - 1) + ["forget"]
     assert {verdict.suspect for verdict in found[:-1]} == {"resolved"}, "what a webhook said is kept"
     waits = [verdict.wait_s for verdict in found[:-1]]
     assert waits == sorted(set(waits)) and waits[0] == LAG
-    assert judged("waiting", "unknown").suspect == "unknown"
-    assert judged("waiting", "unknown", lag_s=60.0, looks=3).wait_s == 60.0, "further ahead it would be due at once"
+    assert judged(state, "unknown").suspect == "unknown"
+    assert judged(state, "unknown", lag_s=60.0, looks=3).wait_s == 60.0, "further ahead it would be due at once"
 
 
 @pytest.mark.parametrize("state", ["waiting", "reserved", "held"])
@@ -143,7 +143,7 @@ def test_no_combination_raises_loops_or_touches_a_seat_lightly():
         if found.what == "release":
             assert state == "held"
     assert {what for state, what in seen if state == "reserved"} == {"fine", "again", "close"}
-    assert {what for state, what in seen if state == "held"} == {"fine", "again", "close", "release", "adopt"}
+    assert {what for state, what in seen if state == "held"} == {"fine", "again", "close", "forget", "release", "adopt"}
     assert {what for state, what in seen if state == "waiting"} == {
         "fine",
         "again",
