@@ -67,6 +67,8 @@ class Settings:
     trusted_proxies: tuple[Network, ...]  # whose X-Forwarded-* are believed
     secret_key: str | None = field(repr=False)  # use `secret_key(settings)`, which makes one where none is given
     reassign_offline_seconds: int  # 0: never
+    customer_gone_seconds: int  # 0: never
+    customer_return_seconds: int
     sessions_per_minute: int  # new ones of one address
     messages_per_second: int  # of one customer
     uploads_per_minute: int  # of one session
@@ -107,6 +109,8 @@ NAMES = (
     "TRUSTED_PROXIES",
     "SECRET_KEY",
     "REASSIGN_OFFLINE_SECONDS",
+    "CUSTOMER_GONE_SECONDS",
+    "CUSTOMER_RETURN_SECONDS",
     "SESSIONS_PER_MINUTE",
     "MESSAGES_PER_SECOND",
     "UPLOADS_PER_MINUTE",
@@ -169,6 +173,8 @@ def load(
         trusted_proxies=_networks(given, "TRUSTED_PROXIES"),
         secret_key=_long_enough(given, "SECRET_KEY"),
         reassign_offline_seconds=_number(given, "REASSIGN_OFFLINE_SECONDS", 0, 0, 86400),
+        customer_gone_seconds=_number(given, "CUSTOMER_GONE_SECONDS", 600, 0, 86400),
+        customer_return_seconds=_number(given, "CUSTOMER_RETURN_SECONDS", 3600, 0, 604_800),
         sessions_per_minute=_number(given, "SESSIONS_PER_MINUTE", 200, 1, 1_000_000),
         messages_per_second=_number(given, "MESSAGES_PER_SECOND", 20, 1, 10_000),
         uploads_per_minute=_number(given, "UPLOADS_PER_MINUTE", 20, 1, 10_000),
@@ -390,6 +396,5 @@ def _network(value: str, name: str) -> Network:
     try:
         return ipaddress.ip_network(value, strict=False)
     except ValueError:
-        raise SettingsError(
-            f"{name} has {value[:60]!r}: write addresses or networks such as 10.0.0.0/8, with commas"
-        ) from None
+        wanted = "write addresses or networks such as 10.0.0.0/8, with commas"
+        raise SettingsError(f"{name} has {value[:60]!r}: {wanted}") from None

@@ -38,6 +38,7 @@ class Session(NamedTuple):
     last_seq: int
     wants_person: bool
     customer_name: str
+    gone: bool = False  # out of the line until its customer comes back
 
 
 class Draft(NamedTuple):
@@ -172,7 +173,7 @@ def locked_by_others(cur: cursor, sessions: Iterable[int]) -> set[int]:
 
 
 def add_event(cur: cursor, tenant: str, room: str, event: dict[str, Any], body: str) -> Message:
-    """A happening as a row of the room: `event` has a `type` (started, assigned, transferred, released, ended), `body`
+    """A happening as a row of the room: `event` has a `type` (one of `EVENTS`, or wants_person), `body`
     says it in plain English. Tell it with `happened`."""
     session = CHAT.one(cur, "lock_room", tenant=tenant, room=room)
     answer = add_messages(cur, [draft(session.id, "system", body, event=event)])[0]
@@ -350,7 +351,7 @@ def happened(cur: cursor, message: Message) -> list[News]:
     return told
 
 
-EVENTS = ("started", "assigned", "transferred", "released", "ended")
+EVENTS = ("started", "assigned", "transferred", "released", "left", "returned", "ended")
 
 
 def session_view(cur: cursor, tenant: str, room: str) -> dict[str, Any] | None:
@@ -376,7 +377,10 @@ def session_payload(row: Any) -> dict[str, Any]:
             "name": row.customer_name,
             "email": row.customer_email,
             "proved": row.customer_proved,
+            "here": row.customer_here,
+            "seen_at": iso(row.seen_at),
         },
+        "gone_at": iso(row.gone_at),
         "agent": {"agent_id": row.agent, "name": row.agent_name} if row.agent else None,
         "created_at": iso(row.created_at),
         "started_at": iso(row.started_at),

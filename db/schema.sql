@@ -430,16 +430,34 @@ CREATE TABLE sessions (
     rating_comment  text,
     customer_name   text NOT NULL,                    -- as given for this chat
     picked          boolean NOT NULL DEFAULT false,   -- its agent took it by themselves, perhaps while away
+    seen_at         timestamptz NOT NULL DEFAULT clock_timestamp(),  -- its customer's last page closed; see customer_seen_s
+    gone_at         timestamptz,                      -- waiting, but out of the line: its customer is gone
     UNIQUE (tenant, room),
     FOREIGN KEY (tenant, agent) REFERENCES accounts (tenant, agent),
     CONSTRAINT active_has_agent CHECK (status <> 'active' OR agent IS NOT NULL),
     CONSTRAINT waiting_has_none CHECK (status <> 'waiting' OR agent IS NULL),
-    CONSTRAINT ended_has_time CHECK ((status = 'ended') = (ended_at IS NOT NULL))
+    CONSTRAINT ended_has_time CHECK ((status = 'ended') = (ended_at IS NOT NULL)),
+    CONSTRAINT gone_waits CHECK (gone_at IS NULL OR status = 'waiting')
 ) WITH (fillfactor = 70);
 CREATE INDEX sessions_open ON sessions (tenant, id) WHERE status <> 'ended';
 CREATE INDEX sessions_by_customer ON sessions (customer, id);
 CREATE INDEX sessions_by_agent ON sessions (tenant, agent, id);
 CREATE INDEX sessions_over ON sessions (tenant, ended_at) WHERE status = 'ended';
+
+-- Pages of customers, by the sidecar that they are connected to, while that lives. `until`: infinity for a socket; of a
+-- page that asks from time to time, how long it counts.
+CREATE TABLE customer_pages (
+    session  bigint NOT NULL REFERENCES sessions ON DELETE CASCADE,
+    sidecar  text NOT NULL REFERENCES sidecars ON DELETE CASCADE,
+    until    timestamptz NOT NULL,
+    PRIMARY KEY (session, sidecar)
+);
+CREATE INDEX customer_pages_of ON customer_pages (sidecar);
+
+-- Seconds since a page of the customer was surely open; next to nothing while one is. `left_at`: sessions.seen_at.
+CREATE FUNCTION customer_seen_s(of_session bigint, left_at timestamptz) RETURNS float8 LANGUAGE sql VOLATILE PARALLEL SAFE
+    RETURN (SELECT least(seconds_since(left_at), min(seconds_since(least(p.until, c.beat_at))))
+              FROM customer_pages p JOIN sidecars c ON c.id = p.sidecar WHERE p.session = of_session);
 
 -- What everybody in a room sees, in one gapless order. Happenings with a meaning (assigned, transferred, ended) are rows
 -- too, from the sender `system`, so that state and rows together are the whole truth.

@@ -29,6 +29,7 @@ from db import inbox, installation, migrate, postgres
 from db.postgres import LedgerTrouble
 from db.upkeep import Upkeep
 from sidecar.app import HANDLER_ARGS, Config, create_app
+from sidecar.attendance import Times
 from sidecar.listening import listen
 from sidecar.site import Demo
 
@@ -36,6 +37,7 @@ log = logging.getLogger("sidecar")
 
 FILES_WANTED = 65_536  # one for each socket
 STOP_S = 10.0
+GONE_LEAST_S = 30.0  # a page that is here is known to be for the last 25 s
 REDIS_S = 2.0  # a start does not wait longer for it
 SWITCH_S = 0.0005  # the event loop gives its turn away at each write; a busy thread gives it back after this, not 5 ms
 KEEPALIVE_S = 75.0
@@ -76,6 +78,7 @@ def told(config: settings.Settings, servers: settings.Servers, here: str) -> Con
         default_limit=config.max_agent_chat,
         retry_s=config.retry_seconds,
         reassign_s=config.reassign_offline_seconds,
+        times=Times(_gone_s(config), config.customer_return_seconds),
         allowed_origins=config.allowed_origins,
         trusted_proxies=config.trusted_proxies,
         sessions_a_minute=config.sessions_per_minute,
@@ -86,6 +89,10 @@ def told(config: settings.Settings, servers: settings.Servers, here: str) -> Con
         demo=demo if config.demo else None,
         scope=installation.scope(here, servers.redis_url),
     )
+
+
+def _gone_s(config: settings.Settings) -> float:
+    return max(GONE_LEAST_S, config.customer_gone_seconds) if config.customer_gone_seconds else 0.0
 
 
 class Stop:

@@ -20,6 +20,7 @@ from db.upkeep import Upkeep
 from sidecar import door
 from sidecar.ai import Model
 from sidecar.attachments import Attachments
+from sidecar.attendance import Attendance, Times
 from sidecar.bot import Bot
 from sidecar.console import Console, Desk
 from sidecar.door import Door
@@ -70,6 +71,7 @@ class Config:
     retry_s: float
     reassign_s: float = 0.0
     grace_s: float = PRESENCE_GRACE_S
+    times: Times = Times()
     allowed_origins: Sequence[str] = ()
     trusted_proxies: Sequence[door.Network] = ()
     sessions_a_minute: int = 200
@@ -117,6 +119,15 @@ class Sidecar:
             grace_s=config.grace_s,
             tasks=self.tasks,
         )
+        self.attendance = Attendance(
+            self.store,
+            self.turns,
+            self.feed.tell,
+            self.presence.sidecar,
+            config.times,
+            self.tasks,
+            self.health.left,
+        )
         self.team = Team(self.hub, self.store, self._box, config.default_limit, tasks=self.tasks)
         self.shelf = Shelf(config.data / "attachments", config.upload_most_mb * MB)
         self.bot = Bot(self.store, self.writer.write, Model(*config.model) if config.model else None)
@@ -126,6 +137,7 @@ class Sidecar:
             self.store,
             self.writer.write,
             self.login.who,
+            self.attendance.back,
             self.shelf,
             config.uploads_a_minute,
             self.door.subject,
@@ -138,6 +150,7 @@ class Sidecar:
             store=self.store,
             login=self.login,
             presence=self.presence,
+            attendance=self.attendance,
             writer=self.writer,
             marks=self.marks,
             hub=self.hub,
@@ -153,6 +166,7 @@ class Sidecar:
         front = Front(
             store=self.store,
             turns=self.turns,
+            attendance=self.attendance,
             writer=self.writer,
             marks=self.marks,
             tell=self.feed.tell,
@@ -181,6 +195,7 @@ class Sidecar:
     async def start(self) -> None:
         """Raises `LedgerTrouble`."""
         await self.presence.start()
+        self.attendance.start()
         self.feed.start()
         self.places.start()
         self.team.start()
@@ -196,6 +211,7 @@ class Sidecar:
         await self.marks.stop()
         await self.team.stop()
         await self.places.stop()
+        await self.attendance.stop()
         await self.presence.stop()
         await self.feed.stop()
         self.login.close()

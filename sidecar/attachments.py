@@ -70,6 +70,7 @@ for broken in (BadContentDispositionHeader, BadContentDispositionParam):
 CHECKS = {"client_id": client_id, "body": body}
 
 Write = Callable[[Draft], Awaitable[Message | NotTaken]]
+Back = Callable[[Session], Awaitable[bool]]  # the customer is here: see `Attendance.back`
 Who = Callable[[str], Awaitable[Agent | None]]
 AddressOf = Callable[[web.Request], str]
 
@@ -88,13 +89,14 @@ class Attachments:
         store: Store,
         write: Write,
         who: Who,
+        back: Back,
         shelf: Shelf,
         uploads_a_minute: int,
         address_of: AddressOf,
         patience_s: float = UPLOAD_S,
         tasks: Tasks | None = None,
     ) -> None:
-        self._store, self._write, self._who, self._shelf = store, write, who, shelf
+        self._store, self._write, self._who, self._back, self._shelf = store, write, who, back, shelf
         self._address_of, self._patience_s, self._tasks = address_of, patience_s, tasks or Tasks()
         self._rates = Windows(uploads_a_minute, MINUTE_S)
         self._here = Slots(ADDRESS_HERE, ADDRESS_HERE)
@@ -142,6 +144,7 @@ class Attachments:
         session = await self._store.run(lambda cur: chat.by_key(cur, key))
         if session is None:
             raise not_taken(NotTaken("not_found"))
+        await self._back(session)
         form = await self._received(request, session, session.room)
         draft = chat.draft(
             session.id,

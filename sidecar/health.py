@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from db import redis_why
@@ -54,6 +54,16 @@ class Health:
             buckets=BUCKETS_S,
             registry=self.registry,
         )
+
+        self._gone = Counter(
+            "giliran_sidecar_customers_gone",
+            "Waiting customers who left the line, or whose chat ended, because no page of theirs was open",
+            registry=self.registry,
+        )
+
+    def left(self) -> None:
+        """A customer who was gone left the line, or their chat ended."""
+        self._gone.inc()
 
     def delivered(self, came: float) -> None:
         """A message that came over a socket here, at a monotonic time, went out just now."""

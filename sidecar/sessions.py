@@ -20,6 +20,7 @@ from db import chat, people
 from db.announce import News
 from db.chat import CHAT, NotTaken, Session
 from sidecar import frames, transcripts
+from sidecar.attendance import Attendance
 from sidecar.door import Door
 from sidecar.marks import Marks
 from sidecar.pace import Paces, Windows
@@ -45,6 +46,7 @@ class Front:
 
     store: Store
     turns: Turns
+    attendance: Attendance
     writer: Writer
     marks: Marks
     tell: Tell
@@ -81,6 +83,7 @@ class Sessions:
                 address = self._front.door.address(request)
                 log.warning(logs.line("refused", code="not_found", what="key", address=address))
                 raise Refused("not_found", "no such session")
+            await self._front.attendance.back(session)
             return await handler(request, session)
 
         return answering(answered)
@@ -113,6 +116,7 @@ class Sessions:
     async def look(self, request: web.Request, session: Session) -> web.StreamResponse:
         """A page that says what it has, has got it."""
         _keep_pace(self._looks, session, "too many requests")
+        self._front.attendance.polled(session)
         after, key = whole_number(request, "after") or 0, request.match_info["key"]
 
         def read(cur: cursor) -> tuple[State, chat.Page]:

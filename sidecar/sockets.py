@@ -108,6 +108,7 @@ class Sockets:
             connection.refuse("not_found", "no such session")
             connection.close(NO_SESSION, "no such session")
             return
+        await parts.attendance.back(session)
         place = session.tenant, session.room
         if self._rooms[place] >= SOCKETS_A_SESSION:
             connection.refuse("rate_limited", "this chat is open on too many pages")
@@ -124,6 +125,7 @@ class Sockets:
     async def _live(self, connection: Connection, session: Session, key: str, after: int) -> None:
         parts = self._parts
         parts.hub.enter(session.tenant, session.room, connection)
+        parts.attendance.came(session)
         await parts.feed.open(session.tenant)
         talk = CustomerTalk(parts, connection, session, after)
         resume = asyncio.create_task(self._resume(connection, session, key, after))
@@ -131,6 +133,7 @@ class Sockets:
             await connection.listen(talk.heard)
         finally:
             parts.hub.leave(session.tenant, session.room, connection)
+            parts.attendance.went(session)
             await ended(resume)
             await parts.feed.close(session.tenant)
 

@@ -12,6 +12,7 @@ from db import chat
 from db.announce import News
 from db.chat import Message, NotTaken, Session
 from db.postgres import LedgerTrouble
+from sidecar.attendance import Attendance
 from sidecar.connection import Connection
 from sidecar.door import Door
 from sidecar.feed import Feed
@@ -37,6 +38,7 @@ class Parts:
     store: Store
     login: Login
     presence: Presence
+    attendance: Attendance
     writer: Writer
     marks: Marks
     hub: Hub

@@ -197,16 +197,17 @@ def end_in(
     if not may(session):
         raise TurnRefused("forbidden", "this chat has another agent")
     if visit is not None:
-        _close(cur, change, tenant, visit, f"ended by {by.replace(':', ' ')}")
+        close_visit(cur, change, tenant, visit, f"ended by {by.replace(':', ' ')}")
     CHAT.run(cur, "end_session", session=session.id, by=by)
     agent_id = by.partition(":")[2] or None
     event = {"type": "ended", "by": by.partition(":")[0], "agent_id": agent_id, "name": name}
-    message = chat.add_event(cur, tenant, room, event, f"{name} ended the chat")
+    said = f"{name} ended the chat" if name else "the chat ended: the customer did not come back"
+    message = chat.add_event(cur, tenant, room, event, said)
     change.news += chat.happened(cur, message)
     return True
 
 
-def _close(cur: cursor, change: Change, tenant: str, visit: Any, reason: str) -> None:
+def close_visit(cur: cursor, change: Change, tenant: str, visit: Any, reason: str) -> None:
     """The visit ends and its seat is free. The reason stands in the visit itself."""
     for row in line.close(cur, tenant, [(visit.id, None, reason)], exact=True):
         change.gone.add(row.room)

@@ -15,16 +15,16 @@ INSERT INTO sessions (tenant, room, key_digest, customer, customer_name)
 VALUES (%(tenant)s, %(room)s, %(digest)s, %(customer)s, %(name)s) RETURNING id
 
 -- name: by_key
-SELECT id, tenant, room, status, agent, last_seq, wants_person, customer_name
+SELECT id, tenant, room, status, agent, last_seq, wants_person, customer_name, gone_at IS NOT NULL AS gone
   FROM sessions WHERE key_digest = %(digest)s
 
 -- name: by_room
-SELECT id, tenant, room, status, agent, last_seq, wants_person, customer_name
+SELECT id, tenant, room, status, agent, last_seq, wants_person, customer_name, gone_at IS NOT NULL AS gone
   FROM sessions WHERE tenant = %(tenant)s AND room = %(room)s
 
 -- name: lock_room
 -- Whoever changes a session's state: after the tenant, its agents and the visit.
-SELECT id, status, agent, answered, ended_by FROM sessions WHERE tenant = %(tenant)s AND room = %(room)s
+SELECT id, status, agent, answered, ended_by, gone_at, customer_name FROM sessions WHERE tenant = %(tenant)s AND room = %(room)s
    FOR NO KEY UPDATE
 
 -- name: lock_visit
@@ -33,7 +33,7 @@ SELECT id, state, agent, attempt, arrived_us FROM visits WHERE tenant = %(tenant
    FOR NO KEY UPDATE
 
 -- name: end_session
-UPDATE sessions SET status = 'ended', ended_at = clock_timestamp(), ended_by = %(by)s
+UPDATE sessions SET status = 'ended', ended_at = clock_timestamp(), ended_by = %(by)s, gone_at = NULL
  WHERE id = %(session)s AND status <> 'ended'
 
 -- name: lock_sessions
@@ -130,10 +130,10 @@ SELECT s.tenant, s.room, s.last_seq, false FROM sessions s
 SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.email AS customer_email,
        c.proved AS customer_proved, s.agent, a.name AS agent_name, s.created_at, s.started_at, s.ended_at, s.ended_by,
        s.last_seq, s.agent_read, s.agent_got, s.customer_read, s.customer_got, s.answered, s.wants_person, s.rating,
-       s.rating_comment,
+       s.rating_comment, s.gone_at, s.seen_at, coalesce(customer_seen_s(s.id, NULL) < 30, false) AS customer_here,
        (SELECT count(*) FROM messages u WHERE u.session = s.id AND u.seq > s.agent_read AND u.sender_type = 'customer')
            AS unread,
-       CASE WHEN s.status = 'waiting' THEN greatest(1, (
+       CASE WHEN s.status = 'waiting' AND s.gone_at IS NULL THEN greatest(1, (
            SELECT count(*) FROM visits v JOIN visits w ON w.tenant = v.tenant AND w.class = 'native'
                   AND w.state = 'waiting' AND (-w.priority, w.arrived_us, w.id) <= (-v.priority, v.arrived_us, v.id)
             WHERE v.tenant = s.tenant AND v.room = s.room AND v.state <> 'closed')) END AS position,

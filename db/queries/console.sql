@@ -6,15 +6,16 @@
 SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.email AS customer_email,
        c.proved AS customer_proved, s.agent, a.name AS agent_name, s.created_at, s.started_at, s.ended_at, s.ended_by,
        s.last_seq, s.agent_read, s.agent_got, s.customer_read, s.customer_got, s.answered, s.wants_person, s.rating,
-       s.rating_comment,
+       s.rating_comment, s.gone_at, s.seen_at, coalesce(customer_seen_s(s.id, NULL) < 30, false) AS customer_here,
        (SELECT count(*) FROM messages u WHERE u.session = s.id AND u.seq > s.agent_read AND u.sender_type = 'customer')
            AS unread,
-       CASE WHEN s.status = 'waiting' THEN coalesce(p.position, 1) END AS position,
+       CASE WHEN s.status = 'waiting' AND s.gone_at IS NULL THEN coalesce(p.position, 1) END AS position,
        l.seq AS last_message_seq, l.body AS last_message_body, l.sender_type AS last_message_sender,
        l.created_at AS last_message_at
   FROM (SELECT s.* FROM sessions s JOIN customers c ON c.id = s.customer
          WHERE s.tenant = %(tenant)s
            AND (%(statuses)s::text[] IS NULL OR s.status = ANY(%(statuses)s::text[]))
+           AND (s.gone_at IS NULL OR %(statuses)s::text[] IS DISTINCT FROM '{waiting}')
            AND (%(agent)s::text IS NULL OR s.agent = %(agent)s::text)
            AND (%(q)s::text IS NULL OR c.name ILIKE %(q)s::text OR c.email ILIKE %(q)s::text OR s.room = %(room)s::text)
            AND (%(before)s::bigint IS NULL OR s.id < %(before)s::bigint)
@@ -38,7 +39,7 @@ SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.em
 -- moment.
 SELECT s.room, count(*) OVER () AS waiting FROM sessions s
   LEFT JOIN visits v ON v.tenant = s.tenant AND v.room = s.room AND v.state <> 'closed'
- WHERE s.tenant = %(tenant)s AND s.status = 'waiting'
+ WHERE s.tenant = %(tenant)s AND s.status = 'waiting' AND s.gone_at IS NULL
  ORDER BY v.state = 'reserved' DESC NULLS LAST, v.priority DESC, v.arrived_us, s.id LIMIT %(most)s
 
 -- name: notes

@@ -39,6 +39,6 @@ SELECT status, agent FROM sessions WHERE tenant = %(tenant)s AND room = %(room)s
 -- Sessions that wait though the line does not know them, oldest first.
 SELECT s.room, extract(epoch FROM s.created_at)::float8 AS created_s
   FROM sessions s
- WHERE s.tenant = %(tenant)s AND s.status = 'waiting'
+ WHERE s.tenant = %(tenant)s AND s.status = 'waiting' AND s.gone_at IS NULL
    AND NOT EXISTS (SELECT FROM visits v WHERE v.tenant = s.tenant AND v.room = s.room AND v.state <> 'closed')
  ORDER BY s.created_at, s.id

@@ -71,13 +71,16 @@ class World:
         self.shelf = Shelf(folder, house.most_bytes, house.spare_bytes)
         door = Door((), (ipaddress.ip_network("127.0.0.0/8"),), demo=False)
         self.files = Attachments(
-            store, self.write, self.who, self.shelf, house.uploads_a_minute, door.address, house.patience_s
+            store, self.write, self.who, self.back, self.shelf, house.uploads_a_minute, door.address, house.patience_s
         )
         self.down = False  # the database, for the writer
         self.agents: dict[str, Agent] = {}
         self.keys: dict[str, str] = {}
         self.rooms: dict[str, str] = {}
         self.http: aiohttp.ClientSession
+
+    async def back(self, session: chat.Session) -> bool:
+        return False
 
     async def write(self, draft: chat.Draft) -> Any:
         if self.down:

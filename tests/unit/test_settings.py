@@ -105,6 +105,8 @@ def test_the_file_does_not_change_the_process_environment(tmp_path, monkeypatch)
         ("KEEP_DAYS", "keep_days", 1, 36500),
         ("KEEP_CHATS_DAYS", "keep_chats_days", 0, 36500),
         ("REASSIGN_OFFLINE_SECONDS", "reassign_offline_seconds", 0, 86400),
+        ("CUSTOMER_GONE_SECONDS", "customer_gone_seconds", 0, 86400),
+        ("CUSTOMER_RETURN_SECONDS", "customer_return_seconds", 0, 604_800),
         ("SESSIONS_PER_MINUTE", "sessions_per_minute", 1, 1_000_000),
         ("MESSAGES_PER_SECOND", "messages_per_second", 1, 10_000),
         ("UPLOADS_PER_MINUTE", "uploads_per_minute", 1, 10_000),

@@ -72,7 +72,7 @@ class NativeDesk:
         return [row.agent] if row.status == "active" else []
 
     def unserved(self) -> list[UnservedRoom]:
-        """A session is never without its visit; one that is would be found by this."""
+        """A session that stands in the line is never without its visit; one that is would be found by this."""
         with self._asked("unserved") as cur:
             rows = NATIVE.all(cur, "unserved", tenant=self._tenant)
         return [UnservedRoom(row.room, chat.CLASS, row.created_s, chat.CLASS) for row in rows]

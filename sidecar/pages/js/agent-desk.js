@@ -118,7 +118,7 @@ export class Desk {
   line() {
     const place = (session) => session.position ?? Infinity;
     const { ids, isCut } = this.head;
-    return this.open().filter((session) => session.status === "waiting" && (!isCut || ids.has(session.session_id) || place(session) <= LINE_LIVE))
+    return this.open().filter((session) => session.status === "waiting" && !session.gone_at && (!isCut || ids.has(session.session_id) || place(session) <= LINE_LIVE))
       .sort((a, b) => place(a) - place(b) || a.created_at.localeCompare(b.created_at));
   }
 
@@ -177,6 +177,8 @@ const HEARD = {
   "chat.session.assigned": tell,
   "chat.session.transferred": tell,
   "chat.session.released": tell,
+  "chat.session.left": tell,
+  "chat.session.returned": tell,
   "chat.session.ended": tell,
   "chat.session.rated"({ session_id: id, rating, comment, rating_comment: said }) {
     const session = this.sessions.get(id);
@@ -200,6 +202,12 @@ const HEARD = {
     this.agents.set(id, { ...agent, name: name ?? agent.name, presence });
     if (id === this.me?.agent_id) this.me = { ...this.me, presence };
     return { kind: "presence" };
+  },
+  "chat.customers.here"({ sessions }) {
+    for (const { session_id: id, here, seen_at: at } of sessions) {
+      const session = this.sessions.get(id);
+      if (session) session.customer = { ...session.customer, here, seen_at: at };
+    }
   },
   "chat.agents.changed"({ agents }) {
     for (const agent of agents) this.agents.set(agent.agent_id, { presence: "offline", ...this.agents.get(agent.agent_id), ...agent });
@@ -229,6 +237,8 @@ function happened(session, event, at) {
   if (event.type === "assigned" || event.type === "transferred")
     Object.assign(session, { status: "active", agent, answered: false, position: null, started_at: session.started_at ?? at });
   if (event.type === "released") Object.assign(session, { status: "waiting", agent: null, answered: false });
+  if (event.type === "left") Object.assign(session, { gone_at: at, position: null });
+  if (event.type === "returned") session.gone_at = null;
   if (event.type === "ended")
     Object.assign(session, { status: "ended", position: null, ended_at: at, ended_by: event.by ?? session.ended_by });
 }

@@ -8,6 +8,7 @@ import { byId, keyed, make, part, setAttr, setClass, setText } from "./dom.js";
 import { clock, dateTime, span, t } from "./words.js";
 
 const DAY_MS = 86_400_000;
+const LOADING_MS = 3000;
 
 /** What a tab shows, in its order. */
 export function shownIn({ tab, show, filter, ended, agent, only }, desk) {
@@ -47,7 +48,7 @@ function showCounts(view, desk) {
   const mine = desk.mine();
   const unread = mine.reduce((sum, session) => sum + (session.unread ? 1 : 0), 0);
   const line = desk.line().length;
-  const counts = { mine: mine.length, queue: desk.waiting(), all: desk.open().filter((session) => session.status !== "waiting").length + desk.waiting() };
+  const counts = { mine: mine.length, queue: desk.waiting(), all: desk.open().filter((session) => session.status !== "waiting" || session.gone_at).length + desk.waiting() };
   for (const [tab, n] of Object.entries(counts)) {
     const node = document.querySelector(`[data-count="${tab}"]`);
     setText(node, n || "");
@@ -83,9 +84,21 @@ function updateRow(node, session, view, desk, open) {
   setAttr(node, "aria-selected", id === open);
   setAttr(node, "data-at", id === view.at ? "" : null);
   setAttr(node, "data-agent", agent?.agent_id);
+  showAway(node, session);
+}
+
+/** No page of theirs is open; the first one may still be loading. */
+export const isAway = ({ status, created_at: at, customer: { here } }) => status !== "ended" && here === false && serverNow() - Date.parse(at) > LOADING_MS;
+
+function showAway(node, session) {
+  const away = isAway(session);
+  node.classList.toggle("away", away);
+  setAttr(node, "aria-description", away ? t("pageClosed") : null);
+  setAttr(part(node, "avatar"), "title", away ? t("pageClosed") : null);
 }
 
 function showMark(node, session, desk, isFresh) {
+  if (session.gone_at) { setClass(node, "chip"); return setText(node, t("gone")); }
   if (session.status === "waiting") { setClass(node, "chip warn"); return setText(node, placeOf(session) ? t("place", { n: placeOf(session) }) : t("st_waiting")); }
   if (session.unread && desk.isMine(session)) { setClass(node, "badge"); setAttr(node, "aria-label", t("unread", { n: session.unread })); return setText(node, session.unread > 99 ? "99+" : session.unread); }
   node.removeAttribute("aria-label");
@@ -123,6 +136,7 @@ export function tickList(desk) {
     const session = desk.sessions.get(node.dataset.key);
     if (session?.status === "waiting") setText(part(node, "time"), waited(session));
     if (session && !desk.typer(node.dataset.key)) node.classList.remove("typing");
+    if (session) showAway(node, session);
   }
 }
 

@@ -83,6 +83,8 @@ export function happening({ event, body }, me) {
     case "assigned": return event.agent_id === me.agent_id ? t("s_assignedYou") : t("s_assigned", { name });
     case "transferred": return from ? t("s_transferred", { from, name }) : t("s_transferredTo", { name });
     case "released": return name || from ? t("s_releasedFrom", { name: name || from }) : t("s_released");
+    case "left": return t("s_left");
+    case "returned": return t("s_returned");
     case "ended": return endedBy(event, name);
     case "wants_person": return t("s_wants_person");
     default: return body;
@@ -91,6 +93,7 @@ export function happening({ event, body }, me) {
 
 function endedBy({ by = "" }, name) {
   if (by === "customer") return t("s_ended_customer");
+  if (by === "system") return t("s_ended_system");
   return by.startsWith("agent") && name ? t("s_ended_agent", { name }) : t("s_ended");
 }
 

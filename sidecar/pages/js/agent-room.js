@@ -4,7 +4,7 @@
 import { serverNow } from "./agent-api.js";
 import { placeOf } from "./agent-desk.js";
 import { paintAvatar } from "./agent-face.js";
-import { short } from "./agent-list.js";
+import { isAway, short } from "./agent-list.js";
 import { nodeOf, showLog } from "./agent-log.js";
 import { byId, setAttr, setText } from "./dom.js";
 import { currentLanguage, span, t } from "./words.js";
@@ -39,9 +39,9 @@ function showHead(session, desk) {
   paintAvatar(byId("room-avatar"), customer.name);
   setText(byId("room-name"), customer.name);
   showState(session, desk);
-  byId("pick").hidden = status !== "waiting";
+  byId("pick").hidden = status !== "waiting" || Boolean(session.gone_at);
   byId("take").hidden = status !== "active" || mine || !desk.isBoss();
-  byId("give").hidden = status === "ended" || (status === "active" && !mine && !desk.isBoss());
+  byId("give").hidden = status === "ended" || Boolean(session.gone_at) || (status === "active" && !mine && !desk.isBoss());
   for (const id of ["give-text", "give-item"]) setText(byId(id), t(status === "waiting" ? "assign" : "transfer"));
   setAttr(byId("give"), "title", byId("give-text").textContent);
   byId("end").hidden = !(mine || (desk.isBoss() && status !== "ended"));
@@ -53,11 +53,12 @@ export function showState(session, desk) {
   const position = placeOf(session);
   const time = span((serverNow() - Date.parse(since)) / 1000);
   const words = {
-    waiting: () => (position ? t("waitingPlace", { n: position, time }) : t("waitingSince", { time })),
+    waiting: () => (session.gone_at ? t("goneState", { time: span((serverNow() - Date.parse(session.gone_at)) / 1000) }) : position ? t("waitingPlace", { n: position, time }) : t("waitingSince", { time })),
     active: () => (desk.isMine(session) ? t("withYou") : t("withAgent", { name: agent?.name ?? "" })),
     ended: () => t("endedState", { when: short(ended) }),
   };
-  setText(byId("room-state"), words[status]());
+  const away = isAway(session) && !session.gone_at ? t("awaySince", { time: span((serverNow() - Date.parse(session.customer.seen_at)) / 1000) }) : "";
+  setText(byId("room-state"), [words[status](), away].filter(Boolean).join(" · "));
   byId("room-state").dataset.status = status;
 }
 
@@ -72,7 +73,7 @@ function showBar(session, desk, stuck) {
   if (!kind) return;
   byId("bar").dataset.kind = kind;
   setAttr(byId("bar-icon"), "href", BAR_ICONS[kind]);
-  const text = { waiting: () => t("waitingBar"), ended: () => t("endedBar", { when: short(session.ended_at) }), watching: () => t(desk.isBoss() ? "watchingBoss" : "watching", { name }), stuck: () => t(`stuck_${status}`, { name }) };
+  const text = { waiting: () => t(session.gone_at ? "goneBar" : "waitingBar"), ended: () => t("endedBar", { when: short(session.ended_at) }), watching: () => t(desk.isBoss() ? "watchingBoss" : "watching", { name }), stuck: () => t(`stuck_${status}`, { name }) };
   setText(byId("bar-text"), text[kind]());
   byId("bar-deed").hidden = !stuck;
   setText(byId("bar-deed"), t("writeNote"));

@@ -183,7 +183,7 @@ setInterval(() => {
   const session = desk.sessions.get(page.open);
   if (!session) return;
   showTyping(session, desk);
-  if (session.status === "waiting") showState(session, desk);
+  if (session.status !== "ended") showState(session, desk);
 }, 1000);
 
 // ---- what the person does
