@@ -15,7 +15,7 @@ from tests.services.line_of import TENANT, Line, empty, line_of
 SESSION_FIELDS = {
     "session_id", "status", "position", "customer", "agent", "created_at", "started_at", "ended_at", "ended_by",
     "last_seq", "agent_read", "customer_read", "customer_got", "unread", "answered", "rating", "rating_comment",
-    "last_message",
+    "last_message", "gone_at",
 }  # fmt: skip
 
 
@@ -61,6 +61,8 @@ def test_the_queue_is_the_line_with_places(line: Line) -> None:
             "name": "C0",
             "email": "c0@mail.example",
             "proved": False,
+            "here": False,
+            "seen_at": first["created_at"],
         }
         assert first["last_message"]["body"] == "Question 0"
         assert first["created_at"].endswith("Z") and len(first["created_at"]) == 24
