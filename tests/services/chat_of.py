@@ -27,6 +27,7 @@ from aiohttp import web
 from db import people
 from db.postgres import Ledger
 from sidecar.app import SIDECAR, Config, Sidecar, create_app
+from sidecar.connection import TRY_AGAIN
 from tests.passwords import PASSWORD, hash_of
 from tests.servers import free_port
 
@@ -113,12 +114,16 @@ class Customer:
         return Page(await place.http.ws_connect(f"{place.url}/ws/public/{self.key}{query}"))
 
     async def live(self, at: "At | None" = None, after: int | None = None) -> Page:
-        """A page whose history has come."""
-        page = await self.page(at, after)
+        """A page whose history has come. Where it is told to come back, it does, as every page."""
         last = (await self.look(at=at))["last_seq"]
-        if last > (after or 0):
-            await page.until_seq(last)
-        return page
+        while True:
+            page = await self.page(at, after)
+            if last <= (after or 0):
+                return page
+            await until(lambda page=page: last in page.seqs() or page.socket.closed, what=f"seq {last}")
+            if last in page.seqs():
+                return page
+            assert page.socket.close_code == TRY_AGAIN, page.socket.close_code
 
     async def look(self, after: int = 0, at: "At | None" = None) -> dict[str, Any]:
         return (await (at or self.at).get(f"/api/v1/public/sessions/{self.key}?after={after}"))[1]

@@ -423,9 +423,9 @@ def endless(sock, request, done):
     return say({"data": data, "meta": {"after": str(int(after) + 1)}})(sock, request, done)
 
 
-def test_an_endless_roster_is_trouble_since_a_part_would_pass_for_the_whole(server, desk):
+def test_an_endless_roster_is_trouble_since_a_part_would_pass_for_the_whole(server):
     server.plays = [endless]
-    assert "no end" in trouble(desk.roster, "57").what
+    assert "no end" in trouble(desk_at(server.url, total_seconds=9.0).roster, "57").what
     assert len(server.requests) == qiscus.AGENT_PAGES_MAX
 
 
