@@ -7,6 +7,7 @@ sidecar lives. So a sidecar that dies needs nobody to clean up after it, and pag
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
 import time
@@ -69,19 +70,19 @@ class Attendance:
         self._moved: set[int] = set()
         self._all_at = time.monotonic() + AGAIN_S
         self._loops, self._tasks = tasks, list[asyncio.Task[None]]()
+        self._ends = asyncio.Event()
 
     def start(self) -> None:
-        self._tasks.append(self._loops.start("attendance_write", self._write_soon))
+        self._tasks.append(self._loops.start("attendance_write", self._write_soon, self._ends.is_set))
         if self._times.gone_s:
-            self._tasks.append(self._loops.start("attendance_look", self._look_soon))
+            self._tasks.append(self._loops.start("attendance_look", self._look_soon, self._ends.is_set))
 
     async def stop(self) -> None:
         """The pages of this sidecar are gone at once."""
-        for task in self._tasks:
-            task.cancel()
+        self._ends.set()  # not cancelled: what is under way on a thread would write pages in again
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            await self._store.run(self._go_all, LOCK_MS)
+            await self._store.run(self._go_all)
         except LedgerTrouble as error:  # they count until this sidecar's life is over
             log.warning(logs.line("attendance_not_ended", why=error))
 
@@ -119,7 +120,8 @@ class Attendance:
     # --- written
 
     async def _write_soon(self) -> None:
-        await asyncio.sleep(WRITE_S)
+        if await self._is_over(WRITE_S):
+            return
         try:
             await self._write_what_moved()
         except LedgerTrouble as error:
@@ -159,6 +161,12 @@ class Attendance:
             ATTENDANCE.run(cur, "go", sessions=away, sidecar=self._sidecar)
         return ATTENDANCE.all(cur, "shown", sessions=list(moved))
 
+    async def _is_over(self, wait_s: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._ends.wait()
+        return self._ends.is_set()
+
     def _go_all(self, cur: cursor) -> None:
         ATTENDANCE.run(cur, "go_all", sidecar=self._sidecar)
         ATTENDANCE.run(cur, "forget", sidecar=self._sidecar)
@@ -166,7 +174,8 @@ class Attendance:
     # --- who is gone
 
     async def _look_soon(self) -> None:
-        await asyncio.sleep(LOOK_S)
+        if await self._is_over(LOOK_S):
+            return
         try:
             for row in await self._store.run(self._gone):
                 await self._leaves(row)

@@ -94,6 +94,9 @@ class Page:
     async def until_seq(self, seq: int, room: str | None = None, within_s: float = WITHIN_S) -> None:
         await until(lambda: seq in self.seqs(room), within_s, f"seq {seq}")
 
+    async def until_seq_or_closed(self, seq: int) -> None:
+        await until(lambda: seq in self.seqs() or self.socket.closed, what=f"seq {seq}")
+
     async def closed(self, within_s: float = WITHIN_S) -> int | None:
         """The code that it was closed with."""
         await asyncio.wait_for(asyncio.shield(self._task), within_s)
@@ -120,7 +123,7 @@ class Customer:
             page = await self.page(at, after)
             if last <= (after or 0):
                 return page
-            await until(lambda page=page: last in page.seqs() or page.socket.closed, what=f"seq {last}")
+            await page.until_seq_or_closed(last)
             if last in page.seqs():
                 return page
             assert page.socket.close_code == TRY_AGAIN, page.socket.close_code

@@ -1,5 +1,6 @@
 """The Qiscus desk against a real server on a socket that plays one fault after the other."""
 
+import contextlib
 import gzip
 import http.client
 import json
@@ -425,7 +426,8 @@ def endless(sock, request, done):
 
 def test_an_endless_roster_is_trouble_since_a_part_would_pass_for_the_whole(server):
     server.plays = [endless]
-    assert "no end" in trouble(desk_at(server.url, total_seconds=9.0).roster, "57").what
+    with contextlib.closing(desk_at(server.url, total_seconds=9.0)) as desk:
+        assert "no end" in trouble(desk.roster, "57").what
     assert len(server.requests) == qiscus.AGENT_PAGES_MAX
 
 
