@@ -16,12 +16,12 @@ SURE_FROM = 0.6  # share of words met, see `score`
 OF_AN_ANSWER = 0.6  # what a word met only in the answer counts
 
 UNSURE = {
-    "en": "I don't know the answer to that. A person will help you soon, and you keep your place in line.",
-    "id": "Saya belum tahu jawabannya. Sebentar lagi Anda dibantu oleh agen kami, dan giliran Anda tetap.",
+    "en": "I couldn't find an answer to that, so I'm passing you on to our team. You keep your place in line.",
+    "id": "Saya tidak menemukan jawabannya, jadi saya teruskan ke tim kami. Giliran Anda tetap.",
 }
 QUIET = {
-    "en": "All right, a person will answer you. You keep your place in line, and I will be quiet.",
-    "id": "Baik, Anda akan dilayani oleh agen kami. Giliran Anda tetap, dan saya tidak akan menjawab lagi.",
+    "en": "All right, I'll leave you to our team. You keep your place in line.",
+    "id": "Baik, saya serahkan kepada tim kami. Giliran Anda tetap.",
 }
 
 

@@ -167,6 +167,7 @@ class Sidecar:
             store=self.store,
             turns=self.turns,
             attendance=self.attendance,
+            places=self.places,
             writer=self.writer,
             marks=self.marks,
             tell=self.feed.tell,

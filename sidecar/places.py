@@ -6,7 +6,6 @@ looked up once for each tenant and 250 ms at most, and told to the first hundred
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from sidecar.ending import ended
 from sidecar.hub import Hub
 from sidecar.store import Store
 from sidecar.tasks import Tasks, for_each
+from sidecar.waits import Pace, Wait, steady, wait
 
 log = logging.getLogger("sidecar.places")
 
@@ -31,21 +31,29 @@ BEHIND_EVERY_S = 5.0
 
 
 class Line(NamedTuple):
-    """The head of a tenant's line, its pace, and who is there: `s_each` None where nobody was served lately."""
+    """The head of a tenant's line, and how fast it moves."""
 
     places: dict[str, int]
     waiting: int
-    s_each: float | None
-    online: int
+    pace: Pace
 
-    def payload(self, room: str, position: int) -> dict[str, Any]:
+    @property
+    def online(self) -> int:
+        return self.pace.online
+
+    def wait(self, position: int) -> Wait | None:
+        return wait(position, self.pace)
+
+    def payload(self, room: str, position: int, expected: Wait | None) -> dict[str, Any]:
         """Of `chat.queue.position`."""
-        told = {"position": position, "waiting": self.waiting, "eta_seconds": self.eta_s(position)}
+        told = {"position": position, "waiting": self.waiting, **eta(expected)}
         return {"session_id": room, **told, "agents_online": self.online}
 
-    def eta_s(self, position: int) -> int | None:
-        """None where nobody knows: nobody was served lately, or nobody is there."""
-        return None if self.s_each is None or not self.online else math.ceil(position * self.s_each)
+
+def eta(expected: Wait | None) -> dict[str, int | None]:
+    """A wait as REST and sockets tell it."""
+    low, about, high = expected or (None, None, None)
+    return {"eta_seconds": about, "eta_low_seconds": low, "eta_high_seconds": high}
 
 
 class Told(NamedTuple):
@@ -58,6 +66,7 @@ class Told(NamedTuple):
 
 NOTHING_TOLD = Told({}, -1, -1)
 UNKNOWN = 0  # no place
+WAITS_MOST = 20_000  # rooms of which it is remembered what they were told
 
 
 def read(cur: cursor, tenant: str, most: int = LIVE, behind: Sequence[str] = ()) -> Line:
@@ -67,8 +76,7 @@ def read(cur: cursor, tenant: str, most: int = LIVE, behind: Sequence[str] = ())
     if behind and pace.waiting > most:
         rows += CHAT.all(cur, "places_behind", tenant=tenant, most=most, rooms=" ".join(behind))
     places = {row.room: row.position for row in rows}
-    s_each = pace.in_s / pace.left_lately if pace.left_lately else None
-    return Line(places, pace.waiting, s_each, CHAT.one(cur, "agents_online", tenant=tenant).online)
+    return Line(places, pace.waiting, Pace(pace.online, pace.seats, pace.free, pace.closings, pace.median_s))
 
 
 class Places:
@@ -81,6 +89,7 @@ class Places:
         self._told: dict[str, Told] = {}  # by tenant
         self._lines: dict[str, tuple[Line, float]] = {}  # by tenant, as last looked at, and when
         self._behind_at: dict[str, float] = {}  # tenant → when those behind are due
+        self._waits: dict[str, tuple[int, Wait | None]] = {}  # room → the place for which this was told
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -99,6 +108,16 @@ class Places:
         """As it was a moment ago, None where nobody has looked lately. Whoever is shown it: `begun`."""
         line, looked_at = self._lines.get(tenant, (None, 0.0))
         return line if time.monotonic() - looked_at < FRESH_S else None
+
+    def place(self, line: Line, room: str, position: int) -> dict[str, Any]:
+        """As `Line.payload`: what was told of this place does not rise."""
+        before, expected = self._waits.get(room, (UNKNOWN, None)), line.wait(position)
+        if before[0] == position and line.online:
+            expected = steady(before[1], expected)
+        if len(self._waits) >= WAITS_MOST and room not in self._waits:
+            self._waits.clear()
+        self._waits[room] = position, expected
+        return line.payload(room, position, expected)
 
     def begun(self, tenant: str, place: Mapping[str, Any]) -> None:
         """A page has just been shown this place (a payload) as part of a state, perhaps an older one than it was told
@@ -141,7 +160,7 @@ class Places:
         positions = moved if (line.waiting, line.online) == (waiting, online) else line.places
         hearing = set(self._hub.customers(tenant))  # who has come meanwhile, too
         news = [
-            News(room, "chat.queue.position", line.payload(room, place), "customer")
+            News(room, "chat.queue.position", self.place(line, room, place), "customer")
             for room, place in positions.items()
             if room in hearing
         ]

@@ -41,5 +41,5 @@ def _desk(cur: cursor, named: str) -> dict[str, Any] | None:
         "name": known[tenant],
         "agents_online": line.online,
         "waiting": line.waiting,
-        "eta_seconds": line.eta_s(line.waiting + 1),
+        **places.eta(line.wait(line.waiting + 1)),
     }

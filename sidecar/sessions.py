@@ -24,6 +24,7 @@ from sidecar.attendance import Attendance
 from sidecar.door import Door
 from sidecar.marks import Marks
 from sidecar.pace import Paces, Windows
+from sidecar.places import Places, eta
 from sidecar.refusals import Refused, answer, answering, checked, json_of, not_taken, text_of, whole_number
 from sidecar.state import State, state
 from sidecar.store import Store
@@ -47,6 +48,7 @@ class Front:
     store: Store
     turns: Turns
     attendance: Attendance
+    places: Places
     writer: Writer
     marks: Marks
     tell: Tell
@@ -129,7 +131,8 @@ class Sessions:
         found, page = await self._store.run(read)
         if 0 < after <= found.view["last_seq"]:
             self._front.marks.put(session.id, "customer_got", after)
-        return answer(_shown(found, page), headers={"Cache-Control": "no-store"})
+        place = self._front.places.place(found.line, session.room, found.position) if found.position else None
+        return answer(_shown(found, page, place), headers={"Cache-Control": "no-store"})
 
     async def send(self, request: web.Request, session: Session) -> web.StreamResponse:
         _keep_pace(self._front.messages, session, "too many messages")
@@ -233,16 +236,13 @@ def _started(started: Started) -> dict[str, Any]:
     }
 
 
-def _shown(found: State, page: chat.Page) -> dict[str, Any]:
-    view, waiting = found.view, found.view["status"] == "waiting"
-    place = found.place() if waiting else {"position": None, "waiting": found.line.waiting, "eta_seconds": None}
+def _shown(found: State, page: chat.Page, place: dict[str, Any] | None) -> dict[str, Any]:
+    view = found.view
+    nowhere = {"position": None, "waiting": found.line.waiting, **eta(None), "agents_online": found.line.online}
     return {
         "session_id": view["session_id"],
         "status": view["status"],
-        "position": place["position"],
-        "waiting": place["waiting"],
-        "eta_seconds": place["eta_seconds"],
-        "agents_online": found.line.online,
+        **(place or nowhere),
         "agent": view["agent"],
         "customer": {"name": view["customer"]["name"], "email": view["customer"]["email"]},
         "ended_by": (view["ended_by"] or "").partition(":")[0] or None,

@@ -146,10 +146,12 @@ class Sockets:
             if first is None:  # forgotten a moment ago
                 connection.close(NO_SESSION, "no such session")
                 return
-            for kind, payload in state_frames(first.state):
+            found = first.state
+            place = self._parts.places.place(found.line, session.room, found.position) if found.position else None
+            for kind, payload in state_frames(found, place):
                 connection.say(kind, payload)
-            if first.state.view["status"] == "waiting":
-                self._parts.places.begun(session.tenant, first.state.place())
+            if place:
+                self._parts.places.begun(session.tenant, place)
             await self._send_rest(connection, first)
         except LedgerTrouble as error:
             log.warning(logs.line("socket_closed", room=None, why=error))

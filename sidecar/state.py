@@ -5,6 +5,7 @@ The state is of one row of the database, so it knows what all rows up to its `la
 told with the row. So state and events together are what a fresh look would show.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
@@ -23,8 +24,9 @@ class State(NamedTuple):
     agent_got: int
     line: places.Line
 
-    def place(self) -> dict[str, Any]:
-        return self.line.payload(self.session.room, self.view["position"] or 1)
+    @property
+    def position(self) -> int | None:
+        return (self.view["position"] or 1) if self.view["status"] == "waiting" else None
 
 
 def state(cur: cursor, key: str, line: places.Line | None = None) -> State | None:
@@ -66,13 +68,14 @@ def page_of(cur: cursor, found: State, after: int) -> Page:
     return Page(told, more)
 
 
-def state_frames(found: State) -> list[tuple[str, dict[str, Any]]]:
+def state_frames(found: State, place: Mapping[str, Any] | None) -> list[tuple[str, dict[str, Any]]]:
+    """`place`: of `chat.queue.position`, of one who waits."""
     view, room = found.view, found.session.room
     told: list[tuple[str, dict[str, Any]]] = []
     agent = view["agent"] or {"name": None}
     about = {"session_id": room, "customer_name": view["customer"]["name"], "agent_name": agent["name"]}
-    if view["status"] == "waiting":
-        told.append(("chat.queue.position", found.place()))
+    if place:
+        told.append(("chat.queue.position", dict(place)))
     elif view["status"] == "active":
         told.append(("chat.session.assigned", {**about, **view["agent"]}))
         told.append(("chat.agent.joined", {"session_id": room, **view["agent"]}))

@@ -164,19 +164,22 @@ SELECT w.room, w.position
  WHERE w.position > %(most)s AND w.room = ANY(string_to_array(%(rooms)s, ' '))
 
 -- name: pace
--- How long the line is, and how it moved: served customers that left in the last hour, at most 30 of them, and in how
--- many seconds.
+-- How long the line is; who is given chats by the worker now, how many chats they may have by the limits of the last
+-- decision, and how many more; and how long the last 50 chats took that were served and ended within a week.
 SELECT (SELECT count(*) FROM visits WHERE tenant = %(tenant)s AND class = 'native' AND state = 'waiting') AS waiting,
-       count(*) AS left_lately, extract(epoch FROM clock_timestamp() - min(closed_at))::float8 AS in_s
-  FROM (SELECT closed_at FROM visits
-         WHERE tenant = %(tenant)s AND state = 'closed' AND seconds_since(closed_at) < 3600
-           AND settled_at IS NOT NULL AND class = 'native'
-         ORDER BY closed_at DESC LIMIT 30) gone
-
--- name: agents_online
--- Who is given chats by the worker, now.
-SELECT count(DISTINCT p.agent) AS online FROM presence p JOIN accounts a USING (tenant, agent)
- WHERE p.tenant = %(tenant)s AND p.until > clock_timestamp() AND a.wish = 'online' AND a.role = 'agent' AND NOT a.disabled
+       here.*, past.*
+  FROM (SELECT count(*) AS online, coalesce(sum(g.may), 0)::integer AS seats,
+               coalesce(sum(greatest(0, g.may - g.load)), 0)::integer AS free
+          FROM (SELECT s.max_load AS may, s.load
+                  FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent
+                 WHERE a.tenant = %(tenant)s AND a.wish = 'online' AND a.role = 'agent' AND NOT a.disabled
+                   AND EXISTS (SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.agent
+                                  AND p.until > clock_timestamp())) g) here,
+       (SELECT count(*) AS closings, percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s) AS median_s
+          FROM (SELECT greatest(0, extract(epoch FROM closed_at - settled_at))::float8 AS took_s FROM visits
+                 WHERE tenant = %(tenant)s AND state = 'closed' AND closed_at > clock_timestamp() - interval '7 days'
+                   AND settled_at IS NOT NULL AND class = 'native'
+                 ORDER BY closed_at DESC LIMIT 50) ended) past
 
 -- name: mark
 -- What was delivered and read, in one go, with the sessions locked; a mark only rises, and never beyond the last row.

@@ -208,7 +208,7 @@ def test_the_bot_looks_different_and_a_person_can_be_asked_for(opened, shop):
     expect(bot).to_contain_text(HOURS[1])
     maya.page.get_by_role("button", name="Talk to a person").click()
     expect(maya.page.get_by_text("You asked for a person")).to_be_visible()
-    expect(bot.last).to_contain_text("I will be quiet")
+    expect(bot.last).to_contain_text("I'll leave you to our team")
     expect(maya.page.get_by_role("button", name="Talk to a person")).to_be_hidden()
 
 

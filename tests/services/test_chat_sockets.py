@@ -10,7 +10,7 @@ from yarl import URL
 
 from sidecar import places, sockets, store
 from sidecar.hub import Head
-from tests.services.chat_of import WITHIN_S, At, Chat, Colleague, Customer, Page, run_chat, until
+from tests.services.chat_of import TENANT, WITHIN_S, At, Chat, Colleague, Customer, Page, run_chat, until
 
 
 async def served(at: At, name: str = "ani", customer: str = "Budi") -> tuple[Customer, Page, Colleague, Page]:
@@ -369,22 +369,45 @@ def test_who_stands_behind_the_first_hundred_hears_the_place_too(
     run_chat(database_url, redis_url, story)
 
 
-def test_the_expected_wait_follows_how_fast_chats_ended_lately(database_url: str, redis_url: str) -> None:
+def test_the_expected_wait_comes_from_seats_and_lengths_and_never_rises_while_the_place_stands(
+    database_url: str, redis_url: str
+) -> None:
     async def story(chat: Chat) -> None:
         at = await chat.sidecar()
         chat.hire("ani")
-        ani = await at.colleague("ani")
-        await ani.page()
-        customers = [await at.customer(f"C{n}") for n in range(6)]
-        page = await customers[5].page()
-        assert (await page.until_told("chat.queue.position"))["eta_seconds"] is None, "nobody was served so far"
-        for customer in customers[:3]:
+        chat.hire("citra")
+        ani, citra = await at.colleague("ani"), await at.colleague("citra")
+        desks = [await ani.page(), await citra.page()]
+        past = [await at.customer(f"P{n}") for n in range(12)]
+        for customer in past[:9]:
             await ani.pick(customer)
             assert (await ani.post(f"sessions/{customer.room}/end"))[0] == 200
-        chat.run("UPDATE visits SET closed_at = clock_timestamp() - interval '600 s' WHERE state = 'closed'")
-        await ani.pick(customers[3])
+        chat.run("UPDATE agents SET max_load = 2, foreign_est = 2")  # everybody is full, as the worker would have found
+        chat.run("UPDATE visits SET settled_at = closed_at - interval '600 s' WHERE state = 'closed'")
+        last = past[11]
+        page = await last.live()
+        told = await page.until_told("chat.queue.position")
+        assert (told["position"], told["eta_seconds"], told["eta_high_seconds"]) == (3, None, None), (
+            "too few have ended"
+        )
+        await ani.pick(past[9])
+        assert (await ani.post(f"sessions/{past[9].room}/end"))[0] == 200
+        chat.run("UPDATE visits SET settled_at = closed_at - interval '600 s' WHERE state = 'closed'")
+        chat.run("UPDATE agents SET max_load = 2, foreign_est = 2")
         told = await page.until_told("chat.queue.position", lambda one: one["position"] == 2)
-        assert told["eta_seconds"] == pytest.approx(2 * 600 / 3, abs=20)
+        again = await last.look()
+        about = 2 * 600 * 1.4427 / 4
+        assert again["eta_seconds"] == pytest.approx(about, abs=2)
+        assert again["eta_low_seconds"] < about / 2 < 1.5 * about < again["eta_high_seconds"]
+
+        await desks.pop().close()  # half of the seats are gone: whoever comes now is told so, who was told keeps it
+        await page.until_told("chat.queue.position", lambda one: one["agents_online"] == 1)
+        assert (await last.look())["eta_seconds"] == again["eta_seconds"]
+        status, before = await at.get(f"/api/v1/public/desk?tenant_id={TENANT}")
+        assert (status, before["eta_seconds"]) == (200, pytest.approx(3 * 600 * 1.4427 / 2, abs=2))
+        await desks.pop().close()
+        told = await page.until_told("chat.queue.position", lambda one: one["agents_online"] == 0)
+        assert told["eta_seconds"] is None, "nobody is there"
 
     run_chat(database_url, redis_url, story)
 

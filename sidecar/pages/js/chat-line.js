@@ -2,7 +2,9 @@
 
 import { byId, setText } from "./dom.js";
 import { keepDraft, recallDraft } from "./drafts.js";
-import { span, t } from "./tongue.js";
+import { t } from "./tongue.js";
+
+const HOURS_FROM_S = 5400;
 
 /** `leave(text)` sends it. `isWriting()`: there is text in the composer. `moveText(text)` takes what was typed here. */
 export function waitingCards({ leave, isWriting, moveText, speaker }) {
@@ -65,15 +67,24 @@ function drawPlace({ position, waiting, eta }) {
   setText(number, String(position ?? "–"));
   number.toggleAttribute("data-long", String(position ?? "").length > 2);
   setText(byId("place-title"), position > 1 && waiting > position ? t("placeOf", { n: position, of: waiting }) : placeOf(position));
-  const line = hope(position, eta);
+  const line = hope(eta);
   setText(byId("place-line"), line);
   return line;
 }
 
-function hope(position, eta) {
-  if (eta !== null && eta > 0) return t("expect", { span: span(eta < 60 ? Math.ceil(eta / 10) * 10 : eta) });
-  return t(position === 1 ? "almost" : "expectUnknown");
+/** `eta`: a range in seconds, null where nobody knows. */
+function hope(eta) {
+  if (eta === null) return t("expectUnknown");
+  if (eta.high === 0) return t("almost");
+  const isHours = eta.high > HOURS_FROM_S;
+  const unit = isHours ? 3600 : 60;
+  const low = calm(Math.floor(eta.low / unit), Math.floor), high = calm(Math.ceil(eta.high / unit), Math.ceil);
+  const words = isHours ? "Hours" : "Minutes";
+  return low === 0 ? t(`expectUpTo${words}`, { n: high }) : low === high ? t(`expect${words}`, { n: high }) : t(`expectFrom${words}`, { low, n: high });
 }
+
+/** Above ten in steps of five: nobody knows it better. */
+const calm = (n, round) => (n <= 10 ? n : round(n / 5) * 5);
 
 /** Gives the title. */
 function drawAway(away, asks, talk) {

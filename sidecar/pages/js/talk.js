@@ -243,8 +243,8 @@ export class Talk {
   }
 
   /** In line, and whether somebody is there to serve it. */
-  stands({ position, waiting, eta_seconds: eta, agents_online: online }) {
-    this.place = { position: position ?? null, waiting: waiting ?? null, eta: eta ?? null };
+  stands({ position, waiting, eta_low_seconds: low, eta_high_seconds: high, agents_online: online }) {
+    this.place = { position: position ?? null, waiting: waiting ?? null, eta: high == null ? null : { low, high } };
     this.agentsOnline = online ?? null;
   }
 
