@@ -6,15 +6,16 @@ A connection opened here can't hold a lock for ever: a process that is stopped i
 
 import re
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg2
 from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED, connection, cursor
 from psycopg2.extras import NamedTupleCursor
 
+T = TypeVar("T")
 QUERIES = Path(__file__).parent / "queries"
 CONNECT_SECONDS = 5
 IDLE_IN_TRANSACTION_MS = 2000
@@ -33,7 +34,10 @@ class LedgerBusy(LedgerTrouble):
 
 
 class LedgerDown(LedgerTrouble):
-    """PostgreSQL can't be reached, dropped the connection, or can't write. It concerns everybody."""
+    """PostgreSQL can't be reached, dropped the connection, or can't write. It concerns everybody. `is_undone`: the
+    connection was lost before the commit was sent, so nothing was written."""
+
+    is_undone = False
 
 
 BUSY = {
@@ -139,19 +143,33 @@ class Ledger:
     def transaction(self, lock_ms: int | None = None) -> Iterator[cursor]:
         """Commit on success, roll back on any error. `LedgerBusy`: rolled back. `LedgerDown`: the outcome of a commit
         may be unknown, so the caller must not act on it."""
-        conn = self._open()
+        conn, commits = self._open(), False
         try:
             with conn, conn.cursor() as cur:
                 if lock_ms is not None:
                     cur.execute(f"SET LOCAL lock_timeout = {lock_ms}")
                 yield cur
+                commits = True
         except psycopg2.Error as error:
             trouble = trouble_of(error, bool(conn.closed))
             if trouble is None:
                 raise
             if isinstance(trouble, LedgerDown):
+                trouble.is_undone = bool(conn.closed) and not commits
                 self.close()
             raise trouble from error
+
+    def do(self, work: Callable[[cursor], T], lock_ms: int | None = None) -> T:
+        """`work` in one transaction; where its connection was lost before the commit, once more over a new one: the
+        server was restarted, or has ended the session of a process that got no time. Raises as `transaction`."""
+        try:
+            with self.transaction(lock_ms) as cur:
+                return work(cur)
+        except LedgerDown as error:
+            if not error.is_undone:
+                raise
+        with self.transaction(lock_ms) as cur:
+            return work(cur)
 
     def _open(self) -> connection:
         if self._conn is not None and not self._conn.closed and is_spoken_to(self._conn):

@@ -27,10 +27,10 @@ class Store:
         self._waiting = 0
 
     async def run(self, work: Callable[[cursor], T], lock_ms: int | None = None) -> T:
-        """`work` in one transaction: committed when this returns, rolled back when it raises. Raises `LedgerTrouble`:
-        where it is not `LedgerBusy`, its commit may have happened. `lock_ms`: how long it may wait for a lock, where
-        many wait behind it."""
-        return await self.call(lambda ledger: _transact(ledger, work, lock_ms))
+        """`work` in one transaction (perhaps twice, see `Ledger.do`): committed when this returns, rolled back when it
+        raises. Raises `LedgerTrouble`: where it is not `LedgerBusy`, its commit may have happened. `lock_ms`: how long
+        it may wait for a lock, where many wait behind it."""
+        return await self.call(lambda ledger: ledger.do(work, lock_ms))
 
     async def call(self, work: Callable[[Ledger], T]) -> T:
         """`work` on a thread, with the thread's ledger. Not stopped by a cancelled caller."""
@@ -58,8 +58,3 @@ class Store:
         self._threads.shutdown(wait=True)
         for ledger in self._ledgers:
             ledger.close()
-
-
-def _transact(ledger: Ledger, work: Callable[[cursor], T], lock_ms: int | None) -> T:
-    with ledger.transaction(lock_ms) as cur:
-        return work(cur)

@@ -117,14 +117,16 @@ class Turns:
             gate.release()
 
     def _locked(self, ledger: Ledger, tenant: str, work: Callable[[cursor, Change], T]) -> tuple[T, Change, After]:
-        with ledger.transaction(LOCK_MS) as cur:
+        def locked(cur: cursor) -> tuple[T, Change, After]:
             row = line.lock(cur, tenant)
             if row is None:
                 raise TurnRefused("not_found", "no such tenant")
             change = Change()
             result = work(cur, change)
             told = self._begun(cur, tenant, row.rev + 1, change) if change.is_seen() else None
-        return result, change, After(row.epoch, row.rev + 1, told)
+            return result, change, After(row.epoch, row.rev + 1, told)
+
+        return ledger.do(locked, LOCK_MS)
 
     def _begun(self, cur: cursor, tenant: str, rev: int, change: Change) -> Told:
         """The caches are not believed from before the commit until they are told."""

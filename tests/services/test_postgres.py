@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from psycopg2.extensions import cursor
 
 from db.postgres import IDLE_IN_TRANSACTION_MS, Ledger, LedgerBusy, LedgerDown, LedgerTrouble, Statements, connect
 
@@ -238,6 +239,46 @@ def test_a_lost_connection_is_ledger_down_and_the_next_transaction_opens_another
     with ledger.transaction() as cur:
         cur.execute("SELECT 1 AS answer")
         assert cur.fetchone().answer == 1
+    ledger.close()
+    killer.close()
+
+
+def test_what_was_cut_before_its_commit_is_done_again_and_what_was_cut_in_it_is_not(tenants: str) -> None:
+    ledger, killer = Ledger(tenants, "test"), Ledger(tenants, "killer")
+    cuts = 1
+    tries = 0
+
+    def work(cur: cursor) -> int:
+        nonlocal cuts, tries
+        tries += 1
+        cur.execute("UPDATE tenants SET rev = rev + 1 RETURNING rev")
+        rev = int(cur.fetchone().rev)
+        if cuts:
+            cuts -= 1
+            with killer.transaction() as other:
+                other.execute("SELECT pg_terminate_backend(%s, 2000)", (cur.connection.info.backend_pid,))
+            cur.execute("SELECT 1")
+        return rev
+
+    before = ledger.do(work)
+    assert (tries, cuts) == (2, 0)
+    cuts, tries = 2, 0
+    with pytest.raises(LedgerDown):
+        ledger.do(work)
+    assert tries == 2, "once more, not for ever"
+    tries = 0
+
+    def cut_in_its_commit(cur: cursor) -> None:
+        nonlocal tries
+        tries += 1
+        cur.execute("SELECT 1")
+        with killer.transaction() as other:
+            other.execute("SELECT pg_terminate_backend(%s, 2000)", (cur.connection.info.backend_pid,))
+
+    with pytest.raises(LedgerDown):
+        ledger.do(cut_in_its_commit)
+    assert tries == 1, "nobody knows whether it was applied"
+    assert ledger.do(work) == before + 1
     ledger.close()
     killer.close()
 

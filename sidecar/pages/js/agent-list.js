@@ -147,7 +147,7 @@ function showNothing(view, desk, n) {
   if (!none) return;
   const kind = filter.trim() ? "Filter" : isNarrowed(view) ? "Narrowed" : { mine: "Mine", queue: "Queue", all: show === "ended" ? "Ended" : "All" }[tab];
   setText(byId("no-rows-title"), t(`empty${kind}`));
-  setText(byId("no-rows-hint"), t(kind === "Mine" && desk.me.presence === "away" ? "emptyMineAway" : `empty${kind}Hint`));
+  setText(byId("no-rows-hint"), t(kind === "Mine" && desk.isBoss() ? "emptyMineBoss" : kind === "Mine" && desk.me.presence === "away" ? "emptyMineAway" : `empty${kind}Hint`));
 }
 
 // ---- search

@@ -47,7 +47,7 @@ export function showKeys() {
 
 export function showMe() {
   paintAvatar(byId("me-avatar"), desk.me.name);
-  byId("me-button").dataset.presence = desk.me.presence;
+  byId("me-button").dataset.presence = ["live", "polling"].includes(page.link?.state) ? desk.me.presence : "offline";
   setAttr(byId("me-button"), "aria-label", `${desk.me.name}: ${t("myMenu")}`);
   setText(byId("me-name"), desk.me.name);
   setText(byId("me-email"), desk.me.email);

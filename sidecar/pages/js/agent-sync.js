@@ -8,7 +8,7 @@ import { fetchRoom, mendGap } from "./agent-history.js";
 import { alertOf, got, queued, seen, unreadOfMine } from "./agent-marks.js";
 import { quietly } from "./agent-notices.js";
 import { desk, draw, page, view } from "./agent-state.js";
-import { byId, setAttr, setText } from "./dom.js";
+import { byId, setAttr, setText, toast } from "./dom.js";
 import { openLink, socketUrl } from "./link.js";
 import { t } from "./words.js";
 
@@ -18,12 +18,14 @@ const RELOAD_MS = 2000;
 const CANNED_MS = 1000; // within it all pages ask for canned replies that were changed, not all at one moment
 const LEARN_MOST = 20; // sessions after a reconnect, each a request
 const UNKNOWN_MS = 1500; // a message of a session that nobody told of: look, if it is still unknown then
+const WARN_MS = 5000; // without a way to the server
 const COME_BACK_MS = 15_000; // after the server said no to the socket again and again
 
 let loading = null; // the load that runs; events wait in `early` meanwhile
 let lining = null; // the question for the head of the line that is under way
 let early = [];
 let cannedTimer = 0;
+let warning = 0;
 let deeds = {};
 
 /** `given`: {known(): whose page it is; begun(), after the first load; settled(), after each; canned(replies);
@@ -187,9 +189,17 @@ async function learn(id) {
 
 const SHOWN_AS = { closed: "reconnecting" };
 
+/** Chats that were not answered go to others when this page stays away. */
+function warnLater(word) {
+  if (word === "live" || word === "polling") clearTimeout(warning), warning = 0;
+  else if (page.loaded) warning ||= setTimeout(() => toast(t("lostWarning"), "bad"), WARN_MS);
+}
+
 export function showLink(state, facts) {
   const word = state === "closed" && facts.code !== 4001 && facts.reason !== "left" ? "closed" : SHOWN_AS[state] ?? state;
   byId("live").dataset.state = word;
+  warnLater(word);
+  draw();
   setText(byId("live-text"), t(word === "closed" ? "polling" : word));
   setText(byId("boot-text"), t(word === "live" ? "loading" : word === "closed" ? "reconnecting" : word));
   setAttr(byId("live"), "title", t(`${word}Hint`) === `${word}Hint` ? null : t(`${word}Hint`));

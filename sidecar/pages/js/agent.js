@@ -2,6 +2,7 @@
 // buttons. The rest: agent-gate.js (sign-in), agent-sync.js (loads, socket), agent-finder.js (the list), agent-marks.js
 // (alerts, read marks), agent-menu.js, agent-keys.js.
 
+import { address, addressed, wireAddress } from "./agent-address.js";
 import { badge, offered } from "./agent-alerts.js";
 import { ask, keptTenant, onExpired, token } from "./agent-api.js";
 import { CannedEditor } from "./agent-canned.js";
@@ -9,7 +10,7 @@ import { Composer } from "./agent-composer.js";
 import { deedsOf, enlarge, openTeam, openVisit, showTeam, wirePeople } from "./agent-deeds.js";
 import { showDetails } from "./agent-details.js";
 import { Drafts } from "./agent-drafts.js";
-import { hasMore, showSearch, wireFinder } from "./agent-finder.js";
+import { chooseTab, hasMore, showSearch, wireFinder } from "./agent-finder.js";
 import { showGate, signedOut, wireGate } from "./agent-gate.js";
 import { fetchOpenRoom, fetchRoom } from "./agent-history.js";
 import { pick, step, wireKeys } from "./agent-keys.js";
@@ -64,7 +65,16 @@ function begun() {
   composer.words();
   learnLimit().catch(quietly); // where it fails, the server refuses what is too large
   showDetailsPanel(WIDE.matches);
+  if (desk.isBoss() && !desk.mine().length) chooseTab("all"); // they are given none by themselves
   if (document.activeElement === document.body) byId("rows").focus({ preventScroll: true });
+  if (addressed()) openRoom(addressed(), { focus: false });
+}
+
+/** Back, Forward, an address: as if it had been clicked. */
+function moved(id) {
+  if (!page.loaded || id === page.open) return;
+  if (id) openRoom(id);
+  else closeRoom();
 }
 
 /** How large a file may be. */
@@ -84,6 +94,7 @@ async function openRoom(id, { seq, focus = true } = {}) {
   const focused = document.activeElement;
   placed = null;
   page.open = id;
+  address(id);
   view.at = id;
   view.fresh.delete(id);
   screen("room");
@@ -112,6 +123,7 @@ function focusRoom(session) {
 
 function closeRoom() {
   page.open = null;
+  address(null);
   screen("list");
   byId("rows").focus();
   draw();
@@ -245,6 +257,7 @@ wireGate({ focusNext, entered: () => editor.resume(), leaves: () => { outbox.cle
 wireFinder({ openRoom });
 wireMarks({ openRoom });
 wireButtons();
+wireAddress(moved);
 wireMyMenu(deeds);
 wireKeys({ ...deeds, openRoom, closeRoom, closeDetails, composer });
 showKeys();

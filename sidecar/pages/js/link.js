@@ -214,6 +214,7 @@ class Link {
 
   #watch() {
     const { signal } = this.#watches;
+    addEventListener("offline", () => this.#socket && this.#drop(this.#socket), { signal }); // tried again as ever: browsers err
     addEventListener("online", () => (this.state === "live" ? this.#restart() : this.retryNow()), { signal });
     document.addEventListener("visibilitychange", () => !document.hidden && this.retryNow(), { signal });
     let tick = Date.now();
