@@ -10,7 +10,6 @@ import time
 
 SAY_AGAIN_S = 60.0  # an outage that lasts is said again
 FLUTTER_S = 10  # what comes and goes is not said more often
-BREAKS = re.compile(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*")  # whatever some tool takes for the end of a line
 DETAIL = re.compile(r" \| DETAIL:  .*?(?= \| |$)")  # of PostgreSQL's errors: whole rows, with customers' words in them
 VALUE_MAX = 200  # characters; desk errors can be whole HTML pages
 
@@ -29,13 +28,18 @@ class _Line(logging.Formatter):
             prefix = f"{self.formatTime(record)} {record.levelname} {record.name} "
             return "\n".join(prefix + text for text in record.msg)
         text = super().format(record).rstrip()
-        return text if text.isprintable() and " | " not in text else DETAIL.sub("", BREAKS.sub(" | ", text))
+        return text if text.isprintable() and " | " not in text else DETAIL.sub("", _on_one_line(text))
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
         second, shown = self._last
         if second != int(record.created):
             second, shown = self._last = int(record.created), super().formatTime(record, self.default_time_format)
         return self.default_msec_format % (shown, record.msecs)
+
+
+def _on_one_line(text: str) -> str:
+    """Without whatever some tool takes for the end of a line."""
+    return " | ".join(filter(None, map(str.strip, text.splitlines())))
 
 
 class _Discreet(logging.Filter):

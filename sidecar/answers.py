@@ -56,19 +56,40 @@ _PERSON = (
     "person|human|agents?|people|someone|somebody|representative|operator|staff|admin|cs|customer (?:service|care)"
 )
 _ORANG = "orang|manusia|agen|admin|cs|petugas|operator|staf|customer service"
-PERSON_WANTED = re.compile(
-    rf"\b(?:talk|speak|chat|connect|transfer|put)\b.*\b(?:to|with)\b.*\b(?:{_PERSON})\b"
-    rf"|\b(?:real|live|actual) (?:{_PERSON})\b"
-    rf"|\b(?:(?:ber)?bicara|ngobrol|ngomong|chat|bertemu|(?:di)?hubung(?:kan|i)|(?:di)?sambungkan)\b.*\b(?:{_ORANG})\b"
-    rf"|^\W*(?:(?:an?|the|i want|i need|give me|mau|minta) )*(?:{_PERSON}|{_ORANG})(?: (?:please|now|dong|ya))?\W*$",
-    re.DOTALL,
+# Said in this order, with anything between. The first of each is as good as any other, so each is looked for once.
+_IN_ORDER = tuple(
+    tuple(re.compile(rf"\b(?:{said})\b") for said in steps)
+    for steps in (
+        ("talk|speak|chat|connect|transfer|put", "to|with", _PERSON),
+        (
+            "(?:ber)?bicara|ngobrol|ngomong|chat|bertemu|(?:di)?hubung(?:kan|i)|(?:di)?sambungkan",
+            _ORANG,
+        ),
+    )
 )
+_AT_ONCE = re.compile(
+    rf"\b(?:real|live|actual) (?:{_PERSON})\b"
+    rf"|^\W*(?:(?:an?|the|i want|i need|give me|mau|minta) )*(?:{_PERSON}|{_ORANG})(?: (?:please|now|dong|ya))?\W*$"
+)
+ASKED_IN_MOST = 300  # characters: whoever writes more asks for something else, too
 
 
 def wants_person(body: str) -> bool:
     """The button's text, or such words in English or Indonesian. Rather once too often: it only quiets the bot."""
     text = body.strip().casefold()
-    return text == BUTTON or (len(text) <= 300 and PERSON_WANTED.search(text) is not None)
+    if text == BUTTON or len(text) > ASKED_IN_MOST:
+        return text == BUTTON
+    return _AT_ONCE.search(text) is not None or any(_said_in_order(text, steps) for steps in _IN_ORDER)
+
+
+def _said_in_order(text: str, steps: Sequence[re.Pattern[str]]) -> bool:
+    at = 0
+    for step in steps:
+        found = step.search(text, at)
+        if found is None:
+            return False
+        at = found.end()
+    return True
 
 
 def language(body: str) -> str:

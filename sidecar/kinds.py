@@ -16,6 +16,9 @@ import puremagic
 
 HEAD = 4096  # bytes that `kind_of` needs of the beginning
 NAME_MOST = 100  # characters
+NAME_READ = (
+    1024  # characters of a name as it comes, from its end: to order their marks takes the square of their number
+)
 DIRECTORY_BYTES = 1024 * 1024  # of an archive: ten thousand members, where a large document has hundreds
 ALLOWED = (
     "pictures (JPEG, PNG, GIF, WebP), PDF, plain text, Office and OpenDocument files,"
@@ -190,7 +193,7 @@ def ending_of(name: str) -> str:
 
 def clean_name(name: str, kind: str) -> str:
     """The sender's name without folders, control and direction characters, with an ending that fits the type."""
-    plain = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
+    plain = unicodedata.normalize("NFC", name[-NAME_READ:]).replace("\\", "/").rpartition("/")[2]
     plain = "".join(c for c in plain if unicodedata.category(c)[0] != "C" and c not in '<>:"|?*')
     plain = " ".join(plain.split()).strip(". ")
     endings = ENDINGS[kind]

@@ -2,7 +2,7 @@
 
 import { serverNow } from "./agent-api.js";
 import { paintAvatar } from "./agent-face.js";
-import { short } from "./agent-list.js";
+import { excerpt, short } from "./agent-list.js";
 import { byId, keyed, linked, make, part, setAttr, setClass, setText } from "./dom.js";
 import { dateTime, span, t } from "./words.js";
 
@@ -61,7 +61,7 @@ function showVisits(visits, openVisit) {
   }, (node, visit) => {
     setText(part(node, "when"), dateTime(visit.created_at));
     setText(part(node, "stars"), visit.rating ? "★".repeat(visit.rating) : "");
-    setText(part(node, "last"), visit.last_message?.body ?? "");
+    setText(part(node, "last"), excerpt(visit.last_message?.body ?? ""));
     setText(part(node, "with"), visit.agent ? t("visitWith", { name: visit.agent.name }) : t("visitNobody"));
   });
 }

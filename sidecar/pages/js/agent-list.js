@@ -9,6 +9,7 @@ import { clock, dateTime, span, t } from "./words.js";
 
 const DAY_MS = 86_400_000;
 const LOADING_MS = 3000;
+const EXCERPT_MOST = 300; // characters: more than a line of the list has room for
 
 /** What a tab shows, in its order. */
 export function shownIn({ tab, show, filter, ended, agent, only }, desk) {
@@ -114,11 +115,14 @@ function lastLine(session, desk) {
   const { session_id: id, last_message: last, customer, agent } = session;
   if (desk.typer(id)?.by === "customer") return t("isTyping", { name: firstName(customer) });
   if (!last) return customer.email;
-  const said = last.body.replace(/\s+/g, " ");
+  const said = excerpt(last.body);
   if (last.sender_type === "bot") return t("wrote", { name: t("bot"), text: said });
   if (last.sender_type !== "agent") return said;
   return agent && agent.agent_id !== desk.me.agent_id ? t("wrote", { name: firstName(agent), text: said }) : t("youWrote", { text: said });
 }
+
+/** The beginning of a message, on one line. */
+export const excerpt = (body) => body.slice(0, EXCERPT_MOST).replace(/\s+/g, " ");
 
 const waited = (session) => span((serverNow() - Date.parse(session.created_at)) / 1000);
 
@@ -152,7 +156,8 @@ function showNothing(view, desk, n) {
 
 // ---- search
 
-/** Conversations and messages that the server found. `marked` parts of a snippet are shown as such, never as HTML. */
+/** Conversations and messages that the server found. `marked` parts of a snippet are shown as such, never as HTML. Of a
+    `person` it is the last message as it was written: marks in it are the writer's. */
 export function showFound(found, openAt) {
   byId("found").hidden = !found;
   if (!found) return byId("found-rows").replaceChildren();
@@ -166,11 +171,11 @@ function foundTitle({ busy, results, more }) {
   return t(results.length ? "foundIn" : "foundNone");
 }
 
-function foundRow({ session_id: id, customer, message, created_at: began, snippet }, openAt) {
+function foundRow({ session_id: id, customer, message, created_at: began, snippet, person }, openAt) {
   const at = message?.created_at ?? began;
   const avatar = make("span", { "aria-hidden": "true" });
   paintAvatar(avatar, customer.name, "small");
-  const said = make("span", { class: "said two", dir: "auto" }, ...marked(snippet ?? message?.body ?? ""));
+  const said = make("span", { class: "said two", dir: "auto" }, ...(person ? [excerpt(snippet)] : marked(snippet ?? message?.body ?? "")));
   const button = make("button", { type: "button", class: "row found-row" }, avatar, make("span", { class: "row-text" },
     make("span", { class: "row-head" }, make("span", { class: "name", text: customer.name, dir: "auto" }),
       make("time", { text: short(at), title: dateTime(at) })), said));
@@ -178,7 +183,12 @@ function foundRow({ session_id: id, customer, message, created_at: began, snippe
   return make("li", {}, button);
 }
 
-/** The server puts STX and ETX around what matched: characters that no message has. */
+/** The server puts STX and ETX around what matched. */
 function marked(snippet) {
-  return snippet.split(/\u0002([^\u0003]*)\u0003/).map((text, n) => (n % 2 ? make("mark", { text }) : text)).filter((each) => each !== "");
+  const [before, ...found] = snippet.split("\u0002");
+  const nodes = found.flatMap((text) => {
+    const [inside, ...after] = text.split("\u0003");
+    return after.length ? [make("mark", { text: inside }), after.join("")] : [inside];
+  });
+  return [before, ...nodes].filter((each) => each !== "");
 }

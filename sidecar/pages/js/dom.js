@@ -4,7 +4,9 @@ const SVG = "http://www.w3.org/2000/svg";
 const SPRITE = document.querySelector("svg.sprite") ? "#i-" : "/static/icons.svg#"; // a page's own asks for nothing later
 const TONES = 6;
 const LINK = /\bhttps?:\/\/[^\s<>"'`]+/giu;
-const AFTER_LINK = /[.,;:!?…]+$/u;
+const LINK_MOST = 2048; // characters; a longer one stays text
+const LINKS_MOST = 100; // of one text; the others stay text
+const AFTER_LINK = ".,;:!?…";
 const TOAST_MS = 5000;
 const shapes = {};
 let place = document;
@@ -64,7 +66,8 @@ export function linked(text) {
   let from = 0;
   for (const found of text.matchAll(LINK)) {
     const address = trimmed(found[0]);
-    if (!URL.canParse(address)) continue;
+    if (address.length > LINK_MOST || !URL.canParse(address)) continue;
+    if (nodes.children.length >= LINKS_MOST) break;
     nodes.append(text.slice(from, found.index), make("a", { href: address, target: "_blank", rel: "noopener noreferrer nofollow", text: address }));
     from = found.index + address.length;
   }
@@ -72,11 +75,18 @@ export function linked(text) {
   return nodes;
 }
 
-/** Without the full stop of the sentence, and without a bracket that was opened before the address. */
+/** Without the full stop of the sentence, and without a bracket that was opened before the address. In one pass. */
 function trimmed(found) {
-  let address = found.replace(AFTER_LINK, "");
-  while (address.endsWith(")") && address.split("(").length < address.split(")").length) address = address.slice(0, -1).replace(AFTER_LINK, "");
-  return address;
+  let open = 0;
+  for (const letter of found) open += letter === "(" ? 1 : letter === ")" ? -1 : 0;
+  let end = found.length;
+  for (; end > 0; end -= 1) {
+    const last = found[end - 1];
+    const isForeign = last === ")" && open < 0;
+    if (!isForeign && !AFTER_LINK.includes(last)) break;
+    if (isForeign) open += 1;
+  }
+  return found.slice(0, end);
 }
 
 export function initials(name) {
