@@ -9,6 +9,7 @@ from psycopg2.extensions import cursor
 
 from db import chat
 from db.postgres import Statements
+from db.search import CLOSES, OPENS, Asked, asked, snippet
 
 CONSOLE = Statements("console")
 VISITS_MOST = 20  # earlier sessions shown beside one
@@ -75,8 +76,9 @@ def add_note(cur: cursor, tenant: str, room: str, agent: str, agent_name: str, b
 def search(cur: cursor, tenant: str, q: str, most: int) -> tuple[list[dict[str, Any]], bool]:
     """Messages with these words (as in a web search: "a phrase", or, -not), also in the names of their files, newest
     first, and whether there are more. The last word may be the beginning of one."""
-    rows = CONSOLE.all(cur, "search", tenant=tenant, q=q, most=most + 1)
-    return [_found(row) for row in rows[:most]], len(rows) > most
+    wanted = asked(q)
+    rows = CONSOLE.all(cur, "search", tenant=tenant, query=wanted.query, open=wanted.is_open, most=most + 1)
+    return [_found(row, wanted) for row in rows[:most]], len(rows) > most
 
 
 def canned(cur: cursor, tenant: str) -> list[dict[str, str]]:
@@ -110,7 +112,7 @@ def _note(row: Any) -> dict[str, Any]:
     }
 
 
-def _found(row: Any) -> dict[str, Any]:
+def _found(row: Any, wanted: Asked) -> dict[str, Any]:
     return {
         "session_id": row.room,
         "customer": {
@@ -127,5 +129,5 @@ def _found(row: Any) -> dict[str, Any]:
             "sender_name": row.sender_name,
             "created_at": chat.iso(row.created_at),
         },
-        "snippet": row.snippet,
+        "snippet": snippet(row.body, wanted) if row.file is None else f"{OPENS}{row.file}{CLOSES}",
     }

@@ -5,11 +5,13 @@ The tenant comes from the token and from nowhere else, and every look at the dat
 tenant's ids are unknown here.
 """
 
+import asyncio
 import functools
 import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +40,7 @@ RATE, BURST = 50.0, 200.0  # requests of one agent, as frames of one socket
 PAGE = 50  # sessions
 QUEUE_MOST = 200
 FOUND_MOST = 50
+SEARCHES_AT_ONCE = 2  # of the store's threads: the rest are for messages
 Q_MOST = 200  # characters looked for
 NOTE_MOST = 5000
 REPLY_MOST, REPLIES_MOST = 4000, 500
@@ -74,6 +77,7 @@ class Console:
     def __init__(self, desk: Desk) -> None:
         self._desk, self._store = desk, desk.store
         self._paces = Paces(RATE, BURST)
+        self._searches = asyncio.Semaphore(SEARCHES_AT_ONCE)
 
     def routes(self) -> list[web.RouteDef]:
         one = "/api/v1/sessions/{room:[0-9A-Za-z_-]{1,64}}"
@@ -178,7 +182,8 @@ class Console:
             "q": frames.clean(request.query.get("q", "")).strip()[:Q_MOST] or None,
             "before": whole_number(request, "cursor"),
         }
-        rows = await self._store.run(lambda cur: console.sessions(cur, agent.tenant, PAGE + 1, **values))
+        async with self._searches if values["q"] else nullcontext():
+            rows = await self._store.run(lambda cur: console.sessions(cur, agent.tenant, PAGE + 1, **values))
         following = str(rows[PAGE - 1].id) if len(rows) > PAGE else None
         return answer({"sessions": [chat.session_payload(row) for row in rows[:PAGE]], "next": following})
 
@@ -186,7 +191,8 @@ class Console:
         q = frames.clean(request.query.get("q", "")).strip()
         if not 0 < len(q) <= Q_MOST:
             raise Refused("invalid_payload", f"q: must have 1 to {Q_MOST} characters")
-        results, more = await self._store.run(lambda cur: console.search(cur, agent.tenant, q, FOUND_MOST))
+        async with self._searches:
+            results, more = await self._store.run(lambda cur: console.search(cur, agent.tenant, q, FOUND_MOST))
         return answer({"results": results, "more": more})
 
     # --- one session

@@ -54,27 +54,22 @@ SELECT s.tenant, s.id, %(agent)s, %(agent_name)s, %(body)s FROM sessions s
 RETURNING id, agent, agent_name, body, created_at
 
 -- name: search
--- Messages by their words, and files by the words of their names, newest first. The last word may be unfinished, unless
--- a quotation ends there. What was found is between the characters U+0002 and U+0003: they mean nothing in HTML, and
--- none of them comes from a message. (`<` is away meanwhile: what looks like a tag would be left out.)
+-- Messages by their words, and files by the words of their names, newest first. The last word may be unfinished where
+-- `open` says so. What only says which words are not there would go through all messages, and finds none.
 WITH asked AS (
-    SELECT CASE WHEN %(q)s ~ '"\s*$' THEN words ELSE regexp_replace(words::text, '''$', ''':*')::tsquery END AS words
-      FROM websearch_to_tsquery('simple', %(q)s) AS words)
+    SELECT CASE WHEN querytree(words) IN ('', 'T') THEN NULL
+                WHEN %(open)s THEN regexp_replace(words::text, '''$', ''':*')::tsquery ELSE words END AS words
+      FROM websearch_to_tsquery('simple', %(query)s) AS words)
 SELECT s.room, c.id AS customer, s.customer_name, c.email AS customer_email, c.proved AS customer_proved,
-       f.seq, f.id, f.sender_type, f.sender_name, f.body, f.created_at,
-       CASE WHEN f.file IS NOT NULL THEN E'\u0002' || translate(f.file, E'\u0002\u0003', '') || E'\u0003'
-            ELSE translate(ts_headline('simple', translate(f.body, E'<\u0002\u0003', E'\u0004'), f.words,
-                                       E'StartSel="\u0002", StopSel="\u0003", MaxWords=24, MinWords=12, ShortWord=0, MaxFragments=1'),
-                           E'\u0004', '<') END AS snippet
+       f.seq, f.id, f.sender_type, f.sender_name, f.body, f.created_at, f.file
   FROM (SELECT DISTINCT ON (found.created_at, found.id) found.* FROM (
-            SELECT m.session, m.seq, m.id, m.sender_type, m.sender_name, m.body, m.created_at, NULL AS file, asked.words
+            SELECT m.session, m.seq, m.id, m.sender_type, m.sender_name, m.body, m.created_at, NULL AS file
               FROM asked, messages m
-             WHERE m.tenant = %(tenant)s AND m.sender_type <> 'system' AND to_tsvector('simple', m.body) @@ asked.words
+             WHERE m.tenant = %(tenant)s AND m.sender_type <> 'system' AND words_of(m.body) @@ asked.words
              UNION ALL
-            SELECT m.session, m.seq, m.id, m.sender_type, m.sender_name, m.body, m.created_at, a.name, asked.words
+            SELECT m.session, m.seq, m.id, m.sender_type, m.sender_name, m.body, m.created_at, a.name
               FROM asked, attachments a JOIN messages m ON m.session = a.session AND m.seq = a.seq
-             WHERE a.tenant = %(tenant)s
-               AND to_tsvector('simple', translate(a.name, '._-', '   ')) @@ asked.words) found
+             WHERE a.tenant = %(tenant)s AND words_of(a.name) @@ asked.words) found
          ORDER BY found.created_at DESC, found.id, found.file NULLS FIRST LIMIT %(most)s) f
   JOIN sessions s ON s.id = f.session JOIN customers c ON c.id = s.customer
  ORDER BY f.created_at DESC, f.id

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from db import chat
+from db.postgres import Ledger
 from sidecar import console as sidecar_console
 from tests.servers import Databases
 from tests.services.chat_floor import Counter, Floor
@@ -356,6 +358,30 @@ def test_search_finds_files_by_their_names_each_message_once_and_no_other_tenant
         assert found["results"] == []
 
     story(line)
+
+
+def test_searches_that_take_long_leave_the_database_to_others(line: Line) -> None:
+    @told_over
+    async def story(floor: Floor, counter: Counter) -> None:
+        ani = await floor.hire("ani")
+        locked = Ledger(line.database_url, "test")
+        with closing(locked), locked.transaction() as cur:
+            cur.execute("LOCK TABLE attachments IN ACCESS EXCLUSIVE MODE")
+            paths = [f"search?q=a{n}" for n in range(8)] + [f"sessions?q=a{n}" for n in range(8)]
+            looking = [asyncio.create_task(counter.ask(ani, "GET", path)) for path in paths]
+            while await floor.store.run(_who_wait) < sidecar_console.SEARCHES_AT_ONCE:
+                await asyncio.sleep(0.01)
+            for _ in range(5):
+                assert (await counter.ask(ani, "GET", "canned"))[0] == 200
+                assert await floor.store.run(_who_wait) <= sidecar_console.SEARCHES_AT_ONCE
+        await asyncio.gather(*looking)
+
+    story(line)
+
+
+def _who_wait(cur: Any) -> int:
+    cur.execute("SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND relation = 'attachments'::regclass")
+    return int(cur.fetchone().n)
 
 
 def test_transcripts_are_downloads_as_text_and_json(line: Line) -> None:
