@@ -432,6 +432,7 @@ CREATE TABLE sessions (
     picked          boolean NOT NULL DEFAULT false,   -- its agent took it by themselves, perhaps while away
     seen_at         timestamptz NOT NULL DEFAULT clock_timestamp(),  -- its customer's last page closed; see customer_seen_s
     gone_at         timestamptz,                      -- waiting, but out of the line: its customer is gone
+    origin          bytea,                            -- keyed digest of the address that began it
     UNIQUE (tenant, room),
     FOREIGN KEY (tenant, agent) REFERENCES accounts (tenant, agent),
     CONSTRAINT active_has_agent CHECK (status <> 'active' OR agent IS NOT NULL),
@@ -440,6 +441,7 @@ CREATE TABLE sessions (
     CONSTRAINT gone_waits CHECK (gone_at IS NULL OR status = 'waiting')
 ) WITH (fillfactor = 70);
 CREATE INDEX sessions_open ON sessions (tenant, id) WHERE status <> 'ended';
+CREATE INDEX sessions_of_origin ON sessions (tenant, origin) WHERE status <> 'ended';
 CREATE INDEX sessions_by_customer ON sessions (customer, id);
 CREATE INDEX sessions_by_agent ON sessions (tenant, agent, id);
 CREATE INDEX sessions_over ON sessions (tenant, ended_at) WHERE status = 'ended';

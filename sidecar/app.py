@@ -175,6 +175,7 @@ class Sidecar:
             door=self.door,
             messages=self.messages,
             sessions_a_minute=self.config.sessions_a_minute,
+            secret_key=self.config.secret_key,
         )
         desk = Desk(
             store=self.store,

@@ -56,6 +56,7 @@ class Front:
     door: Door
     messages: Paces
     sessions_a_minute: int
+    secret_key: str
 
 
 class Sessions:
@@ -101,12 +102,18 @@ class Sessions:
         proved = await self._store.run(lambda cur: _proved(cur, tenant, email, found))
         self._let_in(request, self._new.take)
         try:
-            started = await self._front.turns.start(tenant, email, name, message, proved)
-        except TurnRefused:
+            started = await self._front.turns.start(tenant, email, name, message, proved, self._origin(request))
+        except TurnRefused as refused:
+            if refused.code == "too_many_open":
+                raise Refused("rate_limited", "too many chats of yours are open: end one first", MINUTE_S) from None
             raise Refused("invalid_payload", "tenant_id: there is no such chat") from None
         if message:
             self._front.heard(tenant, started.room, message, 0)
         return answer(_started(started), 201)
+
+    def _origin(self, request: web.Request) -> bytes:
+        """Of the address, so that who reads the database can't tell it."""
+        return people.login_subject(self._front.secret_key, "address", self._front.door.subject(request))
 
     def _let_in(self, request: web.Request, wait_s_of: Callable[[str, float], float]) -> None:
         subject = self._front.door.subject(request)

@@ -35,13 +35,15 @@ AT_ONCE = 2  # changes of one tenant that have a thread: their order is that of 
 LOCK_MS = 250  # how long one try waits for a lock, with its thread
 AGAIN_S = 0.4  # until the next try, without a thread; give or take half
 BUSY_S = 3.0  # tries of one change
+OPEN_OF_CUSTOMER = 100  # chats that one e-mail may have open, and one address: a call centre behind it has many
+OPEN_OF_ORIGIN = 2000
 GATE_S = 30.0  # how long a change waits for those before it, without a thread
 Tell = Callable[[str, Sequence[News]], None]
 May = Callable[[Any], bool]
 
 
 class TurnRefused(Exception):
-    """`code` as in the contract: not_found, already_taken, at_max_load, session_ended, forbidden."""
+    """`code` as in the contract: not_found, already_taken, at_max_load, session_ended, forbidden; and too_many_open."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -61,6 +63,15 @@ class Change:
 
     def is_seen(self) -> bool:
         return bool(self.waiting or self.held or self.gone or self.agents)
+
+
+class Who(NamedTuple):
+    """Begins a chat; see `Turns.start`."""
+
+    email: str
+    name: str
+    proved: bool
+    origin: bytes | None
 
 
 class Started(NamedTuple):
@@ -153,11 +164,19 @@ class Turns:
 
     # --- customers
 
-    async def start(self, tenant: str, email: str, name: str, message: str | None, proved: bool = False) -> Started:
-        """A session that waits: committed, with its place in the line, when this returns. `proved`: by a userHash."""
-        started: Started = await self.change(
-            tenant, lambda cur, change: _start(cur, change, tenant, (email, name, proved), message)
-        )
+    async def start(
+        self,
+        tenant: str,
+        email: str,
+        name: str,
+        message: str | None,
+        proved: bool = False,
+        origin: bytes | None = None,
+    ) -> Started:
+        """A session that waits: committed, with its place in the line, when this returns. `proved`: by a userHash.
+        `origin`: a digest of the address; raises `TurnRefused` (too_many_open) where it, or the e-mail, has so many."""
+        who = Who(email, name, proved, origin)
+        started: Started = await self.change(tenant, lambda cur, change: _start(cur, change, tenant, who, message))
         log.info(logs.line("session_started", tenant=tenant, room=started.room, position=started.position))
         return started
 
@@ -168,12 +187,15 @@ class Turns:
             log.info(logs.line("session_ended", tenant=tenant, room=room, by=by))
 
 
-def _start(cur: cursor, change: Change, tenant: str, who: tuple[str, str, bool], message: str | None) -> Started:
-    email, name, proved = who
+def _start(cur: cursor, change: Change, tenant: str, who: Who, message: str | None) -> Started:
+    email, name, proved, origin = who
+    are_open = CHAT.one(cur, "open_ones", tenant=tenant, email=email, origin=origin)
+    if are_open.of_customer >= OPEN_OF_CUSTOMER or are_open.of_origin >= OPEN_OF_ORIGIN:
+        raise TurnRefused("too_many_open", "too many chats are open")
     room, key = chat.new_room(), chat.new_key()
     arrived_us = line.next_place(cur, tenant)
     line.open_visits(cur, tenant, [NewVisit(room, arrived_us, chat.CLASS, chat.CLASS, base_proved=True)])
-    session, customer = chat.open_session(cur, tenant, room, key, email, name, proved)
+    session, customer = chat.open_session(cur, tenant, room, key, email, name, proved, origin)
     event = chat.add_event(cur, tenant, room, {"type": "started", "name": name}, f"{name} started the chat")
     rows = []
     if message:

@@ -229,7 +229,7 @@ class Walk:
     def _reloads(self, walker: Walker) -> None:
         walker.page.reload()
         walker.made.expect_live()
-        walker.room, walker.tab, walker.show = None, "mine", "open"
+        walker.tab, walker.show = "mine", "open"
 
     def _loses_the_network(self, walker: Walker) -> None:
         """What was said and written meanwhile is there afterwards, wherever the agent went."""
@@ -329,6 +329,7 @@ class Walk:
 
     def _compare(self, walker: Walker) -> None:
         fresh = walker.fresh
+        fresh.page.goto(fresh.page.url.partition("#")[0])
         fresh.page.reload()
         fresh.expect_live()
         if walker.room:

@@ -11,8 +11,14 @@ INSERT INTO customers (tenant, email, name, proved) VALUES (%(tenant)s, %(email)
 RETURNING id
 
 -- name: open_session
-INSERT INTO sessions (tenant, room, key_digest, customer, customer_name)
-VALUES (%(tenant)s, %(room)s, %(digest)s, %(customer)s, %(name)s) RETURNING id
+INSERT INTO sessions (tenant, room, key_digest, customer, customer_name, origin)
+VALUES (%(tenant)s, %(room)s, %(digest)s, %(customer)s, %(name)s, %(origin)s) RETURNING id
+
+-- name: open_ones
+-- How many chats are open that were begun by this customer, and from this origin.
+SELECT (SELECT count(*) FROM sessions s JOIN customers c ON c.id = s.customer
+         WHERE c.tenant = %(tenant)s AND lower(c.email) = lower(%(email)s) AND s.status <> 'ended') AS of_customer,
+       (SELECT count(*) FROM sessions WHERE tenant = %(tenant)s AND origin = %(origin)s AND status <> 'ended') AS of_origin
 
 -- name: by_key
 SELECT id, tenant, room, status, agent, last_seq, wants_person, customer_name, gone_at IS NOT NULL AS gone

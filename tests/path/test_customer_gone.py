@@ -20,7 +20,7 @@ def test_agents_see_who_has_closed_the_page_and_who_comes_back_has_the_old_place
     room = first.id
     kept = first.page.evaluate("JSON.stringify(localStorage)")
     first.page.close()
-    expect(made.page.locator("#room-state")).to_contain_text("closed the page")
+    expect(made.page.locator("#room-away")).to_contain_text("closed the page")
     expect(maya).to_have_attribute("aria-description", "The customer has closed the page")
     _picture(made, "away")
 

@@ -22,6 +22,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from db.inbox import key
+from sidecar import turns
 from sidecar.connection import Connection
 from sidecar.site import FOLDER, PAGES, Demo
 from tests.services.chat_of import TENANT, At, Chat, run_chat
@@ -346,6 +347,33 @@ def test_the_demo_tells_its_accounts_and_nobody_else_does(database_url: str, red
         assert about["demo"] == {"accounts": [account], "simulator_url": "http://sim"}
         assert about["tenants"] == [{"id": TENANT, "name": "Toko"}]
         assert (await (await chat.sidecar()).get("/api/v1/about"))[1]["demo"] is None
+
+    run_chat(database_url, redis_url, story)
+
+
+@pytest.mark.parametrize("whose", ["OPEN_OF_CUSTOMER", "OPEN_OF_ORIGIN"])
+def test_one_sender_has_so_many_chats_open_and_no_more(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    monkeypatch.setattr(turns, whose, 3)
+
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+
+        async def begin(number: int) -> tuple[int, dict[str, Any]]:
+            email = "Budi@Example.com" if whose == "OPEN_OF_CUSTOMER" else f"budi{number}@example.com"
+            email = email.lower() if number % 2 else email
+            return await at.post("/api/v1/public/sessions", {"name": "Budi", "email": email, "tenant_id": TENANT})
+
+        begun = [await begin(n) for n in range(3)]
+        assert [status for status, _ in begun] == [201] * 3
+        status, said = await begin(3)
+        assert (status, said["error"]["code"]) == (429, "rate_limited")
+        assert "open" in said["error"]["message"]
+        assert (await at.post(f"/api/v1/public/sessions/{begun[0][1]['session_key']}/end", {}))[0] == 200
+        assert (await begin(4))[0] == 201
+        if whose == "OPEN_OF_CUSTOMER":
+            await at.customer("Citra")
 
     run_chat(database_url, redis_url, story)
 

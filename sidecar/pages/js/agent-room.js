@@ -57,8 +57,9 @@ export function showState(session, desk) {
     active: () => (desk.isMine(session) ? t("withYou") : t("withAgent", { name: agent?.name ?? "" })),
     ended: () => t("endedState", { when: short(ended) }),
   };
-  const away = isAway(session) && !session.gone_at ? t("awaySince", { time: span((serverNow() - Date.parse(session.customer.seen_at)) / 1000) }) : "";
-  setText(byId("room-state"), [words[status](), away].filter(Boolean).join(" · "));
+  setText(byId("room-state"), words[status]());
+  const away = isAway(session) && !session.gone_at;
+  setText(byId("room-away"), away ? ` · ${t("awaySince", { time: span((serverNow() - Date.parse(session.customer.seen_at)) / 1000) })}` : "");
   byId("room-state").dataset.status = status;
 }
 
