@@ -30,7 +30,7 @@ from sidecar.hub import Hub
 from sidecar.listening import expect
 from sidecar.login import Login
 from sidecar.marks import Marks
-from sidecar.pace import Paces
+from sidecar.pace import Paces, Repeats
 from sidecar.places import Places
 from sidecar.presence import PRESENCE_GRACE_S, Presence
 from sidecar.reception import Reception
@@ -50,6 +50,7 @@ from sidecar.writer import Writer
 
 log = logging.getLogger("sidecar.app")
 
+TYPED_S = 2.0  # in which the same of the same person is passed on once
 REDIS_S = 1.0  # a wait for Redis, at most: chats go on without it
 REDIS_CONNECTIONS = 16
 MB = 1024 * 1024
@@ -159,6 +160,7 @@ class Sidecar:
             door=self.door,
             messages=self.messages,
             customer_rate=float(self.config.messages_a_second),
+            typed=Repeats(TYPED_S),
             tasks=self.tasks,
         )
 

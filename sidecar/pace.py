@@ -47,6 +47,27 @@ class Paces:
         return pace.take(now)
 
 
+class Repeats:
+    """What was said of each subject in the last `within_s`: saying it again is no news."""
+
+    def __init__(self, within_s: float, most: int = SUBJECTS_MOST) -> None:
+        self._within_s, self._most = within_s, most
+        self._said: OrderedDict[str, tuple[object, float]] = OrderedDict()
+
+    def is_news(self, subject: str, what: object, now: float) -> bool:
+        said, at = self._said.get(subject, (None, now - self._within_s))
+        return said != what or now - at >= self._within_s
+
+    def say(self, subject: str, what: object, now: float) -> None:
+        self._said.pop(subject, None)
+        self._said[subject] = what, now
+        if len(self._said) > self._most:
+            self._said.popitem(last=False)
+
+    def forget(self, subject: str) -> None:
+        self._said.pop(subject, None)
+
+
 class Windows:
     """At most `most` in any `period_s`, for each subject: the limit to the letter, where a bucket of `most` would let
     twice as many through in its first period. What is refused does not count."""

@@ -20,7 +20,7 @@ from sidecar.frames import Frame
 from sidecar.hub import ACK, Hub
 from sidecar.login import Agent, Login
 from sidecar.marks import Marks
-from sidecar.pace import Paces
+from sidecar.pace import Paces, Repeats
 from sidecar.places import Places
 from sidecar.presence import Presence
 from sidecar.refusals import not_taken
@@ -47,6 +47,7 @@ class Parts:
     door: Door
     messages: Paces  # of customers, by room: however many sockets, and over HTTP too
     customer_rate: float
+    typed: Repeats
     tasks: Tasks
 
 
@@ -71,6 +72,14 @@ class Talk:
         except LedgerTrouble:
             client_id = frame.payload.get("client_id")
             self._connection.refuse("unavailable", "the database can't be reached: try again", client_id)
+
+    def _types(self, who: str, is_typing: bool) -> bool:
+        """Whether that is news: all agents of the tenant would hear each repetition, of twenty pages perhaps."""
+        now = self._connection.came
+        is_news = self._parts.typed.is_news(who, is_typing, now)
+        if is_news:
+            self._parts.typed.say(who, is_typing, now)
+        return is_news
 
     async def _send(self, payload: dict[str, Any]) -> None:
         raise NotImplementedError
@@ -129,6 +138,7 @@ class CustomerTalk(Talk):
 
     async def _send(self, payload: dict[str, Any]) -> None:
         session = self._session
+        self._parts.typed.forget(f"{session.room} customer")  # who hears the message takes the typing to be over
         wait_s = self._parts.messages.take(session.room, self._connection.came)
         if wait_s:
             self._connection.refuse(
@@ -146,6 +156,8 @@ class CustomerTalk(Talk):
 
     async def _type(self, payload: dict[str, Any]) -> None:
         session = self._session
+        if not self._types(f"{session.room} customer", payload["is_typing"]):
+            return
         typing = _typing(session.room, payload["is_typing"], "customer", session.customer_name)
         self._parts.feed.tell(session.tenant, [typing], but=self._connection)
 
@@ -166,6 +178,7 @@ class AgentTalk(Talk):
 
     async def _send(self, payload: dict[str, Any]) -> None:
         room, agent = payload["session_id"], self._agent
+        self._parts.typed.forget(f"{room} {agent.agent_id}")
         number = self._sessions.get(room) or await self._number(room, payload["client_id"])
         if number is None:
             return
@@ -182,8 +195,7 @@ class AgentTalk(Talk):
 
     async def _type(self, payload: dict[str, Any]) -> None:
         room, agent = payload["session_id"], self._agent
-        session = await self._own(room)
-        if session is None:
+        if await self._own(room) is None or not self._types(f"{room} {agent.agent_id}", payload["is_typing"]):
             return
         typing = _typing(room, payload["is_typing"], "agent", agent.name)
         typing.payload["agent_id"] = agent.agent_id

@@ -25,7 +25,7 @@ from sidecar.tasks import Tasks, for_each
 log = logging.getLogger("sidecar.team")
 
 LOOK_EVERY_S = 3.0
-TOLD = ("agent_id", "name", "email", "role", "disabled", "limit")  # presence and load have events of their own
+TOLD = ("agent_id", "name", "email", "role", "disabled", "limit", "presence")  # an event of presence may be lost
 
 Member = dict[str, Any]
 

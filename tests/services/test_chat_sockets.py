@@ -81,6 +81,32 @@ def test_what_happens_in_one_sidecar_reaches_the_sockets_of_another(database_url
     run_chat(database_url, redis_url, story)
 
 
+def test_typing_is_told_once_however_often_and_from_how_many_pages_it_is_said(
+    database_url: str, redis_url: str
+) -> None:
+    async def story(chat: Chat) -> None:
+        budi, page, _, desk = await served(await chat.sidecar())
+        others = [page, *[await budi.live() for _ in range(4)]]
+        for _ in range(10):
+            for one in others:
+                await one.say("chat.typing", is_typing=True)
+        await desk.until_told("chat.typing", lambda one: one["is_typing"] is True)
+        await page.say("chat.typing", is_typing=False)
+        await desk.until_told("chat.typing", lambda one: one["is_typing"] is False)
+        assert [one["is_typing"] for one in desk.told("chat.typing")] == [True, False]
+        await page.say("chat.typing", is_typing=True)
+        await page.wrote("said")
+        await page.say("chat.typing", is_typing=True)
+        await until(lambda: len(desk.told("chat.typing")) == 4, what="typing that goes on after a message")
+        await desk.say("chat.typing", session_id=budi.room, is_typing=True)
+        await desk.say("chat.typing", session_id=budi.room, is_typing=True)
+        await desk.wrote("answer", session_id=budi.room)
+        await page.until_told("chat.message.new", lambda one: one["body"] == "answer")
+        assert len([one for one in page.told("chat.typing") if one["by"] == "agent"]) == 1
+
+    run_chat(database_url, redis_url, story)
+
+
 def test_a_page_that_comes_back_gets_exactly_what_it_missed(database_url: str, redis_url: str) -> None:
     async def story(chat: Chat) -> None:
         budi, page, _, desk = await served(await chat.sidecar())

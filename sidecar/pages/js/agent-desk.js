@@ -211,6 +211,8 @@ const HEARD = {
   },
   "chat.agents.changed"({ agents }) {
     for (const agent of agents) this.agents.set(agent.agent_id, { presence: "offline", ...this.agents.get(agent.agent_id), ...agent });
+    const mine = agents.find(({ agent_id: id }) => id === this.me?.agent_id)?.presence;
+    if (mine) this.me = { ...this.me, presence: mine };
     return { kind: "presence" };
   },
   "chat.canned.changed"() {
