@@ -1,45 +1,53 @@
 """What a page may know before its chat begins: is somebody there, how long is the line, how large may a file be.
 
-Beside `sessions`; the customer's page and the widget ask it once, when they open. Names no agent and no customer.
+Beside `sessions`; the customer's page asks it when it opens, the widget each time that its panel does. Names no agent
+and no customer. Anybody may ask as often as they like, so PostgreSQL is asked once a second for each tenant, at most.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
 from aiohttp import web
-from psycopg2.extensions import cursor
 
 from db import chat
 from sidecar import places
+from sidecar.lately import Lately
+from sidecar.places import Line, eta
 from sidecar.refusals import Refused, answer, answering
 from sidecar.store import Store
+
+KEPT_S = 1.0  # who has just come online is here as soon as this
+TENANTS_MOST = 1000
 
 
 class Reception:
     def __init__(self, store: Store, upload_most_mb: int) -> None:
         self._store, self._upload_most_mb = store, upload_most_mb
+        self._tenants: Lately[None, Mapping[str, str]] = Lately(self._read_tenants, KEPT_S, 1)
+        self._lines: Lately[str, Line] = Lately(self._read_line, KEPT_S, TENANTS_MOST)
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/api/v1/public/desk", answering(self.desk))]
 
     async def desk(self, request: web.Request) -> web.StreamResponse:
         """`?tenant_id=`, needed only where there are several."""
+        known = await self._tenants.get(None)
         named = request.query.get("tenant_id", "")
-        found = await self._store.run(lambda cur: _desk(cur, named))
-        if found is None:
+        tenant = named or (next(iter(known)) if len(known) == 1 else "")
+        if tenant not in known:
             raise Refused("not_found", "there is no such chat")
-        return answer({**found, "upload_max_mb": self._upload_most_mb}, headers={"Cache-Control": "no-store"})
+        line = await self._lines.get(tenant)
+        told = {
+            "tenant_id": tenant,
+            "name": known[tenant],
+            "agents_online": line.online,
+            "waiting": line.waiting,
+            **eta(line.wait(line.waiting + 1)),
+            "upload_max_mb": self._upload_most_mb,
+        }
+        return answer(told, headers={"Cache-Control": "no-store"})
 
+    async def _read_tenants(self, _: None) -> Mapping[str, str]:
+        return await self._store.run(lambda cur: {row.id: row.name for row in chat.tenants(cur)})
 
-def _desk(cur: cursor, named: str) -> dict[str, Any] | None:
-    known = {row.id: row.name for row in chat.tenants(cur)}
-    tenant = named or (next(iter(known)) if len(known) == 1 else "")
-    if tenant not in known:
-        return None
-    line = places.read(cur, tenant, 0)
-    return {
-        "tenant_id": tenant,
-        "name": known[tenant],
-        "agents_online": line.online,
-        "waiting": line.waiting,
-        **places.eta(line.wait(line.waiting + 1)),
-    }
+    async def _read_line(self, tenant: str) -> Line:
+        return await self._store.run(lambda cur: places.read(cur, tenant, 0))

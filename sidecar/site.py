@@ -1,9 +1,11 @@
 """The pages: files of `pages/` as they are, under a policy that lets nothing else run; and what the first page shows.
 
-`/static/…` serves the folder; a page has a short name. A browser asks again each time whether a file has changed.
+`/static/…` serves the folder; a page has a short name. A browser asks again each time whether a file has changed. Only
+the widget's file, which every page of somebody's site asks for, is made once at the start and kept by browsers.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +41,14 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-cache",
 }
+WIDGET_HEADERS = {
+    **HEADERS,
+    "Cache-Control": "public, max-age=3600, stale-while-revalidate=86400",  # its address stands in sites: no hash in it
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Access-Control-Allow-Origin": "*",
+    "Vary": "Accept-Encoding",
+}
+GZIP = re.compile(r"(?:^|,)\s*(?:gzip|\*)\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[\d.]+\s*)?(?:,|$)", re.I)
 TYPES = {
     ".html": "text/html",
     ".css": "text/css",
@@ -52,7 +62,8 @@ TYPES = {
 
 class Site:
     def __init__(self, store: Store, demo: "Demo | None") -> None:
-        self._store, self._demo = store, demo
+        """Raises `NotJoined`."""
+        self._store, self._demo, self._script = store, demo, joined(WIDGET)
 
     def routes(self) -> list[web.RouteDef]:
         pages = [web.get(path, self.page) for path in PAGES]
@@ -65,14 +76,16 @@ class Site:
 
     async def widget(self, request: web.Request) -> web.StreamResponse:
         """For pages of others, wherever they are."""
-        made = await asyncio.to_thread(joined, WIDGET)
-        headers = {**HEADERS, "Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*"}
-        response = web.Response(text=made.text, content_type="text/javascript", charset="utf-8", headers=headers)
-        response.etag = made.etag
-        response.enable_compression()
-        if any(known.value in (made.etag, "*") for known in request.if_none_match or ()):
-            response = web.Response(status=304, headers={**headers, "ETag": f'"{made.etag}"'})
-        return response
+        script, headers = (
+            self._script,
+            {**WIDGET_HEADERS, "ETag": f'W/"{self._script.etag}"'},
+        )  # one text, packed or not
+        if any(known.value in (script.etag, "*") for known in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
+        headers["Content-Type"] = "text/javascript; charset=utf-8"
+        if not GZIP.search(request.headers.get("Accept-Encoding", "")):
+            return web.Response(body=script.body, headers=headers)
+        return web.Response(body=script.packed, headers={**headers, "Content-Encoding": "gzip"})
 
     async def static(self, request: web.Request) -> web.StreamResponse:
         return await _file(FOLDER / request.match_info["path"])

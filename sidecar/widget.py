@@ -2,9 +2,10 @@
 
 A page of somebody else's loads one classic script; its source is plain modules, most of which the customer's page uses
 as well. What may stand in them: `import { a, b } from "./x.js"`, `import "./x.js"`, `import sheet from "./x.css" with
-{ type: "css" }`, and `export` before a class, a function or a const. Anything else is an error when it is joined.
+{ type: "text" }`, and `export` before a class, a function or a const. Anything else is an error when it is joined.
 """
 
+import gzip
 import hashlib
 import json
 import re
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 IMPORT = re.compile(
-    r'^import (?:(?P<names>\{[^}]+\}|\w+) from )?"(?P<path>\.[^"]+)"(?: with \{ type: "css" \})?;\n', re.M
+    r'^import (?:(?P<names>\{[^}]+\}|\w+) from )?"(?P<path>\.[^"]+)"(?: with \{ type: "text" \})?;\n', re.M
 )
 EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.M)
 LEFT = re.compile(r"^(?:import|export)\b.*", re.M)
@@ -29,7 +30,11 @@ class NotJoined(ValueError):
 
 @dataclass(frozen=True)
 class Joined:
+    """`packed`: with gzip."""
+
     text: str
+    body: bytes
+    packed: bytes
     etag: str
 
 
@@ -38,7 +43,8 @@ def joined(entry: Path) -> Joined:
     scopes: dict[Path, str] = {}
     _add(entry.resolve(), scopes)
     text = '(() => {\n"use strict";\n' + "\n".join(scopes.values()) + "})();\n"
-    return Joined(text, hashlib.sha256(text.encode()).hexdigest()[:16])
+    body = text.encode()
+    return Joined(text, body, gzip.compress(body, mtime=0), hashlib.sha256(body).hexdigest()[:16])
 
 
 def _add(path: Path, scopes: dict[Path, str]) -> None:
@@ -63,8 +69,7 @@ def _scope(path: Path, text: str) -> str:
 def _sheet(path: Path, text: str) -> str:
     """Of a page → of a shadow root. `.all` is the widget's own root: rules of the page can reach the host, not it."""
     own = REM.sub(lambda found: f"{float(found[1]) * REM_PX:g}px", text.replace(":root", ".all"))
-    made = f"const sheet = new CSSStyleSheet(); sheet.replaceSync({json.dumps(own)}); return sheet;"
-    return f"const {_name(path)} = (() => {{ {made} }})();\n"
+    return f"const {_name(path)} = {json.dumps(own)};\n"
 
 
 def _name(path: Path) -> str:

@@ -5,8 +5,8 @@ import { onLanguage, t } from "./tongue.js";
 
 const STARS = [1, 2, 3, 4, 5];
 
-/** `rate(stars, comment)` sends it; it may throw. Gives `draw(rating)`: what was given, null while nothing was. */
-export function ratingForm({ rate, failed }) {
+/** `rate(stars, comment)` sends it; it may throw. `signal`: of its end. Gives `draw(rating)`: what was given, null while nothing was. */
+export function ratingForm({ rate, failed, signal }) {
   const form = byId("rating");
   const stars = byId("stars");
   let chosen = 0;
@@ -24,7 +24,7 @@ export function ratingForm({ rate, failed }) {
   onLanguage(() => {
     stars.querySelectorAll("input").forEach((input) => input.setAttribute("aria-label", label(Number(input.value))));
     light(chosen);
-  });
+  }, { signal });
   stars.addEventListener("change", ({ target }) => {
     chosen = Number(target.value);
     light(chosen);

@@ -1,11 +1,11 @@
 /* The menu of the customer's page: sound, transcripts, the end; on a phone also what the header has no room for. */
 
 import { soundIsOn, switchSound } from "./chat-sound.js";
-import { byId } from "./dom.js";
+import { byId, isShown } from "./dom.js";
 
 const menu = byId("menu");
 const button = byId("menu-button");
-const entries = () => [...menu.querySelectorAll("[role^=menuitem]")].filter((entry) => entry.checkVisibility());
+const entries = () => [...menu.querySelectorAll("[role^=menuitem]")].filter(isShown);
 
 /** `end()`: the customer wants to end the chat. The menu's button has the focus then. */
 export function openMenu({ end }) {

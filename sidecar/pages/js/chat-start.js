@@ -11,8 +11,9 @@ const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]+$/u;
 const FIELDS = ["name", "email", "message"];
 
 /** `tenant`: from the address or null. `kept`: the name of the drafts. `started({session_key, session_id, name, email})`.
- *  `proof`: of who the customer is, from a site that knows them: then the question alone is asked. */
-export function startForm({ tenant, started, kept, proof, isKnown = false }) {
+ *  `proof`: of who the customer is, from a site that knows them: then the question alone is asked.
+ *  `signal`: of its end. */
+export function startForm({ tenant, started, kept, proof, isKnown = false, signal }) {
   const form = byId("start-view");
   const [name, email, question] = FIELDS.map((field) => form.elements[field]);
   let desk = null;
@@ -50,7 +51,7 @@ export function startForm({ tenant, started, kept, proof, isKnown = false }) {
     }
   };
 
-  onLanguage(draw);
+  onLanguage(draw, { signal });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const given = { name: name.value.trim(), email: email.value.trim(), message: question.value.trim() };

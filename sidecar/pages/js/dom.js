@@ -66,13 +66,22 @@ export function linked(text) {
   let from = 0;
   for (const found of text.matchAll(LINK)) {
     const address = trimmed(found[0]);
-    if (address.length > LINK_MOST || !URL.canParse(address)) continue;
+    if (address.length > LINK_MOST || !isAddress(address)) continue;
     if (nodes.children.length >= LINKS_MOST) break;
     nodes.append(text.slice(from, found.index), make("a", { href: address, target: "_blank", rel: "noopener noreferrer nofollow", text: address }));
     from = found.index + address.length;
   }
   nodes.append(text.slice(from));
   return nodes;
+}
+
+/** As `URL.canParse`, which Safari has since 17. */
+function isAddress(text) {
+  try {
+    return Boolean(new URL(text));
+  } catch {
+    return false;
+  }
 }
 
 /** Without the full stop of the sentence, and without a bracket that was opened before the address. In one pass. */
@@ -110,6 +119,9 @@ export function toast(text, kind = "") {
   setTimeout(() => node.remove(), TOAST_MS);
 }
 
+/** As `checkVisibility`, which Safari has since 17.4. */
+export const isShown = (node) => node.getClientRects().length > 0;
+
 export const part = (node, name) => node.querySelector(`[data-part="${name}"]`);
 
 /** Makes `parent` show `items`: leavers go, stayers are changed in place, newcomers are made. A node is put in once, so a
@@ -133,5 +145,5 @@ export function keyed(parent, items, keyOf, create, update) {
 export function keepingFocus(root, change, next) {
   const had = root.activeElement;
   change();
-  if (had && had !== document.body && !had.checkVisibility()) next()?.focus({ preventScroll: true });
+  if (had && had !== document.body && !isShown(had)) next()?.focus({ preventScroll: true });
 }

@@ -17,18 +17,24 @@ export const currentLanguage = () => language;
 export const vocabulary = () => words;
 export const known = (key) => key in words.en;
 
-/** The first of `wishes` (as browsers name languages) that there is. */
-export const spoken = (wishes) => wishes.map((one) => one?.slice(0, 2).toLowerCase()).find((one) => LANGUAGES.includes(one)) ?? "en";
+/** The first of `wishes` (as browsers and systems name languages) that there is. */
+export const spoken = (wishes) => wishes.map(languageOf).find((one) => LANGUAGES.includes(one)) ?? "en";
+
+/** "id-ID", "id_ID", "IN": Java and old Androids have Indonesian's old code. */
+export function languageOf(tag) {
+  const [first] = String(tag ?? "").trim().toLowerCase().split(/[-_.@]/u);
+  return { in: "id", ind: "id", eng: "en" }[first] ?? first;
+}
 
 export function setLanguage(wanted) {
   language = wanted;
   for (const listener of listeners) listener(wanted);
 }
 
-/** Called after each change of the language. Returns what ends it. */
-export function onLanguage(listener) {
+/** Called after each change of the language. `signal` ends it. */
+export function onLanguage(listener, { signal } = {}) {
   listeners.add(listener);
-  return () => listeners.delete(listener);
+  signal?.addEventListener("abort", () => listeners.delete(listener), { once: true });
 }
 
 export function addWords(more) {

@@ -5,7 +5,7 @@
  *   translate(document) once
  */
 
-import { LANGUAGES, currentLanguage, onLanguage, setLanguage, spoken, t } from "./tongue.js";
+import { LANGUAGES, currentLanguage, languageOf, onLanguage, setLanguage, spoken, t } from "./tongue.js";
 
 export * from "./tongue.js";
 
@@ -48,7 +48,7 @@ addEventListener("storage", (event) => event.key === KEPT && event.newValue && e
 
 function kept() {
   try {
-    const value = localStorage.getItem(KEPT);
+    const value = languageOf(localStorage.getItem(KEPT));
     return LANGUAGES.includes(value) ? value : undefined;
   } catch {
     return undefined;

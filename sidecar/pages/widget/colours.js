@@ -21,7 +21,7 @@ export function paint(host, wish) {
 }
 
 function toRgb(colour) {
-  const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+  const canvas = document.createElement("canvas").getContext("2d");
   canvas.fillStyle = colour;
   canvas.fillRect(0, 0, 1, 1);
   return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);

@@ -7,19 +7,21 @@
  * Options, all optional: apiUrl (where this file came from), tenantId (the only one), primaryColor, position ("right",
  * "left"), title, greeting, locale ("en", "id"; the page's, else the browser's), theme ("auto", "light", "dark"), name,
  * email and userHash (HMAC-SHA256 of the e-mail with the tenant's secret: proves to agents who it is).
- * CallCenterChat.open(), .close(), .destroy(). A second init while one is there changes nothing.
+ * CallCenterChat.open(), .close(), .destroy(). A second init while one is there changes nothing, nor does this file when it
+ * is loaded again: on pages that replace their body (Turbo, view transitions) the widget stays as it is.
  */
 
+import { keepApart } from "./apart.js";
 import { Widget } from "./widget.js";
 
 const script = document.currentScript?.src; // only while this file runs for the first time
-const HOME = script ? new URL(script).origin : location.origin;
+const HOME = new URL(".", script ?? location.origin).href;
 
 let widget = null;
 let wanted = null;
 const whenReady = (then) => (document.body ? then() : addEventListener("DOMContentLoaded", then, { once: true }));
 
-window.CallCenterChat ??= Object.freeze({
+const chat = Object.freeze({
   init(options = {}) {
     if (wanted) return;
     wanted = { apiUrl: HOME, ...options };
@@ -36,3 +38,8 @@ window.CallCenterChat ??= Object.freeze({
     widget = wanted = null;
   },
 });
+
+if (!window.CallCenterChat) {
+  keepApart(() => widget?.host);
+  window.CallCenterChat = chat;
+}

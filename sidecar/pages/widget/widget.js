@@ -10,13 +10,14 @@ import { ratingForm } from "../js/chat-ending.js";
 import { waitingCards } from "../js/chat-line.js";
 import { playTone, soundIsOn, switchSound } from "../js/chat-sound.js";
 import { startForm } from "../js/chat-start.js";
-import { byId, icon, initials, keepingFocus, lookIn, make, setText } from "../js/dom.js";
+import { byId, icon, initials, isShown, keepingFocus, lookIn, make, setText } from "../js/dom.js";
 import { firstLoad } from "../js/first-load.js";
+import { leaveToInputMethod } from "../js/keys.js";
 import { openReader, openSpeaker } from "../js/spoken.js";
 import { Talk } from "../js/talk.js";
 import { setLanguage, spoken, t } from "../js/tongue.js";
 import "../js/words-chat.js";
-import { addHost } from "./host.js";
+import { keepInPage, makeHost } from "./host.js";
 import "./icons.js";
 import { Kept } from "./kept.js";
 import { askInside, buildLauncher, buildPanel } from "./panel.js";
@@ -31,7 +32,6 @@ const MOST_SHOWN = 9;
 export class Widget {
   #options;
   #kept;
-  #host;
   #root;
   #panel;
   #launcher = null;
@@ -45,6 +45,9 @@ export class Widget {
   #atEnd = true; // of the messages, where new ones are followed
   #endsHere = false;
   #question = null; // whether it shall end: takes it away
+  #goAway = () => {}; // out of the page
+  #focused = null; // what had the focus a moment ago
+  #scrolled = 0;
   #scrollBehind = null; // of the page behind a whole screen
   #watches = new AbortController();
   #sizes = new ResizeObserver(() => (this.#atEnd ? this.#toBottom() : this.#drawNewest()));
@@ -55,13 +58,14 @@ export class Widget {
     setLanguage(language);
     servedBy(options.apiUrl);
     this.#kept = new Kept(`callcenter-chat ${addressOf("/api/v1/")} ${options.tenantId ?? ""}`);
-    const { host, root } = addHost(options, language);
-    [this.#host, this.#root] = [host, root];
+    const { host, root } = makeHost(options, language);
+    [this.host, this.#root] = [host, root];
     this.#panel = buildPanel(options);
     this.#launcher = buildLauncher();
     const theme = ["light", "dark"].includes(options.theme) ? options.theme : undefined;
     root.append(make("div", { class: /left/.test(options.position ?? "") ? "all left" : "all", "data-theme": theme }, this.#panel, this.#launcher));
     lookIn(root);
+    this.#goAway = keepInPage(host, () => this.#returned());
     this.#parts = this.#join();
     this.#drawSound();
     this.#listen();
@@ -79,6 +83,7 @@ export class Widget {
     this.#panel.hidden = false;
     this.#kept.wasOpen = true;
     this.#fit();
+    this.#askDesk();
     this.#draw();
     this.#toBottom();
     if (!byItself || WHOLE_SCREEN.matches) this.#place()?.focus({ preventScroll: true });
@@ -101,13 +106,14 @@ export class Widget {
     clearTimeout(this.#drawing);
     this.#watches.abort();
     this.#sizes.disconnect();
-    this.#host.remove();
+    this.#goAway();
   }
 
   /* --- the parts that the customer's page has, too, and what ties them together */
 
   #join() {
     const { tenantId, userHash, name, email } = this.#options;
+    const { signal } = this.#watches;
     const speaker = openSpeaker(byId("spoken"));
     const write = composer({ talk: () => this.#talk, said: () => this.#toBottom(), mostBytes: () => (this.#desk?.upload_max_mb ? this.#desk.upload_max_mb * 1024 * 1024 : MOST_BYTES) });
     return {
@@ -115,8 +121,8 @@ export class Widget {
       reader: openReader(byId("told"), sentence),
       banner: connectionBanner({ speaker }),
       cards: waitingCards({ leave: (text) => this.#leave(text), isWriting: () => write.typed !== "", moveText: write.add, speaker }),
-      start: startForm({ tenant: tenantId, kept: `${this.#kept.name} start`, proof: userHash, isKnown: Boolean(name && email), started: (session) => this.#begun(session) }),
-      rating: ratingForm({ rate: (stars, comment) => this.#talk.rate(stars, comment), failed: () => this.#say("rateFailed") }),
+      start: startForm({ tenant: tenantId, kept: `${this.#kept.name} start`, proof: userHash, isKnown: Boolean(name && email), started: (session) => this.#begun(session), signal }),
+      rating: ratingForm({ rate: (stars, comment) => this.#talk.rate(stars, comment), failed: () => this.#say("rateFailed"), signal }),
     };
   }
 
@@ -131,10 +137,14 @@ export class Widget {
     clicked("newest", () => (this.#toBottom(), this.#place()?.focus({ preventScroll: true })));
     clicked("person", () => (this.#talk.say(WANTS_PERSON), byId("text").focus()));
     clicked("new-chat", () => this.#forget());
+    leaveToInputMethod(this.#root);
     this.#root.addEventListener("keydown", (event) => this.#key(event));
+    this.#root.addEventListener("focusin", ({ target }) => (this.#focused = target));
+    this.#root.addEventListener("focusout", () => setTimeout(() => (this.#focused = this.#root.activeElement))); // a page that replaces its body takes it, too
     byId("log").addEventListener("grown", () => this.#atEnd && this.#toBottom());
     byId("scroll").addEventListener("scroll", () => {
       this.#atEnd = this.#isAtEnd();
+      this.#scrolled = byId("scroll").scrollTop;
       this.#drawNewest();
       this.#saw();
     }, { passive: true });
@@ -152,14 +162,32 @@ export class Widget {
   /* --- from one view to the next */
 
   #arrive() {
-    const { tenantId, name, email } = this.#options;
+    const { name, email } = this.#options;
     this.#parts.start.show({ name: name ?? this.#kept.get("name"), email: email ?? this.#kept.get("email") });
     const key = this.#kept.get("key");
     if (key) this.#resume(key, this.#kept.get("id"));
-    const path = `public/desk${tenantId ? `?tenant_id=${encodeURIComponent(tenantId)}` : ""}`;
-    ask("GET", path).then((desk) => this.#knowDesk(desk), ({ status }) => status === 404 && this.#view === "start" && this.#become("nowhere"));
     this.#draw();
     if (this.#kept.wasOpen) this.open({ byItself: true });
+  }
+
+  /** The page has replaced what the widget stood in. */
+  #returned() {
+    if (!this.isOpen) return;
+    const scrolled = this.#scrolled;
+    if (this.#atEnd && this.#view === "chat") this.#toBottom();
+    else byId("scroll").scrollTop = scrolled;
+    if (this.#focused && !this.#root.activeElement) this.#focused.focus({ preventScroll: true });
+  }
+
+  /** Most visitors of a site never open the chat: nothing is asked for them. */
+  async #askDesk() {
+    const { tenantId } = this.#options;
+    try {
+      const desk = await ask("GET", `public/desk${tenantId ? `?tenant_id=${encodeURIComponent(tenantId)}` : ""}`);
+      if (!this.#watches.signal.aborted) this.#knowDesk(desk);
+    } catch ({ status }) {
+      if (status === 404 && this.#view === "start" && !this.#watches.signal.aborted) this.#become("nowhere");
+    }
   }
 
   #knowDesk(desk) {
@@ -259,8 +287,9 @@ export class Widget {
   /** What went wrong, for a while. */
   #say(key) {
     setText(byId("problem"), t(key));
-    byId("problem").hidden = false;
-    setTimeout(() => (byId("problem").hidden = true), PROBLEM_MS);
+    const problem = byId("problem");
+    problem.hidden = false;
+    setTimeout(() => (problem.hidden = true), PROBLEM_MS);
   }
 
   /* --- keys and focus */
@@ -275,7 +304,7 @@ export class Widget {
 
   /** From the last to the first: what is behind can't be seen. */
   #turn(event) {
-    const all = [...this.#panel.querySelectorAll("button, input, textarea, a[href], [tabindex='0']")].filter((node) => node.checkVisibility() && node.tabIndex >= 0 && !node.closest("[inert]"));
+    const all = [...this.#panel.querySelectorAll("button, input, textarea, a[href], [tabindex='0']")].filter((node) => isShown(node) && node.tabIndex >= 0 && !node.closest("[inert]"));
     const [from, to] = event.shiftKey ? [all.at(0), all.at(-1)] : [all.at(-1), all.at(0)];
     if (this.#root.activeElement !== from) return;
     event.preventDefault();
