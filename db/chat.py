@@ -132,20 +132,10 @@ def tenants(cur: cursor) -> list[Any]:
     return CHAT.all(cur, "tenants")
 
 
-def open_session(
-    cur: cursor,
-    tenant: str,
-    room: str,
-    key: str,
-    email: str,
-    name: str,
-    proved: bool = False,
-    origin: bytes | None = None,
-) -> Any:
-    """A new waiting session of a customer: (session, customer), both numbers. Its visit is the caller's. `origin`: a
-    digest of from where."""
+def open_session(cur: cursor, tenant: str, room: str, key: str, email: str, name: str, proved: bool = False) -> Any:
+    """A new waiting session of a customer: (session, customer), both numbers. Its visit is the caller's."""
     customer = CHAT.one(cur, "put_customer", tenant=tenant, email=email, name=name, proved=proved).id
-    values = {"room": room, "digest": digest(key), "customer": customer, "name": name, "origin": origin}
+    values = {"room": room, "digest": digest(key), "customer": customer, "name": name}
     return CHAT.one(cur, "open_session", tenant=tenant, **values).id, customer
 
 

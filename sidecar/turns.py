@@ -195,7 +195,8 @@ def _start(cur: cursor, change: Change, tenant: str, who: Who, message: str | No
     room, key = chat.new_room(), chat.new_key()
     arrived_us = line.next_place(cur, tenant)
     line.open_visits(cur, tenant, [NewVisit(room, arrived_us, chat.CLASS, chat.CLASS, base_proved=True)])
-    session, customer = chat.open_session(cur, tenant, room, key, email, name, proved, origin)
+    session, customer = chat.open_session(cur, tenant, room, key, email, name, proved)
+    CHAT.run(cur, "set_origin", session=session, origin=origin)
     event = chat.add_event(cur, tenant, room, {"type": "started", "name": name}, f"{name} started the chat")
     rows = []
     if message:

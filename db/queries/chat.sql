@@ -11,8 +11,11 @@ INSERT INTO customers (tenant, email, name, proved) VALUES (%(tenant)s, %(email)
 RETURNING id
 
 -- name: open_session
-INSERT INTO sessions (tenant, room, key_digest, customer, customer_name, origin)
-VALUES (%(tenant)s, %(room)s, %(digest)s, %(customer)s, %(name)s, %(origin)s) RETURNING id
+INSERT INTO sessions (tenant, room, key_digest, customer, customer_name)
+VALUES (%(tenant)s, %(room)s, %(digest)s, %(customer)s, %(name)s) RETURNING id
+
+-- name: set_origin
+UPDATE sessions SET origin = %(origin)s WHERE id = %(session)s
 
 -- name: open_ones
 -- How many chats are open that were begun by this customer, and from this origin.
