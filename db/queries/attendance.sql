@@ -35,7 +35,7 @@ SELECT tenant, room, status, coalesce(customer_seen_s(id, NULL) < 30, false) AS 
 -- that the chat ends; while some sidecar lived through all of it, so that their page could have come back.
 SELECT s.tenant, s.room, s.gone_at IS NOT NULL AS is_out
   FROM sessions s
- WHERE s.status = 'waiting'
+ WHERE s.status = 'waiting' AND seconds_since(s.seen_at) > %(gone_s)s  -- first: it costs little
    AND customer_seen_s(s.id, s.seen_at) > CASE WHEN s.gone_at IS NULL THEN %(gone_s)s ELSE %(gone_s)s + %(return_s)s END
    AND EXISTS (SELECT FROM sidecars c WHERE seconds_since(c.started_at) >= %(gone_s)s AND seconds_since(c.beat_at) < %(life_s)s)
    AND (%(tenant)s::text IS NULL OR (s.tenant = %(tenant)s::text AND s.room = %(room)s::text))
