@@ -172,7 +172,7 @@ export class CannedEditor {
   }
 
   escape(event) {
-    if (event.key !== "Escape" || event.isComposing) return;
+    if (event.key !== "Escape") return;
     event.preventDefault();
     if (event.target === byId("canned-find") && event.target.value) this.find("");
     else this.leave();
@@ -267,7 +267,7 @@ export class CannedEditor {
 
   /** Enter in a shortcut goes on to its text, and does not save. */
   key(event) {
-    if (event.key !== "Enter" || event.isComposing) return;
+    if (event.key !== "Enter") return;
     const row = this.rows.find(({ shortcut }) => shortcut === event.target);
     if (!row) return;
     event.preventDefault();

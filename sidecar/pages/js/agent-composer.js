@@ -4,6 +4,7 @@
 import { ask } from "./agent-api.js";
 import { Uploads } from "./agent-uploads.js";
 import { byId, make, setAttr, setText } from "./dom.js";
+import { filesPasted } from "./pasting.js";
 import { t } from "./words.js";
 
 const TYPING_EVERY_MS = 2500;
@@ -94,7 +95,7 @@ export class Composer {
     });
     this.text.addEventListener("input", () => this.typed());
     this.text.addEventListener("keydown", (event) => this.key(event));
-    this.text.addEventListener("paste", (event) => { if (event.clipboardData.files.length) { event.preventDefault(); this.files(event.clipboardData.files); } });
+    this.text.addEventListener("paste", (event) => this.pasted(event));
     byId("attach").addEventListener("click", () => { this.filesOf = this.session; byId("file").click(); });
     byId("file").addEventListener("change", () => { this.files(byId("file").files, this.filesOf ?? this.session); this.filesOf = null; byId("file").value = ""; });
     byId("emoji-button").addEventListener("click", () => this.toggleEmoji());
@@ -135,7 +136,7 @@ export class Composer {
 
   key(event) {
     if (!byId("canned-box").hidden && this.cannedKey(event)) return event.preventDefault();
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    if (event.key !== "Enter" || event.shiftKey) return;
     event.preventDefault();
     this.submit();
   }
@@ -305,6 +306,14 @@ export class Composer {
   }
 
   // ---- files
+
+  /** A private note has no files: they would go to the customer. */
+  pasted(event) {
+    const files = filesPasted(event.clipboardData);
+    if (!files.length || this.kind === "note") return;
+    event.preventDefault();
+    this.files(files);
+  }
 
   /** `session`: the one that they were chosen for; the dialog of files may outlast its being shown. */
   files(list, session = this.session) {

@@ -23,6 +23,7 @@ import { flash, showRoom, showState, showTyping, toEnd } from "./agent-room.js";
 import { WIDE, desk, draw, drawsWith, innerScreen, page, screen, view } from "./agent-state.js";
 import { connect, reload, showLink, wireSync } from "./agent-sync.js";
 import { byId, setAttr } from "./dom.js";
+import { leaveToInputMethod } from "./keys.js";
 import { onLanguage, t, translate } from "./words.js";
 import "./words-agent.js";
 
@@ -146,7 +147,7 @@ function closeDetails() {
 /** On a tablet it lies over the conversation. */
 function leftDetails({ target }) {
   const over = !byId("details").hidden && !WIDE.matches && innerScreen() === "all";
-  if (!over || [byId("details"), byId("details-button")].some((node) => node.contains(target)) || target.closest("dialog, [popover]")) return;
+  if (!over || [byId("details"), byId("details-button")].some((node) => node.contains(target)) || target.closest("dialog, .menu")) return;
   showDetailsPanel(false);
   screen("room");
 }
@@ -255,6 +256,7 @@ onExpired(signedOut);
 wireSync({ begun, canned: haveCanned, signedOut, known: () => { outbox.open(desk.me.agent_id); drafts.open(desk.me.agent_id); }, settled: () => outbox.again() });
 wireGate({ focusNext, entered: () => editor.resume(), leaves: () => { outbox.clear(); drafts.clear(); } });
 wireFinder({ openRoom });
+leaveToInputMethod(document);
 wireMarks({ openRoom });
 wireButtons();
 wireAddress(moved);

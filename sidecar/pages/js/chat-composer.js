@@ -2,6 +2,7 @@
 
 import { byId, make } from "./dom.js";
 import { keepDraft, recallDraft } from "./drafts.js";
+import { filesPasted } from "./pasting.js";
 import { bytes } from "./tongue.js";
 
 const EMOJIS = "😀 😂 😊 😍 😉 😎 🙂 🤔 😅 😢 😭 😡 😱 😴 🤗 🙄 👍 👎 👌 🙏 👏 💪 👋 🤝 ❤️ 🔥 ✨ 🎉 ✅ ❌ ❓ ❗ 📷 📎 📦 🚚 💳 🧾 🕐 📍 📞 💻 📱 🔒 ☕ 🌧️ ☀️ 🌙".split(" ");
@@ -32,7 +33,7 @@ export function composer({ talk, said, mostBytes }) {
     text.focus();
   });
   text.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    if (event.key !== "Enter" || event.shiftKey) return;
     event.preventDefault();
     send();
   });
@@ -54,7 +55,7 @@ export function composer({ talk, said, mostBytes }) {
     target.value = "";
   });
   text.addEventListener("paste", (event) => {
-    const files = [...(event.clipboardData?.files ?? [])];
+    const files = filesPasted(event.clipboardData);
     if (!files.length) return;
     event.preventDefault();
     sendFiles(files);

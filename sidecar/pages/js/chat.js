@@ -11,6 +11,7 @@ import { playTone } from "./chat-sound.js";
 import { startForm } from "./chat-start.js";
 import { avatar, byId, keepingFocus, make, setText, toast } from "./dom.js";
 import { firstLoad } from "./first-load.js";
+import { leaveToInputMethod } from "./keys.js";
 import { openReader, openSpeaker } from "./spoken.js";
 import { Talk } from "./talk.js";
 import { onLanguage, t, translate } from "./words.js";
@@ -48,6 +49,8 @@ function view(name) {
   for (const one of ["loading", "nowhere", "start", "chat"]) byId(`${one}-view`).hidden = one !== name;
   byId("live").hidden = name !== "chat";
 }
+
+leaveToInputMethod(document);
 
 async function arrive() {
   translate(document);
@@ -186,7 +189,7 @@ function drawHead(now) {
   const wanted = agent?.name ?? "";
   if (face.dataset.name !== wanted) {
     face.dataset.name = wanted;
-    face.replaceChildren(wanted ? avatar(wanted) : make("img", { src: "/static/favicon.svg", alt: "", width: 36, height: 36 }));
+    face.replaceChildren(wanted ? avatar(wanted) : make("img", { src: "static/favicon.svg", alt: "", width: 36, height: 36 }));
   }
   drawTitle();
 }

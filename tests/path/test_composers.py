@@ -1,0 +1,166 @@
+"""Where people write: widget, customer's page, agent's page. Pastes of text and pictures, keys of input methods."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests import agentpages
+from tests.chathouse import Shop
+from tests.chatpages import Customer
+from tests.deadlines import eventually
+
+WHERE = ["widget", "chat", "agent"]
+
+
+@dataclass
+class Composer:
+    page: Page
+    field: Locator
+    key: str
+    shop: Shop
+
+    def stored(self) -> list[Any]:
+        """What was said since the beginning: texts, and the names of files."""
+        rows = self.shop.get(f"public/sessions/{self.key}")["messages"]
+        said = [row for row in rows if row["sender_type"] != "system" and row["body"] != "Hello"]
+        return [[file["name"] for file in row["attachments"]] or row["body"] for row in said]
+
+
+@pytest.fixture
+def composer(request, opened, shop, desk) -> Composer:
+    """Of `request.param`, with a chat begun."""
+    if request.param == "agent":
+        customer = agentpages.Customer(shop, "Maya Putri", "Hello")
+        one = desk("agent@demo.com")
+        one.pick(customer)
+        return Composer(one.page, one.page.get_by_label("Reply", exact=True).last, customer.key, shop)
+    if request.param == "chat":
+        customer = Customer(shop, opened("/chat?tenant=shop")).starts()
+        return Composer(customer.page, customer.page.locator("#text"), customer.kept["session_key"], shop)
+    page = opened("/healthz")
+    page.set_content(f"<body><script src='{shop.url}/chat-widget.js'></script></body>")
+    page.evaluate(
+        "CallCenterChat.init({ tenantId: 'shop', name: 'Maya', email: 'maya@example.com' }), CallCenterChat.open()"
+    )
+    page.get_by_label("Your question").fill("Hello")
+    with page.expect_response("**/public/sessions") as coming:
+        page.locator("#start").click()
+    field = page.get_by_label("Message", exact=True)
+    expect(field).to_be_visible()
+    return Composer(page, field, coming.value.json()["session_key"], shop)
+
+
+COPY = """async ({ text, html, width }) => {
+  const kinds = {};
+  if (text !== null) kinds['text/plain'] = new Blob([text], { type: 'text/plain' });
+  if (html !== null) kinds['text/html'] = new Blob([html], { type: 'text/html' });
+  if (width) { const canvas = document.createElement('canvas'); canvas.width = canvas.height = width;
+    kinds['image/png'] = await new Promise(done => canvas.toBlob(done, 'image/png')); }
+  await navigator.clipboard.write([new ClipboardItem(kinds)]); }"""
+GIVEN = """(node, { text, names }) => { const data = new DataTransfer();
+  if (text !== null) data.setData('text/plain', text);
+  for (const name of names) data.items.add(new File(['%PDF-1.4 ' + name], name, { type: 'application/pdf' }));
+  return node.dispatchEvent(new ClipboardEvent('paste',
+    { clipboardData: data, bubbles: true, cancelable: true, composed: true })); }"""
+
+
+def _pastes(on: Composer, text: str | None = None, html: str | None = None, width: int = 0) -> None:
+    on.page.evaluate(COPY, {"text": text, "html": html, "width": width})
+    on.field.press("Control+v")
+
+
+@pytest.mark.parametrize("composer", WHERE, indirect=True)
+def test_of_a_spreadsheet_the_text_is_pasted_and_of_a_picture_the_picture(composer):
+    composer.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    cells = "Kopi\t12000\nTeh\t8000"
+    _pastes(composer, cells, "<table><tr><td>Kopi</td></tr></table>", width=20)
+    expect(composer.field).to_have_value(cells)
+    _pastes(composer, None, "<img src='https://shop.example/kopi.png'>", width=20)
+    eventually(lambda: len(composer.stored()) == 1, 10, "the picture alone")
+    expect(composer.field).to_have_value(cells)
+    composer.field.fill("")
+    paste = lambda text, names: composer.field.evaluate(GIVEN, {"text": text, "names": names})  # noqa: E731
+    assert not paste("Faktur é.pdf\nb.pdf", ["Faktur e\u0301.pdf", "b.pdf"]), "files, as a file manager copies them"
+    assert not paste("file:///home/maya/c%20d.pdf", ["c d.pdf"])
+    assert not paste(" \n", ["e.pdf"])
+    assert paste("Kopi", ["image.pdf"]), "text beside a picture"
+    eventually(lambda: len(composer.stored()) == 5, 10, "four files more")
+    files = sorted(name for names in composer.stored()[1:] for name in names)
+    assert files == sorted(["Faktur é.pdf", "b.pdf", "c d.pdf", "e.pdf"])
+
+
+KEY = """(node, { type, key, code, composing }) => { const event = new KeyboardEvent(type,
+    { key, keyCode: code, which: code, isComposing: composing, bubbles: true, cancelable: true, composed: true });
+  node.dispatchEvent(event); return event.defaultPrevented; }"""
+
+
+def _enter(field: Locator, *, code: int = 229, composing: bool = False, key: str = "Enter") -> None:
+    for kind in ("keydown", "keyup"):
+        field.evaluate(KEY, {"type": kind, "key": key, "code": code, "composing": composing})
+
+
+@pytest.mark.parametrize("composer", WHERE, indirect=True)
+def test_enter_that_ends_a_word_of_an_input_method_sends_nothing(composer):
+    composer.field.fill("半分")
+    for how in ({"code": 229}, {"code": 13, "composing": True}, {"code": 229, "composing": True}):
+        _enter(composer.field, **how)
+        _enter(composer.field, **how, key="Escape")
+        expect(composer.field).to_have_value("半分")
+        expect(composer.field).to_be_visible()
+    client = composer.page.context.new_cdp_session(composer.page)
+    composer.field.focus()
+    for kind in ("rawKeyDown", "keyUp"):
+        client.send("Input.dispatchKeyEvent", {"type": kind, "key": "Enter", "windowsVirtualKeyCode": 229})
+    _enter(composer.field, code=13)
+    expect(composer.field).to_have_value("")
+    eventually(lambda: composer.stored() == ["半分"], 5, "the whole word, once")
+
+
+@pytest.mark.parametrize("where", ["widget", "chat"])
+def test_enter_of_an_input_method_begins_no_chat(opened, shop, where):
+    page = opened("/chat?tenant=shop" if where == "chat" else "/healthz")
+    if where == "widget":
+        page.set_content(f"<body><script src='{shop.url}/chat-widget.js'></script></body>")
+        page.evaluate("CallCenterChat.init({ tenantId: 'shop' }), CallCenterChat.open()")
+    page.locator("#email").fill(f"{secrets.token_hex(4)}@example.com")
+    page.locator("#name").fill("前田")
+    page.locator("#question").fill("半分")
+    client = page.context.new_cdp_session(page)
+    page.locator("#name").focus()
+    enter = {"key": "Enter", "windowsVirtualKeyCode": 229, "text": "\r"}
+    client.send("Input.dispatchKeyEvent", {"type": "keyDown", **enter})
+    client.send("Input.dispatchKeyEvent", {"type": "keyUp", **enter})
+    assert page.evaluate("() => new Promise(done => setTimeout(() => done(1)))")
+    assert shop.get(f"public/desk?tenant_id={shop.id}")["waiting"] == 0
+    page.locator("#name").press("Enter")
+    expect(page.locator("#log .happening").first).to_be_visible()
+
+
+def test_a_word_that_is_put_together_takes_no_canned_reply(desk, shop):
+    shop.canned({"/thanks": "Thank you"})
+    customer = agentpages.Customer(shop, "Maya Putri", "Hello")
+    one = desk("agent@demo.com")
+    one.pick(customer)
+    field = one.page.get_by_label("Reply", exact=True).last
+    field.press_sequentially("/")
+    expect(one.page.locator("#canned-box")).to_be_visible()
+    _enter(field)
+    _enter(field, key="Tab")
+    expect(field).to_have_value("/")
+    field.press("Enter")
+    expect(field).to_have_value("Thank you")
+
+
+def test_a_picture_that_is_pasted_into_a_private_note_goes_nowhere(desk, shop):
+    customer = agentpages.Customer(shop, "Maya Putri", "Hello")
+    one = desk("agent@demo.com")
+    one.pick(customer)
+    one.page.locator("#kind-note").click()
+    asked: list[str] = []
+    one.page.on("request", lambda request: asked.append(request.url) if "attachments" in request.url else None)
+    assert one.page.locator("#text").evaluate(GIVEN, {"text": None, "names": ["secret.pdf"]})
+    expect(one.page.locator("#uploads li")).to_have_count(0)
+    assert asked == []
