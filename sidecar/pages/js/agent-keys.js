@@ -29,7 +29,7 @@ export function wireKeys(given) {
   deeds = given;
   addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !page.loaded || !byId("gate").hidden) return;
-    if (document.querySelector("dialog[open], :popover-open")) return;
+    if (document.querySelector("dialog[open], .menu:not([hidden])")) return;
     if (event.key === "Escape") return escape(event);
     if (event.target === byId("search") && ["ArrowDown", "Enter"].includes(event.key)) { event.preventDefault(); byId("rows").focus(); return step(0); }
     if (typingIn(event.target) || (event.key.length === 1 && !singleKeys())) return;

@@ -20,17 +20,20 @@ const SWITCHES = {
 
 /** `deeds`: {presence(wish)} answers whether it was taken. */
 export function wireMyMenu(deeds) {
-  wireMenu(byId("me-button"), byId("me-menu"), showChoices);
+  const close = wireMenu(byId("me-button"), byId("me-menu"), showChoices);
   wireMenu(byId("more-button"), byId("more-menu"));
-  for (const choice of document.querySelectorAll("[data-wish]")) choice.addEventListener("click", () => { byId("me-menu").hidePopover(); wish(choice.dataset.wish, deeds); });
+  for (const choice of document.querySelectorAll("[data-wish]")) choice.addEventListener("click", () => { close(); wish(choice.dataset.wish, deeds); });
   for (const [id, [, turn]] of Object.entries(SWITCHES)) byId(id).addEventListener("click", async () => { await turn(); showChoices(); });
   for (const choice of document.querySelectorAll("[data-speaks]")) choice.addEventListener("click", () => { speak(choice.dataset.speaks); showChoices(); });
   byId("notify-yes").addEventListener("click", turnNotify);
   byId("notify-no").addEventListener("click", () => { refuseNotify(); byId("offer").hidden = true; });
   byId("keys-button").addEventListener("click", () => openKeys(singleKeys()));
   byId("sign-out").addEventListener("click", signOut);
-  byId("copy-id").addEventListener("click", () => navigator.clipboard.writeText(page.open).then(() => toast(t("copied")), () => toast(page.open)));
+  byId("copy-id").addEventListener("click", () => copied(page.open).then(() => toast(t("copied")), () => toast(page.open)));
 }
+
+/** Only a page that came over TLS, or from this machine, may. */
+const copied = async (text) => navigator.clipboard.writeText(text);
 
 function showChoices() {
   for (const choice of document.querySelectorAll("[data-wish]")) setAttr(choice, "aria-checked", choice.dataset.wish === desk.me.presence);
