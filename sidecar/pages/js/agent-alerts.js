@@ -54,7 +54,7 @@ function note(pitch, from, length) {
 export function notify(title, body, tag, clicked) {
   if (!notifying() || (!document.hidden && document.hasFocus())) return;
   try {
-    const shown = new Notification(title, { body, tag, icon: "/static/favicon.svg" });
+    const shown = new Notification(title, { body, tag, icon: "static/favicon.svg" });
     shown.onclick = () => { window.focus(); shown.close(); clicked(); };
   } catch (error) {
     console.info("no notification", error.name); // phones want a service worker for it

@@ -1,5 +1,7 @@
 // Requests of the agent's page: before it the deeds, after it /api/v1. The token lives here and nowhere else.
 
+import { addressOf } from "./api.js";
+
 const BASE = "/api/v1/";
 const KEPT = "giliran-agent";
 const KEPT_TENANT = "giliran-agent-tenant";
@@ -35,7 +37,7 @@ export async function ask(method, path, body, { signal } = {}) {
   const headers = kept ? { Authorization: `Bearer ${kept}` } : {};
   const sent = body === undefined ? {} : { body: JSON.stringify(body) };
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const response = await answered(BASE + path, { method, headers, ...sent, signal: signal ?? AbortSignal.timeout(TIMEOUT_MS) });
+  const response = await answered(addressOf(BASE + path), { method, headers, ...sent, signal: signal ?? AbortSignal.timeout(TIMEOUT_MS) });
   if (response.status === 204) return {};
   try {
     return await response.json();
@@ -47,7 +49,7 @@ export async function ask(method, path, body, { signal } = {}) {
 
 /** A file of a message or a transcript, fetched with the token, as a blob. */
 export async function fetchBlob(url) {
-  const response = await answered(url.startsWith("/") ? url : BASE + url, { headers: { Authorization: `Bearer ${kept}` } });
+  const response = await answered(addressOf(url.startsWith("/") ? url : BASE + url), { headers: { Authorization: `Bearer ${kept}` } });
   return response.blob();
 }
 
@@ -58,7 +60,7 @@ export function upload(path, file, fields, progress) {
     for (const [name, value] of Object.entries(fields)) form.append(name, value);
     form.append("file", file, file.name);
     const request = new XMLHttpRequest();
-    request.open("POST", BASE + path);
+    request.open("POST", addressOf(BASE + path));
     request.setRequestHeader("Authorization", `Bearer ${kept}`);
     request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 0);
     request.onerror = () => failed(new Refused(0, "unreachable", ""));

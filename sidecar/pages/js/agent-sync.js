@@ -8,8 +8,9 @@ import { fetchRoom, mendGap } from "./agent-history.js";
 import { alertOf, got, queued, seen, unreadOfMine } from "./agent-marks.js";
 import { quietly } from "./agent-notices.js";
 import { desk, draw, page, view } from "./agent-state.js";
+import { addressOf } from "./api.js";
 import { byId, setAttr, setText, toast } from "./dom.js";
-import { openLink, socketUrl } from "./link.js";
+import { openLink } from "./link.js";
 import { t } from "./words.js";
 
 const PAGES_MOST = 40; // of colleagues' chats
@@ -117,7 +118,7 @@ function learnEnded(sessions) {
 export function connect() {
   page.link?.close();
   page.link = openLink({
-    address: () => socketUrl("/ws"),
+    address: () => addressOf("/ws", "ws"),
     hello: () => ({ type: "auth", payload: { token: token() } }),
     ready: "auth.ok",
     poll: async () => {

@@ -3,11 +3,11 @@
  *   await ask("GET", `public/sessions/${key}?after=0`)
  *   await ask("POST", "public/sessions", { json: {…} })
  *   await upload(`public/sessions/${key}/attachments`, file, { clientId, onShare })   // onShare(0…1)
- *   servedBy("https://chat.example.com")   // for the widget, whose page is somebody else's
+ *   servedBy("https://shop.example/chat/")   // for the widget, whose page is somebody else's
  */
 
 const BASE = "/api/v1/";
-let home = location.href;
+let home = new URL(".", location.href); // a proxy may have us behind a path: all addresses are below it
 const ANSWER_WITHIN_MS = 20_000;
 const HOPELESS = new Set([401, 403, 404]);
 
@@ -22,12 +22,19 @@ export class NotAnswered extends Error {
   }
 }
 
-/** Where the server is; else it is the page's own. */
+/** Where the server is, also behind a path; else it is the page's own. */
 export function servedBy(address) {
-  home = address;
+  home = new URL(address, location.href);
+  home.search = home.hash = "";
+  if (!home.pathname.endsWith("/")) home.pathname += "/";
 }
 
-export const addressOf = (path) => new URL(path, home).href;
+/** Of "/api/v1/…" as the server says it. `kind`: "ws" for a socket. */
+export function addressOf(path, kind = "http") {
+  const url = new URL(path.replace(/^\/+/, ""), home);
+  url.protocol = url.protocol.replace("http", kind);
+  return url.href;
+}
 
 export async function ask(method, path, { json, token } = {}) {
   const headers = { accept: "application/json" };

@@ -1,7 +1,7 @@
 /* Making nodes without ever parsing text as HTML. */
 
 const SVG = "http://www.w3.org/2000/svg";
-const SPRITE = document.querySelector("svg.sprite") ? "#i-" : "/static/icons.svg#"; // a page's own asks for nothing later
+const SPRITE = document.querySelector("svg.sprite") ? "#i-" : "static/icons.svg#"; // a page's own asks for nothing later
 const TONES = 6;
 const LINK = /\bhttps?:\/\/[^\s<>"'`]+/giu;
 const LINK_MOST = 2048; // characters; a longer one stays text

@@ -1,7 +1,7 @@
 /* The connection of a page with the chat: a socket that comes back by itself, and polling where sockets are blocked.
  *
  *   const link = openLink({
- *     address: () => socketUrl(`/ws/public/${key}?after=${thread.last}`),   // asked before each connection
+ *     address: () => addressOf(`/ws/public/${key}?after=${thread.last}`, "ws"),   // asked before each connection
  *     hello: () => ({ type: "auth", payload: { token } }),                  // optional first frame of ours (agents)
  *     ready: "auth.ok",               // optional: the frame that makes it live; without it, the first one
  *     poll: async () => { … },        // optional: fetches what the socket would have brought; throws when it can't
@@ -43,12 +43,6 @@ export class Refused extends Error {
     this.code = code;
     this.retryAfter = retryAfter;
   }
-}
-
-export function socketUrl(path, base = location.href) {
-  const url = new URL(path, base);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  return url.href;
 }
 
 /** How long before try number `failures` (1, 2, …); `random` from 0 to 1. */

@@ -5,7 +5,7 @@
  */
 
 import { addressOf, ask, upload } from "./api.js";
-import { Lost, openLink, socketUrl } from "./link.js";
+import { Lost, openLink } from "./link.js";
 import { newClientId, openOutbox } from "./outbox.js";
 import { situation, Thread } from "./thread.js";
 
@@ -50,7 +50,7 @@ export class Talk {
     await this.load();
     if (this.#closed) return;
     this.link = openLink({
-      address: () => socketUrl(`/ws/public/${encodeURIComponent(this.key)}?after=${this.thread.last}`, addressOf("/")),
+      address: () => addressOf(`/ws/public/${encodeURIComponent(this.key)}?after=${this.thread.last}`, "ws"),
       poll: () => this.#poll(),
       onFrame: (type, payload) => this.heard(type, payload),
       onState: (state, facts) => this.#connected(state, facts),

@@ -1,6 +1,6 @@
 /* Before the first paint: the theme that was chosen here, else the system's. No module, so that nothing flashes.
  *
- * <script src="/static/js/theme.js"></script> in the head, before the style sheets. Buttons: [data-theme-toggle].
+ * <script src="static/js/theme.js"></script> in the head, before the style sheets. Buttons: [data-theme-toggle].
  */
 (() => {
   const KEPT = "giliran-theme";

@@ -1,8 +1,8 @@
 /* The socket without a page around it: start, connect, send, and every frame as it came. */
 
-import { ask } from "./api.js";
+import { addressOf, ask } from "./api.js";
 import { byId, make, toast } from "./dom.js";
-import { socketUrl } from "./link.js";
+import { leaveToInputMethod } from "./keys.js";
 import { newClientId } from "./outbox.js";
 import { onLanguage, t, translate } from "./words.js";
 import "./words-site.js";
@@ -68,7 +68,7 @@ byId("start").addEventListener("submit", async (event) => {
 byId("connect").addEventListener("submit", (event) => {
   event.preventDefault();
   socket?.close();
-  const address = socketUrl(`/ws/public/${encodeURIComponent(byId("key").value.trim())}?after=${Number(byId("after").value) || 0}`);
+  const address = addressOf(`/ws/public/${encodeURIComponent(byId("key").value.trim())}?after=${Number(byId("after").value) || 0}`, "ws");
   const mine = (socket = new WebSocket(address));
   become("connecting");
   show("own", address);
@@ -106,6 +106,7 @@ byId("clear").addEventListener("click", () => {
   byId("count").textContent = 0;
 });
 onLanguage(() => become(state));
+leaveToInputMethod(document);
 
 translate(document);
 become("closed");

@@ -1,7 +1,8 @@
 /* The widget's demo: the options as a form, the snippet that they make, the widget itself. */
 
-import { ask } from "./api.js";
+import { addressOf, ask } from "./api.js";
 import { byId, make, toast } from "./dom.js";
+import { leaveToInputMethod } from "./keys.js";
 import { onLanguage, t, translate, wordOr } from "./words.js";
 import "./words-site.js";
 
@@ -11,14 +12,15 @@ const OPTIONS = ["apiUrl", "tenantId", "primaryColor", "position", "title", "gre
 const IDENTITY = `# Python, on your server
 import hashlib, hmac
 user_hash = hmac.new(SECRET.encode(), email.encode(), hashlib.sha256).hexdigest()`;
+const HOME = addressOf("").replace(/\/$/, "");
 const widget = window.CallCenterChat;
 
 const chosen = () => Object.fromEntries(FIELDS.map((name) => [name, byId(name).value.trim()]).filter(([name, value]) => value && value !== DEFAULTS[name]));
 
 function snippet(options) {
-  const lines = Object.entries({ apiUrl: location.origin, ...options }).map(([name, value]) => `    ${name}: ${JSON.stringify(value)},`);
+  const lines = Object.entries({ apiUrl: HOME, ...options }).map(([name, value]) => `    ${name}: ${JSON.stringify(value)},`);
   const close = "</" + "script>";
-  return [`<script src="${location.origin}/chat-widget.js">${close}`, "<script>", "  CallCenterChat.init({", ...lines, "  });", close].join("\n");
+  return [`<script src="${HOME}/chat-widget.js">${close}`, "<script>", "  CallCenterChat.init({", ...lines, "  });", close].join("\n");
 }
 
 function apply(open) {
@@ -44,6 +46,7 @@ byId("open").addEventListener("click", () => widget.open());
 byId("destroy").addEventListener("click", () => widget.destroy());
 byId("copy").addEventListener("click", () => navigator.clipboard?.writeText(byId("snippet").textContent).then(() => toast(t("copied")), () => null));
 onLanguage(draw);
+leaveToInputMethod(document);
 
 translate(document);
 const { tenants } = await ask("GET", "about").catch(() => ({ tenants: [] }));
