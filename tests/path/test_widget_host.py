@@ -190,3 +190,71 @@ def test_a_page_with_single_key_shortcuts_hears_none_of_the_widgets(opened, shop
     page.locator("h1").click()
     page.keyboard.press("g")
     assert "keydown g" in page.evaluate("acted")  # the page's own are left alone
+
+
+TRAPS = {  # how modals keep the focus: all that stands beside them is out of reach, and whoever leaves is fetched back
+    "by focusin": """document.addEventListener('focusin', ({ target }) => modal.contains(target) || inside.focus())""",
+    "by focusin, captured": """document.addEventListener('focusin',
+        event => { if (!modal.contains(event.target)) { event.stopImmediatePropagation(); inside.focus(); } }, true)""",
+    "by focus at the window": """addEventListener('focus', event => { if (event.target instanceof Node &&
+        !modal.contains(event.target)) { event.preventDefault(); event.stopPropagation(); inside.focus(); } }, true)""",
+    "by what leaves": """document.addEventListener('focusout', ({ relatedTarget }) => relatedTarget &&
+        !modal.contains(relatedTarget) && inside.focus())""",
+    "by what leaves, captured": """document.addEventListener('blur', ({ relatedTarget }) => relatedTarget &&
+        !modal.contains(relatedTarget) && setTimeout(() => inside.focus()), true)""",
+    "with everything else inert": """{ for (const one of document.body.children)
+        if (one !== modal) { one.inert = true; one.setAttribute('aria-hidden', 'true'); } }""",
+    "with Tab": """document.addEventListener('keydown',
+        event => { if (event.key !== 'Escape') event.preventDefault(); })""",
+}
+
+
+@pytest.mark.parametrize("how", TRAPS)
+def test_whoever_writes_beside_a_modal_of_the_page_is_not_fetched_back(opened, shop, how):
+    page = hosting(opened, shop)
+    page.evaluate(f"""() => {{ const modal = document.createElement('div'), inside = document.createElement('input');
+        modal.setAttribute('role', 'dialog'); modal.setAttribute('aria-modal', 'true'); modal.append(inside);
+        modal.tabIndex = -1; document.body.append(modal); inside.focus(); {TRAPS[how]} }}""")
+    page.locator(".launcher").click()
+    name = page.get_by_label("Your name")
+    name.click()
+    page.keyboard.type("Maya Putri")
+    page.keyboard.press("Tab")
+    page.keyboard.type("maya@example.com")
+    expect(name).to_have_value("Maya Putri")
+    expect(page.get_by_label("E-mail")).to_have_value("maya@example.com")
+    page.locator("[aria-modal=true] input").click()
+    page.locator("[aria-modal=true] input").fill("theirs")
+    expect(page.locator("[aria-modal=true] input")).to_be_focused()
+
+
+def test_neither_the_bubble_nor_the_chat_is_on_paper(site):
+    starts(site)
+    for media, seen in (("print", False), ("screen", True)):
+        site.emulate_media(media=media)
+        for part in (".launcher", ".panel"):
+            expect(site.locator(part)).to_be_visible(visible=seen)
+
+
+@pytest.mark.parametrize(
+    ("tags", "language"),
+    [
+        (("in", "in-ID", "IN_id", "id", "id-ID", "ID_ID", " id-Latn-ID ", "ind"), "id"),
+        (("en-ID", "ido", "ina", "inh", "de"), "en"),
+    ],
+)
+def test_indonesian_is_known_by_all_its_names(site, shop, tags, language):
+    words = {"id": "Buka percakapan", "en": "Open the chat"}
+    for tag in tags:
+        begin = f"CallCenterChat.destroy(); CallCenterChat.init({{ locale: {tag!r} }})"
+        site.evaluate(begin)
+        expect(site.locator(".launcher"), tag).to_have_attribute("aria-label", words[language])
+        site.evaluate("tag => { CallCenterChat.destroy(), document.documentElement.lang = tag }", tag)
+        site.evaluate("CallCenterChat.init()")
+        expect(site.locator(".launcher"), tag).to_have_attribute("aria-label", words[language])
+    site.evaluate("document.documentElement.lang = ''")
+    other = site.context.new_page()
+    for tag in tags:
+        other.add_init_script(f"Object.defineProperty(navigator, 'languages', {{ get: () => [{tag!r}, 'en'] }})")
+        other.goto(f"{shop.url}/chat?tenant=shop")
+        expect(other.locator("html"), tag).to_have_attribute("lang", language)

@@ -111,7 +111,7 @@ const INDONESIAN = {
 const WORDS = { en: ENGLISH, id: INDONESIAN };
 const KEPT = "simulator-language";
 
-let language = remembered() ?? (navigator.language.toLowerCase().startsWith("id") ? "id" : "en");
+let language = remembered() ?? (/^(id|in|ind)([-_]|$)/i.test(navigator.language) ? "id" : "en");
 
 export const currentLanguage = () => language;
 
