@@ -58,6 +58,11 @@ REPLACED = {  # how pages replace what they show
         document.body.append(one) }""",
     "a view transition": """document.startViewTransition(() =>
         document.body.replaceWith(document.createElement('body')))""",
+    "all that is in it": "document.documentElement.innerHTML = '<head></head><body>Next</body>'",
+    "its text": "document.body.outerHTML = '<body>Next</body>'",
+    "the widget's script again": """{ const script = document.createElement('script');
+        script.src = new URL('/chat-widget.js', location.href); document.body.replaceChildren(script);
+        await new Promise(done => (script.onload = done)) }""",
     "its element alone": "document.querySelector('#callcenter-chat').remove()",
     "closed popovers": "document.querySelectorAll('[popover]').forEach(one => one.hidePopover())",
 }
@@ -68,7 +73,7 @@ def test_a_page_that_replaces_its_body_keeps_the_chat_as_it_was(site, again):
     starts(site)
     site.get_by_label("Message", exact=True).fill("Half a sen")
     for what, script in REPLACED.items():
-        site.evaluate(f"() => {{ {script} }}")
+        site.evaluate(f"async () => {{ {script} }}")
         if again:
             site.evaluate(INIT)
         expect(site.locator(".launcher"), what).to_be_in_viewport()
@@ -204,6 +209,9 @@ TRAPS = {  # how modals keep the focus: all that stands beside them is out of re
         !modal.contains(relatedTarget) && setTimeout(() => inside.focus()), true)""",
     "with everything else inert": """{ for (const one of document.body.children)
         if (one !== modal) { one.inert = true; one.setAttribute('aria-hidden', 'true'); } }""",
+    "with clicks swallowed": """for (const type of ['mousedown', 'click', 'focusin']) document.addEventListener(type,
+        event => { if (modal.contains(event.target)) return;
+          event.preventDefault(); event.stopImmediatePropagation(); inside.focus(); }, true)""",
     "with Tab": """document.addEventListener('keydown',
         event => { if (event.key !== 'Escape') event.preventDefault(); })""",
 }
@@ -223,6 +231,13 @@ def test_whoever_writes_beside_a_modal_of_the_page_is_not_fetched_back(opened, s
     page.keyboard.type("maya@example.com")
     expect(name).to_have_value("Maya Putri")
     expect(page.get_by_label("E-mail")).to_have_value("maya@example.com")
+    page.get_by_label("Your question").fill("Hello")
+    page.locator("#start").click()
+    expect(page.locator("#log .bubble")).to_have_text(["Hello"])
+    page.get_by_label("Message", exact=True).click()
+    page.keyboard.type("Once")
+    page.locator("#send").click()
+    expect(page.locator("#log .bubble")).to_have_text(["Hello", "Once"])
     page.locator("[aria-modal=true] input").click()
     page.locator("[aria-modal=true] input").fill("theirs")
     expect(page.locator("[aria-modal=true] input")).to_be_focused()

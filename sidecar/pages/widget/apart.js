@@ -11,17 +11,32 @@ import { composes, keepFrom } from "../js/keys.js";
 const TOLD_INSIDE = ["keydown", "keypress", "keyup", "focusin", "focus"];
 const LEAVING = ["focusout", "blur"];
 const STOPPED = ["beforeinput", "input", "compositionstart", "compositionupdate", "compositionend", "paste", "copy", "cut", "dragenter", "dragover", "dragleave", "drop"];
+const REACHED = "button, input, textarea, a[href], [tabindex]";
 const TRAP = "[aria-modal='true'], [role='dialog'], [role='alertdialog'], dialog";
 
 /** Once for a page, as early as can be. `host()`: the widget's, where there is one. */
 export function keepApart(host) {
   for (const type of TOLD_INSIDE) addEventListener(type, (event) => event.target === host() && tellInside(event), true);
   for (const type of LEAVING) addEventListener(type, (event) => event.relatedTarget && event.relatedTarget === host() && event.target.closest?.(TRAP) && event.stopImmediatePropagation(), true);
+  addEventListener("mousedown", (event) => event.target === host() && setTimeout(focusIfPrevented, 0, event, event.composedPath()[0]), true);
+  addEventListener("click", (event) => event.target === host() && clickIfSwallowed(event), true);
 }
 
 /** What a capturing listener has no use for, and we have: stopped on its way out. */
 export function keepInside(host) {
   for (const type of STOPPED) host.addEventListener(type, (event) => event.stopPropagation());
+}
+
+/** A modal may forbid clicks outside of itself. What it took is done again. */
+function focusIfPrevented(event, target) {
+  if (event.defaultPrevented) target.closest(REACHED)?.focus({ preventScroll: true });
+}
+
+function clickIfSwallowed(event) {
+  const [target] = event.composedPath();
+  let hasArrived = false;
+  target.addEventListener("click", () => (hasArrived = true), { once: true });
+  setTimeout(() => hasArrived || target.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true })));
 }
 
 function tellInside(event) {
