@@ -317,7 +317,7 @@ def payload_of(message: Message, with_client_id: bool = False) -> dict[str, Any]
         "sender_id": message.sender_id,
         "sender_name": message.sender_name,
         "created_at": iso(message.created_at),
-        "attachments": [{**file._asdict(), "url": f"/api/v1/files/{file.id}"} for file in message.attachments],
+        "attachments": [files.shown(file) for file in message.attachments],
     }
     if message.event:
         payload["event"] = message.event

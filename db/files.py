@@ -3,7 +3,7 @@ Every function runs in the caller's transaction. The SQL is in `queries/files.sq
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
 
@@ -13,12 +13,15 @@ FILES = Statements("files")
 
 
 class Attachment(NamedTuple):
-    """A stored file. `type` is by its content."""
+    """A stored file. `type` is by its content. The size of a picture's preview is None where none was made yet, and 0
+    where none can be made."""
 
     id: str
     name: str
     type: str
     size: int
+    preview_width: int | None = None
+    preview_height: int | None = None
 
 
 class Place(NamedTuple):
@@ -42,7 +45,27 @@ def put(cur: cursor, files: Sequence[tuple[Attachment, Place]]) -> None:
         names=[file.name for file, _ in files],
         types=[file.type for file, _ in files],
         sizes=[file.size for file, _ in files],
+        widths=[file.preview_width for file, _ in files],
+        heights=[file.preview_height for file, _ in files],
     )
+
+
+def shown(file: Attachment) -> dict[str, Any]:
+    """A file as the API tells it. Its preview's width and height are null where it is made when it is asked for."""
+    url = f"/api/v1/files/{file.id}"
+    told = {"id": file.id, "name": file.name, "type": file.type, "size": file.size, "url": url, "preview": None}
+    if may_be_shown(file):
+        told["preview"] = {"url": f"{url}/preview", "width": file.preview_width, "height": file.preview_height}
+    return told
+
+
+def may_be_shown(file: Attachment) -> bool:
+    """A picture that a page may have; everything else is for saving."""
+    return file.type.startswith("image/") and file.preview_width != 0
+
+
+def set_preview(cur: cursor, own: str, width: int, height: int) -> None:
+    FILES.run(cur, "set_preview", id=own, width=width, height=height)
 
 
 def for_customer(cur: cursor, own: str, key_digest: bytes) -> Attachment | None:

@@ -26,6 +26,7 @@ from aiohttp import (
     web,
 )
 from aiohttp.http import HttpProcessingError
+from psycopg2.extensions import cursor
 
 import logs
 from db import chat, files
@@ -37,6 +38,7 @@ from sidecar.incoming import Incoming, TooLarge
 from sidecar.kinds import TEXT, NotAllowed
 from sidecar.login import Agent
 from sidecar.pace import Patience, Windows
+from sidecar.previews import KIND, NONE, Previews
 from sidecar.refusals import Refused, answer, answering, checked, not_taken
 from sidecar.shelf import ID, Shelf, ShelfFull
 from sidecar.slots import NoSlot, Slots
@@ -82,7 +84,7 @@ class Form(NamedTuple):
 
 
 class Attachments:
-    """The three routes. `write`: as `Writer.write`; `who`: as `Login.who`."""
+    """The four routes. `write`: as `Writer.write`; `who`: as `Login.who`."""
 
     def __init__(
         self,
@@ -103,6 +105,7 @@ class Attachments:
         self._of_sender = Slots(SENDER_AT_ONCE, ADDRESS_HERE)
         self._of_address = Slots(ADDRESS_AT_ONCE, ADDRESS_HERE)
         self._of_all = Slots(UPLOADS_AT_ONCE, UPLOADS_AT_ONCE)
+        self._previews = Previews(shelf)
         self._sweeping: asyncio.Task[None] | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -110,6 +113,7 @@ class Attachments:
             web.post("/api/v1/public/sessions/{key}/attachments", answering(self.from_customer)),
             web.post("/api/v1/sessions/{room:[0-9A-Za-z_-]{1,64}}/attachments", answering(self.from_agent)),
             web.get("/api/v1/files/{id}", answering(self.file)),
+            web.get("/api/v1/files/{id}/preview", answering(self.preview)),
         ]
 
     def start(self) -> None:
@@ -192,7 +196,13 @@ class Attachments:
         if wait_s:
             raise Refused("rate_limited", "too many files in a minute", wait_s)
         async with self._turn(sender, self._address_of(request)):
-            return await self._taken(request, session)
+            form = await self._taken(request, session)
+            return form._replace(file=await self._previewed(form.file))
+
+    async def _previewed(self, file: Attachment) -> Attachment:
+        """With its preview, whose size goes out with the message: pages know how much room it takes."""
+        size = await self._previews.make(file) if file.type.startswith("image/") else None
+        return file._replace(preview_width=size.width, preview_height=size.height) if size else file
 
     @asynccontextmanager
     async def _turn(self, sender: str, address: str) -> AsyncIterator[None]:
@@ -273,20 +283,34 @@ class Attachments:
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         found = await self._seen_by(request)
-        path = self._shelf.path(found.id) if found else None
-        if found is None or path is None or not await self._shelf.exists(found.id):
-            raise Refused("not_found", "there is no such file")
-        return web.FileResponse(path, headers=_headers(found))
+        return web.FileResponse(self._shelf.path(found.id), headers=_headers(found))
 
-    async def _seen_by(self, request: web.Request) -> Attachment | None:
-        own = request.match_info["id"]
-        key = request.query.get("key")
+    async def preview(self, request: web.Request) -> web.StreamResponse:
+        found = await self._seen_by(request)
+        if not files.may_be_shown(found):
+            raise _no_file()
+        path = self._shelf.preview_path(found.id)
+        if not await self._shelf.exists(path):
+            await self._make_late(found)
+        return web.FileResponse(path, headers={**_headers(found), "Content-Type": KIND})
+
+    async def _make_late(self, file: Attachment) -> None:
+        """It was sent before there were previews, or when too many others came."""
+        size = await self._previews.make(file)
+        if size is None:
+            raise Refused("unavailable", "too many pictures are asked for at the moment", RETRY_S)
+        await self._store.run(lambda cur: files.set_preview(cur, file.id, *size))
+        if size == NONE:
+            raise _no_file()
+
+    async def _seen_by(self, request: web.Request) -> Attachment:
+        """The file that is asked for, where it is there and theirs."""
+        own, key = request.match_info["id"], request.query.get("key")
         agent = None if key else await self._agent(request)
-        if not ID.fullmatch(own):
-            return None
-        if agent:
-            return await self._store.run(lambda cur: files.for_agent(cur, own, agent.tenant))
-        return await self._store.run(lambda cur: files.for_customer(cur, own, chat.digest(key or "")))
+        found = await self._store.run(lambda cur: _found(cur, own, agent, key or "")) if ID.fullmatch(own) else None
+        if found is None or not await self._shelf.exists(self._shelf.path(own)):
+            raise _no_file()
+        return found
 
     async def _agent(self, request: web.Request) -> Agent:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -294,6 +318,14 @@ class Attachments:
         if agent is None:
             raise Refused("unauthorized", "log in first")
         return agent
+
+
+def _no_file() -> Refused:
+    return Refused("not_found", "there is no such file")
+
+
+def _found(cur: cursor, own: str, agent: Agent | None, key: str) -> Attachment | None:
+    return files.for_agent(cur, own, agent.tenant) if agent else files.for_customer(cur, own, chat.digest(key))
 
 
 async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
@@ -319,7 +351,7 @@ async def _text(part: BodyPartReader) -> str:
 
 def _headers(file: Attachment) -> dict[str, str]:
     """Pictures may be shown; everything else is a download. Nothing is run, guessed at, or kept by others."""
-    how = "inline" if file.type.startswith("image/") else "attachment"
+    how = "inline" if files.may_be_shown(file) else "attachment"
     plain = "".join(c if c.isascii() and c.isalnum() or c in ".-_ " else "_" for c in file.name)
     name = urllib.parse.quote(file.name, safe="")
     return {

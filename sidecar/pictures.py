@@ -5,6 +5,7 @@ Pure, but for reading the file. After `kinds`, which knows what it is.
 import struct
 from typing import BinaryIO
 
+KINDS = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 PIXELS_MOST = 100_000_000  # 400 MB in a browser; the cameras of today stay below
 JPEG_SEGMENTS_MOST = 1000
 GIF_BLOCKS_MOST = 5000  # before the first frame: 1.2 MB of comments

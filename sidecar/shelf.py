@@ -22,6 +22,7 @@ from db.chat import Attachment
 from sidecar import kinds
 from sidecar.incoming import TooLarge
 from sidecar.kinds import Kind, NotAllowed, TextCheck
+from sidecar.pictures import KINDS as PICTURES
 from sidecar.pictures import PIXELS_MOST, pixels
 
 T = TypeVar("T")
@@ -51,25 +52,43 @@ class Shelf:
     async def take(self, pieces: AsyncIterator[bytes], name: str) -> Attachment:
         """Everything that comes, on disk for good. Raises `NotAllowed`, `TooLarge`, `ShelfFull`, or what `pieces`
         raises; then nothing is left of it."""
-        own = secrets.token_hex(16)
-        coming = self.folder / COMING / own
+        coming = self.coming()
+        own = coming.name
         try:
             kind, size = await self._write(coming, pieces, name)
-            await self._on_disk(self._move, coming, self.path(own))
+            await self.put(coming, self.path(own))
         except BaseException:
-            await asyncio.shield(self._on_disk(coming.unlink, True))
+            await asyncio.shield(self.drop(coming))
             raise
         return Attachment(own, kinds.clean_name(name, kind), kind, size)
+
+    def coming(self) -> Path:
+        """A new place for what is on its way."""
+        return self.folder / COMING / secrets.token_hex(16)
+
+    async def put(self, coming: Path, path: Path) -> None:
+        """What came is whole."""
+        await self._on_disk(self._move, coming, path)
+
+    async def drop(self, coming: Path) -> None:
+        await self._on_disk(coming.unlink, True)
 
     def path(self, own: str) -> Path:
         return self.folder / own[:2] / own
 
+    def preview_path(self, own: str) -> Path:
+        return _preview_of(self.path(own))
+
     async def remove(self, own: str) -> None:
         """Its row could not be written, or is gone."""
-        await self._on_disk(self.path(own).unlink, True)
+        await self._on_disk(_remove, [self.path(own)])
 
-    async def exists(self, own: str) -> bool:
-        return await self._on_disk(self.path(own).is_file)
+    async def exists(self, path: Path) -> bool:
+        return await self._on_disk(path.is_file)
+
+    async def pixels(self, file: Attachment) -> int:
+        """How many a picture has by its head; 0 where that can't be read."""
+        return await self._on_disk(_pixels, self.path(file.id), file.type)
 
     async def _write(self, coming: Path, pieces: AsyncIterator[bytes], name: str) -> tuple[str, int]:
         head, rest = await _head(pieces)
@@ -151,10 +170,24 @@ def _changed(entry: "os.DirEntry[str]") -> float:
         return math.inf
 
 
+def _preview_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-preview")
+
+
 def _remove(paths: list[Path]) -> int:
+    """With their previews, which go first: none is left alone."""
     for path in paths:
+        _preview_of(path).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
     return len(paths)
+
+
+def _pixels(path: Path, kind: str) -> int:
+    try:
+        with path.open("rb") as file:
+            return pixels(file, kind) or 0
+    except OSError:
+        return 0
 
 
 async def _head(pieces: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:
@@ -178,7 +211,7 @@ def _finish(file: BinaryIO, kind: Kind, check: TextCheck | None) -> str:
     if check:
         check.feed(b"", True)
     found = kinds.zipped(file) if kind.to_check == "zip" else kind.type
-    if found.startswith("image/") and not 0 < (pixels(file, found) or 0) <= PIXELS_MOST:
+    if found in PICTURES and not 0 < (pixels(file, found) or 0) <= PIXELS_MOST:
         raise NotAllowed("a broken picture, or one of more than 100 million pixels")
     file.flush()
     os.fsync(file.fileno())

@@ -19,8 +19,8 @@ HOURS = ("What are your opening hours?", "We are open from 9 to 6.")
 SOCKET = re.compile("/ws/public/")
 PDF = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF"
 PIXEL = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6260010000"
-    "00ffff03000006000557bfabd40000000049454e44ae426082"
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63d0885af0"
+    "1f0003f2022291c4bd060000000049454e44ae426082"
 )
 # Every text that can be seen, with its own and its nearest solid background: pairs below AA (4.5, large text 3).
 FAINT = """root => {

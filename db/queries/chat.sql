@@ -91,7 +91,8 @@ SELECT m.session, m.seq, m.id, m.sender_type, m.sender_id, m.client_id, m.body, 
 -- What came after a seq, in order, with the attachments of each: so many rows at most, and no further one once their
 -- texts have so many bytes. `more`: whether there is another row.
 SELECT m.seq, m.id, m.sender_type, m.sender_id, m.sender_name, m.client_id, m.body, m.event, m.created_at,
-       (SELECT json_agg(json_build_object('id', a.id, 'name', a.name, 'type', a.type, 'size', a.size) ORDER BY a.id)
+       (SELECT json_agg(json_build_object('id', a.id, 'name', a.name, 'type', a.type, 'size', a.size, 'preview_width',
+                                          a.preview_width, 'preview_height', a.preview_height) ORDER BY a.id)
           FROM attachments a WHERE a.session = m.session AND a.seq = m.seq) AS attachments,
        m.last_seq > max(m.seq) OVER () AS more
   FROM (SELECT r.*, row_number() OVER w AS n, sum(octet_length(r.body)) OVER w - octet_length(r.body) AS bytes_before,
@@ -105,7 +106,8 @@ SELECT m.seq, m.id, m.sender_type, m.sender_id, m.sender_name, m.client_id, m.bo
 -- The same for several rooms at once: what a feed has missed.
 SELECT s.tenant, s.room, m.seq, m.id, m.sender_type, m.sender_id, m.sender_name, m.client_id, m.body, m.event,
        m.created_at,
-       (SELECT json_agg(json_build_object('id', a.id, 'name', a.name, 'type', a.type, 'size', a.size) ORDER BY a.id)
+       (SELECT json_agg(json_build_object('id', a.id, 'name', a.name, 'type', a.type, 'size', a.size, 'preview_width',
+                                          a.preview_width, 'preview_height', a.preview_height) ORDER BY a.id)
           FROM attachments a WHERE a.session = m.session AND a.seq = m.seq) AS attachments
   FROM unnest(%(tenants)s::text[], %(rooms)s::text[], %(afters)s::bigint[]) AS w(tenant, room, after)
   JOIN sessions s ON s.tenant = w.tenant AND s.room = w.room

@@ -1,17 +1,23 @@
 -- Attachments as files: who may see one, and which files on disk have a row (db/files.py).
 
 -- name: put
-INSERT INTO attachments (id, tenant, session, seq, name, type, size)
+INSERT INTO attachments (id, tenant, session, seq, name, type, size, preview_width, preview_height)
 SELECT * FROM unnest(%(ids)s::text[], %(tenants)s::text[], %(sessions)s::bigint[], %(seqs)s::bigint[],
-                     %(names)s::text[], %(types)s::text[], %(sizes)s::bigint[])
+                     %(names)s::text[], %(types)s::text[], %(sizes)s::bigint[], %(widths)s::integer[],
+                     %(heights)s::integer[])
 
 -- name: for_customer
 -- Only with the key of the very session that it was sent in.
-SELECT a.id, a.name, a.type, a.size FROM attachments a JOIN sessions s ON s.id = a.session
+SELECT a.id, a.name, a.type, a.size, a.preview_width, a.preview_height
+  FROM attachments a JOIN sessions s ON s.id = a.session
  WHERE a.id = %(id)s AND s.key_digest = %(digest)s
 
 -- name: for_agent
-SELECT a.id, a.name, a.type, a.size FROM attachments a WHERE a.id = %(id)s AND a.tenant = %(tenant)s
+SELECT a.id, a.name, a.type, a.size, a.preview_width, a.preview_height
+  FROM attachments a WHERE a.id = %(id)s AND a.tenant = %(tenant)s
+
+-- name: set_preview
+UPDATE attachments SET preview_width = %(width)s, preview_height = %(height)s WHERE id = %(id)s
 
 -- name: known
 SELECT id FROM attachments WHERE id = ANY(%(ids)s::text[])

@@ -44,7 +44,7 @@ CUSTOMERS = """(async () => {
   const { avatar } = await import("/static/js/dom.js");
   const by = { sender_id: "a", sender_name: "Ani", created_at: new Date().toISOString(), attachments: [] };
   const row = (body, sender_type) => ({ seq: 1, body, sender_type, ...by });
-  const on = { again() {}, drop() {}, fileAddress: () => "" };
+  const on = { again() {}, drop() {}, address: () => "" };
   const state = { pending: [], marks: { got: 0, read: 0 } };
   const drawn = (...rows) => drawThread(document.createElement("div"), { ...state, rows }, on);
   return {

@@ -38,7 +38,8 @@ from tests.services.chat_of import Chat, run_chat
 
 TENANT, OTHER = "toko", "warung"
 MOST = 256 * 1024
-PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x07\x00\x00\x00\x05" + bytes(range(256)) * 40
+# Of a picture that is too large for a preview.
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x17\x70\x00\x00\x17\x70" + bytes(range(256)) * 40
 PUBLIC = "/api/v1/public/sessions"
 HERE, ELSEWHERE = "203.0.113.7", "198.51.100.9"
 OF_X = "multipart/form-data; boundary=x"
@@ -261,7 +262,7 @@ def test_a_picture_goes_in_and_both_sides_get_it_back(play: Callable[..., None])
         ):
             assert (status, body) == (200, PNG)
             assert headers["Content-Type"] == "image/png"
-            assert headers["Content-Disposition"].startswith("inline;")
+            assert headers["Content-Disposition"].startswith("attachment;")
             assert headers["X-Content-Type-Options"] == "nosniff"
             assert "sandbox" in headers["Content-Security-Policy"]
             assert headers["Cache-Control"].startswith("private")

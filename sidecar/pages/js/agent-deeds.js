@@ -4,7 +4,7 @@
 import { ask, fetchBlob } from "./agent-api.js";
 import { paintAvatar } from "./agent-face.js";
 import { allMessages } from "./agent-history.js";
-import { save, showLog } from "./agent-log.js";
+import { fetched, save, showLog, shownIn } from "./agent-log.js";
 import { explain } from "./agent-notices.js";
 import { page } from "./agent-state.js";
 import { byId, keyed, make, part, setAttr, setClass, setText, toast } from "./dom.js";
@@ -158,10 +158,19 @@ export async function openVisit(visit, desk) {
   }
 }
 
-export function enlarge(url, file) {
-  byId("photo").src = url;
-  byId("photo").alt = file.name;
-  setAttr(byId("photo-save"), "href", url);
-  setAttr(byId("photo-save"), "download", file.name);
+/** The picture itself. Where it can't be shown after all, it can be saved. */
+export async function enlarge(file) {
+  const photo = make("img", { alt: file.name, id: "photo" });
+  byId("photo").replaceWith(photo);
+  byId("photo-none").hidden = true;
+  byId("photo-save").onclick = () => fetched(file, explain);
   byId("photo-dialog").showModal();
+  byId("photo-dialog").addEventListener("close", () => photo.removeAttribute("src"), { once: true });
+  try {
+    await shownIn(photo, file.url);
+  } catch (error) {
+    photo.hidden = true;
+    if (photo.isConnected) byId("photo-none").hidden = false;
+    console.info("no picture", error.code ?? error.name);
+  }
 }

@@ -4,15 +4,13 @@
 import { fetchBlob } from "./agent-api.js";
 import { paintAvatar, paintBot } from "./agent-face.js";
 import { unsentWhy } from "./agent-notices.js";
-import { icon, keyed, linked, make, part, setAttr, setClass, setText } from "./dom.js";
+import { icon, keyed, linked, make, part, roomOf, setAttr, setClass, setText } from "./dom.js";
 import { bytes, clock, currentLanguage, dateTime, day, t } from "./words.js";
 
 const TOGETHER_MS = 5 * 60_000; // messages of one sender within it look like one turn
-const PREVIEW_MOST_BYTES = 12 << 20;
 const looks = new WeakMap(); // row → what it showed last
-const pictures = new Map(); // attachment id → promise of an object URL
 
-/** `facts`: {session, me, room, pending, retry(clientId), discard(clientId), enlarge(url, name), refused(error, name)}.
+/** `facts`: {session, me, room, pending, retry(clientId), discard(clientId), enlarge(file), refused(error, name)}.
     A row's key names its conversation: a node is never used again for a row of another one. */
 export function showLog(list, facts) {
   const items = inOrder(facts);
@@ -106,8 +104,7 @@ function makeMessage({ message }, facts) {
       make("p", { class: "meta" }, make("time", { "data-part": "time", title: dateTime(message.created_at) }), make("span", { class: "mark-box", "data-part": "mark" }))));
 }
 
-const isPicture = (file) => file.type.startsWith("image/") && file.size <= PREVIEW_MOST_BYTES;
-const isPictureOnly = ({ body, attachments }) => !body && attachments?.length > 0 && attachments.every(isPicture);
+const isPictureOnly = ({ body, attachments }) => !body && attachments?.length > 0 && attachments.every((file) => file.preview);
 
 function updateMessage(node, { message, first, last }, { session, me }) {
   const mark = message.sender_type === "agent" ? markOf(message, session) : "";
@@ -157,39 +154,46 @@ function updateLetter(node, { letter, first, last }, { me }) {
 
 // ---- attachments
 
-const attachment = (file, facts) => (isPicture(file) ? pictureOf(file, facts) : fileOf(file, facts));
+const attachment = (file, facts) => (file.preview ? pictureOf(file, facts) : fileOf(file, facts));
 
+/** Its preview; the picture itself is fetched for whoever asks for it. */
 function pictureOf(file, facts) {
-  const image = make("img", { alt: file.name });
+  const image = make("img", { alt: file.name, ...roomOf(file.preview) });
   const button = make("button", { type: "button", class: "picture", "aria-label": `${t("picture")}: ${file.name}` }, image);
-  const show = pictureUrl(file);
-  show.then((url) => { image.src = url; }).catch((error) => {
-    button.parentElement.classList.remove("of-picture");
+  button.addEventListener("click", () => facts.enlarge(file));
+  shownIn(image, file.preview.url).catch((error) => {
+    button.parentElement?.classList.remove("of-picture");
     button.replaceWith(fileOf(file, facts));
-    console.info("no preview", error.code);
+    console.info("no preview", error.code ?? error.name);
   });
-  button.addEventListener("click", async () => { const url = await show; if (button.isConnected) facts.enlarge(url, file); });
   return button;
 }
 
-export function pictureUrl(file) {
-  if (!pictures.has(file.id)) pictures.set(file.id, fetchBlob(file.url).then((blob) => URL.createObjectURL(blob)));
-  const url = pictures.get(file.id);
-  url.catch(() => pictures.delete(file.id)); // asked again when it is shown again
-  return url;
+/** Shows what is at an address of ours, which wants the token. Once an image has it, no memory is kept for its address. */
+export async function shownIn(image, url) {
+  const address = URL.createObjectURL(await fetchBlob(url));
+  image.src = address;
+  try {
+    await image.decode();
+  } finally {
+    URL.revokeObjectURL(address);
+  }
 }
 
 function fileOf(file, facts) {
   const button = make("button", { type: "button", class: "file", "aria-label": `${t("download")}: ${file.name}` }, icon("file"),
     make("span", { class: "file-text" }, make("span", { class: "file-name", text: file.name, dir: "auto" }), make("small", { text: bytes(file.size) })), icon("down"));
-  button.addEventListener("click", async () => {
-    try {
-      save(await fetchBlob(file.url), file.name);
-    } catch (error) {
-      facts.refused(error, file.name);
-    }
-  });
+  button.addEventListener("click", () => fetched(file, facts.refused));
   return button;
+}
+
+/** Saves a file. */
+export async function fetched(file, refused) {
+  try {
+    save(await fetchBlob(file.url), file.name);
+  } catch (error) {
+    refused(error, file.name);
+  }
 }
 
 export function save(blob, name) {

@@ -242,7 +242,7 @@ function wireButtons() {
   byId("team-button").addEventListener("click", () => openTeam(desk));
   byId("canned-edit").addEventListener("click", () => { composer.closePickers(); editor.open(byId("canned-button")); });
   byId("canned-menu").addEventListener("click", () => editor.open(byId("me-button")));
-  byId("photo-dialog").addEventListener("click", (event) => { if (!event.target.closest("a")) byId("photo-dialog").close(); });
+  byId("photo-dialog").addEventListener("click", (event) => { if (!event.target.closest("#photo-save")) byId("photo-dialog").close(); });
   WIDE.addEventListener("change", () => showDetailsPanel(WIDE.matches));
   wirePeople();
 }

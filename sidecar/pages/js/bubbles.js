@@ -1,12 +1,12 @@
 /* Rows of a conversation → nodes, as the customer sees them. Text only ever becomes text.
  *
- *   drawThread(log, { rows, pending, marks }, { again(id), drop(id), fileAddress(file) })
+ *   drawThread(log, { rows, pending, marks }, { again(id), drop(id), address(url) })
  *
  * A message's node is put in once, with its text, and changed in place from then on. What is said aloud of it is one
  * sentence (`sentence`, spoken.js); of one's own only what could not be sent.
  */
 
-import { avatar, icon, keyed, linked, make, setClass, setText } from "./dom.js";
+import { avatar, icon, keyed, linked, make, roomOf, setClass, setText } from "./dom.js";
 import { mark } from "./thread.js";
 import { bytes, clock, currentLanguage, dateTime, day, t, wordOr } from "./tongue.js";
 
@@ -141,7 +141,7 @@ function showTick(node, how) {
 
 function content(row, on) {
   const made = make("div", { class: "content" });
-  for (const file of row.attachments ?? []) made.append(isPicture(file) ? picture(file, on) : fileCard(file, on));
+  for (const file of row.attachments ?? []) made.append(file.preview ? picture(file, on) : fileCard(file, on));
   if (row.body) made.append(bubble(row.body));
   return made;
 }
@@ -152,12 +152,10 @@ function bubble(body) {
   return made;
 }
 
-const isPicture = ({ type }) => /^image\/(?:png|jpeg|gif|webp)$/.test(type);
-
+/** Its preview; the picture itself only for whoever opens it. */
 function picture(file, on) {
-  const address = on.fileAddress(file);
-  const link = make("a", { class: "picture", href: address, target: "_blank", rel: "noopener", "aria-label": t("openPicture", { name: file.name }) });
-  const img = make("img", { src: address, alt: file.name, loading: "lazy", decoding: "async" });
+  const link = make("a", { class: "picture", href: on.address(file.url), target: "_blank", rel: "noopener", "aria-label": t("openPicture", { name: file.name }) });
+  const img = make("img", { src: on.address(file.preview.url), alt: file.name, loading: "lazy", decoding: "async", ...roomOf(file.preview) });
   img.addEventListener("load", () => link.dispatchEvent(new CustomEvent("grown", { bubbles: true })), { once: true });
   img.addEventListener("error", () => link.replaceWith(fileCard(file, on)), { once: true });
   link.append(img);
@@ -167,7 +165,7 @@ function picture(file, on) {
 function fileCard(file, on) {
   return make(
     "a",
-    { class: "file", href: on.fileAddress(file), download: file.name, target: "_blank", rel: "noopener", "aria-label": t("downloadFile", { name: file.name }) },
+    { class: "file", href: on.address(file.url), download: file.name, target: "_blank", rel: "noopener", "aria-label": t("downloadFile", { name: file.name }) },
     make("span", { class: "kind" }, icon("file")),
     make("span", {}, make("b", { dir: "auto", text: file.name }), make("small", { text: bytes(file.size) })),
     icon("download"),
@@ -184,6 +182,8 @@ function failedFoot(letter, on) {
 function uploadCard(letter) {
   const bar = letter.failed ? null : make("progress", { max: 1, value: letter.share ?? 0, "aria-label": t("uploading") });
   if (bar) letter.onShare = (share) => (bar.value = share);
-  const sight = letter.preview ? make("img", { src: letter.preview, alt: "", width: 36, height: 36, class: "kind" }) : make("span", { class: "kind" }, icon("file"));
+  const plain = () => make("span", { class: "kind" }, icon("file"));
+  const sight = letter.preview ? make("img", { src: letter.preview, alt: "", width: 36, height: 36, class: "kind" }) : plain();
+  sight.addEventListener("error", () => sight.replaceWith(plain()), { once: true }); // a name that says picture is none
   return make("div", { class: "file" }, sight, make("span", {}, make("b", { dir: "auto", text: letter.file.name }), make("small", { text: bytes(letter.file.size) })), make("span"), bar);
 }

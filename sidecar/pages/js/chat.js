@@ -157,7 +157,7 @@ function paint() {
   const asks = cards.draw(talk, now.status);
   byId("composer").hidden = over || asks;
   drawBanner(() => talk);
-  drawThread(log, { rows: talk.thread.rows, pending: talk.pending, marks: talk.marks }, { again: (id) => talk.again(id), drop: (id) => talk.drop(id), fileAddress: (file) => talk.fileAddress(file) });
+  drawThread(log, { rows: talk.thread.rows, pending: talk.pending, marks: talk.marks }, { again: (id) => talk.again(id), drop: (id) => talk.drop(id), address: (path) => talk.addressOf(path) });
   reader.read(talk.thread.rows);
   count(follows);
   drawTitle();

@@ -122,6 +122,16 @@ export function toast(text, kind = "") {
 /** As `checkVisibility`, which Safari has since 17.4. */
 export const isShown = (node) => node.getClientRects().length > 0;
 
+const PICTURE_WIDE = 280; // pixels of a page, as .picture has it
+const PICTURE_HIGH = 260;
+
+/** The attributes that keep the room of a preview before it is there. Without its size nothing is known. */
+export function roomOf({ width, height }) {
+  if (!width) return {};
+  const scale = Math.min(1, PICTURE_WIDE / width, PICTURE_HIGH / height);
+  return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+}
+
 export const part = (node, name) => node.querySelector(`[data-part="${name}"]`);
 
 /** Makes `parent` show `items`: leavers go, stayers are changed in place, newcomers are made. A node is put in once, so a

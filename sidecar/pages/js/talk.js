@@ -156,8 +156,9 @@ export class Talk {
     this.changed();
   }
 
-  fileAddress(file) {
-    const url = new URL(addressOf(file.url));
+  /** Of a file or its preview. */
+  addressOf(path) {
+    const url = new URL(addressOf(path));
     url.searchParams.set("key", this.key);
     return url.href;
   }

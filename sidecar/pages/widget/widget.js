@@ -379,7 +379,7 @@ export class Widget {
     const wantsPerson = [...rows, ...talk.pending].some(({ body }) => body === WANTS_PERSON);
     byId("offers").hidden = status !== "waiting" || wantsPerson || !rows.some((row) => row.sender_type === "bot");
     setText(byId("typing"), talk.typing && status === "active" ? t(talk.typing.name ? "typing" : "typingSomeone", talk.typing) : "");
-    drawThread(byId("log"), { rows, pending: talk.pending, marks: talk.marks }, { again: (id) => talk.again(id), drop: (id) => talk.drop(id), fileAddress: (file) => talk.fileAddress(file) });
+    drawThread(byId("log"), { rows, pending: talk.pending, marks: talk.marks }, { again: (id) => talk.again(id), drop: (id) => talk.drop(id), address: (path) => talk.addressOf(path) });
     this.#parts.reader.read(rows);
     if (status === "ended") this.#parts.rating.draw(talk.rating, this.#parts.write.typed);
     byId("ending-transcript").href = talk.transcript("txt");

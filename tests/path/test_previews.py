@@ -1,0 +1,125 @@
+"""Pictures on the pages: previews alone are loaded, their room is kept before they come, what has none can be saved."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.agentpages import Customer, picture
+from tests.chatpages import Customer as CustomersPage
+from tests.deadlines import eventually
+from tests.services.test_previews import bomb
+
+FILES = re.compile(r"/api/v1/files/[0-9a-f]{32}")
+ORIGINAL = re.compile(r"/api/v1/files/[0-9a-f]{32}(\?|$)")
+PREVIEW = re.compile(r"/api/v1/files/[0-9a-f]{32}/preview")
+BROKEN = "() => [...document.images].filter((each) => each.src && each.complete && !each.naturalWidth).length"
+END = "(box) => Math.round(box.scrollHeight - box.scrollTop - box.clientHeight)"
+# Object URLs that somebody made and has not given back.
+ADDRESSES = """window.kept = new Set();
+const make = URL.createObjectURL, revoke = URL.revokeObjectURL;
+URL.createObjectURL = (what) => { const url = make(what); kept.add(url); return url; };
+URL.revokeObjectURL = (url) => { kept.delete(url); revoke(url); };"""
+HALF = picture(300, 200)[:200]
+
+
+def asked_for(page: Page, what: re.Pattern[str]) -> list[str]:
+    found: list[str] = []
+    page.on("request", lambda request: found.append(request.url) if what.search(request.url) else None)
+    return found
+
+
+def album(shop: Any, name: str = "Maya Putri") -> Customer:
+    """A chat with more pictures than a screen holds, two of them broken in their own way."""
+    maya = Customer(shop, name, "Look at these")
+    for n in range(6):
+        maya.sends_file(f"{n}.png", picture(900, 400 + 150 * n), "image/png")
+    maya.sends_file("bomb.png", bomb(10_000, 9_990), "image/png")
+    maya.sends_file("half.png", HALF, "image/png")
+    maya.says("That was all")
+    return maya
+
+
+def test_an_agent_s_page_loads_previews_and_the_picture_for_whoever_opens_it(desk, shop):
+    maya = album(shop)
+    made = desk("agent@demo.com")
+    page = made.page
+    page.evaluate(ADDRESSES)
+    originals = asked_for(page, ORIGINAL)
+    made.pick(maya)
+    expect(page.locator("#log .picture img")).to_have_count(6)
+    loaded = "() => [...document.querySelectorAll('#log .picture img')].every((each) => each.naturalWidth)"
+    eventually(lambda: page.evaluate(loaded), 20, "the previews")
+    expect(page.locator("#log .file .file-name")).to_have_text(["bomb.png", "half.png"])
+    assert (originals, page.evaluate(BROKEN), page.evaluate("kept.size")) == ([], 0, 0)
+    page.locator("#log .picture").last.click()
+    expect(page.locator("#photo")).to_have_js_property("naturalWidth", 900)
+    expect(page.locator("#photo-none")).to_be_hidden()
+    with page.expect_download() as download:
+        page.locator("#photo-save").click()
+    assert Path(download.value.path()).read_bytes() == picture(900, 1150)
+    page.keyboard.press("Escape")
+    expect(page.locator("#photo-dialog")).to_be_hidden()
+    assert page.locator("#photo").get_attribute("src") is None
+    with page.expect_download() as download:
+        page.locator("#log .file").first.click()
+    assert download.value.suggested_filename == "bomb.png"
+
+
+class Held:
+    """Previews that a page has asked for, until they may come."""
+
+    def __init__(self, page: Page) -> None:
+        self.routes: list[Route] = []
+        self.is_free = False
+        page.route(PREVIEW, lambda route: route.continue_() if self.is_free else self.routes.append(route))
+
+    def free(self) -> None:
+        self.is_free = True
+        for route in self.routes:
+            route.continue_()
+
+
+@pytest.mark.parametrize("who", ["agent", "customer"])
+def test_a_room_with_pictures_opens_at_its_end_and_stays_there_while_they_come(desk, opened, shop, who):
+    maya = album(shop)
+    if who == "agent":
+        made = desk("agent@demo.com")
+        page, box, log = made.page, made.page.locator("#log-box"), made.page.locator("#log")
+        held = Held(page)
+        made.pick(maya)
+    else:
+        page = opened(f"/chat?tenant={shop.id}", reduced_motion="reduce")
+        kept = {"session_key": maya.key, "session_id": maya.id}
+        page.evaluate(
+            "([key, kept]) => localStorage.setItem(key, JSON.stringify(kept))", [f"giliran-chat-{shop.id}", kept]
+        )
+        held = Held(page)
+        page.reload()
+        box, log = page.locator("#scroll"), page.locator("#log")
+    expect(log.locator(".picture img")).to_have_count(6)
+    expect(log).to_contain_text("That was all")
+    eventually(lambda: page.title() and held.routes, 10, "a preview that is asked for")  # the page has to be asked, too
+    assert box.evaluate(END) <= 1
+    high = box.evaluate("(box) => box.scrollHeight")
+    held.free()
+    last = log.locator(".picture img").last
+    eventually(lambda: last.evaluate("(img) => img.naturalWidth"), 20, "the preview")
+    grown = box.evaluate("(box) => box.scrollHeight") - high
+    assert abs(grown) <= 6 and box.evaluate(END) <= 1, f"a pixel for each picture, not {grown}"
+    assert page.evaluate(BROKEN) == 0
+
+
+def test_a_picture_that_is_refused_is_no_broken_picture(opened, shop):
+    page = opened(f"/chat?tenant={shop.id}")
+    CustomersPage(shop, page).starts()
+    for name, content in (
+        ("fake.png", b"\xff\xd8\xff no picture"),
+        ("empty.txt", b""),
+        ("big.png", b"\x89PNG" + bytes(2 << 20)),
+    ):
+        page.set_input_files("#files", [{"name": name, "mimeType": "image/png", "buffer": content}])
+    expect(page.locator("#log .message.failed")).to_have_count(3)
+    expect(page.locator("#log .file img")).to_have_count(0)
