@@ -21,8 +21,8 @@ NAME_READ = (
 )
 DIRECTORY_BYTES = 1024 * 1024  # of an archive: ten thousand members, where a large document has hundreds
 ALLOWED = (
-    "pictures (JPEG, PNG, GIF, WebP), PDF, plain text, Office and OpenDocument files,"
-    " sound and video (MP3, M4A, OGG, MP4)"
+    "pictures (JPEG, PNG, GIF, WebP, HEIC), PDF, plain text, Office and OpenDocument files,"
+    " sound and video (MP3, M4A, OGG, MP4, MOV, 3GP)"
 )
 TEXT = "text/plain"
 OFFICE = "application/vnd.openxmlformats-officedocument."
@@ -40,11 +40,14 @@ ENDINGS: Mapping[str, tuple[str, ...]] = {  # the first one is given to a name t
     "image/png": (".png",),
     "image/gif": (".gif",),
     "image/webp": (".webp",),
+    "image/heic": (".heic", ".heif"),  # of telephones; few browsers show it
     "application/pdf": (".pdf",),
     "audio/mpeg": (".mp3",),
     "audio/mp4": (".m4a",),
     "audio/ogg": (".ogg", ".oga", ".opus"),
     "video/mp4": (".mp4",),
+    "video/quicktime": (".mov",),
+    "video/3gpp": (".3gp",),
     TEXT: (".txt", ".csv", ".md", ".log"),
     **{kind: (ending,) for kind, ending in ZIPPED.items()},
 }
@@ -58,9 +61,12 @@ _STARTS = (
     (re.compile(rb"OggS\x00"), "audio/ogg"),
     (re.compile(rb"....ftypM4[AB] ", re.DOTALL), "audio/mp4"),
     (re.compile(rb"....ftyp(?:isom|iso[2-6]|mp4[12]|avc1|M4V |MSNV|dash)", re.DOTALL), "video/mp4"),
+    (re.compile(rb"....ftyp(?:heic|heix|heim|heis|hevc|hevx|mif1|msf1)", re.DOTALL), "image/heic"),
+    (re.compile(rb"....ftypqt  |\0...(?:moov|wide|mdat|free)", re.DOTALL), "video/quicktime"),
+    (re.compile(rb"....ftyp3g[p2s]", re.DOTALL), "video/3gpp"),
 )
 _ZIP = b"PK\x03\x04"
-_MEMBERS = {"word/document.xml": ".docx", "xl/workbook.xml": ".xlsx", "ppt/presentation.xml": ".pptx"}
+_FOLDERS = {"word": ".docx", "xl": ".xlsx", "ppt": ".pptx"}  # the main part's name is the writer's own affair
 _MARKUP = re.compile(r"\s*(?:#!|<\?|<!|</?[a-z])", re.IGNORECASE)
 _PROGRAM_TEXT = re.compile(r"\s*(?:@echo off|powershell|Set-ExecutionPolicy|On Error Resume Next)", re.IGNORECASE)
 _SCRIPTS = re.compile(
@@ -160,18 +166,19 @@ def zipped(file: BinaryIO) -> str:
     """The type of an office document without macros, by its members' names. Raises `NotAllowed`."""
     try:
         with zipfile.ZipFile(cast(BinaryIO, _Archive(file))) as archive:
-            names = set(archive.namelist())
-            mimetype = _mimetype(archive) if "mimetype" in names else ""
+            names = {name.replace("\\", "/").lstrip("/").lower() for name in archive.namelist()}
+            mimetype = _mimetype(archive) if "mimetype" in archive.namelist() else ""
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error) as error:
         raise NotAllowed("a damaged ZIP file") from error
     if any(_is_macro(each) for each in names):
         raise NotAllowed("a document with macros")
     if mimetype in ZIPPED:
         return mimetype
-    ending = next((ending for member, ending in _MEMBERS.items() if member in names), "")
-    if not ending or "[Content_Types].xml" not in names:
+    folders = {name.partition("/")[0] for name in names if name.count("/") == 1 and name.endswith(".xml")}
+    endings = [ending for folder, ending in _FOLDERS.items() if folder in folders]
+    if len(endings) != 1 or "[content_types].xml" not in names:
         raise NotAllowed("a ZIP file")
-    return next(kind for kind, of in ZIPPED.items() if of == ending)
+    return next(kind for kind, of in ZIPPED.items() if of == endings[0])
 
 
 def _mimetype(archive: zipfile.ZipFile) -> str:
@@ -181,8 +188,7 @@ def _mimetype(archive: zipfile.ZipFile) -> str:
         return member.read(80).decode("ascii", "replace")
 
 
-def _is_macro(member: str) -> bool:
-    low = member.lower()
+def _is_macro(low: str) -> bool:
     folders = ("basic/", "scripts/", "xl/macrosheets/")
     return low.endswith("vbaproject.bin") or low.startswith(folders) or "/activex/" in low
 

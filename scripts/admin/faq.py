@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ ENTRIES_MOST = 10_000
 QUESTION_MOST, ANSWER_MOST = 500, 5000  # characters
 QUESTION_SHOWN, ANSWER_SHOWN = 50, 80  # characters of a table's row
 FIELDS = ("question", "answer")
+NAMED = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 @click.group()
@@ -35,7 +38,8 @@ def faq() -> None:
 def import_(installation: Installation, file: str, tenant: str | None, as_json: bool) -> None:
     """Replace all questions and answers by those in FILE; - reads standard input.
 
-    A CSV file with the columns question and answer (a first line with these names may be there), or a JSON list of
+    A CSV file with the columns question and answer (a first line with these names may be there; commas, semicolons or
+    tabs between the columns), or a JSON list of
     {"question": …, "answer": …}. Of a question that comes twice the last answer counts. The next customer is answered
     from it.
     """
@@ -94,7 +98,8 @@ def _of_json(text: str) -> list[tuple[str, Any, Any]]:
 
 
 def _of_csv(text: str) -> list[tuple[str, Any, Any]]:
-    reader = csv.reader(io.StringIO(text), strict=True)
+    mark, text = _mark_between(text)
+    reader = csv.reader(io.StringIO(text), delimiter=mark, strict=True)
     rows = []
     try:
         for row in reader:
@@ -102,13 +107,40 @@ def _of_csv(text: str) -> list[tuple[str, Any, Any]]:
                 continue
             if len(row) != len(FIELDS):
                 raise Refused(
-                    f"line {reader.line_num} has {counted(len(row), 'column')}: question and answer are wanted"
+                    f"line {reader.line_num} has {counted(len(row), 'column')} between {NAMED[mark]}:"
+                    " question and answer are wanted"
                 )
             rows.append((f"line {reader.line_num}", row[0], row[1]))
     except csv.Error as error:
         raise Refused(f"line {reader.line_num} is no CSV: {error}") from error
-    names_first = bool(rows) and tuple(cell.strip().lower() for cell in rows[0][1:]) == FIELDS
+    names_first = bool(rows) and _are_names(rows[0][1:])
     return rows[1:] if names_first else rows
+
+
+def _mark_between(text: str) -> tuple[str, str]:
+    """What stands between the columns, and the text without a line that says so: where the decimal mark is a comma,
+    spreadsheets write semicolons. Raises `Refused` where it can't be told."""
+    first, _, rest = text.partition("\n")
+    if said := re.fullmatch(r"sep=([,;\t])", first.strip(" \r"), re.IGNORECASE):
+        return said[1], rest
+    firsts = {mark: next(_rows(text, mark), []) for mark in NAMED}
+    named = [mark for mark, row in firsts.items() if _are_names(row)]
+    fit = named or [mark for mark in NAMED if {len(row) for row in _rows(text, mark)} == {len(FIELDS)}]
+    if len(fit) > 1:
+        both = " and ".join(NAMED[mark] for mark in fit)
+        raise Refused(f"both {both} may stand between the columns: begin the file with the line question{fit[0]}answer")
+    guessed = max(NAMED, key=lambda mark: len(firsts[mark]) == len(FIELDS))
+    return (fit or [guessed])[0], text
+
+
+def _rows(text: str, mark: str) -> Iterator[list[str]]:
+    """Those with something in them, as far as they can be read."""
+    with suppress(csv.Error):
+        yield from (row for row in csv.reader(io.StringIO(text), delimiter=mark) if any(cell.strip() for cell in row))
+
+
+def _are_names(row: Sequence[str]) -> bool:
+    return tuple(cell.strip().lower() for cell in row) == FIELDS
 
 
 def _checked(where: str, question: Any, answer: Any) -> tuple[str, str]:

@@ -396,6 +396,10 @@ def known(shop):
         'question,answer\nOpening hours?,"Nine to five,\nMonday to Friday"\nRefunds?,Yes\n',
         'Opening hours?,"Nine to five,\nMonday to Friday"\n\nRefunds?,Yes\n',
         '\ufeffQuestion, Answer\r\nOpening hours?,"Nine to five,\nMonday to Friday"\r\nRefunds?,Yes',
+        'Question;Answer\r\nOpening hours?;"Nine to five,\nMonday to Friday"\r\nRefunds?;Yes\r\n',
+        'Opening hours?;"Nine to five,\nMonday to Friday"\n\nRefunds?;Yes\n',
+        'sep=;\nOpening hours?;"Nine to five,\nMonday to Friday"\nRefunds?;Yes\n',
+        'Opening hours?\t"Nine to five,\nMonday to Friday"\nRefunds?\tYes\n',
         json.dumps(
             [
                 {"question": "Opening hours?", "answer": "Nine to five,\nMonday to Friday"},
@@ -403,7 +407,7 @@ def known(shop):
             ]
         ),
     ],
-    ids=["csv", "csv without names", "csv of a spreadsheet", "json"],
+    ids=["csv", "csv without names", "csv of a spreadsheet", "semicolons", "no names", "said first", "tabs", "json"],
 )
 def test_questions_and_answers_are_replaced_by_those_of_a_file(shop, tmp_path, text):
     shop.sql("INSERT INTO faq (tenant, question, answer) VALUES ('shop', 'old', 'gone')")
@@ -424,6 +428,9 @@ def test_a_pipe_will_do_and_the_last_answer_counts(shop):
         ("question,answer\n", "no question"),
         ("a,b\nonly one\n", "line 2"),
         ("a,\n", "line 1 has no answer"),
+        ("Jam buka?;Senin, Sabtu\nRetur?;Ya, bisa\n", "both commas and semicolons"),
+        ("question;answer\nJam buka?;Senin;Sabtu\n", "line 2 has 3 columns between semicolons"),
+        ("Jam buka?;Senin\nRetur?;Ya;bisa\n", "line 2 has 3 columns between semicolons"),
         ('a,"b\n', "no CSV"),
         ("[1]", "list of"),
         ('[{"question": "q"}]', "entry 1 has no answer"),

@@ -7,6 +7,7 @@ import re
 import statistics
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -71,6 +72,14 @@ def test_a_password_is_kept_as_a_salted_slow_hash_only(line: Line) -> None:
             assert PASSWORD not in str(line.rows("SELECT * FROM accounts"))
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("kept", ["NFC", "NFD", "as it was typed once"])
+def test_a_password_with_accents_is_the_same_whichever_way_a_keyboard_writes_them(kept: str) -> None:
+    typed = {form: unicodedata.normalize(form, "Mérci-Ünal-각하") for form in ("NFC", "NFD")}
+    kept_hash = people.hashed(typed[kept]) if kept in typed else people.HASHER.hash(typed["NFD"])
+    assert people.matches(kept_hash, typed["NFC"]) and people.matches(kept_hash, typed["NFD"])
+    assert not people.matches(kept_hash, "Merci-Unal-각하")
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,24 @@ def test_what_can_not_be_shown_is_a_file_to_save_and_is_never_decoded(
     play(work)
 
 
+TELEPHONES = {
+    "IMG_0001.HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "image/heic"),
+    "IMG_0002.MOV": (b"\0\0\0\x14ftypqt  \0\0\2\0qt  ", "video/quicktime"),
+    "VID_0003.3gp": (b"\0\0\0\x18ftyp3gp5\0\0\1\0", "video/3gpp"),
+}
+
+
+def test_what_telephones_make_is_taken_as_a_file_to_save(play: Callable[..., None]) -> None:  # noqa: F811
+    async def work(w: World) -> None:
+        for name, (head, kind) in TELEPHONES.items():
+            file = await sent(w, head + bytes(2000), name)
+            assert (file["type"], file["name"].lower(), file["preview"]) == (kind, name.lower(), None)
+            _, headers, body = await w.get(f"{file['url']}?key={w.keys[TENANT]}")
+            assert headers["Content-Disposition"].startswith("attachment") and body == head + bytes(2000)
+
+    play(work)
+
+
 def test_the_largest_that_is_decoded_stays_within_the_bounds(play: Callable[..., None]) -> None:  # noqa: F811
     async def work(w: World) -> None:
         image = await shown(w, await sent(w, bomb(5000, 5000)))
