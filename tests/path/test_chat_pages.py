@@ -124,6 +124,22 @@ def test_both_sides_see_that_the_other_writes(customer, agent, browser):
     socket.context.close()
 
 
+def test_the_start_page_says_who_is_there_now_and_which_field_is_wrong(customer, agent, browser):
+    maya = customer()
+    chip = maya.page.locator("#online-chip")
+    expect(chip).to_contain_text("We're away")
+    socket = agent.online(browser)
+    expect(chip).to_contain_text("online", timeout=20_000)
+    maya.page.locator("#name").fill("Maya\u202eexe")
+    maya.page.locator("#email").fill("maya@example.com")
+    maya.page.locator("#start").click()
+    expect(maya.page.locator("#name-wrong")).to_have_text(
+        "This name has characters that can't be shown. Please write it anew."
+    )
+    expect(maya.page.locator("#name")).to_be_focused()
+    socket.context.close()
+
+
 def test_where_nobody_is_online_the_question_is_asked_for_and_kept(customer):
     maya = customer()
     expect(maya.page.locator("#online-chip")).to_contain_text("We're away")

@@ -8,12 +8,13 @@ import { keepDraft, recallDraft } from "./drafts.js";
 import { onLanguage, span, t } from "./tongue.js";
 
 const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]+$/u;
+const AGAIN_MS = 10_000;
 const FIELDS = ["name", "email", "message"];
 
 /** `tenant`: from the address or null. `kept`: the name of the drafts. `started({session_key, session_id, name, email})`.
  *  `proof`: of who the customer is, from a site that knows them: then the question alone is asked.
- *  `signal`: of its end. */
-export function startForm({ tenant, started, kept, proof, isKnown = false, signal }) {
+ *  `again()`: asks who is there, for `about`; while the form is looked at, it is true. `signal`: of its end. */
+export function startForm({ tenant, started, kept, proof, again, isKnown = false, signal }) {
   const form = byId("start-view");
   const [name, email, question] = FIELDS.map((field) => form.elements[field]);
   let desk = null;
@@ -45,7 +46,8 @@ export function startForm({ tenant, started, kept, proof, isKnown = false, signa
       question.value = "";
       started({ ...answer, name: given.name, email: given.email });
     } catch (error) {
-      trouble(said(error, proof));
+      if (error.code === "invalid_payload" && /^name:/.test(error.message)) wrong(name, t("nameOdd")).focus();
+      else trouble(said(error, proof));
     } finally {
       busy(false);
     }
@@ -63,6 +65,11 @@ export function startForm({ tenant, started, kept, proof, isKnown = false, signa
       keepDraft(`${kept}-${input.name}`, input.value);
     });
   }
+
+  const lookAgain = () => !document.hidden && form.getClientRects().length && again();
+  const timer = setInterval(lookAgain, AGAIN_MS);
+  document.addEventListener("visibilitychange", lookAgain, { signal });
+  signal?.addEventListener("abort", () => clearInterval(timer));
 
   return {
     /** `draft`: what was typed into a chat that is over. */

@@ -39,7 +39,7 @@ const speaker = openSpeaker(byId("spoken"));
 const drawBanner = connectionBanner({ speaker, shows: drawLive });
 const write = composer({ talk: () => talk, said: toBottom, mostBytes: () => (desk?.upload_max_mb ? desk.upload_max_mb * 1024 * 1024 : UPLOAD_MOST) });
 const cards = waitingCards({ leave, isWriting: () => write.typed !== "", moveText: write.add, speaker });
-const start = startForm({ tenant, started: begun, kept: `start-${tenant ?? ""}` });
+const start = startForm({ tenant, started: begun, kept: `start-${tenant ?? ""}`, again: () => askDesk().catch(() => {}) });
 const rating = ratingForm({ rate: (stars, comment) => talk.rate(stars, comment), failed: () => toast(t("rateFailed"), "bad") });
 
 /* --- from one view to the next */
@@ -56,12 +56,14 @@ async function arrive() {
   translate(document);
   view("loading");
   const kept = recall();
-  const asked = ask("GET", `public/desk${tenant ? `?tenant_id=${encodeURIComponent(tenant)}` : ""}`).then(knowDesk, ({ status }) => status);
+  const asked = askDesk().catch(({ status }) => status);
   if (kept?.session_key) return resume(kept);
   const status = await Promise.race([asked, new Promise((done) => setTimeout(done, DESK_MS))]);
   if (status === 404) view("nowhere");
   else if (!talk) showStart();
 }
+
+const askDesk = () => ask("GET", `public/desk${tenant ? `?tenant_id=${encodeURIComponent(tenant)}` : ""}`).then(knowDesk);
 
 function knowDesk(found) {
   desk = found;
@@ -231,7 +233,7 @@ function count(follows) {
   lastDrawn = talk.thread.last;
   if (document.hidden) missed += fresh.length;
   if (document.hidden && fresh.some((row) => row.sender_type === "agent")) playTone();
-  if (!follows) unseen += fresh.length;
+  if (!follows) unseen += fresh.filter((row) => row.sender_type !== "system").length;
   drawNewest();
 }
 

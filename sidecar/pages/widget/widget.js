@@ -121,7 +121,7 @@ export class Widget {
       reader: openReader(byId("told"), sentence),
       banner: connectionBanner({ speaker }),
       cards: waitingCards({ leave: (text) => this.#leave(text), isWriting: () => write.typed !== "", moveText: write.add, speaker }),
-      start: startForm({ tenant: tenantId, kept: `${this.#kept.name} start`, proof: userHash, isKnown: Boolean(name && email), started: (session) => this.#begun(session), signal }),
+      start: startForm({ tenant: tenantId, kept: `${this.#kept.name} start`, proof: userHash, isKnown: Boolean(name && email), started: (session) => this.#begun(session), again: () => this.#askDesk(), signal }),
       rating: ratingForm({ rate: (stars, comment) => this.#talk.rate(stars, comment), failed: () => this.#say("rateFailed"), signal }),
     };
   }
