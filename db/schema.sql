@@ -432,6 +432,7 @@ CREATE TABLE sessions (
     picked          boolean NOT NULL DEFAULT false,   -- its agent took it by themselves, perhaps while away
     seen_at         timestamptz NOT NULL DEFAULT clock_timestamp(),  -- its customer's last page closed; see customer_seen_s
     gone_at         timestamptz,                      -- waiting, but out of the line: its customer is gone
+    keeps_place     boolean NOT NULL DEFAULT false,   -- a message that was left for later: its customer may be away
     origin          bytea,                            -- keyed digest of the address that began it
     UNIQUE (tenant, room),
     FOREIGN KEY (tenant, agent) REFERENCES accounts (tenant, agent),
@@ -460,6 +461,12 @@ CREATE INDEX customer_pages_of ON customer_pages (sidecar);
 CREATE FUNCTION customer_seen_s(of_session bigint, left_at timestamptz) RETURNS float8 LANGUAGE sql VOLATILE PARALLEL SAFE
     RETURN (SELECT least(seconds_since(left_at), min(seconds_since(least(p.until, c.beat_at))))
               FROM customer_pages p JOIN sidecars c ON c.id = p.sidecar WHERE p.session = of_session);
+
+-- Whether somebody is there whom the worker gives chats of our own.
+CREATE FUNCTION is_attended(of_tenant text) RETURNS boolean LANGUAGE sql VOLATILE PARALLEL SAFE
+    RETURN EXISTS (SELECT FROM presence p JOIN accounts a ON a.tenant = p.tenant AND a.agent = p.agent
+                    WHERE p.tenant = of_tenant AND p.until > clock_timestamp() AND a.wish = 'online' AND a.role = 'agent'
+                      AND NOT a.disabled);
 
 -- What everybody in a room sees, in one gapless order. Happenings with a meaning (assigned, transferred, ended) are rows
 -- too, from the sender `system`, so that state and rows together are the whole truth.

@@ -156,6 +156,7 @@ class Attendance:
         here = [one for one, left_s in for_s.items() if left_s is None or left_s > 0]
         away = sorted(set(moved).difference(here))
         if here:
+            ATTENDANCE.run(cur, "is_back", sessions=here)
             ATTENDANCE.run(cur, "come", sessions=here, for_s=[for_s[one] for one in here], sidecar=self._sidecar)
         if away:
             ATTENDANCE.run(cur, "go", sessions=away, sidecar=self._sidecar)
@@ -211,10 +212,13 @@ class Attendance:
 
 
 def leave(cur: cursor, change: Change, tenant: str, room: str) -> bool:
-    """Inside `Turns.change`: out of the line; whether it stood there. One that is being given to an agent stays."""
+    """Inside `Turns.change`: out of the line; whether it stood there. One that is being given to an agent stays;
+    so does one with a message, where nobody is there to answer it."""
     visit = CHAT.one(cur, "lock_visit", tenant=tenant, room=room)
     session = CHAT.one(cur, "lock_room", tenant=tenant, room=room)
     if session is None or session.status != "waiting" or visit is None or visit.state != "waiting":
+        return False
+    if ATTENDANCE.run(cur, "keep_place", session=session.id):
         return False
     close_visit(cur, change, tenant, visit, "the customer is gone")
     ATTENDANCE.run(cur, "leave_line", session=session.id)

@@ -10,10 +10,15 @@ SELECT s.id, c.id, CASE WHEN w.for_s IS NULL THEN 'infinity' ELSE clock_timestam
     ON CONFLICT (session, sidecar) DO UPDATE SET until = EXCLUDED.until
  WHERE p.until <> EXCLUDED.until
 
+-- name: is_back
+UPDATE sessions SET keeps_place = false WHERE id = ANY(%(sessions)s::bigint[]) AND keeps_place
+
 -- name: go
--- The last page here has closed.
+-- The last page here has closed. Who has left a message while nobody was there was told that the page may be closed.
 WITH closed AS (DELETE FROM customer_pages WHERE sidecar = %(sidecar)s AND session = ANY(%(sessions)s::bigint[]) RETURNING session)
-UPDATE sessions SET seen_at = clock_timestamp()
+UPDATE sessions s SET seen_at = clock_timestamp(),
+                      keeps_place = s.status = 'waiting' AND NOT is_attended(s.tenant) AND EXISTS (
+                          SELECT FROM messages m WHERE m.session = s.id AND m.sender_type = 'customer')
  WHERE id IN (SELECT id FROM sessions WHERE id IN (SELECT session FROM closed) ORDER BY id FOR NO KEY UPDATE)
 
 -- name: go_all
@@ -35,11 +40,17 @@ SELECT tenant, room, status, coalesce(customer_seen_s(id, NULL) < 30, false) AS 
 -- that the chat ends; while some sidecar lived through all of it, so that their page could have come back.
 SELECT s.tenant, s.room, s.gone_at IS NOT NULL AS is_out
   FROM sessions s
- WHERE s.status = 'waiting' AND seconds_since(s.seen_at) > %(gone_s)s  -- first: it costs little
+ WHERE s.status = 'waiting' AND NOT s.keeps_place AND seconds_since(s.seen_at) > %(gone_s)s  -- first: it costs little
    AND customer_seen_s(s.id, s.seen_at) > CASE WHEN s.gone_at IS NULL THEN %(gone_s)s ELSE %(gone_s)s + %(return_s)s END
    AND EXISTS (SELECT FROM sidecars c WHERE seconds_since(c.started_at) >= %(gone_s)s AND seconds_since(c.beat_at) < %(life_s)s)
    AND (%(tenant)s::text IS NULL OR (s.tenant = %(tenant)s::text AND s.room = %(room)s::text))
  ORDER BY s.tenant, s.id LIMIT %(most)s
+
+-- name: keep_place
+-- Nobody is there to serve them anyway: what they wrote waits for whoever comes.
+UPDATE sessions s SET keeps_place = true
+ WHERE s.id = %(session)s AND NOT is_attended(s.tenant)
+   AND EXISTS (SELECT FROM messages m WHERE m.session = s.id AND m.sender_type = 'customer')
 
 -- name: leave_line
 UPDATE sessions SET gone_at = clock_timestamp() WHERE id = %(session)s AND status = 'waiting' AND gone_at IS NULL

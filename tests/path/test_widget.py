@@ -355,7 +355,7 @@ def test_the_widget_asks_for_a_message_when_the_last_agent_leaves(opened, site, 
     expect(page.locator("#away-title")).to_have_text("Somebody is here now")
     agent.wishes("away")
     page.get_by_role("button", name="Leave the message").click()
-    expect(page.locator("#away-title")).to_have_text("Thank you, your message is kept.")
+    expect(page.locator("#away-title")).to_have_text("We have your message.")
     expect(page.get_by_label("Message", exact=True)).to_be_focused()
     sql = "UPDATE messages SET created_at = created_at - interval '1 day' WHERE tenant = %s AND sender_type = 'system'"
     shop.home.run(sql, shop.id)

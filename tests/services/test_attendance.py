@@ -222,6 +222,36 @@ def test_one_who_is_being_given_to_an_agent_or_has_one_stays(database_url: str, 
     run_chat(database_url, redis_url, story)
 
 
+@pytest.mark.parametrize("when", ["the page closed", "they would have left"])
+def test_a_message_that_was_left_while_nobody_was_there_keeps_its_place(
+    database_url: str, redis_url: str, when: str
+) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar(times=GONE)
+        chat.hire("ani")
+        ani = await at.colleague("ani")
+        budi, citra = await at.customer("Budi", "call me about order 10234"), await at.customer("Citra")
+        pages_open = [await budi.live(), await citra.live()] if when == "the page closed" else []
+        await until(lambda: pages(chat) == len(pages_open))
+        for page in pages_open:
+            await page.close()
+        await until(lambda: pages(chat) == 0)
+        if when == "the page closed":
+            await ani.page()  # somebody comes before the time is over
+        later(chat, 31.0)
+        await until(lambda: line_of(chat) == [budi.room], what="who has said nothing leaves")
+        if when != "the page closed":
+            await ani.page()
+        later(chat, 100_000.0)
+        await asyncio.sleep(0.3)
+        assert line_of(chat) == [budi.room]
+        await ani.pick(budi)
+        assert (await ani.post(f"sessions/{budi.room}/messages", {"body": "it is on its way"}))[0] == 201
+        assert (await budi.look())["messages"][-1]["body"] == "it is on its way"
+
+    run_chat(database_url, redis_url, story)
+
+
 def test_never_is_a_time(database_url: str, redis_url: str) -> None:
     async def story(chat: Chat) -> None:
         at = await chat.sidecar(times=Times(0.0, 60.0))

@@ -5,7 +5,8 @@ import { onLanguage, t } from "./tongue.js";
 
 const STARS = [1, 2, 3, 4, 5];
 
-/** `rate(stars, comment)` sends it; it may throw. `signal`: of its end. Gives `draw(rating)`: what was given, null while nothing was. */
+/** `rate(stars, comment)` sends it; it may throw. `signal`: of its end. Gives `draw(rating)`: what was given, null while
+ *  nothing was. Who was `served` by nobody is asked for none. */
 export function ratingForm({ rate, failed, signal }) {
   const form = byId("rating");
   const stars = byId("stars");
@@ -47,10 +48,10 @@ export function ratingForm({ rate, failed, signal }) {
   });
 
   return {
-    draw(rating, unsent) {
+    draw(rating, unsent, served) {
       byId("unsent").hidden = !unsent;
       byId("unsent-text").value = unsent;
-      form.hidden = rating !== null;
+      form.hidden = rating !== null || !served;
       byId("rated").hidden = rating === null;
       const given = byId("stars-given");
       if (rating !== null && given.childElementCount !== STARS.length) given.append(...STARS.map((n) => make("span", { class: n <= rating ? "lit" : undefined }, icon("star"))));

@@ -167,7 +167,7 @@ function paint() {
   byId("offers").hidden = !offersPerson(now);
   byId("ending").hidden = !over;
   byId("end").hidden = byId("end-rule").hidden = over;
-  if (over) rating.draw(talk.rating, write.typed);
+  if (over) rating.draw(talk.rating, write.typed, talk.now.served);
   if (over) byId("end-dialog").close();
   for (const [id, format] of [["transcript-txt", "txt"], ["transcript-json", "json"], ["ending-transcript", "txt"]]) byId(id).href = talk.transcript(format);
   if (follows) toBottom();

@@ -42,12 +42,12 @@ export class Thread {
   }
 }
 
-/** Status and agent, as the happenings among the rows leave them. */
+/** Status and agent, as the happenings among the rows leave them; `served`: an agent has been there. */
 export function situation(rows) {
-  const now = { status: "waiting", agent: null, endedBy: null };
+  const now = { status: "waiting", agent: null, endedBy: null, served: false };
   for (const { event } of rows) {
     if (!event) continue;
-    if (event.type === "assigned" || event.type === "transferred") Object.assign(now, { status: "active", agent: { agent_id: event.agent_id, name: event.name } });
+    if (event.type === "assigned" || event.type === "transferred") Object.assign(now, { status: "active", agent: { agent_id: event.agent_id, name: event.name }, served: true });
     else if (event.type === "released") Object.assign(now, { status: "waiting", agent: null });
     else if (event.type === "ended") Object.assign(now, { status: "ended", endedBy: event.by ?? null });
   }

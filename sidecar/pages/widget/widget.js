@@ -381,7 +381,7 @@ export class Widget {
     setText(byId("typing"), talk.typing && status === "active" ? t(talk.typing.name ? "typing" : "typingSomeone", talk.typing) : "");
     drawThread(byId("log"), { rows, pending: talk.pending, marks: talk.marks }, { again: (id) => talk.again(id), drop: (id) => talk.drop(id), address: (path) => talk.addressOf(path) });
     this.#parts.reader.read(rows);
-    if (status === "ended") this.#parts.rating.draw(talk.rating, this.#parts.write.typed);
+    if (status === "ended") this.#parts.rating.draw(talk.rating, this.#parts.write.typed, talk.now.served);
     byId("ending-transcript").href = talk.transcript("txt");
     this.#count(rows);
   }
