@@ -16,6 +16,7 @@ from psycopg2.extensions import cursor
 
 from db import chat
 from db.people import PEOPLE
+from sidecar.lately import Lately
 from sidecar.refusals import answer, answering
 from sidecar.store import Store
 from sidecar.widget import joined
@@ -60,10 +61,14 @@ TYPES = {
 }
 
 
+ABOUT_KEPT_S = 1.0  # anybody may ask
+
+
 class Site:
     def __init__(self, store: Store, demo: "Demo | None") -> None:
         """Raises `NotJoined`."""
         self._store, self._demo, self._script = store, demo, joined(WIDGET)
+        self._about: Lately[None, dict[str, Any]] = Lately(self._read_about, ABOUT_KEPT_S, 1)
 
     def routes(self) -> list[web.RouteDef]:
         pages = [web.get(path, self.page) for path in PAGES]
@@ -92,11 +97,14 @@ class Site:
 
     async def about(self, request: web.Request) -> web.StreamResponse:
         """Which tenants there are is told in a demo, or where there is only one."""
+        return answer(await self._about.get(None))
+
+    async def _read_about(self, _: None) -> dict[str, Any]:
         tenants = await self._store.run(chat.tenants)
         shown = [{"id": row.id, "name": row.name or row.id} for row in tenants]
         told = shown if self._demo or len(shown) == 1 else []
         demo = await self._store.run(self._demo.told) if self._demo else None
-        return answer({"demo": demo, "tenants": told})
+        return {"demo": demo, "tenants": told}
 
 
 @dataclass(frozen=True)

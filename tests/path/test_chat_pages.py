@@ -887,14 +887,14 @@ def test_pictures_of_the_pages_are_kept(customer, agent, opened, tmp_path: Path)
 # --- the small pages
 
 
-def test_the_first_page_leads_to_all_others_and_names_the_demo(opened):
+def test_the_first_page_leads_to_all_others_and_names_the_demo(opened, shop):
     page = opened("/")
     for name, path in (
         ("Chat as a customer", "/chat"),
         ("Work as an agent", "/agent"),
         ("The widget", "/widget-demo.html"),
     ):
-        expect(page.get_by_role("link", name=name)).to_have_attribute("href", path)
+        expect(page.get_by_role("link", name=name)).to_have_js_property("href", f"{shop.url}{path}")
     expect(page.locator("#demo")).to_be_hidden()
     accounts = [{"email": "agent@demo.com", "password": "Test@1234", "role": "agent"}]
     about = {"demo": {"accounts": accounts, "simulator_url": "http://127.0.0.1:8002/"}, "tenants": []}

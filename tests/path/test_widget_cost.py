@@ -31,7 +31,8 @@ def _cpu_ms(shop: Shop, path: str, headers: dict[str, str], status: int = 200) -
 
 
 @pytest.mark.parametrize(
-    "path", ["/chat-widget.js", "/api/v1/public/desk?tenant_id=shop", "/api/v1/public/desk?tenant_id=nobody"]
+    "path",
+    ["/chat-widget.js", "/api/v1/public/desk?tenant_id=shop", "/api/v1/public/desk?tenant_id=nobody", "/api/v1/about"],
 )
 def test_a_visitor_who_never_opens_the_chat_costs_next_to_nothing(shop, path):
     status = 404 if "nobody" in path else 200
