@@ -64,6 +64,12 @@ def may_be_shown(file: Attachment) -> bool:
     return file.type.startswith("image/") and file.preview_width != 0
 
 
+def of_session(cur: cursor, session: int) -> tuple[int, int]:
+    """How many files a chat has, and their bytes."""
+    row = FILES.one(cur, "of_session", session=session)
+    return row.files, row.bytes
+
+
 def set_preview(cur: cursor, own: str, width: int, height: int) -> None:
     FILES.run(cur, "set_preview", id=own, width=width, height=height)
 

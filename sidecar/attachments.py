@@ -54,6 +54,9 @@ UPLOADS_AT_ONCE = 64
 SENDER_AT_ONCE = 2  # of one session's customer, or one agent; a page sends all that was picked at the same time
 ADDRESS_AT_ONCE = 8
 ADDRESS_HERE = 32  # with those that wait for their turn
+FILES_OF_A_CHAT = 500
+LARGEST_OF_A_CHAT = 20  # all together: so many times the largest that is taken
+FEW_LEFT = 4  # times what is never taken of the disk: from then on it is said at each sweep
 TURN_S = 300.0  # a few photos on a slow line, one after the other
 MINUTE_S = 60.0
 UPLOAD_S = 60.0  # for any upload, and longer for a large one:
@@ -129,12 +132,14 @@ class Attachments:
         await asyncio.sleep(SWEEP_EVERY_S * random.uniform(0.9, 1.1))
 
     async def sweep(self) -> None:
-        """Files without a row: a crash left them, or their chat was forgotten."""
+        """Takes away files without a row: a crash left them, or their chat was forgotten. Says it when a disk fills."""
         try:
-            gone = await self._shelf.sweep(self._known)
+            gone, left = await self._shelf.sweep(self._known), await self._shelf.free_bytes()
         except (LedgerTrouble, OSError) as error:
             log.warning(logs.line("shelf_not_swept", why=error))
             return
+        if left < FEW_LEFT * self._shelf.spare_bytes:
+            log.warning(logs.line("disk_nearly_full", folder=self._shelf.folder, left_mb=left // 2**20))
         if gone:
             log.info(logs.line("shelf_swept", files=gone))
 
@@ -195,9 +200,17 @@ class Attachments:
         wait_s = self._rates.take(sender, time.monotonic())
         if wait_s:
             raise Refused("rate_limited", "too many files in a minute", wait_s)
+        if not await self._store.run(lambda cur: self._has_room(cur, session)):
+            log.warning(logs.line("refused", code="too_many_files", tenant=session.tenant, room=session.room))
+            raise Refused("too_many_files", "this chat has as many files as a chat may have")
         async with self._turn(sender, self._address_of(request)):
             form = await self._taken(request, session)
             return form._replace(file=await self._previewed(form.file))
+
+    def _has_room(self, cur: cursor, session: Session) -> bool:
+        """Nobody fills the disk out of one chat. Those that are under way at the same time are let in."""
+        number, size = files.of_session(cur, session.id)
+        return number < FILES_OF_A_CHAT and size < LARGEST_OF_A_CHAT * self._shelf.most_bytes
 
     async def _previewed(self, file: Attachment) -> Attachment:
         """With its preview, whose size goes out with the message: pages know how much room it takes."""

@@ -86,6 +86,9 @@ class Shelf:
     async def exists(self, path: Path) -> bool:
         return await self._on_disk(path.is_file)
 
+    async def free_bytes(self) -> int:
+        return await self._on_disk(_free_bytes, self.folder)
+
     async def pixels(self, file: Attachment) -> int:
         """How many a picture has by its head; 0 where that can't be read."""
         return await self._on_disk(_pixels, self.path(file.id), file.type)
@@ -119,7 +122,7 @@ class Shelf:
         file.write(piece)
 
     def _check_room(self, wanted_bytes: int) -> None:
-        if shutil.disk_usage(self.folder).free < self.spare_bytes + wanted_bytes:
+        if _free_bytes(self.folder) < self.spare_bytes + wanted_bytes:
             raise ShelfFull(f"less than {(self.spare_bytes + wanted_bytes) // 2**20} MiB would be left on the disk")
 
     def _move(self, coming: Path, path: Path) -> None:
@@ -168,6 +171,11 @@ def _changed(entry: "os.DirEntry[str]") -> float:
         return entry.stat(follow_symlinks=False).st_mtime if entry.is_file(follow_symlinks=False) else math.inf
     except FileNotFoundError:  # another sidecar's sweep, or an upload that ended
         return math.inf
+
+
+def _free_bytes(folder: Path) -> int:
+    """Of the disk that it is on, also before it is made."""
+    return shutil.disk_usage(folder if folder.exists() else folder.parent).free
 
 
 def _preview_of(path: Path) -> Path:

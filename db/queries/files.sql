@@ -16,6 +16,9 @@ SELECT a.id, a.name, a.type, a.size, a.preview_width, a.preview_height
 SELECT a.id, a.name, a.type, a.size, a.preview_width, a.preview_height
   FROM attachments a WHERE a.id = %(id)s AND a.tenant = %(tenant)s
 
+-- name: of_session
+SELECT count(*) AS files, coalesce(sum(size), 0)::bigint AS bytes FROM attachments WHERE session = %(session)s
+
 -- name: set_preview
 UPDATE attachments SET preview_width = %(width)s, preview_height = %(height)s WHERE id = %(id)s
 

@@ -49,7 +49,11 @@ def test_an_agent_s_page_loads_previews_and_the_picture_for_whoever_opens_it(des
     page.evaluate(ADDRESSES)
     originals = asked_for(page, ORIGINAL)
     made.pick(maya)
-    expect(page.locator("#log .picture img")).to_have_count(6)
+    pictures = page.locator("#log .picture img")
+    expect(pictures).to_have_count(6)
+    assert pictures.first.get_attribute("src") is None, "nobody has looked at it yet"
+    for each in pictures.all():
+        each.scroll_into_view_if_needed()
     loaded = "() => [...document.querySelectorAll('#log .picture img')].every((each) => each.naturalWidth)"
     eventually(lambda: page.evaluate(loaded), 20, "the previews")
     expect(page.locator("#log .file .file-name")).to_have_text(["bomb.png", "half.png"])
@@ -112,14 +116,27 @@ def test_a_room_with_pictures_opens_at_its_end_and_stays_there_while_they_come(d
     assert page.evaluate(BROKEN) == 0
 
 
-def test_a_picture_that_is_refused_is_no_broken_picture(opened, shop):
+WRONG = {
+    "fake.png": (b"\xff\xd8\xff no picture", "This file is broken, or not what its name says."),
+    "empty.txt": (b"", "This file is empty."),
+    "big.png": (b"\x89PNG" + bytes(2 << 20), "Larger than 1 MB."),
+    "setup.exe": (b"MZ\x90\0\3\0\0\0", "This kind of file is not allowed."),
+}
+
+
+def test_a_file_that_is_not_taken_says_what_is_wrong_and_is_no_broken_picture(opened, desk, shop):
     page = opened(f"/chat?tenant={shop.id}")
+    made = desk("agent@demo.com")
+    made.pick(Customer(shop, "Joko Widodo", "Hi"))
     CustomersPage(shop, page).starts()
-    for name, content in (
-        ("fake.png", b"\xff\xd8\xff no picture"),
-        ("empty.txt", b""),
-        ("big.png", b"\x89PNG" + bytes(2 << 20)),
-    ):
-        page.set_input_files("#files", [{"name": name, "mimeType": "image/png", "buffer": content}])
-    expect(page.locator("#log .message.failed")).to_have_count(3)
+    for name, (content, _) in WRONG.items():
+        file = {"name": name, "mimeType": "image/png", "buffer": content}
+        page.set_input_files("#files", [file])
+        made.page.set_input_files("#file", [file])
+    for name, (_, why) in WRONG.items():
+        expect(page.locator("#log .message.failed").filter(has_text=name)).to_contain_text(why)
     expect(page.locator("#log .file img")).to_have_count(0)
+    whys = ["fake.png is broken, or not what its name says.", "empty.txt is empty."]
+    expect(made.page.locator("#uploads small").filter(has_text=re.compile("broken|empty"))).to_have_text(whys)
+    for button in made.page.locator("#uploads [data-part=again]").all():
+        expect(button).to_be_hidden()

@@ -28,7 +28,7 @@ from yarl import URL
 
 from db import chat, console, files
 from db.postgres import Ledger, LedgerDown
-from sidecar.attachments import ADDRESS_AT_ONCE, ADDRESS_HERE, UPLOAD_S, UPLOADS_AT_ONCE, Attachments
+from sidecar.attachments import ADDRESS_AT_ONCE, ADDRESS_HERE, LARGEST_OF_A_CHAT, UPLOAD_S, UPLOADS_AT_ONCE, Attachments
 from sidecar.door import Door
 from sidecar.login import Agent
 from sidecar.shelf import CHECK_BYTES, COMING, ORPHAN_AGE_S, Shelf
@@ -539,6 +539,35 @@ def test_uploads_are_limited_for_each_session(play: Callable[..., None]) -> None
             assert 0 < int(answer.headers["Retry-After"]) <= 60
 
     play(work, uploads_a_minute=3)
+
+
+def test_one_chat_does_not_fill_the_disk(play: Callable[..., None]) -> None:
+    large = PNG + bytes(MOST - len(PNG))
+
+    async def work(w: World) -> None:
+        for _ in range(LARGEST_OF_A_CHAT):
+            assert (await w.send(large))[0] == 201
+        for token in (None, "ani-toko"):
+            status, answer = await w.send(PNG, token=token)
+            assert (status, answer["error"]["code"]) == (409, "too_many_files")
+        assert len(w.on_disk()) == LARGEST_OF_A_CHAT
+        assert (await w.send(PNG, tenant=OTHER))[0] == 201
+
+    play(work)
+
+
+def test_a_disk_that_gets_full_is_said_before_it_is(
+    play: Callable[..., None], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(w: World) -> None:
+        await w.files.sweep()
+        assert "disk_nearly_full" not in caplog.text
+        monkeypatch.setattr(w.shelf, "spare_bytes", await w.shelf.free_bytes() // 2)
+        await w.sent(PNG)
+        await w.files.sweep()
+        assert "disk_nearly_full" in caplog.text
+
+    play(work)
 
 
 def test_a_disk_with_little_room_takes_no_file(play: Callable[..., None]) -> None:

@@ -10,6 +10,15 @@ import { bytes, clock, currentLanguage, dateTime, day, t } from "./words.js";
 const TOGETHER_MS = 5 * 60_000; // messages of one sender within it look like one turn
 const looks = new WeakMap(); // row → what it showed last
 
+const whenSeen = new WeakMap(); // a picture → what loads its preview
+const sight = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    sight.unobserve(target);
+    whenSeen.get(target)();
+  }
+});
+
 /** `facts`: {session, me, room, pending, retry(clientId), discard(clientId), enlarge(file), refused(error, name)}.
     A row's key names its conversation: a node is never used again for a row of another one. */
 export function showLog(list, facts) {
@@ -161,11 +170,12 @@ function pictureOf(file, facts) {
   const image = make("img", { alt: file.name, ...roomOf(file.preview) });
   const button = make("button", { type: "button", class: "picture", "aria-label": `${t("picture")}: ${file.name}` }, image);
   button.addEventListener("click", () => facts.enlarge(file));
-  shownIn(image, file.preview.url).catch((error) => {
+  whenSeen.set(button, () => shownIn(image, file.preview.url).catch((error) => {
     button.parentElement?.classList.remove("of-picture");
     button.replaceWith(fileOf(file, facts));
     console.info("no preview", error.code ?? error.name);
-  });
+  }));
+  sight.observe(button);
   return button;
 }
 

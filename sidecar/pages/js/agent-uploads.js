@@ -3,11 +3,13 @@
 
 import { Refused, upload } from "./agent-api.js";
 import { inWords } from "./agent-notices.js";
+import { refusedAs, wrongWith } from "./file-refusals.js";
 import { byId, icon, keyed, make, part, setAttr, setClass, setText } from "./dom.js";
 import { newClientId } from "./outbox.js";
 import { bytes, t } from "./words.js";
 
 const NEVER = new Set([413, 415]); // this size, this kind: another try ends the same way
+const WRONG = 415; // as the server would say it
 
 export class Uploads {
   /** `deeds`: {stored(message), refused(error, name)} */
@@ -38,6 +40,7 @@ export class Uploads {
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       if (!this.all.includes(one)) return; // its row is here
+      error.code = refusedAs(error.code, one.file);
       one.error = error;
       this.draw();
       this.deeds.refused(error, one.file.name);
@@ -51,7 +54,8 @@ export class Uploads {
   }
 
   async uploaded(one) {
-    if (one.file.size > this.mostBytes) throw Object.assign(new Refused(413, "too_large", ""), { facts: { most: bytes(this.mostBytes) } });
+    const wrong = wrongWith(one.file, this.mostBytes);
+    if (wrong) throw Object.assign(new Refused(WRONG, wrong, ""), { facts: { most: bytes(this.mostBytes) } });
     return upload(`sessions/${one.id}/attachments`, one.file, { client_id: one.clientId }, (share) => { one.share = share; this.draw(); });
   }
 

@@ -5,6 +5,7 @@
  */
 
 import { addressOf, ask, upload } from "./api.js";
+import { refusedAs, wrongWith } from "./file-refusals.js";
 import { Lost, openLink } from "./link.js";
 import { newClientId, openOutbox } from "./outbox.js";
 import { situation, Thread } from "./thread.js";
@@ -102,8 +103,8 @@ export class Talk {
   async send(file, most) {
     const letter = { client_id: newClientId(), file, share: 0, facts: { most: most.text }, preview: this.previews && file.type.startsWith("image/") ? URL.createObjectURL(file) : null };
     this.uploads.push(letter);
-    if (file.size > most.bytes) letter.failed = "too_large";
-    else await this.#upload(letter);
+    letter.failed = wrongWith(file, most.bytes);
+    if (!letter.failed) await this.#upload(letter);
     this.changed();
   }
 
@@ -189,7 +190,7 @@ export class Talk {
       this.#dropUpload(letter.client_id);
       this.add({ client_id: letter.client_id, ...row });
     } catch (error) {
-      letter.failed = error.status === 0 ? "lost" : (REFUSED_FILE[error.status] ?? error.code);
+      letter.failed = error.status === 0 ? "lost" : refusedAs(REFUSED_FILE[error.status] ?? error.code, letter.file);
     }
   }
 
