@@ -65,7 +65,7 @@ def test_the_customers_page_lives_below_the_path(opened, shop, agent, prefixed):
     page = opened(f"{prefixed}/")
     elsewhere = _watched(page, prefixed)
     page.reload()
-    page.locator("a.tile[href='chat']").click()
+    page.get_by_role("link", name="Chat as a customer").click()
     expect(page).to_have_url(f"{prefixed}/chat")
     customer = Customer(shop, page).starts()
     customer.expect_state("live")
