@@ -256,13 +256,16 @@ def test_a_happening_is_a_row_like_any_other(rooms: Rooms) -> None:
 
 def test_attachments_come_back_with_their_row_and_are_stored_once(rooms: Rooms) -> None:
     [session] = rooms.open()
-    file = Attachment("f" * 32, "cat.png", "image/png", 7)
+    file = Attachment("f" * 32, "cat.png", "image/png", 7, 64, 40)
     draft = said(session, "", "c1", attachments=[file])
     rooms.add(draft)
     rooms.add(draft)
     [row] = rooms.rows(session)
     assert row.attachments == (file,)
-    assert chat.payload_of(row)["attachments"] == [{**file._asdict(), "url": f"/api/v1/files/{file.id}"}]
+    url = f"/api/v1/files/{file.id}"
+    preview = {"url": f"{url}/preview", "width": 64, "height": 40}
+    told = {"id": file.id, "name": "cat.png", "type": "image/png", "size": 7, "url": url, "preview": preview}
+    assert chat.payload_of(row)["attachments"] == [told]
 
 
 def test_marks_only_rise_and_never_beyond_the_last_row(rooms: Rooms) -> None:
