@@ -213,7 +213,7 @@ class Attendance:
 
 def leave(cur: cursor, change: Change, tenant: str, room: str) -> bool:
     """Inside `Turns.change`: out of the line; whether it stood there. One that is being given to an agent stays;
-    so does one with a message, where nobody is there to answer it."""
+    so does one that was left as a message for later, where its sidecar died before it could say so."""
     visit = CHAT.one(cur, "lock_visit", tenant=tenant, room=room)
     session = CHAT.one(cur, "lock_room", tenant=tenant, room=room)
     if session is None or session.status != "waiting" or visit is None or visit.state != "waiting":

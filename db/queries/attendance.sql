@@ -23,7 +23,9 @@ UPDATE sessions s SET seen_at = clock_timestamp(),
 
 -- name: go_all
 -- Of a sidecar that stops, and of those that will soon be forgotten.
-UPDATE sessions s SET seen_at = c.beat_at
+UPDATE sessions s SET seen_at = c.beat_at,
+                      keeps_place = s.status = 'waiting' AND NOT is_attended(s.tenant) AND EXISTS (
+                          SELECT FROM messages m WHERE m.session = s.id AND m.sender_type = 'customer')
   FROM customer_pages p JOIN sidecars c ON c.id = p.sidecar
  WHERE s.id = p.session AND s.status <> 'ended' AND s.seen_at < c.beat_at
    AND (c.id = %(sidecar)s OR seconds_since(c.beat_at) > 3000)
@@ -47,9 +49,9 @@ SELECT s.tenant, s.room, s.gone_at IS NOT NULL AS is_out
  ORDER BY s.tenant, s.id LIMIT %(most)s
 
 -- name: keep_place
--- Nobody is there to serve them anyway: what they wrote waits for whoever comes.
+-- As `go`, where the sidecar of the last page could not say that it had closed.
 UPDATE sessions s SET keeps_place = true
- WHERE s.id = %(session)s AND NOT is_attended(s.tenant)
+ WHERE s.id = %(session)s AND NOT is_attended(s.tenant) AND EXISTS (SELECT FROM customer_pages p WHERE p.session = s.id)
    AND EXISTS (SELECT FROM messages m WHERE m.session = s.id AND m.sender_type = 'customer')
 
 -- name: leave_line

@@ -222,25 +222,28 @@ def test_one_who_is_being_given_to_an_agent_or_has_one_stays(database_url: str, 
     run_chat(database_url, redis_url, story)
 
 
-@pytest.mark.parametrize("when", ["the page closed", "they would have left"])
+@pytest.mark.parametrize("end", ["the page closed", "its sidecar died"])
 def test_a_message_that_was_left_while_nobody_was_there_keeps_its_place(
-    database_url: str, redis_url: str, when: str
+    database_url: str, redis_url: str, end: str
 ) -> None:
     async def story(chat: Chat) -> None:
         at = await chat.sidecar(times=GONE)
         chat.hire("ani")
         ani = await at.colleague("ani")
         budi, citra = await at.customer("Budi", "call me about order 10234"), await at.customer("Citra")
-        pages_open = [await budi.live(), await citra.live()] if when == "the page closed" else []
-        await until(lambda: pages(chat) == len(pages_open))
-        for page in pages_open:
-            await page.close()
-        await until(lambda: pages(chat) == 0)
-        if when == "the page closed":
+        if end == "the page closed":
+            pages_open = [await budi.live(), await citra.live()]
+            await until(lambda: pages(chat) == 2)
+            for page in pages_open:
+                await page.close()
+            await until(lambda: pages(chat) == 0)
             await ani.page()  # somebody comes before the time is over
+        else:
+            chat.run("INSERT INTO sidecars (id, beat_at) VALUES ('dead', clock_timestamp() - interval '31 s')")
+            chat.run("INSERT INTO customer_pages SELECT id, 'dead', 'infinity' FROM sessions")
         later(chat, 31.0)
         await until(lambda: line_of(chat) == [budi.room], what="who has said nothing leaves")
-        if when != "the page closed":
+        if end != "the page closed":
             await ani.page()
         later(chat, 100_000.0)
         await asyncio.sleep(0.3)
@@ -248,6 +251,26 @@ def test_a_message_that_was_left_while_nobody_was_there_keeps_its_place(
         await ani.pick(budi)
         assert (await ani.post(f"sessions/{budi.room}/messages", {"body": "it is on its way"}))[0] == 201
         assert (await budi.look())["messages"][-1]["body"] == "it is on its way"
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_a_message_that_was_written_to_somebody_who_was_there_keeps_no_place(database_url: str, redis_url: str) -> None:
+    """Whoever leaves before the agents do, is gone when the agents come back."""
+
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar(times=GONE)
+        chat.hire("ani")
+        ani = await at.colleague("ani")
+        desk = await ani.page()
+        budi = await at.customer("Budi", "hello?")
+        page = await budi.live()
+        await until(lambda: pages(chat) == 1)
+        await page.close()
+        await until(lambda: pages(chat) == 0)
+        await desk.close()
+        later(chat, 31.0)
+        await until(lambda: line_of(chat) == [])
 
     run_chat(database_url, redis_url, story)
 

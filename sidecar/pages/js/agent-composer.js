@@ -49,6 +49,11 @@ export class Composer {
     return Boolean(this.session) && this.kind === "reply" && !this.may;
   }
 
+  /** The same with something in it. */
+  keepsReply() {
+    return this.isStuck() && this.text.value.trim() !== "";
+  }
+
   words() {
     if (!this.session) return;
     const note = this.kind === "note";

@@ -109,7 +109,7 @@ export class Desk {
   // ---- answers for the views
 
   mine() { return this.open().filter((session) => this.isMine(session)); }
-  open() { return [...this.sessions.values()].filter((session) => session.status !== "ended"); }
+  open() { return [...this.sessions.values()].filter((session) => session.status !== "ended" && !session.gone_at); }
   isMine(session) { return session.status === "active" && session.agent?.agent_id === this.me.agent_id; }
   isBoss() { return this.me.role === "supervisor" || this.me.role === "admin"; }
   mayWrite(session) { return this.isMine(session) || (this.isBoss() && session.status !== "ended"); }
@@ -118,7 +118,7 @@ export class Desk {
   line() {
     const place = (session) => session.position ?? Infinity;
     const { ids, isCut } = this.head;
-    return this.open().filter((session) => session.status === "waiting" && !session.gone_at && (!isCut || ids.has(session.session_id) || place(session) <= LINE_LIVE))
+    return this.open().filter((session) => session.status === "waiting" && (!isCut || ids.has(session.session_id) || place(session) <= LINE_LIVE))
       .sort((a, b) => place(a) - place(b) || a.created_at.localeCompare(b.created_at));
   }
 

@@ -21,7 +21,7 @@ export function showDetails(session, notes, visits, openVisit) {
 function facts(session) {
   const { customer, status, agent, created_at: began, started_at: answered, ended_at: ended, rating, rating_comment: said, session_id: id } = session;
   const seconds = (Date.parse(answered ?? ended ?? "") || serverNow()) - Date.parse(began);
-  const all = [["f_email", customer.email], ["f_status", t(`st_${status}`)], ["f_agent", agent?.name], ["f_began", dateTime(began)],
+  const all = [["f_email", customer.email], ["f_status", t(session.gone_at ? "gone" : `st_${status}`)], ["f_agent", agent?.name], ["f_began", dateTime(began)],
     ["f_waited", span(seconds / 1000)], ["f_ended", ended && dateTime(ended)], ["f_rating", rating && "★".repeat(rating) + "☆".repeat(5 - rating)],
     ["f_comment", said], ["f_id", id]];
   return all.filter(([, value]) => value);

@@ -49,7 +49,7 @@ function showCounts(view, desk) {
   const mine = desk.mine();
   const unread = mine.reduce((sum, session) => sum + (session.unread ? 1 : 0), 0);
   const line = desk.line().length;
-  const counts = { mine: mine.length, queue: desk.waiting(), all: desk.open().filter((session) => session.status !== "waiting" || session.gone_at).length + desk.waiting() };
+  const counts = { mine: mine.length, queue: desk.waiting(), all: desk.open().filter((session) => session.status !== "waiting").length + desk.waiting() };
   for (const [tab, n] of Object.entries(counts)) {
     const node = document.querySelector(`[data-count="${tab}"]`);
     setText(node, n || "");
@@ -80,7 +80,7 @@ function updateRow(node, session, view, desk, open) {
   setText(part(node, "name"), customer.name);
   setText(part(node, "time"), status === "waiting" ? waited(session) : short(moment(session)));
   setText(part(node, "last"), lastLine(session, desk));
-  showMark(part(node, "mark"), session, desk, view.fresh.has(id));
+  showMark(part(node, "mark"), session, desk, view.fresh.has(id) && desk.isMine(session));
   setClass(node, `row ${status}${unread && desk.isMine(session) ? " unread" : ""}${desk.typer(id)?.by === "customer" ? " typing" : ""}`);
   setAttr(node, "aria-selected", id === open);
   setAttr(node, "data-at", id === view.at ? "" : null);
@@ -99,7 +99,6 @@ function showAway(node, session) {
 }
 
 function showMark(node, session, desk, isFresh) {
-  if (session.gone_at) { setClass(node, "chip"); return setText(node, t("gone")); }
   if (session.status === "waiting") { setClass(node, "chip warn"); return setText(node, placeOf(session) ? t("place", { n: placeOf(session) }) : t("st_waiting")); }
   if (session.unread && desk.isMine(session)) { setClass(node, "badge"); setAttr(node, "aria-label", t("unread", { n: session.unread })); return setText(node, session.unread > 99 ? "99+" : session.unread); }
   node.removeAttribute("aria-label");

@@ -74,6 +74,7 @@ function begun() {
 /** Back, Forward, an address: as if it had been clicked. */
 function moved(id) {
   if (!page.loaded || id === page.open) return;
+  if (page.open && innerScreen() === "details") return closeDetails(), address(page.open); // back to the conversation first
   if (id) openRoom(id);
   else closeRoom();
 }
@@ -169,11 +170,11 @@ function paint() {
   showList(view, desk, page.open);
   byId("more").hidden = !hasMore();
   composer.show(session, Boolean(session) && desk.mayWrite(session));
-  showRoom(session, desk, { stuck: composer.isStuck(), pending: outbox.pending(page.open), retry: (clientId) => outbox.retry(page.open, clientId), discard: (clientId) => outbox.discard(page.open, clientId), enlarge, refused: explain });
+  showRoom(session, desk, { stuck: composer.keepsReply(), pending: outbox.pending(page.open), retry: (clientId) => outbox.retry(page.open, clientId), discard: (clientId) => outbox.discard(page.open, clientId), enlarge, refused: explain });
   showAsked();
   badge(unreadOfMine() + newInLine(), t("title"));
   showDetailsPanelFor(session);
-  sayStuck(composer.isStuck() ? page.open : "");
+  sayStuck(composer.keepsReply() ? page.open : "");
   if (focused !== document.body && !focused.getClientRects().length) focusNext();
   if (session && seen()) draw();
 }

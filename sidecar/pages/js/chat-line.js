@@ -27,7 +27,7 @@ export function waitingCards({ leave, isWriting, moveText, speaker }) {
 
   /** Only a new place is news: the length of the line and the minutes change all the time. */
   const speak = (place, title, line) => {
-    if (spoken.place !== place) spoken = { place, text: `${title}. ${line}` };
+    if (spoken.place !== place) spoken = { place, text: [title.replace(/\.$/, ""), line].filter(Boolean).join(". ") };
     speaker.follow(spoken.text);
   };
 

@@ -113,7 +113,7 @@ addWords({
     happened_left: "You were away and left the line",
     happened_returned: "Welcome back: you have your old place again",
     happened_ended: "The chat ended",
-    happened_ended_system: "The chat ended because you were away for long",
+    happened_ended_system: "The chat ended because you were away too long",
     happened_ended_customer: "You ended the chat",
     happened_ended_agent: "{name} ended the chat",
     transcriptText: "Transcript as text",
