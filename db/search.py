@@ -7,10 +7,7 @@ from typing import NamedTuple
 
 SNIPPET_MOST = 200  # characters around the first word that was found
 BEFORE_MOST = 60  # of them before it
-OPENS, CLOSES = (
-    "\x02",
-    "\x03",
-)  # around what was found: they mean nothing in HTML, and none of them comes from a message
+OPENS, CLOSES = "\x02", "\x03"  # around what was found: nothing in HTML, and none of them comes from a message
 _PARTS = str.maketrans(dict.fromkeys("._-/@:&<+~", " "))
 _BETWEEN = re.compile(r"(?<=[0-9])(?=[^0-9\s])|(?<=[^0-9\s])(?=[0-9])")
 _TERM = re.compile(r'(-?)(?:"([^"]*)(?:"|$)|([^\s"]+))')

@@ -1,7 +1,8 @@
 """What a page may know before its chat begins: is somebody there, how long is the line, how large may a file be.
 
-Beside `sessions`; the customer's page asks it when it opens, the widget each time that its panel does. Names no agent
-and no customer. Anybody may ask as often as they like, so PostgreSQL is asked once a second for each tenant, at most.
+Beside `sessions`; a page asks it when it opens, the widget each time that its panel does, and both go on asking while
+the form is shown that begins a chat. Names no agent and no customer. Anybody may ask as often as they like, so
+PostgreSQL is asked once a second for each tenant, at most.
 """
 
 from collections.abc import Mapping

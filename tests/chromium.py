@@ -4,14 +4,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 # The same browser without a window of its own opens a page three times as fast; a whole Chromium does as well.
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 ARGS = ["--no-sandbox", "--disable-background-networking"]
-WITHIN_MS = 15_000  # a page of a machine that others use, too
-expect.set_options(timeout=WITHIN_MS)
 VIOLATIONS = "window.violations = []; addEventListener('securitypolicyviolation', e => violations.push(e.blockedURI))"
 
 

@@ -8,7 +8,7 @@ T = TypeVar("T")
 LOOK_EVERY_S = 0.02
 
 
-def eventually(condition: Callable[[], T], within_s: float = 25.0, what: str = "the condition") -> T:
+def eventually(condition: Callable[[], T], within_s: float = 10.0, what: str = "the condition") -> T:
     """The condition's value once it is true. An exception of the condition goes through."""
     deadline = time.monotonic() + within_s
     while True:

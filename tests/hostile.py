@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 
 LENGTHS = (600, 5000, 40_000)  # characters, each eight times as many; a message has 10,000 at most
 STEP = 3  # times as long as what is linear takes: a machine that others use is never even
-NOISE_S = 0.06  # what another process takes at once; a square of 40,000 takes far longer
-TRIES = 5
+NOISE_S = 0.005
+TRIES = 3
 LINK = "https://toko.example/"
 
 

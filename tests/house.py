@@ -271,7 +271,7 @@ class House:
     def drift(self, tenant: str = APP) -> dict[str, int]:
         return {r.kind: r.healed for r in self.rows("SELECT kind, healed FROM drifts WHERE tenant = %s", tenant)}
 
-    def until(self, condition: Callable[[], Any], within_s: float = 25.0, what: str = "the condition") -> Any:
+    def until(self, condition: Callable[[], Any], within_s: float = 10.0, what: str = "the condition") -> Any:
         """`eventually`, with the state of the house in the complaint."""
         try:
             return eventually(condition, within_s, what)
@@ -348,7 +348,7 @@ class Tenant:
         """The webhook alone; `sim.resolve` ends the chat at the desk, too."""
         return self.home.resolve(room, service, self.id, **more)
 
-    def until_states(self, within_s: float = 25.0, **wanted: int) -> None:
+    def until_states(self, within_s: float = 10.0, **wanted: int) -> None:
         """States that are not named may have any number; `closed=0` means none."""
         self.until(lambda: self._has(wanted), within_s, f"{self.id} has {wanted}")
 
@@ -376,12 +376,12 @@ class Tenant:
         states = self.states()
         return all(states.get(state, 0) == count for state, count in wanted.items())
 
-    def until(self, condition: Callable[[], Any], within_s: float = 25.0, what: str = "the condition") -> Any:
+    def until(self, condition: Callable[[], Any], within_s: float = 10.0, what: str = "the condition") -> Any:
         return self.home.until(condition, within_s, what)
 
     # --- what is judged
 
-    def judge(self, limit: int = 2, *, within_s: float = 25.0, in_order: bool = True) -> None:
+    def judge(self, limit: int = 2, *, within_s: float = 10.0, in_order: bool = True) -> None:
         """P2, P3, P4 and P7 by the desk's own history and by the decisions; then the ledger has to agree with the
         desk, within the time given. `in_order=False`: a person or a fault has changed the order."""
         events = self.happened("arrived", "assigned", "removed", "resolved", "call")

@@ -116,6 +116,7 @@ def serve(config: settings.Settings, servers: settings.Servers, kinds: Kinds = e
     log.info(logs.line("worker_started", worker=owner, policy=config.allocation_policy))
     try:
         serving.serve(_queue(servers, serving.SOCKET_S), work, stop)
+        log.info(logs.line("worker_stops", worker=owner))  # what is under way is finished; a second signal ends it
     finally:
         _finish(work, settler, sweeper, lives)
     log.info(logs.line("worker_stopped", worker=owner))

@@ -7,7 +7,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.agentpages import Customer
-from tests.hostile import LENGTHS, NOISE_S, SHAPES, STEP, TRIES
+from tests.hostile import LENGTHS, NOISE_S, SHAPES, STEP
+
+TRIES = 12  # the wall's time is measured here, and others' work with it: at as many moments the least is one's own
 
 # Gives {"what: shape": why} of what is steeper than linear, as `steeper_than_linear` does.
 GROWTH = """async ({ texts, tries, step, noise }) => {
@@ -16,16 +18,21 @@ GROWTH = """async ({ texts, tries, step, noise }) => {
     work(text);
     return performance.now() - began;
   };
-  const least = (work, text) => Math.min(...Array.from({ length: tries }, () => took(work, text)));
+  const rest = () => new Promise((done) => setTimeout(done, 30));
+  const least = async (work, text) => {
+    let ms = Infinity;
+    for (let n = 0; n < tries; n += 1) await rest(), (ms = Math.min(ms, took(work, text)));
+    return ms;
+  };
   const found = {};
-  const steeper = (work, lengths) => {
+  const steeper = async (work, lengths) => {
     let before = null;
     for (const text of lengths) {
       let now = took(work, text);
       const linear = (ms) => noise * 1000 + step * ms * text.length / before.text.length;
       if (before && now > linear(before.now)) {
-        now = Math.min(now, least(work, text));
-        const again = least(work, before.text);
+        now = Math.min(now, await least(work, text));
+        const again = await least(work, before.text);
         if (now > linear(again)) return `${before.text.length}: ${again} ms, ${text.length}: ${now} ms`;
       }
       before = { text, now };
@@ -34,7 +41,7 @@ GROWTH = """async ({ texts, tries, step, noise }) => {
   };
   for (const [what, work] of Object.entries(await WORKS))
     for (const [shape, lengths] of Object.entries(texts)) {
-      const why = steeper(work, lengths);
+      const why = await steeper(work, lengths);
       if (why) found[`${what}: ${shape}`] = why;
     }
   return found;

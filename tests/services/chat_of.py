@@ -32,7 +32,7 @@ from tests.passwords import PASSWORD, hash_of
 from tests.servers import free_port
 
 TENANT = "toko"
-WITHIN_S = 25.0
+WITHIN_S = 10.0
 LOOK_EVERY_S = 0.01
 
 

@@ -20,7 +20,7 @@ from tests.passwords import hash_of
 TENANT, PASSWORD = "toko", "Test@1234"
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x07\x00\x00\x00\x05" + b"picture" * 1000
 QUESTION, ANSWER = "What are your opening hours?", "Monday to Friday, 9:00 to 17:00."
-WITHIN_S = 25.0
+WITHIN_S = 10.0
 
 
 class Page:

@@ -45,7 +45,7 @@ class Socket:
         self.ws = ws
         self.heard: list[tuple[str, dict[str, Any]]] = []
 
-    async def until(self, kind: str, within_s: float = 15.0, **fields: Any) -> dict[str, Any]:
+    async def until(self, kind: str, within_s: float = 5.0, **fields: Any) -> dict[str, Any]:
         """The next frame of this type with these fields; what comes before it is kept in `heard`."""
         deadline = time.monotonic() + within_s
         while True:

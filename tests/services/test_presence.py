@@ -40,7 +40,7 @@ async def running(presence: Presence) -> AsyncIterator[Presence]:
         await presence.stop()
 
 
-async def until(condition: Callable[[], object], within_s: float = 25.0) -> None:
+async def until(condition: Callable[[], object], within_s: float = 10.0) -> None:
     """As `eventually`, without holding up the loop."""
     deadline = time.monotonic() + within_s
     while not condition():
