@@ -31,7 +31,7 @@ def test_a_reload_shows_the_open_conversation_again_and_back_closes_it(desk, sho
     expect(made.page.locator("#room-name")).to_have_text("Budi Santoso")
     made.page.go_back()
     expect(made.page.locator("#room")).to_be_hidden()
-    assert made.page.url == f"{shop.url}/agent", "one entry more than before, however many were opened"
+    expect(made.page, "one entry more than before, however many were opened").to_have_url(f"{shop.url}/agent")
 
 
 def test_an_address_of_a_conversation_that_is_not_there_shows_the_list(desk, shop):
@@ -40,7 +40,7 @@ def test_an_address_of_a_conversation_that_is_not_there_shows_the_list(desk, sho
     made.page.reload()
     made.expect_live()
     expect(made.page.locator("#room")).to_be_hidden()
-    assert made.page.url == f"{shop.url}/agent"
+    expect(made.page).to_have_url(f"{shop.url}/agent")
 
 
 def test_a_supervisor_begins_with_what_there_is(desk, shop):

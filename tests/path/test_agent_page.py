@@ -463,7 +463,7 @@ def test_notifications_are_shown_to_whoever_asked_for_them_and_looks_elsewhere(d
     made.page.get_by_role("menuitemcheckbox", name="Desktop notifications").click()
     maya.says("now")
     expect(made.bubbles()).to_have_count(3)
-    assert made.page.evaluate("told") == ["Maya Putri: now"]
+    eventually(lambda: made.page.evaluate("told") == ["Maya Putri: now"], 5, "the notification")
     expect(made.page).to_have_title("(2) Agent · Giliran")
 
 
@@ -482,16 +482,13 @@ def test_a_new_customer_in_the_line_is_told_to_whoever_picks_by_hand(desk, shop)
     for each in (away, online, boss):
         expect(each.page.locator("[data-count=queue]")).to_have_text("1")
     expect(away.page).to_have_title("(1) Agent · Giliran")
-    assert [each.page.evaluate("told") for each in (away, online, boss)] == [
-        ["New in the queue: Maya Putri: Hi"],
-        [],
-        [],
-    ]
+    told = lambda: [each.page.evaluate("told") for each in (away, online, boss)]  # noqa: E731
+    eventually(lambda: told() == [["New in the queue: Maya Putri: Hi"], [], []], 5, "a notification to who is away")
     boss.page.locator("#me-button").click()
     boss.page.get_by_role("menuitemcheckbox", name="New in the queue").click()
     Customer(shop, "Joko W", "Hello")
     expect(boss.page).to_have_title("(1) Agent · Giliran")
-    assert boss.page.evaluate("told") == ["New in the queue: Joko W: Hello"]
+    eventually(lambda: boss.page.evaluate("told") == ["New in the queue: Joko W: Hello"], 5, "the notification")
     maya.ends()
     expect(away.page).to_have_title("(1) Agent · Giliran")
     away.page.evaluate("document.hasFocus = () => true")

@@ -560,7 +560,7 @@ def test_the_page_speaks_indonesian_by_the_browser_and_by_the_switch(customer, a
     expect(page.get_by_role("heading", name="How can we help?")).to_be_visible()
     page.reload()
     expect(page.get_by_role("heading", name="How can we help?")).to_be_visible()
-    assert page.locator("html").get_attribute("lang") == "en"
+    expect(page.locator("html")).to_have_attribute("lang", "en")
 
 
 def test_both_languages_have_the_same_words(opened):
@@ -787,15 +787,16 @@ def test_nothing_lies_on_the_messages_and_keys_scroll_them(customer, agent, brow
         maya.writes(f"Line {n}")
     expect(maya.bubbles()).to_have_count(13)
     bottom = "node => node.getBoundingClientRect().bottom"
-    assert maya.page.locator("#line-card").evaluate(bottom) <= maya.page.locator("#scroll").bounding_box()["y"] + 1
+    card, top = maya.page.locator("#line-card"), lambda: maya.page.locator("#scroll").bounding_box()["y"]
+    eventually(lambda: card.evaluate(bottom) <= top() + 1, 5, "the card above the messages")
     maya.page.get_by_role("region", name="All messages").focus()
     maya.page.keyboard.press("Home")
     eventually(lambda: maya.page.evaluate("document.querySelector('#scroll').scrollTop") == 0, 5, "the first message")
     maya.page.locator("#text").fill("tall\n" * 9)
     newest = maya.page.get_by_role("button", name="To the newest message")
     expect(newest).to_be_visible()
-    under = newest.bounding_box()
-    assert under["y"] + under["height"] <= maya.page.locator("#composer").bounding_box()["y"]
+    edge = lambda: maya.page.locator("#composer").bounding_box()["y"]  # noqa: E731
+    eventually(lambda: newest.evaluate(bottom) <= edge(), 5, "the button above the composer")
     socket.context.close()
 
 
@@ -805,7 +806,8 @@ def test_the_header_of_a_small_phone_is_one_line_and_its_menu_has_the_rest(custo
     maya = customer(viewport={"width": 320, "height": 568}, locale=locale, color_scheme="light")
     maya.starts()
     line = maya.page.locator("#who-line")
-    assert line.evaluate("node => node.scrollWidth <= node.clientWidth && node.clientHeight < 24")
+    fits = "node => node.scrollWidth <= node.clientWidth && node.clientHeight < 24"
+    eventually(lambda: line.evaluate(fits), 5, "one line")
     menu = maya.page.locator("#menu-button")
     menu.click()
     maya.page.get_by_role("menuitemradio", name="English").click()
@@ -912,7 +914,7 @@ def test_the_widget_demo_shows_the_snippet_of_the_options_chosen(opened):
     page.get_by_role("button", name="Apply").click()
     expect(page.locator("#snippet")).to_contain_text('title: "Toko \\"Maju\\"",')
     expect(page.get_by_role("heading", name='Toko "Maju"')).to_be_visible()
-    assert page.locator(".launcher").bounding_box()["x"] < 100
+    eventually(lambda: page.locator(".launcher").bounding_box()["x"] < 100, 5, "the launcher at the left")
     page.get_by_role("button", name="Remove").click()
     expect(page.locator(".launcher")).to_have_count(0)
 

@@ -57,7 +57,8 @@ def test_an_agent_s_page_loads_previews_and_the_picture_for_whoever_opens_it(des
     loaded = "() => [...document.querySelectorAll('#log .picture img')].every((each) => each.naturalWidth)"
     eventually(lambda: page.evaluate(loaded), 20, "the previews")
     expect(page.locator("#log .file .file-name")).to_have_text(["bomb.png", "half.png"])
-    assert (originals, page.evaluate(BROKEN), page.evaluate("kept.size")) == ([], 0, 0)
+    eventually(lambda: page.evaluate("kept.size") == 0, 5, "no address of a picture kept")
+    assert (originals, page.evaluate(BROKEN)) == ([], 0)
     page.locator("#log .picture").last.click()
     expect(page.locator("#photo")).to_have_js_property("naturalWidth", 900)
     expect(page.locator("#photo-none")).to_be_hidden()
@@ -66,7 +67,7 @@ def test_an_agent_s_page_loads_previews_and_the_picture_for_whoever_opens_it(des
     assert Path(download.value.path()).read_bytes() == picture(900, 1150)
     page.keyboard.press("Escape")
     expect(page.locator("#photo-dialog")).to_be_hidden()
-    assert page.locator("#photo").get_attribute("src") is None
+    eventually(lambda: page.locator("#photo").get_attribute("src") is None, 5, "the picture put away")
     with page.expect_download() as download:
         page.locator("#log .file").first.click()
     assert download.value.suggested_filename == "bomb.png"
@@ -106,13 +107,14 @@ def test_a_room_with_pictures_opens_at_its_end_and_stays_there_while_they_come(d
     expect(log.locator(".picture img")).to_have_count(6)
     expect(log).to_contain_text("That was all")
     eventually(lambda: page.title() and held.routes, 10, "a preview that is asked for")  # the page has to be asked, too
-    assert box.evaluate(END) <= 1
+    eventually(lambda: box.evaluate(END) <= 1, 5, "the end of the messages")
     high = box.evaluate("(box) => box.scrollHeight")
     held.free()
     last = log.locator(".picture img").last
     eventually(lambda: last.evaluate("(img) => img.naturalWidth"), 20, "the preview")
     grown = box.evaluate("(box) => box.scrollHeight") - high
-    assert abs(grown) <= 6 and box.evaluate(END) <= 1, f"a pixel for each picture, not {grown}"
+    assert abs(grown) <= 6, f"a pixel for each picture, not {grown}"
+    eventually(lambda: box.evaluate(END) <= 1, 5, "still the end of the messages")
     assert page.evaluate(BROKEN) == 0
 
 

@@ -173,7 +173,7 @@ def test_faults_are_switched_by_keyboard_and_counted(page, sim):
 def test_the_page_speaks_indonesian(page):
     page.get_by_role("button", name="Bahasa Indonesia").click()
     expect(page.locator("#line-title")).to_have_text("Antrean")
-    assert page.locator("html").get_attribute("lang") == "id"
+    expect(page.locator("html")).to_have_attribute("lang", "id")
     page.reload()
     expect(page.locator("#line-title")).to_have_text("Antrean")
 

@@ -183,14 +183,14 @@ def test_the_launcher_counts_what_was_not_read_and_keys_open_and_close(opened, s
 def test_on_a_phone_the_widget_is_the_whole_screen_and_keeps_the_focus(opened, site):
     page = opened(site, viewport=PHONE)
     _starts(page)
-    box = page.locator(".panel").bounding_box()
-    assert box == {"x": 0, "y": 0, **PHONE}
+    whole = {"x": 0, "y": 0, **PHONE}
+    eventually(lambda: page.locator(".panel").bounding_box() == whole, 5, "the whole screen")
     expect(page.get_by_role("dialog")).to_have_attribute("aria-modal", "true")
     for _ in range(12):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.id") == "callcenter-chat"
     page.get_by_role("button", name="Close the chat").click()
-    assert page.evaluate("document.documentElement.style.overflow") == ""
+    eventually(lambda: page.evaluate("document.documentElement.style.overflow") == "", 5, "a page that scrolls")
 
 
 @pytest.mark.long
@@ -246,7 +246,7 @@ def test_the_widget_stands_in_its_corner_whatever_the_page_does(opened, site):
     page = opened(site)
     page.evaluate("document.documentElement.dir = 'rtl'")
     page.add_style_tag(content=RUDE)
-    assert page.evaluate(CORNER) == [20, 20, 60]
+    eventually(lambda: page.evaluate(CORNER) == [20, 20, 60], 5, "the launcher in its corner")
     page.locator(".launcher").click()
     greeting = page.locator(".hi")
     for name, value in (("direction", "ltr"), ("font-size", "15px"), ("color", "rgb(22, 32, 29)")):
@@ -258,7 +258,8 @@ def test_the_widget_stands_in_its_corner_whatever_the_page_does(opened, site):
     page.evaluate("CallCenterChat.destroy(); delete HTMLElement.prototype.showPopover")
     page.locator("style").evaluate_all("all => all.forEach(node => node.remove())")
     page.evaluate("CallCenterChat.init({ tenantId: 'shop', position: 'left' })")
-    assert page.evaluate(CORNER) == [DESK["width"] - 80, 20, 60]  # where there is no top layer
+    left = [DESK["width"] - 80, 20, 60]
+    eventually(lambda: page.evaluate(CORNER) == left, 5, "the other corner, where there is no top layer")
 
 
 @pytest.mark.long
