@@ -23,6 +23,7 @@ from sidecar.attachments import Attachments
 from sidecar.attendance import Attendance, Times
 from sidecar.bot import Bot
 from sidecar.console import Console, Desk
+from sidecar.crowd import Gathering
 from sidecar.door import Door
 from sidecar.feed import Feed
 from sidecar.health import Figures, Health
@@ -94,7 +95,7 @@ class Sidecar:
         self.commits = Store(config.database_url, "messages", threads=1)
         self.tasks = Tasks()
         self.health = Health(self.store, Upkeep(inbox.connect(config.redis_url, REDIS_S, 1)), self.tasks.down)
-        self.hub = Hub(self.health.delivered)
+        self.hub = Hub(self.health.delivered, Gathering)
         self.redis = redis.asyncio.Redis.from_url(
             config.redis_url, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S, retry=None
         )

@@ -21,7 +21,7 @@ from sidecar.pace import Pace
 
 log = logging.getLogger("sidecar.connection")
 
-QUEUE_FRAMES, QUEUE_BYTES = 256, 1024 * 1024
+QUEUE_FRAMES, QUEUE_BYTES = 2048, 1024 * 1024  # seconds of a very large tenant
 KERNEL_BYTES = 256 * 1024  # what the system queues for a socket beside ours
 HEARTBEAT_S = 25.0
 CLOSE_S = 3.0  # for the other side to say goodbye
@@ -74,6 +74,7 @@ class Connection:
         self.got: int | None = None
         self.history = 0  # the seq up to which the history was sent, while `got` is None
         self.pending: dict[tuple[str, str], float] = {}
+        self.owed: Callable[[], None] | None = None  # an agent's, see `crowd`
         self.muted = False  # an agent's, until it is told that it is heard
         self.came = 0.0  # when the frame in hand came
         self._pace = Pace.full(rate, burst, time.monotonic())
@@ -87,6 +88,7 @@ class Connection:
         )
         self._transport: asyncio.Transport | None = None
         self._out: list[bytes] = []
+        self._out_number = 0  # of frames in it
         self._behind = 0  # frames given to a transport that had not taken the earlier ones
         self._closing: asyncio.Task[None] | None = None
 
@@ -110,31 +112,37 @@ class Connection:
 
     # --- out
 
-    def push(self, frame: bytes) -> None:
-        """Queue a frame (see `frames.frame`). Never waits; a reader that is too slow is closed."""
+    def push(self, frame: bytes, number: int = 1) -> None:
+        """Queue a frame (see `frames.frame`), or a `number` of them in one. Never waits; a reader that is too slow is
+        closed."""
+        if self.owed:
+            self.owed()
         if not self.is_open or self.muted:
             return
         if not self._out:
             asyncio.get_running_loop().call_soon(self._flush)
         self._out.append(frame)
+        self._out_number += number
 
     def say(self, kind: str, payload: dict[str, Any]) -> None:
         self.push(frames.frame(kind, payload))
 
     def greet(self, kind: str, payload: dict[str, Any]) -> None:
         """From here on it hears."""
+        if self.owed:
+            self.owed()  # into nowhere
         self.muted = False
         self.say(kind, payload)
 
     def _flush(self) -> None:
         if not self._out:
             return
-        transport, out = self._transport, self._out
-        self._out = []
+        transport, out, number = self._transport, self._out, self._out_number
+        self._out, self._out_number = [], 0
         if transport is None or transport.is_closing():
             return
         stuck = transport.get_write_buffer_size()
-        self._behind = self._behind + len(out) if stuck else 0
+        self._behind = self._behind + number if stuck else 0
         transport.write(b"".join(out))
         if stuck and (self._behind > QUEUE_FRAMES or transport.get_write_buffer_size() > QUEUE_BYTES):
             log.info(logs.line("reader_too_slow", agent=self.agent, bytes=stuck))
@@ -149,6 +157,8 @@ class Connection:
     def close(self, code: int, message: str) -> None:
         """Say it and go. Never waits."""
         if self._closing is None:
+            if self.owed:
+                self.owed()
             self._flush()
             self._closing = asyncio.create_task(self._close(code, message))
 

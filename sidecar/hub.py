@@ -3,8 +3,9 @@
 Rule (H12): of a room's stored rows, everybody here hears each seq once, in order, without gaps. The hub knows the
 `next` seq of each room that somebody here hears; a later one waits until the feed has fetched what is missing.
 
-Two kinds of ears: a customer's socket hears its room; an agent's hears all open rooms of its tenant. A socket that sent
-a message gets the acknowledgement in the very place where others get the message, so that what it has seen has no gap.
+Two kinds of ears: a customer's socket hears its room; an agent's hears all open rooms of its tenant, see `crowd`. A
+socket that sent a message gets the acknowledgement in the very place where others get the message, so that what it has
+seen has no gap.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from db.announce import News
 from sidecar import frames
+from sidecar.crowd import Crowd, Later, Member
 
 NEW, ACK = "chat.message.new", "chat.message.ack"
 HELD_MOST = 500  # news of a room that wait for an earlier one; the rest is fetched again
@@ -23,7 +25,7 @@ Place = tuple[str, str]  # tenant, room
 Unit = tuple[News, ...]  # of one room and one seq
 
 
-class Ear(Protocol):
+class Ear(Member, Protocol):
     """A socket, as the hub sees it.
 
     agent    the agent's id, None for a customer
@@ -31,11 +33,8 @@ class Ear(Protocol):
     pending  what it sent and what is not acknowledged, (room, client_id) → when it came
     """
 
-    agent: str | None
     got: int | None
     pending: dict[tuple[str, str], float]
-
-    def push(self, frame: bytes) -> None: ...
 
 
 class Head(NamedTuple):
@@ -62,17 +61,22 @@ class _Room:
 
 @dataclass
 class _Tenant:
+    agents: Crowd[Ear]
     rooms: dict[str, _Room] = field(default_factory=dict)
-    agents: set[Ear] = field(default_factory=set)
     known: bool = False  # all rooms that were open when the first agent came are in `rooms`
 
 
 class Hub:
-    def __init__(self, delivered: Callable[[float], None] = lambda came: None) -> None:
-        """`delivered`: told when a message of a socket here went out, with the time of its coming."""
+    def __init__(
+        self,
+        delivered: Callable[[float], None] = lambda came: None,
+        gathering: Callable[[], Later] = lambda: lambda give: give(),
+    ) -> None:
+        """`delivered`: told when a message of a socket here went out, with the time of its coming. `gathering`: makes
+        what says when a tenant's agents are given what they hear; see `crowd`."""
         self._tenants: dict[str, _Tenant] = {}
         self._behind: dict[Place, int] = {}
-        self._delivered = delivered
+        self._delivered, self._gathering = delivered, gathering
 
     # --- ears come and go
 
@@ -272,30 +276,41 @@ class Hub:
         self._say(found, room, one, ears, but)
 
     def _say(self, found: _Tenant, room: _Room | None, one: News, customers: list[Ear], but: Ear | None = None) -> None:
-        listeners = [] if one.to == "agents" else customers
-        if one.to != "customer":
-            listeners = [*listeners, *(ear for ear in found.agents if ear is not but)]
-        if not listeners:
+        if one.to == "agents":
+            customers = []
+        if not customers and (one.to == "customer" or not found.agents):
             return
         if one.type == NEW:
-            self._say_message(one.payload, listeners)
+            self._say_message(found, one, customers)
             return
         frame = frames.frame(one.type, one.payload)
-        for ear in listeners:
+        for ear in customers:
             ear.push(frame)
+        if one.to != "customer":
+            found.agents.say(frame, [but] if but and but in found.agents else ())
 
-    def _say_message(self, payload: Mapping[str, Any], listeners: list[Ear]) -> None:
+    def _say_message(self, found: _Tenant, one: News, customers: list[Ear]) -> None:
         """The socket that sent it gets the acknowledgement; other pages of the same sender see its `client_id`."""
-        voices = Voices(payload)
-        for ear in listeners:
-            if voices.sent in ear.pending and voices.is_of(ear):
-                ear.push(voices.ack())
-                self._delivered(ear.pending.pop(voices.sent))
-            else:
-                ear.push(voices.own() if voices.is_of(ear) else voices.plain())
+        voices = Voices(one.payload)
+        for ear in customers:
+            self._say_to(ear, voices, voices.of_customer)
+        if one.to != "customer" and found.agents:
+            own = list(found.agents.of(voices.of_agent)) if voices.of_agent else []
+            found.agents.say(voices.plain(), own)
+            for ear in own:
+                self._say_to(ear, voices, is_own=True)
+
+    def _say_to(self, ear: Ear, voices: "Voices", is_own: bool) -> None:
+        if is_own and voices.sent in ear.pending:
+            ear.push(voices.ack())
+            self._delivered(ear.pending.pop(voices.sent))
+        else:
+            ear.push(voices.own() if is_own else voices.plain())
 
     def _tenant(self, tenant: str) -> _Tenant:
-        return self._tenants.setdefault(tenant, _Tenant())
+        if tenant not in self._tenants:
+            self._tenants[tenant] = _Tenant(Crowd(self._gathering()))
+        return self._tenants[tenant]
 
     def _forget_unheard(self, tenant: str, found: _Tenant, rooms: Iterable[str]) -> None:
         if not found.agents:
@@ -313,12 +328,8 @@ class Voices:
         self._payload = payload
         self._made: dict[str, bytes] = {}
         self.sent: tuple[str, str] = payload["session_id"], payload.get("client_id", "")
-
-    def is_of(self, ear: Ear) -> bool:
-        """Whether a socket belongs to the message's sender. All of a room's customer's sockets are one sender."""
-        if ear.agent is None:
-            return bool(self._payload["sender_type"] == "customer")
-        return bool(self._payload["sender_type"] == "agent" and self._payload["sender_id"] == ear.agent)
+        self.of_customer: bool = payload["sender_type"] == "customer"  # all of a room's customer's sockets are one
+        self.of_agent: str | None = payload["sender_id"] if payload["sender_type"] == "agent" else None
 
     def plain(self) -> bytes:
         return self._made.get("plain") or self._make("plain", NEW, self._without_client_id())

@@ -72,7 +72,8 @@ class Presence:
         self._pages: defaultdict[Who, set[Hashable]] = defaultdict(set)
         self._polls: dict[Who, asyncio.TimerHandle] = {}
         self._written: set[Who] = set()
-        self._turn_of: defaultdict[Who, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._asked: defaultdict[str, dict[Who, asyncio.Future[None]]] = defaultdict(dict)
+        self._turn_of: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by tenant
         self._writing: set[asyncio.Task[None]] = set()
         self._loops, self._tasks = tasks or Tasks(), list[asyncio.Task[None]]()
         self._ends = asyncio.Event()
@@ -153,34 +154,53 @@ class Presence:
         return row.presence if row else OFFLINE
 
     async def _write(self, who: Who) -> None:
-        """What the pages say, into PostgreSQL. Goes on where the socket's own task is cancelled."""
-        task = asyncio.create_task(self._write_in_turn(who))
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
-        await asyncio.shield(task)
+        """What the pages say, into PostgreSQL. Goes on where the socket's own task is cancelled. Where it fails, the
+        next beat and look do it."""
+        tenant = who[0]
+        asked = self._asked[tenant]
+        if not asked:
+            task = asyncio.create_task(self._write_together(tenant))
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+        done = asked.setdefault(who, asyncio.get_running_loop().create_future())
+        await asyncio.shield(done)
 
-    async def _write_in_turn(self, who: Who) -> None:
-        """Unless it is there. Connecting and going of one agent take turns; where it fails, the next beat and look do
-        it."""
-        async with self._turn_of[who]:
-            here = who in self._pages
-            if here == (who in self._written):
-                return
+    async def _write_together(self, tenant: str) -> None:
+        """Whoever asks while others are written is written with the next ones: after a restart all come at once."""
+        async with self._turn_of[tenant]:
+            asked = self._asked.pop(tenant)
             try:
-                await self._turns.change(who[0], lambda cur, change: self._enter(cur, change, who, here))
-            except (LedgerTrouble, TurnRefused) as error:
-                log.warning(logs.line("presence_not_written", tenant=who[0], agent=who[1], here=here, why=error))
-                return
-            (self._written.add if here else self._written.discard)(who)
+                await self._write_all(tenant, list(asked))
+            finally:
+                for done in asked.values():
+                    if not done.done():
+                        done.set_result(None)
 
-    def _enter(self, cur: cursor, change: Change, who: Who, here: bool) -> None:
-        tenant, agent = who
-        if here:
+    async def _write_all(self, tenant: str, asked: list[Who]) -> None:
+        here = {who: who in self._pages for who in asked if (who in self._pages) != (who in self._written)}
+        if not here:
+            return
+        try:
+            await self._turns.change(tenant, lambda cur, change: self._enter(cur, change, tenant, here))
+        except (LedgerTrouble, TurnRefused) as error:
+            if isinstance(error, LedgerBusy) and len(here) > 1:  # somebody's row is locked: nobody else's fault
+                for who in here:
+                    await self._write_all(tenant, [who])
+                return
+            agents = " ".join(agent for _, agent in here)
+            log.warning(logs.line("presence_not_written", tenant=tenant, agents=agents, why=error))
+            return
+        for who, is_here in here.items():
+            (self._written.add if is_here else self._written.discard)(who)
+
+    def _enter(self, cur: cursor, change: Change, tenant: str, here: dict[Who, bool]) -> None:
+        came, went = ([who for who, is_here in here.items() if is_here is wanted] for wanted in (True, False))
+        if came:
             PEOPLE.run(cur, "beat", sidecar=self.sidecar, life_s=self._life_s)
-            self._renew(cur, [who])
-        else:
-            PEOPLE.run(cur, "leave", tenant=tenant, agent=agent, sidecar=self.sidecar)
-        self._settle_in(cur, change, tenant, [agent])
+            self._renew(cur, came)
+        if went:
+            PEOPLE.run(cur, "leave", tenant=tenant, agents=[agent for _, agent in went], sidecar=self.sidecar)
+        self._settle_in(cur, change, tenant, [agent for _, agent in here])
 
     # --- the beat
 
@@ -192,7 +212,7 @@ class Presence:
         except LedgerBusy:  # somebody has locked a row of somebody's: nobody else runs out for it
             await self._beat_singly(here)
         for who in [who for who in here if who not in self._pages]:
-            async with self._turn_of[who]:
+            async with self._turn_of[who[0]]:
                 self._written.add(who)  # who went while the beat was on its way may have been written in again
         for who in self._written ^ set(self._pages):  # also what could not be written when it happened
             await self._write(who)

@@ -123,7 +123,7 @@ SELECT a.tenant, a.agent, %(sidecar)s, clock_timestamp() + %(life_s)s * interval
     ON CONFLICT (tenant, agent, sidecar) DO UPDATE SET until = EXCLUDED.until
 
 -- name: leave
-DELETE FROM presence WHERE tenant = %(tenant)s AND agent = %(agent)s AND sidecar = %(sidecar)s
+DELETE FROM presence WHERE tenant = %(tenant)s AND agent = ANY(%(agents)s) AND sidecar = %(sidecar)s
 
 -- name: leave_all
 DELETE FROM sidecars WHERE id = %(sidecar)s

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from scripts.measure import away, chat, grow, locked, rooms, seats, waves, webhooks
+from scripts.measure import away, chat, grow, locked, rooms, seats, shop, waves, webhooks
 
 Measure = Callable[[int], dict[str, Any]]
 
@@ -21,6 +21,11 @@ MEASURES: dict[str, tuple[str, int, Measure]] = {
         "our own chat: 2,000 messages/s over 500 rooms, one message to 1,000 sockets, 9,000 idle ones",
         3,
         chat.measure,
+    ),
+    "shop": (
+        "one tenant: 500 agents' pages, 2,500 customers who wait, 500 chats with typing and marks",
+        1,
+        shop.measure,
     ),
     "grow": ("seat free until the next assign call, with 3,000 agents, 300 tenants, 100,000 rooms", 3, grow.measure),
     "locked": ("seat free until the next assign call, while another tenant's row is locked", 1, locked.measure),
@@ -42,7 +47,7 @@ AIMS = {
 @click.option("--rounds", type=click.IntRange(1, 50), help="Rounds of each measurement, instead of its own number.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 def main(names: tuple[str, ...], rounds: int | None, as_json: bool) -> None:
-    """Measure NAMES (all by default): webhooks, rooms, seats, waves, chat, grow, locked, away.
+    """Measure NAMES (all by default): webhooks, rooms, seats, waves, chat, shop, grow, locked, away.
 
     Starts its own servers and processes on free ports of this machine and stops them again; about fifteen minutes
     for all. Absolute figures depend on the machine: the ratio to the floor is what can be compared.

@@ -23,6 +23,7 @@ from psycopg2.extras import execute_values
 
 from db import chat, people
 from db.people import PEOPLE
+from scripts.measure.sockets import cpu_s
 from scripts.measure.stage import PYTHON, ROOT, START_S, Stage, servers, wait
 from sidecar.login import TOKEN_LIFE_S
 from tests.servers import free_port
@@ -72,24 +73,22 @@ def _talks(database_url: str, redis_url: str, rounds: int) -> Figures:
     spread = crowd(database_url, "talk", SHOPS, AGENTS, ROOMS)
     alone = crowd(database_url, "alone", 1, SHOPS * AGENTS, ROOMS)
     for number in range(rounds):
-        with _floor() as (port, pid):
-            found["floor"].append(_told(f"talk floor {number + 1}", _talk(port, pid, spread, product=False)))
+        with floor() as (port, pid):
+            found["floor"].append(told(f"talk floor {number + 1}", _talk(port, pid, spread, product=False)))
         for name, people_of in (("product", spread), ("one_tenant", alone)):
-            with _sidecar(database_url, redis_url) as (port, pid):
-                found[name].append(_told(f"talk {name} {number + 1}", _talk(port, pid, people_of, product=True)))
+            with sidecar(database_url, redis_url) as (port, pid):
+                found[name].append(told(f"talk {name} {number + 1}", _talk(port, pid, people_of, product=True)))
     medians = {f"talk_{name}": _median(figures) for name, figures in found.items()}
     ratio = medians["talk_product"]["p99_ms"] / medians["talk_floor"]["p99_ms"]
     return {**medians, "talk_ratio": round(ratio, 2)}
 
 
 def _talk(port: int, pid: int, crowd: Crowd, product: bool) -> Figures:
-    customers = [
-        {"path": _customer_path(room, product), "room": room.room, "agent": room.agent} for room in crowd.rooms
-    ]
+    customers = [{"path": customer_path(room, product), "room": room.room, "agent": room.agent} for room in crowd.rooms]
     plan = {"kind": "talk", "rate": RATE, "seconds": SECONDS, "acks": product, "customers": customers}
-    cpu = _cpu_s(pid)
-    found = _people({**plan, "port": port, "agents": [_agent(agent, product) for agent in crowd.agents]})
-    return {**found, "server_cpu_s": round(_cpu_s(pid) - cpu, 1)}
+    cpu = cpu_s(pid)
+    found = run_people({**plan, "port": port, "agents": [agent_of(agent, product) for agent in crowd.agents]})
+    return {**found, "server_cpu_s": round(cpu_s(pid) - cpu, 1)}
 
 
 # --- to all
@@ -100,19 +99,19 @@ def _fans(database_url: str, redis_url: str, rounds: int) -> Figures:
     few = crowd(database_url, "fan", 1, FAN_ACCOUNTS, 1)
     many = Crowd([few.agents[n % FAN_ACCOUNTS] for n in range(FAN_SOCKETS)], few.rooms)
     for number in range(rounds):
-        with _floor() as (port, _):
-            found["floor"].append(_told(f"fan floor {number + 1}", _fan(port, many, product=False)))
-        with _sidecar(database_url, redis_url) as (port, _):
-            found["product"].append(_told(f"fan product {number + 1}", _fan(port, many, product=True)))
+        with floor() as (port, _):
+            found["floor"].append(told(f"fan floor {number + 1}", _fan(port, many, product=False)))
+        with sidecar(database_url, redis_url) as (port, _):
+            found["product"].append(told(f"fan product {number + 1}", _fan(port, many, product=True)))
     medians = {f"fan_{name}": _median(figures) for name, figures in found.items()}
     return {**medians, "fan_ratio": round(medians["fan_product"]["p50_ms"] / medians["fan_floor"]["p50_ms"], 2)}
 
 
 def _fan(port: int, crowd: Crowd, product: bool) -> Figures:
     (room,) = crowd.rooms
-    customers = [{"path": _customer_path(room, product), "room": room.room, "agent": 0}]
-    agents = [_agent(agent, product) for agent in crowd.agents]
-    return _people({"kind": "fan", "messages": FAN_MESSAGES, "port": port, "customers": customers, "agents": agents})
+    customers = [{"path": customer_path(room, product), "room": room.room, "agent": 0}]
+    agents = [agent_of(agent, product) for agent in crowd.agents]
+    return run_people({"kind": "fan", "messages": FAN_MESSAGES, "port": port, "customers": customers, "agents": agents})
 
 
 # --- silent
@@ -120,16 +119,16 @@ def _fan(port: int, crowd: Crowd, product: bool) -> Figures:
 
 def _idles(database_url: str, redis_url: str) -> Figures:
     silent = crowd(database_url, "idle", 10, 1, IDLE)
-    with _floor() as (port, pid):
-        floor = _told("idle floor", _idle(port, pid, silent, product=False))
-    with _sidecar(database_url, redis_url) as (port, pid):
-        product = _told("idle product", _idle(port, pid, silent, product=True))
-    ratio = product["kib_a_socket"] / floor["kib_a_socket"]
-    return {"idle_floor": floor, "idle_product": product, "idle_ratio": round(ratio, 2)}
+    with floor() as (port, pid):
+        bare = told("idle floor", _idle(port, pid, silent, product=False))
+    with sidecar(database_url, redis_url) as (port, pid):
+        product = told("idle product", _idle(port, pid, silent, product=True))
+    ratio = product["kib_a_socket"] / bare["kib_a_socket"]
+    return {"idle_floor": bare, "idle_product": product, "idle_ratio": round(ratio, 2)}
 
 
 def _idle(port: int, pid: int, crowd: Crowd, product: bool) -> Figures:
-    customers = [{"path": _customer_path(room, product)} for room in crowd.rooms]
+    customers = [{"path": customer_path(room, product)} for room in crowd.rooms]
     plan = {"kind": "idle", "greeted": product, "port": port, "customers": customers}
     before, began = _rss_at_rest_kib(pid), time.monotonic()
     with _load(plan) as process:
@@ -138,9 +137,9 @@ def _idle(port: int, pid: int, crowd: Crowd, product: bool) -> Figures:
             raise RuntimeError("the sockets did not open")
         took_s = time.monotonic() - began
         time.sleep(2)  # what opening left behind is done
-        cpu, memory = _cpu_s(pid), _rss_kib(pid)
+        cpu, memory = cpu_s(pid), _rss_kib(pid)
         time.sleep(IDLE_LOOK_S)
-        cpu_share = (_cpu_s(pid) - cpu) / IDLE_LOOK_S
+        cpu_share = (cpu_s(pid) - cpu) / IDLE_LOOK_S
         process.stdin.close()
         found = json.loads(process.stdout.readline())
     per_socket = (memory - before) / len(customers)
@@ -155,13 +154,13 @@ def _idle(port: int, pid: int, crowd: Crowd, product: bool) -> Figures:
 # --- who and what
 
 
-def crowd(database_url: str, name: str, tenants: int, agents: int, rooms: int) -> Crowd:
-    """Sessions that have an agent, evenly spread. `agents`: of each tenant."""
+def crowd(database_url: str, name: str, tenants: int, agents: int, rooms: int, at_work: int | None = None) -> Crowd:
+    """Sessions that have an agent, evenly spread. `agents`: of each tenant; `at_work`: only so many have sessions."""
     conn = psycopg2.connect(database_url)
     try:
         with conn, conn.cursor() as cur:
             hired = [_hire(cur, f"{name}{t}", n) for t in range(tenants) for n in range(agents)]
-            given = [_room(hired, n % len(hired)) for n in range(rooms)]
+            given = [_room(hired, n % (at_work or len(hired))) for n in range(rooms)]
             names = sorted({agent.tenant for agent in hired})
             sql = "INSERT INTO customers (tenant, email, name) VALUES %s RETURNING tenant, id"
             customers = dict(execute_values(cur, sql, [(name, "budi@mail.test", "Budi") for name in names], fetch=True))
@@ -196,11 +195,11 @@ def _room(agents: Sequence[Agent], number: int) -> Room:
     return Room(agents[number].tenant, chat.new_room(), chat.new_key(), number)
 
 
-def _customer_path(room: Room, product: bool) -> str:
+def customer_path(room: Room, product: bool) -> str:
     return f"/ws/public/{room.key}" if product else f"/floor?tenant={room.tenant}&room={room.room}"
 
 
-def _agent(agent: Agent, product: bool) -> dict[str, str]:
+def agent_of(agent: Agent, product: bool) -> dict[str, str]:
     return {"path": "/ws" if product else f"/floor?tenant={agent.tenant}", "token": agent.token}
 
 
@@ -208,7 +207,7 @@ def _agent(agent: Agent, product: bool) -> dict[str, str]:
 
 
 @contextmanager
-def _sidecar(database_url: str, redis_url: str, **env: str) -> Iterator[tuple[int, int]]:
+def sidecar(database_url: str, redis_url: str, **env: str) -> Iterator[tuple[int, int]]:
     """Its port and its process id; with the product's own defaults."""
     port = free_port()
     with Stage(database_url, redis_url, {"CHAT_PORT": str(port), **env}) as stage:
@@ -218,7 +217,7 @@ def _sidecar(database_url: str, redis_url: str, **env: str) -> Iterator[tuple[in
 
 
 @contextmanager
-def _floor() -> Iterator[tuple[int, int]]:
+def floor() -> Iterator[tuple[int, int]]:
     """The same of the floor's server."""
     port = free_port()
     process = subprocess.Popen([PYTHON, "-m", "scripts.measure.chat_floor", str(port)], cwd=ROOT)
@@ -251,7 +250,7 @@ def _load(plan: Figures) -> Iterator["subprocess.Popen[str]"]:
             process.wait()
 
 
-def _people(plan: Figures) -> Figures:
+def run_people(plan: Figures) -> Figures:
     with _load(plan) as process:
         assert process.stdout
         said = process.stdout.readline()
@@ -276,12 +275,7 @@ def _rss_at_rest_kib(pid: int) -> int:
     return known
 
 
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
-def _told(what: str, figures: Figures) -> Figures:
+def told(what: str, figures: Figures) -> Figures:
     click.echo(f"  {what}: {', '.join(f'{name} {value}' for name, value in figures.items())}", err=True)
     return figures
 

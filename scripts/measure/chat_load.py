@@ -2,21 +2,26 @@
 
 talk  both sides of all rooms write, so many messages a second together
 fan   one customer writes; how long until the last of all sockets has it
+shop  as talk, in one tenant with hundreds of agents' pages: whoever writes is seen typing first, whoever is written to
+      has read it; a rate after the other
 idle  sockets that are open and silent, until standard input ends
 """
 
 import asyncio
 import json
+import re
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from scripts.measure.sockets import Client, now_us, opened, text, until
+from scripts.measure.sockets import Client, cpu_s, now_us, opened, text, until
 
 TICK_S = 0.002
+GREETING_S = 90.0
 DRAIN_S = 20.0  # for the last messages to come
 WARM_S = 2.0  # not counted
+SESSION, SEQ = re.compile(rb'"session_id": ?"([^"]+)"'), re.compile(rb'"seq": ?(\d+)')
 FILL = "x" * 60  # what people write has some length
 
 Plan = dict[str, Any]
@@ -26,7 +31,7 @@ def main() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     plan = json.loads(sys.stdin.readline())
-    found = asyncio.run({"talk": talk, "fan": fan, "idle": idle}[plan["kind"]](plan))
+    found = asyncio.run({"talk": talk, "fan": fan, "shop": shop, "idle": idle}[plan["kind"]](plan))
     print(json.dumps(found), flush=True)
     return 0
 
@@ -38,17 +43,21 @@ async def _all(plan: Plan) -> tuple[list[Client], list[Client], list[int]]:
     for client, agent in zip(agents, plan["agents"], strict=True):
         client.send(text(json.dumps({"type": "auth", "payload": {"token": agent["token"]}}).encode()))
     customers = await opened(plan["port"], [c["path"] for c in plan["customers"]], waits_us, first=len(agents))
-    greeted = await until(lambda: all(client.frames for client in agents), DRAIN_S)
+    greeted = await until(lambda: all(client.frames for client in agents), GREETING_S)
     if not greeted:
         raise TimeoutError(f"agents were not greeted: {[client.closed for client in agents if client.closed][:3]}")
     return agents, customers, waits_us
 
 
+def _frame(kind: str, **payload: object) -> bytes:
+    return text(json.dumps({"type": kind, "payload": payload}).encode())
+
+
 def _message(room: str, number: int, meant_for: int) -> bytes:
     """Never the same twice, also in the next round: a repeat would be acknowledged and told to nobody."""
     now = now_us()
-    payload = {"session_id": room, "client_id": f"b{number}-{now}", "body": f"~{now}~{meant_for}~{FILL}"}
-    return text(json.dumps({"type": "chat.message.send", "payload": payload}).encode())
+    body = f"~{now}~{meant_for}~{FILL}"
+    return _frame("chat.message.send", session_id=room, client_id=f"b{number}-{now}", body=body)
 
 
 class Talk:
@@ -68,7 +77,8 @@ class Talk:
         self.sent = 0
         self.late_us = 0  # how far behind its own plan this process was
 
-    async def go(self, seconds: float) -> None:
+    async def go(self, seconds: float, rate: float | None = None) -> None:
+        self._rate = rate or self._rate
         begin, first = now_us(), self.sent
         while (passed_us := now_us() - begin) < seconds * 1e6:
             due = first + int(passed_us * self._rate / 1e6)
@@ -76,9 +86,32 @@ class Talk:
                 self.late_us = max(self.late_us, passed_us - int((self.sent - first) * 1e6 / self._rate))
             while self.sent < due:
                 sender, room, other = self._turns[self.sent % len(self._turns)]
-                sender.send(_message(room, self.sent, other.number))
+                self._say(sender, room, other)
                 self.sent += 1
             await asyncio.sleep(TICK_S)
+
+    def _say(self, sender: Client, room: str, other: Client) -> None:
+        sender.send(_message(room, self.sent, other.number))
+
+
+class Shop(Talk):
+    """With what pages say beside it: that somebody types, and how far a message was read."""
+
+    def _say(self, sender: Client, room: str, other: Client) -> None:
+        sender.send(_frame("chat.typing", session_id=room, is_typing=True))
+        super()._say(sender, room, other)
+
+    def listen(self) -> None:
+        for client in {other for _, _, other in self._turns}:
+            client.for_me = _reads(client)
+
+
+def _reads(client: Client) -> Callable[[bytes], None]:
+    def heard(message: bytes) -> None:
+        if (room := SESSION.search(message)) and (seq := SEQ.search(message)):
+            client.send(_frame("chat.message.read", session_id=room[1].decode(), up_to_seq=int(seq[1])))
+
+    return heard
 
 
 async def talk(plan: Plan) -> Plan:
@@ -105,6 +138,42 @@ async def talk(plan: Plan) -> Plan:
         **_quantiles(waits_us),
         "generator_late_ms": round(talk.late_us / 1000, 1),
     }
+
+
+async def shop(plan: Plan) -> Plan:
+    """Each rate's figures, until one is not carried: p99 beyond `most_ms`, or something lost."""
+    agents, customers, waits_us = await _all(plan)
+    at_work = {agents[customer["agent"]] for customer in plan["customers"]}
+    beside = [client for client in agents if client not in at_work]
+    for client in beside:
+        client.drain()
+    talk = Shop(plan, agents, customers)
+    talk.listen()
+    found: list[Plan] = []
+    for rate in plan["rates"]:
+        await talk.go(WARM_S, rate)
+        await until(lambda: len(waits_us) >= talk.sent, DRAIN_S)
+        del waits_us[:]
+        warm, weighed, cpu, began = talk.sent, sum(client.weighed for client in beside), cpu_s(plan["server"]), now_us()
+        await talk.go(plan["seconds"])
+        took_s = (now_us() - began) / 1e6
+        sent, weighed = talk.sent - warm, sum(client.weighed for client in beside) - weighed
+        await until(lambda: len(waits_us) >= sent, DRAIN_S)  # noqa: B023 - awaited here
+        figures = {
+            "rate": rate,
+            "sent": sent,
+            "received": len(waits_us),
+            **_quantiles(waits_us),
+            "closed": sum(client.closed is not None for client in [*agents, *customers]),
+            "server_ms_a_message": round(1000 * (cpu_s(plan["server"]) - cpu) / sent, 2),
+            "kb_a_second_to_a_page": round(weighed / took_s / len(beside) / 1000, 1),
+        }
+        found.append(figures)
+        if figures["p99_ms"] > plan["most_ms"] or figures["received"] < sent or figures["closed"]:
+            break
+        talk.sent = 0
+        waits_us.clear()
+    return {"rates": found}
 
 
 async def fan(plan: Plan) -> Plan:

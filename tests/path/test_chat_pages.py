@@ -530,7 +530,7 @@ def test_a_session_that_is_gone_leads_back_to_the_start(customer, shop):
 
 def test_rows_in_any_order_and_twice_are_shown_once_in_theirs(opened):
     script = """async () => { const { Thread, situation } = await import('/static/js/thread.js');
-      const { wait } = await import('/static/js/link.js');
+      const { wait, pause } = await import('/static/js/link.js');
       const rows = [...Array(60).keys()].map(n => ({ seq: n + 1 })), wrong = [];
       for (let round = 0; round < 300; round++) {
         const dice = [...rows, ...rows].map(row => [Math.random(), row]);
@@ -541,12 +541,15 @@ def test_rows_in_any_order_and_twice_are_shown_once_in_theirs(opened):
       const types = ['started', 'assigned', 'released', 'transferred', 'ended'];
       const happened = types.map(type => ({ event: { type, name: type } }));
       const waits = [1, 2, 3, 9].map(tries => [wait(tries, 0), wait(tries, 1)]);
-      return { wrong, hole: [gone.last, gone.hasHole], waits,
+      const pauses = [1001, 1013, 1006, 1008].map(code => [1, 3].map(failures => pause(code, failures, 1)));
+      return { wrong, hole: [gone.last, gone.hasHole], waits, pauses, first: pause(1001, 1, 0),
         states: happened.map((_, n) => situation(happened.slice(0, n + 1)).status) }; }"""
     told = opened("/").evaluate(script)
     assert told["wrong"] == []
     assert told["hole"] == [1, True]
     assert told["waits"] == [[250, 500], [500, 1000], [1000, 2000], [7500, 15000]]
+    assert told["pauses"] == [[2500, 2000], [500, 500], [500, 2000], [4000, 15000]], "by how a socket ended"
+    assert told["first"] == 0, "pages that a server told to go come back at any moment, not all at one"
     assert told["states"] == ["waiting", "active", "waiting", "active", "ended"]
 
 

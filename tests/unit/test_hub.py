@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,9 +18,12 @@ class Ear:
         self.agent = agent
         self.got: int | None = None
         self.pending: dict[tuple[str, str], float] = {}
+        self.owed: Callable[[], None] | None = None
         self.frames: list[tuple[str, dict[str, Any]]] = []
 
-    def push(self, frame: bytes) -> None:
+    def push(self, frame: bytes, number: int = 1) -> None:
+        if self.owed:
+            self.owed()
         found = json.loads(frame[frame.index(b"{") :])
         self.frames.append((found["type"], found["payload"]))
 

@@ -32,6 +32,8 @@ const QUIET_MS = 20_000; // nothing heard for so long: ask whether anybody is th
 const POLICY_TRIES = 3;
 const FINAL = { 4001: "unauthorized", 4404: "not_found" };
 const COME_BACK_SOON = 1013; // too slow a reader: nothing is wrong with the server
+const SERVER_STOPS = 1001; // it told all its pages at one moment: they come to another one, or to the next, not all at once
+const SPREAD_MS = 2500;
 
 /** The way was lost before an answer came. The thing asked for may have happened: ask again with the same client_id. */
 export class Lost extends Error {}
@@ -47,6 +49,12 @@ export class Refused extends Error {
 
 /** How long before try number `failures` (1, 2, …); `random` from 0 to 1. */
 export const wait = (failures, random = Math.random()) => Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (failures - 1)) * (0.5 + random / 2);
+
+/** How long after a socket was closed with `code`. */
+export function pause(code, failures, random = Math.random()) {
+  if (code === SERVER_STOPS && failures === 1) return SPREAD_MS * random;
+  return code === COME_BACK_SOON ? wait(1, random) : wait(failures + (code === 1008 ? 3 : 0), random);
+}
 
 export function openLink(options) {
   return new Link(options);
@@ -162,7 +170,7 @@ class Link {
 
   #failed(code) {
     this.#failures += 1;
-    const ms = code === COME_BACK_SOON ? wait(1) : wait(this.#failures + (code === 1008 ? 3 : 0));
+    const ms = pause(code, this.#failures);
     this.#timers.retry = setTimeout(() => this.#connect(), ms);
     if (this.#options.poll && this.#failures >= POLL_AFTER_FAILURES) this.#startPolling();
     if (this.state !== "polling") this.#become("reconnecting", { retryAt: Date.now() + ms });
