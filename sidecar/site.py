@@ -1,11 +1,10 @@
-"""The pages: files of `pages/` as they are, under a policy that lets nothing else run; and what the first page shows.
+"""The pages: files of `pages/` as they were at the start, under a policy that lets nothing else run; and what the first
+page shows.
 
 `/static/…` serves the folder; a page has a short name. A browser asks again each time whether a file has changed. Only
-the widget's file, which every page of somebody's site asks for, is made once at the start and kept by browsers.
+the widget's file, which every page of somebody's site asks for, is kept by browsers unasked.
 """
 
-import asyncio
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from psycopg2.extensions import cursor
 
 from db import chat
 from db.people import PEOPLE
+from sidecar.kept import all_of, kept, served
 from sidecar.lately import Lately
 from sidecar.refusals import answer, answering
 from sidecar.store import Store
@@ -47,27 +47,15 @@ WIDGET_HEADERS = {
     "Cache-Control": "public, max-age=3600, stale-while-revalidate=86400",  # its address stands in sites: no hash in it
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Access-Control-Allow-Origin": "*",
-    "Vary": "Accept-Encoding",
 }
-GZIP = re.compile(r"(?:^|,)\s*(?:gzip|\*)\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[\d.]+\s*)?(?:,|$)", re.I)
-TYPES = {
-    ".html": "text/html",
-    ".css": "text/css",
-    ".js": "text/javascript",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".woff2": "font/woff2",
-    ".json": "application/json",
-}
-
-
 ABOUT_KEPT_S = 1.0  # anybody may ask
 
 
 class Site:
     def __init__(self, store: Store, demo: "Demo | None") -> None:
         """Raises `NotJoined`."""
-        self._store, self._demo, self._script = store, demo, joined(WIDGET)
+        self._store, self._demo = store, demo
+        self._files, self._script = all_of(FOLDER), kept(joined(WIDGET).encode(), WIDGET.suffix)
         self._about: Lately[None, dict[str, Any]] = Lately(self._read_about, ABOUT_KEPT_S, 1)
 
     def routes(self) -> list[web.RouteDef]:
@@ -76,24 +64,18 @@ class Site:
         widget = web.get("/chat-widget.js", self.widget)
         return [*pages, widget, web.get("/static/{path:.+}", self.static), about]
 
-    async def page(self, request: web.Request) -> web.StreamResponse:
-        return await _file(FOLDER / PAGES[request.path])
+    async def page(self, request: web.Request) -> web.Response:
+        return served(request, self._files[PAGES[request.path]], HEADERS)
 
-    async def widget(self, request: web.Request) -> web.StreamResponse:
+    async def widget(self, request: web.Request) -> web.Response:
         """For pages of others, wherever they are."""
-        script, headers = (
-            self._script,
-            {**WIDGET_HEADERS, "ETag": f'W/"{self._script.etag}"'},
-        )  # one text, packed or not
-        if any(known.value in (script.etag, "*") for known in request.if_none_match or ()):
-            return web.Response(status=304, headers=headers)
-        headers["Content-Type"] = "text/javascript; charset=utf-8"
-        if not GZIP.search(request.headers.get("Accept-Encoding", "")):
-            return web.Response(body=script.body, headers=headers)
-        return web.Response(body=script.packed, headers={**headers, "Content-Encoding": "gzip"})
+        return served(request, self._script, WIDGET_HEADERS)
 
-    async def static(self, request: web.Request) -> web.StreamResponse:
-        return await _file(FOLDER / request.match_info["path"])
+    async def static(self, request: web.Request) -> web.Response:
+        found = self._files.get(request.match_info["path"])
+        if found is None:
+            raise web.HTTPNotFound
+        return served(request, found, HEADERS)
 
     async def about(self, request: web.Request) -> web.StreamResponse:
         """Which tenants there are is told in a demo, or where there is only one."""
@@ -119,20 +101,3 @@ class Demo:
         rows = PEOPLE.all(cur, "accounts", tenant=self.tenant)
         accounts = [{"email": row.email, "password": self.password, "role": row.role} for row in rows]
         return {"accounts": accounts, "simulator_url": self.simulator_url}
-
-
-async def _file(path: Path) -> web.FileResponse:
-    if path.suffix not in TYPES or not await asyncio.to_thread(_is_ours, path):
-        raise web.HTTPNotFound
-    response = web.FileResponse(path, headers=HEADERS)
-    response.content_type = TYPES[path.suffix]
-    if path.suffix != ".png":
-        response.charset = "utf-8"
-    return response
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        return path.resolve().is_relative_to(FOLDER) and path.is_file()
-    except (OSError, ValueError):  # a name that no file can have
-        return False

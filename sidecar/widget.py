@@ -5,11 +5,8 @@ as well. What may stand in them: `import { a, b } from "./x.js"`, `import "./x.j
 { type: "text" }`, and `export` before a class, a function or a const. Anything else is an error when it is joined.
 """
 
-import gzip
-import hashlib
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 IMPORT = re.compile(
@@ -28,23 +25,11 @@ class NotJoined(ValueError):
         super().__init__(f"{path}: {line!r} can't be joined")
 
 
-@dataclass(frozen=True)
-class Joined:
-    """`packed`: with gzip."""
-
-    text: str
-    body: bytes
-    packed: bytes
-    etag: str
-
-
-def joined(entry: Path) -> Joined:
+def joined(entry: Path) -> str:
     """One script of `entry` and what it imports, in the order in which they need each other."""
     scopes: dict[Path, str] = {}
     _add(entry.resolve(), scopes)
-    text = '(() => {\n"use strict";\n' + "\n".join(scopes.values()) + "})();\n"
-    body = text.encode()
-    return Joined(text, body, gzip.compress(body, mtime=0), hashlib.sha256(body).hexdigest()[:16])
+    return '(() => {\n"use strict";\n' + "\n".join(scopes.values()) + "})();\n"
 
 
 def _add(path: Path, scopes: dict[Path, str]) -> None:

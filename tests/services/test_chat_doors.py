@@ -334,6 +334,13 @@ def test_pages_are_served_with_a_policy_that_lets_nothing_else_run(database_url:
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
         async with at.http.get(at.url + "/static/css/base.css") as answer:
             assert (answer.status, answer.content_type) == (200, "text/css")
+            assert answer.headers["Cache-Control"] == "no-cache"
+            packed, tag = int(answer.headers["Content-Length"]), answer.headers["ETag"]
+        assert packed < (FOLDER / "css/base.css").stat().st_size / 2, "packed for who can read it"
+        async with at.http.get(at.url + "/static/css/base.css", headers={"If-None-Match": tag}) as answer:
+            assert (answer.status, await answer.read()) == (304, b"")
+        async with at.http.get(at.url + "/static/css/base.css", headers={"Accept-Encoding": "identity"}) as answer:
+            assert await answer.read() == (FOLDER / "css/base.css").read_bytes()
 
     run_chat(database_url, redis_url, story)
 
