@@ -127,6 +127,24 @@ def test_nobody_picks_over_their_limit(desk, shop):
     expect(made.page.locator("#room-state")).to_contain_text("Number 1 in line")
 
 
+def test_a_colleague_without_room_can_not_be_chosen_and_the_list_says_who_is_away(desk, shop):
+    ani, budi = desk("agent@demo.com"), desk("agent2@demo.com")
+    for name in ("Joko W", "Dewi A"):
+        budi.pick(Customer(shop, name, "Hi"))
+    ani.pick(Customer(shop, "Maya Putri", "Hi"))
+    ani.page.get_by_role("button", name="Transfer").click()
+    people = ani.page.locator("#give-people").get_by_role("button")
+    full = people.filter(has_text="Budi Santoso")
+    expect(full).to_contain_text("Has no room for one more")
+    expect(full).to_be_disabled()
+    expect(people.filter(has_text="Offline: it comes back to the queue")).not_to_have_count(0)
+    budi.page.locator("#end").click()
+    budi.page.locator("#end-yes").click()
+    expect(full).to_be_enabled()
+    full.click()
+    expect(ani.page.locator("#room-state")).to_have_text("With Budi Santoso")
+
+
 @pytest.mark.long
 def test_a_conversation_moves_to_a_colleague_and_both_pages_know(desk, shop):
     ani, budi = desk("agent@demo.com"), desk("agent2@demo.com")
@@ -666,7 +684,7 @@ def test_where_sockets_are_blocked_it_goes_on_by_polling(desk, shop):
     made.page.reload()
     maya = Customer(shop, "Maya Putri", "Hi")
     made.sign_in("agent@demo.com")
-    expect(made.page.locator("#live")).to_have_text("Offline · polling", timeout=15_000)
+    expect(made.page.locator("#live")).to_have_text("Not live", timeout=15_000)
     eventually(
         lambda: shop.get(f"public/desk?tenant_id={shop.id}")["agents_online"] == 1,
         5,

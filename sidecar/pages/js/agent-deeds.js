@@ -70,27 +70,44 @@ export function answerOf(dialog) {
 
 // ---- people
 
+let giving = []; // ids, while somebody is being chosen
+
 /** Up and down go through the people of the dialog, as they do in a menu. */
 export function wirePeople() {
   byId("give-people").addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
-    const all = [...byId("give-people").querySelectorAll("button")];
+    const all = [...byId("give-people").querySelectorAll("button:enabled")];
     all.at((all.indexOf(document.activeElement) + step) % all.length)?.focus();
   });
 }
 
 async function chooseAgent(desk, session) {
-  const others = colleagues(desk).filter((agent) => !agent.disabled && agent.agent_id !== (session.agent?.agent_id ?? ""));
+  giving = colleagues(desk).filter((agent) => agent.agent_id !== (session.agent?.agent_id ?? ""))
+    .sort((a, b) => isFull(a, desk) - isFull(b, desk)).map((agent) => agent.agent_id);
   setText(byId("give-title"), t(session.status === "waiting" ? "assignTitle" : "giveTitle"));
-  byId("give-none").hidden = others.length > 0;
+  byId("give-none").hidden = giving.length > 0;
   byId("give-people").replaceChildren();
-  keyed(byId("give-people"), others, (agent) => agent.agent_id, makeChoice, (node, agent) => updatePerson(node, agent, desk));
   const answer = answerOf(byId("give-dialog"));
-  (byId("give-people").querySelector("button") ?? byId("give-dialog").querySelector("button")).focus();
+  showChoices(desk);
+  (byId("give-people").querySelector("button:enabled") ?? byId("give-dialog").querySelector("button:enabled")).focus();
   const chosen = await answer;
-  return others.find((agent) => agent.agent_id === chosen);
+  giving = [];
+  return desk.agents.get(chosen);
+}
+
+/** In the order of the moment in which the choice began: nothing moves under a finger. Who has no room can't be chosen. */
+function showChoices(desk) {
+  const agents = giving.map((id) => desk.agents.get(id)).filter(Boolean);
+  keyed(byId("give-people"), agents, (agent) => agent.agent_id, makeChoice, (node, agent) => updateChoice(node, agent, desk));
+}
+
+function updateChoice(node, agent, desk) {
+  updatePerson(node, agent, desk);
+  node.querySelector("button").disabled = isFull(agent, desk);
+  const why = isFull(agent, desk) ? "giveFull" : agent.presence === "offline" ? "giveOffline" : null;
+  if (why) setText(part(node, "sub"), t(why));
 }
 
 const makeChoice = (agent) => make("li", {}, make("button", { class: "person-row", value: agent.agent_id }, ...personParts()));
@@ -110,11 +127,13 @@ function updatePerson(node, agent, desk) {
   const role = agent.role === "agent" ? "" : ` · ${t(`role_${agent.role}`)}`;
   setText(part(node, "sub"), t(`p_${agent.presence}`) + role);
   const load = desk.chatsOf(agent.agent_id);
-  const full = agent.limit !== null && agent.limit !== undefined && load >= agent.limit;
+  const full = isFull(agent, desk);
   setClass(part(node, "load"), `load${full ? " full" : ""}`);
   setText(part(node, "load"), (agent.limit ?? null) === null ? t("loadOnly", { n: load }) : t("loadOf", { n: load, limit: agent.limit }));
   setAttr(part(node, "load"), "title", `${part(node, "load").textContent} ${t("chats")}${full ? ` · ${t("full")}` : ""}`);
 }
+
+const isFull = ({ agent_id: id, limit }, desk) => (limit ?? null) !== null && desk.chatsOf(id) >= limit;
 
 export function colleagues(desk) {
   return [...desk.agents.values()].filter((agent) => !agent.disabled)
@@ -125,6 +144,7 @@ export function showTeam(desk) {
   const online = colleagues(desk).filter((agent) => agent.presence === "online").length;
   setText(byId("team-count"), online || "");
   setAttr(byId("team-button"), "aria-label", `${t("team")}: ${t("onlineCount", { n: online })}`);
+  if (byId("give-dialog").open) showChoices(desk);
   if (byId("team-dialog").open) keyed(byId("team-people"), colleagues(desk), (agent) => agent.agent_id, makePerson, (node, agent) => updatePerson(node, agent, desk));
 }
 

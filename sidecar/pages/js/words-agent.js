@@ -4,7 +4,7 @@ import { addWords } from "./words.js";
 
 const ENGLISH = {
   title: "Agent · Giliran", language: "Language", theme: "Theme", themeLight: "Light", themeDark: "Dark",
-  live: "Live", connecting: "Connecting…", reconnecting: "Reconnecting…", polling: "Offline · polling",
+  live: "Live", connecting: "Connecting…", reconnecting: "Reconnecting…", polling: "Not live",
   liveHint: "Everything arrives at once", reconnectingHint: "The connection is being restored. You can go on writing.",
   lostWarning: "No connection. After 30 seconds the chats that you have not answered go back to the queue.",
   pollingHint: "No live connection: the page asks every few seconds.",
@@ -61,7 +61,7 @@ const ENGLISH = {
   st_waiting: "Waiting", st_active: "Active", st_ended: "Ended",
   team: "Team", onlineCount: "{n} online", myMenu: "Your status and settings", p_online: "Online", p_away: "Away", p_offline: "Offline",
   onlineHint: "you get new chats", awayHint: "you pick them yourself",
-  loadOf: "{n} of {limit}", loadOnly: "{n}", full: "full", chats: "conversations", role_supervisor: "Supervisor", role_admin: "Admin", role_agent: "Agent",
+  loadOf: "{n} of {limit}", loadOnly: "{n}", full: "full", giveFull: "Has no room for one more", giveOffline: "Offline: it comes back to the queue if nobody answers", chats: "conversations", role_supervisor: "Supervisor", role_admin: "Admin", role_agent: "Agent",
   sound: "Sound", notifications: "Desktop notifications", notifyOffer: "Get new messages as notifications?",
   notifyYes: "Turn on", notNow: "Not now", notifyBlocked: "Your browser blocks notifications for this page. Allow them in the site settings.",
   shortcuts: "Keyboard shortcuts", key_move: "Next / previous conversation", key_open: "Open the conversation", key_search: "Search", key_back: "Back, close",
@@ -145,7 +145,7 @@ const INDONESIAN = {
   st_waiting: "Menunggu", st_active: "Dilayani", st_ended: "Selesai",
   team: "Tim", onlineCount: "{n} aktif", myMenu: "Status dan pengaturan Anda", p_online: "Aktif", p_away: "Tidak di tempat", p_offline: "Offline",
   onlineHint: "agen menerima percakapan", awayHint: "mengambil sendiri",
-  loadOf: "{n} dari {limit}", loadOnly: "{n}", full: "penuh", chats: "percakapan", role_supervisor: "Supervisor", role_admin: "Admin", role_agent: "Agen",
+  loadOf: "{n} dari {limit}", loadOnly: "{n}", full: "penuh", giveFull: "Tidak ada tempat lagi", giveOffline: "Offline: kembali ke antrean bila tidak dijawab", chats: "percakapan", role_supervisor: "Supervisor", role_admin: "Admin", role_agent: "Agen",
   sound: "Suara", notifications: "Notifikasi desktop", notifyOffer: "Tampilkan pesan baru sebagai notifikasi?",
   notifyYes: "Aktifkan", notNow: "Nanti saja", notifyBlocked: "Peramban memblokir notifikasi halaman ini. Izinkan di pengaturan situs.",
   shortcuts: "Pintasan keyboard", key_move: "Percakapan berikutnya / sebelumnya", key_open: "Buka percakapan", key_search: "Cari", key_back: "Kembali, tutup",
