@@ -52,7 +52,7 @@ def as_text(transcript: Transcript) -> str:
 
 
 def _line(message: dict[str, Any]) -> str:
-    files = [f"[file: {file['name']}, {file['size']} bytes]" for file in message["attachments"]]
+    files = [f"[file: {file['name']}, {_size(file['size'])}]" for file in message["attachments"]]
     text = "\n    ".join([*message["body"].splitlines(), *files])
     if message["sender_type"] == "system":
         return f"{_at(message['created_at'])}  * {text}"
@@ -63,6 +63,12 @@ def _line(message: dict[str, Any]) -> str:
 def _at(iso: str) -> str:
     """`2026-01-31 09:30:00` of `2026-01-31T09:30:00.000Z`."""
     return iso[:19].replace("T", " ")
+
+
+def _size(number: int) -> str:
+    if number < 1000:
+        return f"{number} bytes"
+    return f"{number / 1e6:.1f} MB" if number >= 1e6 else f"{number / 1e3:.0f} KB"
 
 
 def file_name(room: str, kind: str) -> str:

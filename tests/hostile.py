@@ -31,6 +31,8 @@ SHAPES: Mapping[str, Callable[[int], str]] = {
     "one long link": lambda length: LINK + repeated("a/")(length),
     "at": repeated("@"),
     "addresses": repeated("a@b."),
+    "half an address": repeated("a.b-"),
+    "www": repeated("www.a"),
     "names_with_lines": repeated("a_"),
     "slashes": repeated("~/"),
     "comments": repeated("<!--"),

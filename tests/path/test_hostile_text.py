@@ -128,6 +128,9 @@ LINKED = {
     "https://a.example/" + "b" * 2030 + ")." * 3000: ["https://a.example/" + "b" * 2030],
     "http:// https:// https://[ javascript:alert(1)": [],
     "http://a.example " * 300: ["http://a.example"] * 100,
+    "www.a.example/b, (WWW.a.example) and awww.a": ["https://www.a.example/b", "https://WWW.a.example"],
+    "to budi.s+1@mail.example.id. Or @maya, or a@b": ["mailto:budi.s+1@mail.example.id"],
+    "https://budi@a.example/c@d.example": ["https://budi@a.example/c@d.example"],
 }
 
 
@@ -138,7 +141,9 @@ def test_a_link_ends_where_its_sentence_goes_on_and_long_ones_and_many_stay_text
           const { linked } = await import("/static/js/dom.js");
           return texts.map((text) => { const made = linked(text);
             if (made.textContent !== text) throw new Error(text);
-            return [...made.querySelectorAll("a")].map((link) => link.textContent); }); }""",
+            return [...made.querySelectorAll("a")].map((link) => {
+              if (!link.getAttribute("href").endsWith(link.textContent)) throw new Error(link.outerHTML);
+              return link.getAttribute("href"); }); }); }""",
         list(LINKED),
     )
     assert dict(zip(LINKED, found, strict=True)) == LINKED

@@ -4,6 +4,7 @@
 import { ask } from "./agent-api.js";
 import { Uploads } from "./agent-uploads.js";
 import { byId, make, setAttr, setText } from "./dom.js";
+import { EMOJIS } from "./emojis.js";
 import { filesPasted } from "./pasting.js";
 import { t } from "./words.js";
 
@@ -12,8 +13,6 @@ const TYPING_ENDS_MS = 4000;
 const CANNED_MOST = 8;
 // Of the text, while it chooses from the canned replies; at other times it is a plain text.
 const COMBOBOX = { role: "combobox", "aria-expanded": true, "aria-controls": "canned", "aria-autocomplete": "list", "aria-haspopup": "listbox" };
-const EMOJI = ["😀", "😄", "😊", "🙂", "😉", "😍", "🤗", "🤔", "😅", "😂", "😢", "😮", "😴", "😎", "🙏", "👍", "👎", "👌", "👏", "🙌", "💪", "🤝", "👋", "✌️",
-  "❤️", "💚", "🎉", "✨", "⭐", "🔥", "✅", "❌", "⚠️", "❓", "💡", "📌", "📎", "📦", "🚚", "💳", "🧾", "📞", "✉️", "⏰"];
 
 export class Composer {
   /** `deeds`: {canned(), me(), say(frame), noted(id, note), stored(message), refused(error, name), turned()} */
@@ -269,7 +268,7 @@ export class Composer {
   toggleEmoji() {
     const box = byId("emoji");
     if (!box.children.length)
-      box.replaceChildren(...EMOJI.map((sign, n) => {
+      box.replaceChildren(...EMOJIS.map((sign, n) => {
         const button = make("button", { type: "button", text: sign, tabindex: n ? "-1" : "0" });
         button.addEventListener("click", () => { this.insert(sign); this.closePickers(); });
         return button;

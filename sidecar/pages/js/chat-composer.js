@@ -2,10 +2,10 @@
 
 import { byId, make } from "./dom.js";
 import { keepDraft, recallDraft } from "./drafts.js";
+import { EMOJIS } from "./emojis.js";
 import { filesPasted } from "./pasting.js";
 import { bytes } from "./tongue.js";
 
-const EMOJIS = "😀 😂 😊 😍 😉 😎 🙂 🤔 😅 😢 😭 😡 😱 😴 🤗 🙄 👍 👎 👌 🙏 👏 💪 👋 🤝 ❤️ 🔥 ✨ 🎉 ✅ ❌ ❓ ❗ 📷 📎 📦 🚚 💳 🧾 🕐 📍 📞 💻 📱 🔒 ☕ 🌧️ ☀️ 🌙".split(" ");
 const COLUMNS = 8;
 
 /** `talk()` gives the present one. `said()`: something was sent. `mostBytes()`: of a file. */

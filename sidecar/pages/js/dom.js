@@ -3,7 +3,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 const SPRITE = document.querySelector("svg.sprite") ? "#i-" : "static/icons.svg#"; // a page's own asks for nothing later
 const TONES = 6;
-const LINK = /\bhttps?:\/\/[^\s<>"'`]+/giu;
+// Web addresses, also without their scheme, and e-mail addresses. Every part is bounded, so that it stays linear.
+const LINK = /\bhttps?:\/\/[^\s<>"'`]+|\bwww\.[^\s<>"'`]{1,2048}|\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}/giu;
 const LINK_MOST = 2048; // characters; a longer one stays text
 const LINKS_MOST = 100; // of one text; the others stay text
 const AFTER_LINK = ".,;:!?…";
@@ -60,19 +61,25 @@ export function icon(name, extra = "") {
   return svg;
 }
 
-/** Text with its http(s) addresses clickable; everything else stays text. */
+/** Text with its web and e-mail addresses clickable; everything else stays text. */
 export function linked(text) {
   const nodes = document.createDocumentFragment();
   let from = 0;
   for (const found of text.matchAll(LINK)) {
     const address = trimmed(found[0]);
-    if (address.length > LINK_MOST || !isAddress(address)) continue;
+    const href = hrefOf(address);
+    if (address.length > LINK_MOST || !isAddress(href)) continue;
     if (nodes.children.length >= LINKS_MOST) break;
-    nodes.append(text.slice(from, found.index), make("a", { href: address, target: "_blank", rel: "noopener noreferrer nofollow", text: address }));
+    nodes.append(text.slice(from, found.index), make("a", { href, target: "_blank", rel: "noopener noreferrer nofollow", text: address }));
     from = found.index + address.length;
   }
   nodes.append(text.slice(from));
   return nodes;
+}
+
+function hrefOf(address) {
+  if (/^https?:/iu.test(address)) return address;
+  return /^www\./iu.test(address) ? `https://${address}` : `mailto:${address}`;
 }
 
 /** As `URL.canParse`, which Safari has since 17. */

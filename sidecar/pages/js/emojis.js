@@ -1,0 +1,3 @@
+// The emojis that both composers offer.
+
+export const EMOJIS = "😀 😂 😊 😍 😉 😎 🙂 🤔 😅 😢 😭 😡 😱 😴 🤗 🙄 👍 👎 👌 🙏 👏 💪 👋 🤝 ❤️ 🔥 ✨ 🎉 ✅ ❌ ❓ ❗ 📷 📎 📦 🚚 💳 🧾 🕐 📍 📞 💻 📱 🔒 ☕ 🌧️ ☀️ 🌙".split(" ");
