@@ -20,11 +20,19 @@ class Turn(NamedTuple):
 
 
 class Hears(NamedTuple):
-    """A session as the bot sees it. `session` is its number."""
+    """A session as the bot sees it. `session` is its number; `language` that of the page, where it told."""
 
     session: int
     may_answer: bool
     has_faq: bool
+    language: str | None
+
+
+class Asking(NamedTuple):
+    """A session that wants a person; as `Hears`."""
+
+    session: int
+    language: str | None
 
 
 def hears(cur: cursor, tenant: str, room: str) -> Hears | None:
@@ -38,7 +46,7 @@ def talk(cur: cursor, session: int, most: int) -> list[Turn]:
     return [Turn(row.seq, row.sender_type == "customer", row.body) for row in reversed(rows)]
 
 
-def want_person(cur: cursor, tenant: str, room: str) -> int | None:
-    """From now on the bot is quiet there. Gives the session's number; None if it was quiet already, or nobody waits."""
+def want_person(cur: cursor, tenant: str, room: str) -> Asking | None:
+    """From now on the bot is quiet there. None if it was quiet already, or nobody waits."""
     row = BOT.one(cur, "want_person", tenant=tenant, room=room)
-    return row.id if row else None
+    return Asking(*row) if row else None

@@ -434,6 +434,7 @@ CREATE TABLE sessions (
     gone_at         timestamptz,                      -- waiting, but out of the line: its customer is gone
     keeps_place     boolean NOT NULL DEFAULT false,   -- a message that was left for later: its customer may be away
     origin          bytea,                            -- keyed digest of the address that began it
+    language        text CHECK (language IN ('en', 'id')),  -- of the page that began it, where it told
     UNIQUE (tenant, room),
     FOREIGN KEY (tenant, agent) REFERENCES accounts (tenant, agent),
     CONSTRAINT active_has_agent CHECK (status <> 'active' OR agent IS NOT NULL),

@@ -49,6 +49,28 @@ INDONESIAN = frozenset(
         tidak tolong untuk ya yang yg
     """)
 )
+# What customers and those who write an FAQ call differently; a line is one thing, in one language.
+SAME: dict[str, tuple[str, ...]] = {
+    word: tuple(line.split())
+    for line in (
+        "change reset update edit modify replace recover restore forgot forgotten",
+        "cancel abort stop undo cancellation",
+        "pay payment paying paid",
+        "send ship deliver delivery shipping shipment",
+        "return refund",
+        "price cost fee charge",
+        "order purchase buy",
+        "ubah mengubah ganti mengganti perbarui pulihkan lupa atur",
+        "batal batalkan membatalkan pembatalan",
+        "bayar membayar pembayaran dibayar",
+        "kirim mengirim pengiriman dikirim antar",
+        "retur refund pengembalian kembalikan mengembalikan dikembalikan",
+        "harga biaya ongkos tarif",
+        "pesan pesanan memesan beli membeli pembelian",
+        "sandi password",
+    )
+    for word in line.split()
+}
 ONLY_ENGLISH = ENGLISH - INDONESIAN
 ONLY_INDONESIAN = INDONESIAN - ENGLISH
 
@@ -92,11 +114,17 @@ def _said_in_order(text: str, steps: Sequence[re.Pattern[str]]) -> bool:
     return True
 
 
-def language(body: str) -> str:
-    """`id` where it reads like Indonesian, else `en`."""
+LANGUAGES = tuple(UNSURE)
+
+
+def language(body: str, page: str | None = None) -> str:
+    """`id` where it reads like Indonesian, `en` where like English; in doubt that of the page, or English."""
     said = _cut(body)
     indonesian = sum(word in ONLY_INDONESIAN or word.endswith(("nya", "kah", "kan")) for word in said)
-    return "id" if indonesian > sum(word in ONLY_ENGLISH for word in said) else "en"
+    english = sum(word in ONLY_ENGLISH for word in said)
+    if indonesian == english:
+        return page or "en"
+    return "id" if indonesian > english else "en"
 
 
 def words(text: str) -> list[str]:
@@ -130,8 +158,14 @@ def _stem(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > PREFIX_FROM else word
 
 
+def widened(asked: Sequence[str]) -> list[str]:
+    """With the other words for the same things: what to look for, not what was asked."""
+    return list(dict.fromkeys([*asked, *(other for word in asked for other in SAME.get(word, ()))]))
+
+
 def _meets(word: str, others: Iterable[str]) -> bool:
-    return any(word == other or _begins(word, other) or _begins(other, word) for other in others)
+    same = SAME.get(word, ())
+    return any(word == other or other in same or _begins(word, other) or _begins(other, word) for other in others)
 
 
 def _begins(short: str, long: str) -> bool:

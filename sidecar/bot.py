@@ -16,7 +16,7 @@ from psycopg2.extensions import cursor
 
 import logs
 from db import bot, chat, faq
-from db.bot import Hears, Turn
+from db.bot import Asking, Hears, Turn
 from db.chat import Draft, Message, NotTaken
 from db.faq import Entry
 from db.postgres import LedgerTrouble
@@ -48,6 +48,7 @@ class Look(NamedTuple):
     """What is known when a question came: `asked` are its words, `seq` its last row."""
 
     session: int
+    language: str | None  # of the page
     seq: int
     question: str
     asked: list[str]
@@ -78,7 +79,7 @@ class Bot:
         if len(self._tasks) >= ROOMS_MOST:
             log.debug(logs.line("bot_busy", tenant=tenant, room=room))
         elif answers.wants_person(body):
-            self._start(self._hand_over(place, answers.language(body)))
+            self._start(self._hand_over(place, body))
         elif place in self._more:
             self._more[place] = True
         elif not self._is_silent(place):
@@ -131,7 +132,7 @@ class Bot:
         body = await self._answer(place, look)
         once = f"re:{look.seq}"
         if body is None and look.asked:
-            body, once = answers.UNSURE[answers.language(look.question)], "unsure"
+            body, once = answers.UNSURE[answers.language(look.question, look.language)], "unsure"
         if body is None or not await self._run(lambda cur: _may_answer(cur, place)):
             return look.seq
         await self._say(place, look.session, body, once)
@@ -147,12 +148,12 @@ class Bot:
         latest = max((turn.seq for turn in turns if turn.by_customer), default=0)
         question = _question(turns, latest - 1 if after is None else after)
         asked = answers.words(question)
-        entries = faq.search(cur, place[0], asked, CANDIDATES)
+        entries = faq.search(cur, place[0], answers.widened(asked), CANDIDATES)
         if self._model and not entries:
             entries = faq.first(cur, place[0], ENTRIES)  # perhaps asked in another language than the entries'
         talk = [Said(turn.by_customer, turn.body[:TURN_MOST]) for turn in turns]
         sure = answers.best(asked, entries)  # here, on the store's thread: long entries take their time
-        return True, Look(seen.session, latest, question, asked, entries, sure, talk)
+        return True, Look(seen.session, seen.language, latest, question, asked, entries, sure, talk)
 
     def _speaks(self, seen: Hears | None) -> bool:
         return self._model is not None or (seen is not None and seen.has_faq)
@@ -166,15 +167,16 @@ class Bot:
                 log.warning(logs.line("model_failed", tenant=place[0], room=place[1], why=error))
         return look.sure.answer[: answers.BODY_MOST] if look.sure else None
 
-    async def _hand_over(self, place: Place, language: str) -> None:
+    async def _hand_over(self, place: Place, body: str) -> None:
         """Not after the answer that may be under way, but at once."""
-        speaks, session = await self._run(lambda cur: self._quieten(cur, place))
+        speaks, asking = await self._run(lambda cur: self._quieten(cur, place))
         if not speaks:
             self._be_silent(place[0])
-        elif session is not None:
-            await self._say(place, session, answers.QUIET[language], chat.BOT_GOODBYE)
+        elif asking is not None:
+            said = answers.QUIET[answers.language(body, asking.language)]
+            await self._say(place, asking.session, said, chat.BOT_GOODBYE)
 
-    def _quieten(self, cur: cursor, place: Place) -> tuple[bool, int | None]:
+    def _quieten(self, cur: cursor, place: Place) -> tuple[bool, Asking | None]:
         return self._speaks(bot.hears(cur, *place)), bot.want_person(cur, *place)
 
     async def _say(self, place: Place, session: int, body: str, once: str) -> None:

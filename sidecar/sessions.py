@@ -20,6 +20,7 @@ from db import chat, people
 from db.announce import News
 from db.chat import CHAT, NotTaken, Session
 from sidecar import frames, transcripts
+from sidecar.answers import LANGUAGES
 from sidecar.attendance import Attendance
 from sidecar.door import Door
 from sidecar.marks import Marks
@@ -34,6 +35,7 @@ from sidecar.writer import Heard, Writer
 log = logging.getLogger("sidecar.sessions")
 
 COMMENT_MOST = 2000
+LANGUAGE_MOST = 35  # characters of a name of a language
 LOOKS_A_SECOND, LOOKS_AT_ONCE = 20.0, 200.0  # of one session: a page that polls asks every two seconds
 TRANSCRIPT_EVERY_S, TRANSCRIPTS_AT_ONCE = 3.0, 5.0
 MINUTE_S = 60.0
@@ -98,11 +100,14 @@ class Sessions:
         name, email = _name(found), _email(found)
         first = found.get("message")
         message = None if first is None or first == "" else checked("message", first, frames.body)
+        language = _language(found)
         tenant = await self._store.run(lambda cur: _tenant(cur, found))
         proved = await self._store.run(lambda cur: _proved(cur, tenant, email, found))
         self._let_in(request, self._new.take)
         try:
-            started = await self._front.turns.start(tenant, email, name, message, proved, self._origin(request))
+            started = await self._front.turns.start(
+                tenant, email, name, message, proved, self._origin(request), language
+            )
         except TurnRefused as refused:
             if refused.code == "too_many_open":
                 raise Refused("rate_limited", "too many chats of yours are open: end one first", MINUTE_S) from None
@@ -231,6 +236,17 @@ def _proved(cur: cursor, tenant: str, email: str, found: dict[str, Any]) -> bool
     if not isinstance(given, str) or not hmac.compare_digest(right.encode(), given.lower().encode(errors="replace")):
         raise Refused("forbidden", "user_hash: does not prove this e-mail address")
     return True
+
+
+def _language(found: dict[str, Any]) -> str | None:
+    """As browsers name it (`id-ID`). One that nothing here speaks is as none."""
+    given = found.get("language")
+    if given is None:
+        return None
+    if not isinstance(given, str) or len(given) > LANGUAGE_MOST:
+        raise Refused("invalid_payload", "language: must be a short text such as en or id")
+    first = given.lower().partition("-")[0]
+    return first if first in LANGUAGES else None
 
 
 def _started(started: Started) -> dict[str, Any]:

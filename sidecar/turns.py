@@ -72,6 +72,7 @@ class Who(NamedTuple):
     name: str
     proved: bool
     origin: bytes | None
+    language: str | None
 
 
 class Started(NamedTuple):
@@ -172,10 +173,12 @@ class Turns:
         message: str | None,
         proved: bool = False,
         origin: bytes | None = None,
+        language: str | None = None,
     ) -> Started:
         """A session that waits: committed, with its place in the line, when this returns. `proved`: by a userHash.
-        `origin`: a digest of the address; raises `TurnRefused` (too_many_open) where it, or the e-mail, has so many."""
-        who = Who(email, name, proved, origin)
+        `language`: `en` or `id`, of the page. `origin`: a digest of the address; raises `TurnRefused` (too_many_open)
+        where it, or the e-mail, has so many."""
+        who = Who(email, name, proved, origin, language)
         started: Started = await self.change(tenant, lambda cur, change: _start(cur, change, tenant, who, message))
         log.info(logs.line("session_started", tenant=tenant, room=started.room, position=started.position))
         return started
@@ -188,7 +191,7 @@ class Turns:
 
 
 def _start(cur: cursor, change: Change, tenant: str, who: Who, message: str | None) -> Started:
-    email, name, proved, origin = who
+    email, name, proved, origin, language = who
     are_open = CHAT.one(cur, "open_ones", tenant=tenant, email=email, origin=origin)
     if are_open.of_customer >= OPEN_OF_CUSTOMER or are_open.of_origin >= OPEN_OF_ORIGIN:
         raise TurnRefused("too_many_open", "too many chats are open")
@@ -196,7 +199,7 @@ def _start(cur: cursor, change: Change, tenant: str, who: Who, message: str | No
     arrived_us = line.next_place(cur, tenant)
     line.open_visits(cur, tenant, [NewVisit(room, arrived_us, chat.CLASS, chat.CLASS, base_proved=True)])
     session, customer = chat.open_session(cur, tenant, room, key, email, name, proved)
-    CHAT.run(cur, "set_origin", session=session, origin=origin)
+    CHAT.run(cur, "set_beginning", session=session, origin=origin, language=language)
     event = chat.add_event(cur, tenant, room, {"type": "started", "name": name}, f"{name} started the chat")
     rows = []
     if message:

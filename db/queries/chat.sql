@@ -14,8 +14,8 @@ RETURNING id
 INSERT INTO sessions (tenant, room, key_digest, customer, customer_name)
 VALUES (%(tenant)s, %(room)s, %(digest)s, %(customer)s, %(name)s) RETURNING id
 
--- name: set_origin
-UPDATE sessions SET origin = %(origin)s WHERE id = %(session)s
+-- name: set_beginning
+UPDATE sessions SET origin = %(origin)s, language = %(language)s WHERE id = %(session)s
 
 -- name: open_ones
 -- How many chats are open that were begun by this customer, and from this origin.

@@ -131,6 +131,17 @@ def test_it_says_once_that_it_does_not_know(database_url: str) -> None:
     play(database_url, work)
 
 
+def test_where_a_message_leaves_it_open_it_speaks_the_language_of_the_page(database_url: str) -> None:
+    async def work(w: World) -> None:
+        rooms = [await w.start() for _ in range(3)]
+        await w.sql("UPDATE sessions SET language = 'id' WHERE room = ANY(%s)", rooms[:2])
+        assert await w.hears(rooms[0], "elephant") == [answers.UNSURE["id"]]
+        assert await w.hears(rooms[1], "how can I buy an elephant?") == [answers.UNSURE["en"]]
+        assert await w.hears(rooms[2], "elephant") == [answers.UNSURE["en"]]
+
+    play(database_url, work)
+
+
 def test_a_greeting_gets_no_answer(database_url: str) -> None:
     async def work(w: World) -> None:
         assert await w.hears(await w.start(), "hello", "halo kak", "\U0001f600") == []

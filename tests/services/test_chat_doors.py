@@ -59,26 +59,40 @@ def test_a_session_is_started_looked_at_and_ended(database_url: str, redis_url: 
     run_chat(database_url, redis_url, story)
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"name": ""}, "name"),
-        ({"name": "x" * 101}, "name"),
-        ({"name": "a\nb"}, "name"),
-        ({"name": 7}, "name"),
-        ({"email": "nobody"}, "email"),
-        ({"email": None}, "email"),
-        ({"message": ["x"]}, "message"),
-        ({"message": "x" * 10_001}, "message"),
-        ({"tenant_id": "nowhere"}, "tenant_id"),
-        ({"tenant_id": 7}, "tenant_id"),
-    ],
-)
-def test_a_wrong_field_is_named(database_url: str, redis_url: str, change: dict[str, Any], field: str) -> None:
+WRONG: list[tuple[str, object]] = [
+    ("name", ""),
+    ("name", "x" * 101),
+    ("name", "a\nb"),
+    ("name", 7),
+    ("email", "nobody"),
+    ("email", None),
+    ("message", ["x"]),
+    ("message", "x" * 10_001),
+    ("tenant_id", "nowhere"),
+    ("tenant_id", 7),
+    ("language", 7),
+    ("language", "x" * 36),
+]
+
+
+def test_a_wrong_field_is_named(database_url: str, redis_url: str) -> None:
     async def story(chat: Chat) -> None:
-        status, found = await (await chat.sidecar()).post(SESSIONS, {**NEW, **change})
-        assert (status, found["error"]["code"]) == (400, "invalid_payload")
-        assert found["error"]["message"].startswith(f"{field}:")
+        at = await chat.sidecar()
+        for field, value in WRONG:
+            status, found = await at.post(SESSIONS, {**NEW, field: value})
+            assert (status, found["error"]["code"]) == (400, "invalid_payload"), (field, value)
+            assert found["error"]["message"].startswith(f"{field}:")
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_the_language_of_the_page_is_kept_where_it_is_one_of_ours(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        for told in ("id-ID", "EN", "fr", "", None):
+            assert (await at.post(SESSIONS, {**NEW, "language": told}))[0] == 201
+        kept = [row.language for row in chat.rows("SELECT language FROM sessions ORDER BY id")]
+        assert kept == ["id", "en", None, None, None]
 
     run_chat(database_url, redis_url, story)
 

@@ -12,7 +12,9 @@ REFUND = Entry("How do I get a refund?", "Write to refund@toko.example with your
 CHANGE = Entry("How can I change my order?", "Until it is packed: open it and choose Change.")
 PAY = Entry("How can I pay?", "By bank transfer, GoPay or OVO.")
 JAM = Entry("Jam berapa toko buka?", "Senin sampai Jumat, 09.00 sampai 17.00.")
-FAQ = [HOURS, REFUND, CHANGE, PAY, JAM]
+PASSWORD = Entry("How do I change my password?", "In your profile, under Safety.")
+SANDI = Entry("Bagaimana mengganti kata sandi?", "Di profil, di bawah Keamanan.")
+FAQ = [PASSWORD, SANDI, HOURS, REFUND, CHANGE, PAY, JAM]
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,10 @@ FAQ = [HOURS, REFUND, CHANGE, PAY, JAM]
         ("REFUNDS", REFUND),
         ("can I use gopay?", PAY),
         ("jam bukanya berapa kak?", JAM),
+        ("How do I reset my password?", PASSWORD),
+        ("forgot password", PASSWORD),
+        ("lupa sandi kak", SANDI),
+        ("how can I cancel my order?", None),
         ("My order 123 never arrived and I am angry", None),
         ("do you sell elephants?", None),
         ("hello", None),
@@ -90,6 +96,8 @@ def test_other_messages_do_not_ask_for_a_person(body: str) -> None:
 )
 def test_it_speaks_the_customers_language(body: str, language: str) -> None:
     assert answers.language(body) == language
+    is_sure = body not in ("", "refund")
+    assert answers.language(body, "id") == (language if is_sure else "id"), "in doubt that of the page"
     assert answers.UNSURE[language]
     assert answers.QUIET[language]
 

@@ -262,7 +262,7 @@ function catchUp(session) {
 }
 
 function remember(session, { seq, body, sender_type: sender, created_at: at, attachments }) {
-  if (sender === "system" || seq < (session.last_message?.seq ?? 0)) return;
+  if (sender === "system" || sender === "bot" || seq < (session.last_message?.seq ?? 0)) return;
   session.last_message = { seq, body: body || attachments?.[0]?.name || "", sender_type: sender, created_at: at };
 }
 

@@ -5,7 +5,7 @@
 import { ask } from "./api.js";
 import { byId } from "./dom.js";
 import { keepDraft, recallDraft } from "./drafts.js";
-import { onLanguage, span, t } from "./tongue.js";
+import { currentLanguage, onLanguage, span, t } from "./tongue.js";
 
 const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]+$/u;
 const AGAIN_MS = 10_000;
@@ -97,7 +97,7 @@ export function startForm({ tenant, started, kept, proof, again, isKnown = false
   };
 }
 
-const body = (tenant, { name, email, message }, proof) => ({ ...(tenant ? { tenant_id: tenant } : {}), name, email, ...(message ? { message } : {}), ...(proof ? { user_hash: proof } : {}) });
+const body = (tenant, { name, email, message }, proof) => ({ ...(tenant ? { tenant_id: tenant } : {}), name, email, language: currentLanguage(), ...(message ? { message } : {}), ...(proof ? { user_hash: proof } : {}) });
 
 /** Where nobody is there to ask back, the question itself is needed. Marks what is missing, and goes to the first. */
 function isComplete(form, { name, email, message }, needsQuestion) {
