@@ -21,9 +21,9 @@ from sidecar import door
 from sidecar.ai import Model
 from sidecar.attachments import Attachments
 from sidecar.attendance import Attendance, Times
+from sidecar.audience import Gathering
 from sidecar.bot import Bot
 from sidecar.console import Console, Desk
-from sidecar.crowd import Gathering
 from sidecar.door import Door
 from sidecar.feed import Feed
 from sidecar.health import Figures, Health

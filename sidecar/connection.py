@@ -74,7 +74,7 @@ class Connection:
         self.got: int | None = None
         self.history = 0  # the seq up to which the history was sent, while `got` is None
         self.pending: dict[tuple[str, str], float] = {}
-        self.owed: Callable[[], None] | None = None  # an agent's, see `crowd`
+        self.owed: Callable[[], None] | None = None  # an agent's, see `audience`
         self.muted = False  # an agent's, until it is told that it is heard
         self.came = 0.0  # when the frame in hand came
         self._pace = Pace.full(rate, burst, time.monotonic())

@@ -3,7 +3,7 @@
 Rule (H12): of a room's stored rows, everybody here hears each seq once, in order, without gaps. The hub knows the
 `next` seq of each room that somebody here hears; a later one waits until the feed has fetched what is missing.
 
-Two kinds of ears: a customer's socket hears its room; an agent's hears all open rooms of its tenant, see `crowd`. A
+Two kinds of ears: a customer's socket hears its room; an agent's hears all open rooms of its tenant, see `audience`. A
 socket that sent a message gets the acknowledgement in the very place where others get the message, so that what it has
 seen has no gap.
 """
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from db.announce import News
 from sidecar import frames
-from sidecar.crowd import Crowd, Later, Member
+from sidecar.audience import Audience, Later, Member
 
 NEW, ACK = "chat.message.new", "chat.message.ack"
 HELD_MOST = 500  # news of a room that wait for an earlier one; the rest is fetched again
@@ -61,7 +61,7 @@ class _Room:
 
 @dataclass
 class _Tenant:
-    agents: Crowd[Ear]
+    agents: Audience[Ear]
     rooms: dict[str, _Room] = field(default_factory=dict)
     known: bool = False  # all rooms that were open when the first agent came are in `rooms`
 
@@ -73,7 +73,7 @@ class Hub:
         gathering: Callable[[], Later] = lambda: lambda give: give(),
     ) -> None:
         """`delivered`: told when a message of a socket here went out, with the time of its coming. `gathering`: makes
-        what says when a tenant's agents are given what they hear; see `crowd`."""
+        what says when a tenant's agents are given what they hear; see `audience`."""
         self._tenants: dict[str, _Tenant] = {}
         self._behind: dict[Place, int] = {}
         self._delivered, self._gathering = delivered, gathering
@@ -309,7 +309,7 @@ class Hub:
 
     def _tenant(self, tenant: str) -> _Tenant:
         if tenant not in self._tenants:
-            self._tenants[tenant] = _Tenant(Crowd(self._gathering()))
+            self._tenants[tenant] = _Tenant(Audience(self._gathering()))
         return self._tenants[tenant]
 
     def _forget_unheard(self, tenant: str, found: _Tenant, rooms: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sidecar.crowd import GATHER_S, Crowd, Gathering
+from sidecar.audience import GATHER_S, Audience, Gathering
 
 
 class Page:
@@ -41,27 +41,27 @@ class Waiting:
 @pytest.mark.parametrize("seed", range(100))
 def test_whoever_comes_goes_and_is_spoken_to_hears_everything_in_its_order(seed: int) -> None:
     dice, waiting = random.Random(seed), Waiting()
-    crowd: Crowd[Page] = Crowd(waiting)
+    audience: Audience[Page] = Audience(waiting)
     pages = [Page(f"a{n % 3}") for n in range(6)]
     for number in range(200):
         page, word = dice.choice(pages), f"<{number}>".encode()
         match dice.choice(["say", "say", "but", "own", "come", "go", "give"]):
             case "say":
-                crowd.say(word)
-                for one in crowd:
+                audience.say(word)
+                for one in audience:
                     one.meant += word
-            case "but" if page in crowd:
-                crowd.say(word, list(crowd.of(page.agent)))
-                for one in crowd:
+            case "but" if page in audience:
+                audience.say(word, list(audience.of(page.agent)))
+                for one in audience:
                     one.meant += word if one.agent != page.agent else b""
             case "own":
                 page.push(word)
                 page.meant += word
-            case "come" if page not in crowd:
-                crowd.add(page)
-            case "go" if page in crowd:
+            case "come" if page not in audience:
+                audience.add(page)
+            case "go" if page in audience:
                 waiting.go()
-                crowd.discard(page)
+                audience.discard(page)
             case "give":
                 waiting.go()
     waiting.go()
@@ -71,26 +71,26 @@ def test_whoever_comes_goes_and_is_spoken_to_hears_everything_in_its_order(seed:
 
 def test_what_is_said_together_is_written_once() -> None:
     waiting = Waiting()
-    crowd: Crowd[Page] = Crowd(waiting)
+    audience: Audience[Page] = Audience(waiting)
     pages = [Page("a1"), Page("a2")]
     for page in pages:
-        crowd.add(page)
+        audience.add(page)
     for _ in range(5):
-        crowd.say(b"x")
+        audience.say(b"x")
     waiting.go()
     assert [(page.heard, page.frames, page.writes) for page in pages] == [(b"xxxxx", 5, 1)] * 2
 
 
 def test_a_page_that_has_left_is_owed_nothing() -> None:
     waiting = Waiting()
-    crowd: Crowd[Page] = Crowd(waiting)
+    audience: Audience[Page] = Audience(waiting)
     page = Page("a1")
-    crowd.add(page)
-    crowd.say(b"x")
-    crowd.discard(page)
-    crowd.discard(page)
+    audience.add(page)
+    audience.say(b"x")
+    audience.discard(page)
+    audience.discard(page)
     waiting.go()
-    assert (page.heard, page.owed, len(crowd), list(crowd.of("a1"))) == (b"", None, 0, [])
+    assert (page.heard, page.owed, len(audience), list(audience.of("a1"))) == (b"", None, 0, [])
 
 
 def test_a_quiet_desk_hears_at_once_and_a_busy_one_as_often_as_it_can_be_written_to() -> None:

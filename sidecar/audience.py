@@ -27,7 +27,7 @@ class Member(Protocol):
 M = TypeVar("M", bound=Member)
 
 
-class Crowd(Generic[M]):
+class Audience(Generic[M]):
     def __init__(self, later: Later) -> None:
         """`later`: called with `give` when something is there to be given, and calls it once."""
         self._later = later
