@@ -22,7 +22,9 @@ from db.postgres import Statements
 PEOPLE = Statements("people")
 ROLES = ("agent", "supervisor", "admin")
 PASSWORD_LEAST, PASSWORD_MOST = 8, 1024  # characters
-FAILURES_MOST, FAILURES_WINDOW_S = 10, 600.0  # wrong passwords of one account, or from one address; then 429
+FAILURES_MOST, FAILURES_WINDOW_S = 10, 600.0  # wrong passwords of one account from one address; then 429
+FAILURES_ALONE_MOST = 100  # of one account from anywhere, or from one address: an office, a proxy, shares one
+KNOWN_S = 30 * 86400.0  # since an account's last login from an address, that others' failures don't lock it out there
 EMAIL_MOST, NAME_MOST = 254, 100  # bytes in UTF-8; characters
 # Argon2id, 64 MiB, 3 passes: the second recommended set of RFC 9106, in one lane, so that a hash is one thread's work.
 HASHER = PasswordHasher(time_cost=3, memory_cost=65536, parallelism=1)
@@ -75,15 +77,18 @@ def set_disabled(cur: cursor, tenant: str, agent: str, disabled: bool) -> bool:
     is_known = PEOPLE.one(cur, "set_disabled", tenant=tenant, agent=agent, disabled=disabled) is not None
     if disabled:
         PEOPLE.run(cur, "revoke_all", tenant=tenant, agent=agent)
+        PEOPLE.run(cur, "forget_addresses_of", tenant=tenant, agent=agent)
     else:
         unlock(cur, tenant, agent)
     return is_known
 
 
 def set_password(cur: cursor, tenant: str, agent: str, password_hash: str) -> bool:
-    """Whether there is such an account; its tokens end, and wrong passwords of before count no more."""
+    """Whether there is such an account; its tokens end, and wrong passwords of before count no more. Nor do the
+    addresses where the old one was right."""
     is_known = PEOPLE.one(cur, "set_password", tenant=tenant, agent=agent, password_hash=password_hash) is not None
     PEOPLE.run(cur, "revoke_all", tenant=tenant, agent=agent)
+    PEOPLE.run(cur, "forget_addresses_of", tenant=tenant, agent=agent)
     unlock(cur, tenant, agent)
     return is_known
 
@@ -95,7 +100,7 @@ def unlock(cur: cursor, tenant: str, agent: str) -> bool:
 
 def unlock_address(cur: cursor, key: str, address: str) -> bool:
     """The same for an address. `key`: the sidecars' SECRET_KEY."""
-    return PEOPLE.run(cur, "forgive", subject=login_subject(key, "address", address)) > 0
+    return PEOPLE.run(cur, "forgive", subjects=[login_subject(key, "address", address)]) > 0
 
 
 def shown_name(text: str) -> str | None:
@@ -151,9 +156,9 @@ def native_tenants(cur: cursor) -> list[str]:
     return [row.id for row in PEOPLE.all(cur, "native_tenants")]
 
 
-def blocked_s(cur: cursor, subjects: Sequence[bytes], most: int, window_s: float) -> float | None:
+def blocked_s(cur: cursor, subjects: Sequence[bytes]) -> float | None:
     """Seconds until the last of the subjects may try to log in again, None where all may now."""
-    row = PEOPLE.one(cur, "blocked", subjects=list(subjects), most=most, window_s=window_s)
+    row = PEOPLE.one(cur, "blocked", subjects=list(subjects), window_s=FAILURES_WINDOW_S)
     return None if row is None else max(0.0, row.wait_s)
 
 

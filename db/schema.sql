@@ -541,11 +541,23 @@ CREATE INDEX faq_by_text ON faq USING gin (to_tsvector('simple', question || ' '
 
 -- Logins that failed lately, so that passwords can't be guessed: in PostgreSQL, since any sidecar may be asked.
 CREATE TABLE login_tries (
-    subject  bytea PRIMARY KEY,                       -- sha-256 of tenant and e-mail, or of an address
+    subject  bytea PRIMARY KEY,                       -- keyed digest of an account, an address, or both together
     failed   timestamptz[] NOT NULL,                  -- the latest ones, oldest first
     last_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     tenant   text,                                    -- whose they are, where there is such an account
-    agent    text
+    agent    text,
+    most     integer NOT NULL DEFAULT 10              -- so many lock the subject
 ) WITH (fillfactor = 50);
 CREATE INDEX login_tries_by_time ON login_tries (last_at);
 CREATE INDEX login_tries_by_account ON login_tries (tenant, agent) WHERE agent IS NOT NULL;
+
+-- From where an account logged in lately: there only its failures at that very address lock it out.
+CREATE TABLE login_addresses (
+    subject  bytea PRIMARY KEY,                       -- keyed digest of the account and the address together
+    tenant   text NOT NULL,
+    agent    text NOT NULL,
+    last_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    FOREIGN KEY (tenant, agent) REFERENCES accounts ON DELETE CASCADE
+);
+CREATE INDEX login_addresses_by_account ON login_addresses (tenant, agent);
+CREATE INDEX login_addresses_by_time ON login_addresses (last_at);

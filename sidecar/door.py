@@ -6,6 +6,7 @@ protects a session is its key, and an agent their token.
 
 import ipaddress
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ log = logging.getLogger("sidecar.door")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 IPV6_PREFIX = 64
 PORTS = {"http": 80, "https": 443}
+UNTRUSTED_EVERY_S = 60.0  # one line for all: anybody can send the header
 PUBLIC = ("/api/v1/public/", "/api/v1/files/", "/api/v1/about")  # what the widget asks for from other people's pages
 ALLOWED_HEADERS = "Content-Type, Authorization"
 
@@ -32,6 +34,7 @@ class Door:
     def __init__(self, allowed: Sequence[str], trusted: Sequence[Network], demo: bool) -> None:
         """`allowed`: origins beside our own. In a demo any page of this machine may talk to us."""
         self._allowed, self._trusted, self._demo = frozenset(allowed), tuple(trusted), demo
+        self._untrusted_at = -UNTRUSTED_EVERY_S  # when it was last said
 
     def address(self, request: web.Request) -> str:
         """The client's: the last one that no proxy of ours has."""
@@ -66,10 +69,21 @@ class Door:
 
     def check(self, request: web.Request) -> None:
         """Raises `Refused`."""
+        self._see_proxy(request)
         if not self.lets_in(request):
             origin, address = request.headers.get("Origin"), self.address(request)
             log.warning(logs.line("refused", code="origin_not_allowed", origin=origin, address=address))
             raise Refused("origin_not_allowed", "pages of this origin may not use this chat (see ALLOWED_ORIGINS)")
+
+    def _see_proxy(self, request: web.Request) -> None:
+        """Behind a proxy that nobody declared all people have one address, and limits by address hit all of them."""
+        peer, now = request.remote or "", time.monotonic()
+        if "X-Forwarded-For" not in request.headers or self._is_trusted(peer):
+            return
+        if now - self._untrusted_at >= UNTRUSTED_EVERY_S:
+            self._untrusted_at = now
+            why = "its X-Forwarded-For is not believed: is it a proxy of yours? Then name it in TRUSTED_PROXIES"
+            log.warning(logs.line("proxy_not_trusted", peer=peer, why=why))
 
     def _own(self, request: web.Request, scheme: str) -> set[tuple[str | None, int | None]]:
         """The places that this request knows us by. The scheme is the page's: a proxy may speak TLS for us."""

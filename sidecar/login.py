@@ -1,8 +1,9 @@
 """Agents log in: e-mail and password → a token; later a token → who it is. Before `console` and the agents' socket.
 
-Guessing is slow and limited: Argon2id, two hashes at a time in each sidecar, and ten failures in ten minutes for each
-account and each address. The failures are counted in PostgreSQL, under keyed digests, so that more sidecars (with the
-same key) or a restart give no more tries.
+Guessing is slow and limited: Argon2id, two hashes at a time in each sidecar, and in ten minutes ten failures of an
+account at an address, a hundred of an account or of an address. The failures are counted in PostgreSQL, under keyed
+digests, so that more sidecars (with the same key) or a restart give no more tries. Where an account logged in lately,
+only its own ten failures there lock it out: else anybody could lock out anybody.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from psycopg2.extensions import cursor
 
 import logs
 from db import people
-from db.people import FAILURES_MOST, FAILURES_WINDOW_S, PEOPLE, login_subject
+from db.people import FAILURES_ALONE_MOST, FAILURES_MOST, FAILURES_WINDOW_S, KNOWN_S, PEOPLE, login_subject
 from sidecar.store import Store
 
 log = logging.getLogger("sidecar.login")
@@ -99,14 +100,29 @@ class Gate:
             self._inside -= 1
 
 
+class Subjects(NamedTuple):
+    """Whose failure it would be: of the account at this address, of the account, of the address."""
+
+    pair: bytes
+    account: bytes
+    address: bytes
+
+
+MOSTS = [FAILURES_MOST, FAILURES_ALONE_MOST, FAILURES_ALONE_MOST]  # of a `Subjects`
+
+
 class Try(NamedTuple):
-    """`account`: None where there is none of this e-mail. `subjects`: whose failure it would be, the account's and the
-    address's."""
+    """`account`: None where there is none of this e-mail. `known`: it logged in from this address lately."""
 
     tenant: str
     account: Any
-    subjects: list[bytes]
+    subjects: Subjects
     address: str
+    known: bool
+
+    @property
+    def blocked_by(self) -> list[bytes]:
+        return [self.subjects.pair] if self.known else list(self.subjects)
 
 
 class Login:
@@ -176,23 +192,27 @@ def _be_nice() -> None:
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
-def _refuse_blocked(cur: cursor, subjects: list[bytes]) -> None:
-    wait_s = people.blocked_s(cur, subjects, FAILURES_MOST, FAILURES_WINDOW_S)
+def _refuse_blocked(cur: cursor, found: Try) -> None:
+    wait_s = people.blocked_s(cur, found.blocked_by)
     if wait_s is not None:
         raise LoginLater(wait_s)
 
 
 def _look(cur: cursor, key: str, tenant: str | None, email: str, address: str) -> Try:
     """Raises `LoginLater` where the account or the address has failed too often."""
-    where = login_subject(key, "address", address)
-    _refuse_blocked(cur, [where])  # first: a flood is most often of one address
     tenant = tenant or _only_tenant(cur)
     account = PEOPLE.one(cur, "credentials", tenant=tenant, email=email)
     # By the account, not by what was typed: PostgreSQL finds it under other spellings than Python's lower() knows.
     whose = ("account", account.agent) if account else ("nobody", email.lower())
-    who = login_subject(key, whose[0], tenant, whose[1])
-    _refuse_blocked(cur, [who])
-    return Try(tenant, account, [who, where], address)
+    subjects = Subjects(
+        login_subject(key, "pair", whose[0], tenant, whose[1], address),
+        login_subject(key, whose[0], tenant, whose[1]),
+        login_subject(key, "address", address),
+    )
+    known = PEOPLE.one(cur, "is_known", subject=subjects.pair, known_s=KNOWN_S) is not None
+    found = Try(tenant, account, subjects, address, known)
+    _refuse_blocked(cur, found)
+    return found
 
 
 def _only_tenant(cur: cursor) -> str:
@@ -205,26 +225,29 @@ def _only_tenant(cur: cursor) -> str:
 def _settle(cur: cursor, found: Try, correct: bool, digest: bytes) -> tuple[datetime, bool] | None:
     """The end of a try, with its subjects locked: not even a right password counts once the others have failed. None:
     this one failed."""
-    PEOPLE.run(cur, "lock_tries", subjects=found.subjects)
-    _refuse_blocked(cur, found.subjects)
+    PEOPLE.run(cur, "lock_tries", subjects=list(found.subjects), mosts=MOSTS)
+    _refuse_blocked(cur, found)
     let_in = None
     if correct and _is_still_so(cur, found.tenant, found.account):
-        let_in = _let_in(cur, found.tenant, found.account.agent, digest, found.subjects[0])
+        let_in = _let_in(cur, found, digest)
     else:
         _fail(cur, found)
     PEOPLE.run(cur, "forget_tries", window_s=FAILURES_WINDOW_S)
+    PEOPLE.run(cur, "forget_addresses", known_s=KNOWN_S)
     return let_in
 
 
 def _fail(cur: cursor, found: Try) -> None:
     """One more, and word of it where it was the last one allowed."""
-    PEOPLE.run(cur, "fail", subjects=found.subjects, window_s=FAILURES_WINDOW_S, most=FAILURES_MOST)
-    who, where = found.subjects
+    subjects = found.subjects
+    PEOPLE.run(cur, "fail", subjects=list(subjects), mosts=MOSTS, window_s=FAILURES_WINDOW_S)
     agent = found.account.agent if found.account else None
     if agent is not None:
-        PEOPLE.run(cur, "name_tries", subject=who, tenant=found.tenant, agent=agent)
-    for subject, locked in ((who, {"tenant": found.tenant, "agent": agent or ""}), (where, {"address": found.address})):
-        wait_s = people.blocked_s(cur, [subject], FAILURES_MOST, FAILURES_WINDOW_S)
+        named = [subjects.pair, subjects.account]
+        PEOPLE.run(cur, "name_tries", subjects=named, tenant=found.tenant, agent=agent)
+    who, where = {"tenant": found.tenant, "agent": agent or ""}, {"address": found.address}
+    for subject, locked in zip(subjects, ({**who, **where}, who, where), strict=True):
+        wait_s = people.blocked_s(cur, [subject])
         if wait_s is not None:
             log.warning(logs.line("login_locked", **locked, seconds=round(wait_s)))
 
@@ -236,9 +259,11 @@ def _is_still_so(cur: cursor, tenant: str, account: Any) -> bool:
     return now is not None and not now.disabled and now.password_hash == account.password_hash
 
 
-def _let_in(cur: cursor, tenant: str, agent: str, digest: bytes, account: bytes) -> tuple[datetime, bool]:
+def _let_in(cur: cursor, found: Try, digest: bytes) -> tuple[datetime, bool]:
     """When the token ends, and whether they were away with a page open."""
-    PEOPLE.run(cur, "forgive", subject=account)  # not the address: it may belong to a guesser
+    tenant, agent, subjects = found.tenant, found.account.agent, found.subjects
+    PEOPLE.run(cur, "forgive", subjects=[subjects.pair, subjects.account])  # not the address: it may be a guesser's
+    PEOPLE.run(cur, "know", subject=subjects.pair, tenant=tenant, agent=agent)
     came = PEOPLE.one(cur, "come_online", tenant=tenant, agent=agent)
     PEOPLE.run(cur, "forget_tokens", tenant=tenant, agent=agent)
     put = PEOPLE.one(cur, "put_token", digest=digest, tenant=tenant, agent=agent, life_s=TOKEN_LIFE_S)

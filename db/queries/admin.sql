@@ -106,7 +106,7 @@ SELECT a.tenant, a.id, a.name, a.available AS online, a.open_seats, a.foreign_es
        (SELECT max(recent.first + %(window_s)s * interval '1 second') FROM login_tries t
          CROSS JOIN LATERAL (SELECT min(at) AS first, count(*) AS n FROM unnest(t.failed) at
                               WHERE seconds_since(at) < %(window_s)s) recent
-         WHERE t.tenant = a.tenant AND t.agent = a.id AND recent.n >= %(failures)s) AS locked_until
+         WHERE t.tenant = a.tenant AND t.agent = a.id AND recent.n >= t.most) AS locked_until
   FROM agents a
   LEFT JOIN accounts c ON c.tenant = a.tenant AND c.agent = a.id
   LEFT JOIN (SELECT agent, max(why) AS why, max(nullif(out_until, '-infinity')) AS again_at

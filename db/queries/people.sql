@@ -46,39 +46,56 @@ SELECT extract(epoch FROM max(recent.first + %(window_s)s * interval '1 second' 
   FROM login_tries t
   CROSS JOIN LATERAL (SELECT min(at) AS first, count(*) AS n FROM unnest(t.failed) at
                        WHERE seconds_since(at) < %(window_s)s) recent
- WHERE t.subject = ANY(%(subjects)s::bytea[]) AND recent.n >= %(most)s
+ WHERE t.subject = ANY(%(subjects)s::bytea[]) AND recent.n >= t.most
 HAVING count(*) > 0
 
 -- name: lock_tries
 -- Also of subjects that have not failed yet: without a row there would be nothing to wait for.
-INSERT INTO login_tries AS t (subject, failed)
-SELECT s, '{}' FROM unnest(%(subjects)s::bytea[]) s ORDER BY s
-    ON CONFLICT (subject) DO UPDATE SET failed = t.failed
+INSERT INTO login_tries AS t (subject, failed, most)
+SELECT s, '{}', most FROM unnest(%(subjects)s::bytea[], %(mosts)s::integer[]) AS given(s, most) ORDER BY s
+    ON CONFLICT (subject) DO UPDATE SET most = EXCLUDED.most
 
 -- name: fail
 -- One more failure of each subject. Older than the window counts for nothing; more than the limit need not be kept.
-INSERT INTO login_tries AS t (subject, failed)
-SELECT s, ARRAY[clock_timestamp()] FROM unnest(%(subjects)s::bytea[]) s ORDER BY s
+INSERT INTO login_tries AS t (subject, failed, most)
+SELECT s, ARRAY[clock_timestamp()], most FROM unnest(%(subjects)s::bytea[], %(mosts)s::integer[]) AS given(s, most)
+ ORDER BY s
     ON CONFLICT (subject) DO UPDATE
-   SET last_at = clock_timestamp(),
+   SET most = EXCLUDED.most, last_at = clock_timestamp(),
        failed = array_append((SELECT coalesce(array_agg(at ORDER BY at), '{}') FROM (
                     SELECT at FROM unnest(t.failed) at
                      WHERE seconds_since(at) < %(window_s)s
-                     ORDER BY at DESC LIMIT %(most)s - 1) kept), clock_timestamp())
+                     ORDER BY at DESC LIMIT EXCLUDED.most - 1) kept), clock_timestamp())
 
 -- name: name_tries
-UPDATE login_tries SET tenant = %(tenant)s, agent = %(agent)s WHERE subject = %(subject)s
+UPDATE login_tries SET tenant = %(tenant)s, agent = %(agent)s WHERE subject = ANY(%(subjects)s::bytea[])
 
 -- name: unlock
 DELETE FROM login_tries WHERE tenant = %(tenant)s AND agent = %(agent)s
 
 -- name: forgive
-DELETE FROM login_tries WHERE subject = %(subject)s
+DELETE FROM login_tries WHERE subject = ANY(%(subjects)s::bytea[])
 
 -- name: forget_tries
 DELETE FROM login_tries WHERE subject IN (
     SELECT subject FROM login_tries WHERE seconds_since(last_at) > %(window_s)s
      LIMIT 20 FOR UPDATE SKIP LOCKED)
+
+-- name: is_known
+-- A row: the account logged in from this address lately.
+SELECT FROM login_addresses WHERE subject = %(subject)s AND seconds_since(last_at) < %(known_s)s
+
+-- name: know
+INSERT INTO login_addresses (subject, tenant, agent) VALUES (%(subject)s, %(tenant)s, %(agent)s)
+    ON CONFLICT (subject) DO UPDATE SET last_at = clock_timestamp()
+
+-- name: forget_addresses
+DELETE FROM login_addresses WHERE subject IN (
+    SELECT subject FROM login_addresses WHERE seconds_since(last_at) > %(known_s)s
+     LIMIT 20 FOR UPDATE SKIP LOCKED)
+
+-- name: forget_addresses_of
+DELETE FROM login_addresses WHERE tenant = %(tenant)s AND agent = %(agent)s
 
 -- name: put_token
 INSERT INTO tokens (digest, tenant, agent, expires_at)

@@ -100,7 +100,7 @@ def enable(installation: Installation, agent: str, tenant: str | None, as_json: 
 
 @click.command()
 @click.argument("agent", metavar="[AGENT]", required=False)
-@click.option("--address", metavar="IP", help="Let an address log in again, too: ten wrong passwords lock it as well.")
+@click.option("--address", metavar="IP", help="Let an address log in again, too: a hundred wrong passwords lock it.")
 @tenant_option
 @as_json
 @click.pass_obj
@@ -109,9 +109,10 @@ def unlock(
 ) -> None:
     """Let an account log in again that wrong passwords have locked. AGENT: an id or e-mail.
 
-    Ten wrong passwords within ten minutes lock the account, and the address that they came from, until the first of
-    them is ten minutes old. `giliran agent list` shows locked accounts; the sidecars' log has `login_locked`, with the
-    address. `agent password` and `agent enable` unlock the account too.
+    Within ten minutes ten wrong passwords from one address lock the account there, a hundred from anywhere lock it for
+    all addresses but those where it logged in during the last 30 days, and a hundred from one address lock that
+    address for others; until the first of them is ten minutes old. `giliran agent list` shows locked accounts; the
+    sidecars' log has `login_locked`, with the address. `agent password` and `agent enable` unlock the account too.
     """
     if agent is None and address is None:
         raise click.UsageError("name an AGENT, an --address, or both")

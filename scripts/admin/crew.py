@@ -52,7 +52,7 @@ class Member:
 
 def rows_of(cur: cursor, tenant: str) -> list[Any]:
     """Online ones first."""
-    return ADMIN.all(cur, "agents", tenant=tenant, window_s=people.FAILURES_WINDOW_S, failures=people.FAILURES_MOST)
+    return ADMIN.all(cur, "agents", tenant=tenant, window_s=people.FAILURES_WINDOW_S)
 
 
 def read(installation: Installation, cur: cursor, tenant: str) -> list[Member]:

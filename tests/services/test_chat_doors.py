@@ -171,11 +171,20 @@ def test_new_sessions_of_one_address_are_limited(database_url: str, redis_url: s
     run_chat(database_url, redis_url, story)
 
 
-def test_forwarded_addresses_of_strangers_are_not_believed(database_url: str, redis_url: str) -> None:
+@pytest.mark.parametrize("declared", [False, True])
+def test_forwarded_addresses_of_strangers_are_not_believed_and_that_is_said(
+    database_url: str, redis_url: str, caplog: pytest.LogCaptureFixture, declared: bool
+) -> None:
+    """Once a minute at most: whoever has not declared their proxy learns why everybody has one address."""
+
     async def story(chat: Chat) -> None:
-        at = await chat.sidecar(sessions_a_minute=3)
+        proxies = [ipaddress.ip_network("127.0.0.0/8")] if declared else []
+        at = await chat.sidecar(sessions_a_minute=3, trusted_proxies=proxies)
         answers = [await at.post(SESSIONS, NEW, None, **{"X-Forwarded-For": f"203.0.113.{n}"}) for n in range(4)]
-        assert [status for status, _ in answers] == [201, 201, 201, 429]
+        assert [status for status, _ in answers] == [201, 201, 201, 201 if declared else 429]
+        said = [record.getMessage() for record in caplog.records if "proxy_not_trusted" in record.getMessage()]
+        assert len(said) == (0 if declared else 1)
+        assert declared or ("peer=127.0.0.1" in said[0] and "TRUSTED_PROXIES" in said[0])
 
     run_chat(database_url, redis_url, story)
 

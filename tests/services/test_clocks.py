@@ -301,7 +301,7 @@ def test_a_sidecar_that_died_before_the_step_keeps_nobody_present(line: Line, st
 
 
 def test_nobody_is_kept_from_logging_in_by_tries_in_the_future(line: Line, step_s: int) -> None:
-    blocked = {"subjects": [b"me"], "window_s": 600.0, "most": 2}
+    blocked = {"subjects": [b"me"], "window_s": 600.0, "mosts": [2]}
     with line.ledger.transaction() as cur:
         for _ in range(2):
             PEOPLE.run(cur, "fail", **blocked)

@@ -18,14 +18,22 @@ from db import chat, people
 from db.people import PEOPLE, AccountError
 from db.postgres import Ledger, LedgerBusy
 from sidecar.console import Console
-from sidecar.login import FAILURES_MOST, HASHES_AT_ONCE, TOKEN_LIFE_S, Agent, LoginError, LoginLater, LoginRefused
+from sidecar.login import (
+    FAILURES_ALONE_MOST,
+    FAILURES_MOST,
+    HASHES_AT_ONCE,
+    TOKEN_LIFE_S,
+    Agent,
+    LoginError,
+    LoginLater,
+)
 from tests.passwords import PASSWORD, hash_of
 from tests.servers import Databases
 from tests.services.chat_floor import Counter, Floor
 from tests.services.chat_of import WITHIN_S, Chat, run_chat, until
 from tests.services.line_of import TENANT, Line, empty, line_of
 
-HERE = "192.0.2.1"
+HERE, ELSEWHERE = "192.0.2.1", "203.0.113.9"
 OTHER = "warung"
 
 End = Callable[[Any, Agent], None]
@@ -245,48 +253,80 @@ def test_a_token_made_while_its_password_ends_ends_with_it(line: Line, end: End)
 # --- guessing
 
 
-def test_ten_failures_of_an_account_block_it_even_for_the_right_password(line: Line) -> None:
+async def fail(floor: Floor, email: str, times: int, address: str = HERE) -> None:
+    for _ in range(times):
+        assert await end_of(floor.login.login(TENANT, email, "wrong", address)) == "LoginRefused"
+
+
+def test_ten_failures_at_one_address_lock_the_account_there_and_nobody_else(line: Line) -> None:
     async def story() -> None:
         async with Floor(line) as floor:
             ani, budi = await floor.hire("ani"), await floor.hire("budi")
-            for n in range(FAILURES_MOST):
-                with pytest.raises(LoginRefused):
-                    await floor.login.login(TENANT, ani.email, "wrong", f"198.51.100.{n}")
+            await fail(floor, ani.email, FAILURES_MOST)
             with pytest.raises(LoginLater) as later:
-                await floor.login.login(TENANT, ani.email.upper(), PASSWORD, "203.0.113.9")
+                await floor.login.login(TENANT, ani.email.upper(), PASSWORD, HERE)
             assert 580 < later.value.wait_s <= 600
-            assert await end_of(floor.login.login(TENANT, budi.email, PASSWORD, HERE)) == "in"
+            assert await end_of(floor.login.login(TENANT, budi.email, PASSWORD, HERE)) == "in", "of the same office"
+            assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, ELSEWHERE)) == "in", "not a weapon"
             line.run("UPDATE login_tries SET failed = ARRAY(SELECT at - interval '11 minutes' FROM unnest(failed) at)")
+            assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "in"
+            await fail(floor, ani.email, FAILURES_MOST)
+            assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "LoginLater", "known or not"
+
+    asyncio.run(story())
+
+
+def test_a_hundred_failures_from_anywhere_lock_an_account_but_not_where_it_logged_in_lately(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            ani = await floor.hire("ani")
+            await floor.login.login(TENANT, ani.email, PASSWORD, HERE)
+            for n in range(FAILURES_ALONE_MOST // FAILURES_MOST):
+                await fail(floor, ani.email, FAILURES_MOST, f"198.51.100.{n}")
+            assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, ELSEWHERE)) == "LoginLater"
+            line.run("UPDATE login_addresses SET last_at = last_at - interval '31 days'")
+            assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "LoginLater", "long ago"
+            line.run("UPDATE login_addresses SET last_at = clock_timestamp()")
             assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "in"
 
     asyncio.run(story())
 
 
-@pytest.mark.long
-def test_ten_failures_of_an_address_block_it_for_every_account(line: Line) -> None:
+def test_a_right_password_does_not_wash_an_address_clean(line: Line) -> None:
+    """Somebody with an account of their own guesses others': their own logins give them no more tries. Those who
+    logged in there lately are not locked out by that."""
+
     async def story() -> None:
         async with Floor(line) as floor:
-            ani = await floor.hire("ani")
-            for n in range(FAILURES_MOST):
-                await end_of(floor.login.login(TENANT, f"nobody{n}@shop.example", "wrong", HERE))
-            assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "LoginLater"
-            assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, "192.0.2.2")) == "in"
+            eve, ani, budi = [await floor.hire(name) for name in ("eve", "ani", "budi")]
+            await floor.login.login(TENANT, ani.email, PASSWORD, HERE)
+            for n in range(FAILURES_ALONE_MOST // FAILURES_MOST):
+                victim = await floor.hire(f"victim{n}")
+                await fail(floor, victim.email, FAILURES_MOST)
+                assert await end_of(floor.login.login(TENANT, eve.email, PASSWORD, HERE)) == "in"
+            for email in (budi.email, "nobody@shop.example"):
+                assert await end_of(floor.login.login(TENANT, email, PASSWORD, HERE)) == "LoginLater"
+            assert await end_of(floor.login.login(TENANT, budi.email, PASSWORD, ELSEWHERE)) == "in"
+            assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "in"
 
     asyncio.run(story())
 
 
-@pytest.mark.long
-def test_a_right_password_does_not_wash_an_address_clean(line: Line) -> None:
-    """Somebody with an account of their own guesses others': their own logins give them no more tries."""
-
+@pytest.mark.parametrize("end", ["unlock", "new_password", "disabling"])
+def test_who_unlocks_an_account_unlocks_it_everywhere(line: Line, end: str) -> None:
     async def story() -> None:
         async with Floor(line) as floor:
-            eve = await floor.hire("eve")
-            for n in range(FAILURES_MOST):
-                await end_of(floor.login.login(TENANT, f"victim{n}@shop.example", "wrong", HERE))
-                if n < FAILURES_MOST - 1:
-                    assert await end_of(floor.login.login(TENANT, eve.email, PASSWORD, HERE)) == "in"
-            assert await end_of(floor.login.login(TENANT, eve.email, PASSWORD, HERE)) == "LoginLater"
+            ani = await floor.hire("ani")
+            await floor.login.login(TENANT, ani.email, PASSWORD, ELSEWHERE)
+            await fail(floor, ani.email, FAILURES_MOST)
+            if end == "unlock":
+                assert await floor.store.run(lambda cur: people.unlock(cur, TENANT, ani.agent_id))
+                assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "in"
+            else:
+                ends = {"new_password": new_password, "disabling": disabling}
+                await floor.store.run(lambda cur: ends[end](cur, ani))
+            known = len(line.rows("SELECT subject FROM login_addresses"))
+            assert known == (2 if end == "unlock" else 0), "who had the old password is no longer known"
 
     asyncio.run(story())
 
@@ -299,7 +339,7 @@ def test_however_an_e_mail_is_spelled_its_account_has_ten_tries(line: Line) -> N
             ani = await floor.hire("ani")
             spellings = [ani.email, ani.email.upper(), ani.email.replace("i", "İ")]
             for n in range(FAILURES_MOST):
-                guess = floor.login.login(TENANT, spellings[n % len(spellings)], "wrong", f"198.51.100.{n}")
+                guess = floor.login.login(TENANT, spellings[n % len(spellings)], "wrong", HERE)
                 assert await end_of(guess) == "LoginRefused"
             for spelling in spellings:
                 assert await end_of(floor.login.login(TENANT, spelling, PASSWORD, HERE)) == "LoginLater"
@@ -332,7 +372,7 @@ def test_who_failed_can_not_be_found_by_guessing(line: Line) -> None:
                      ("nobody", TENANT, "nobody@shop.example")]  # fmt: skip
             guesses = {hashlib.sha256("\0".join(parts).encode()).digest() for parts in known}
             kept = {bytes(row.subject) for row in line.rows("SELECT subject FROM login_tries")}
-            assert len(kept) == 3 and not kept & guesses
+            assert len(kept) == 5 and not kept & guesses
 
     asyncio.run(story())
 
@@ -342,9 +382,7 @@ def test_guesses_at_the_same_instant_from_two_sidecars_get_no_more_tries(line: L
         async with Floor(line) as floor, Floor(line) as other:
             ani = await floor.hire("ani")
             logins = [
-                each.login.login(TENANT, ani.email, f"wrong{n}", f"198.51.100.{n}")
-                for n in range(20)
-                for each in (floor, other)
+                each.login.login(TENANT, ani.email, f"wrong{n}", HERE) for n in range(20) for each in (floor, other)
             ]
             found = await asyncio.gather(*map(end_of, logins))
             assert sorted(set(found)) == ["LoginLater", "LoginRefused"]
@@ -357,10 +395,10 @@ def test_the_end_of_a_first_try_keeps_the_next_one_waiting(line: Line) -> None:
     """A subject without failures has no row yet; two tries that both found nothing to lock were one too many."""
     first, second = Ledger(line.database_url, "first"), Ledger(line.database_url, "second")
     with first.transaction() as mine:
-        PEOPLE.run(mine, "lock_tries", subjects=[b"nobody failed yet"])
+        PEOPLE.run(mine, "lock_tries", subjects=[b"nobody failed yet"], mosts=[10])
         with pytest.raises(LedgerBusy, match="lock timeout"), second.transaction() as theirs:
             theirs.execute("SET LOCAL lock_timeout = '100ms'")
-            PEOPLE.run(theirs, "lock_tries", subjects=[b"nobody failed yet"])
+            PEOPLE.run(theirs, "lock_tries", subjects=[b"nobody failed yet"], mosts=[10])
     first.close()
     second.close()
 
@@ -380,7 +418,7 @@ def test_ten_thousand_logins_at_one_instant_let_other_requests_go_ahead_and_keep
             assert not all(guess.done() for guess in flood), "it overtook them"
             assert set(await asyncio.gather(*flood)) <= {"LoginLater", "LoginRefused"}
             rows = line.rows("SELECT cardinality(failed) AS n FROM login_tries")
-            assert [row.n for row in rows if row.n] == [FAILURES_MOST, FAILURES_MOST], "an account and an address"
+            assert [row.n for row in rows if row.n] == [FAILURES_MOST] * 3, "an account, an address, and both together"
 
     asyncio.run(story())
 
@@ -400,8 +438,12 @@ def test_subjects_that_only_got_in_are_forgotten_too(line: Line) -> None:
             ani = await floor.hire("ani")
             await floor.login.login(TENANT, ani.email, PASSWORD, HERE)
             line.run("UPDATE login_tries SET last_at = clock_timestamp() - interval '1 day'")
-            await floor.login.login(TENANT, ani.email, PASSWORD, HERE)
+            line.run("UPDATE login_addresses SET last_at = clock_timestamp() - interval '31 days'")
+            await floor.login.login(TENANT, ani.email, PASSWORD, ELSEWHERE)
+            line.run("UPDATE login_tries SET last_at = clock_timestamp() - interval '1 day'")
+            await floor.login.login(TENANT, ani.email, PASSWORD, ELSEWHERE)
             assert line.rows("SELECT subject FROM login_tries") == []
+            assert len(line.rows("SELECT subject FROM login_addresses")) == 1
 
     asyncio.run(story())
 
