@@ -23,6 +23,7 @@ CHAT = Statements("chat")
 BOT_GOODBYE = "quiet"  # the bot's last word has this `client_id`
 CLASS = "native"  # visits.class and visits.source of our own sessions
 NEW = "chat.message.new"
+KEY_LIFE_S = 24 * 3600.0  # after a chat's end its key opens it for so long: for the transcript, the rating, a last look
 PAGE_ROWS = 500
 PAGE_BYTES = 256 * 1024  # of texts in one page: a message has 40 KB at most, and many readers may ask at once
 
@@ -140,7 +141,7 @@ def open_session(cur: cursor, tenant: str, room: str, key: str, email: str, name
 
 
 def by_key(cur: cursor, key: str) -> Session | None:
-    row = CHAT.one(cur, "by_key", digest=digest(key))
+    row = CHAT.one(cur, "by_key", digest=digest(key), key_life_s=KEY_LIFE_S)
     return Session(*row) if row else None
 
 

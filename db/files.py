@@ -74,10 +74,21 @@ def set_preview(cur: cursor, own: str, width: int, height: int) -> None:
     FILES.run(cur, "set_preview", id=own, width=width, height=height)
 
 
-def for_customer(cur: cursor, own: str, key_digest: bytes) -> Attachment | None:
-    """None: no such file, or it is not of the session that this key opens."""
-    row = FILES.one(cur, "for_customer", id=own, digest=key_digest)
+def of_chat(cur: cursor, own: str, session: int) -> Attachment | None:
+    """None: no such file, or it is not of this session."""
+    row = FILES.one(cur, "of_chat", id=own, session=session)
     return Attachment(*row) if row else None
+
+
+def by_id(cur: cursor, own: str) -> Attachment | None:
+    """For who has a ticket for it."""
+    row = FILES.one(cur, "by_id", id=own)
+    return Attachment(*row) if row else None
+
+
+def among(cur: cursor, session: int, ids: Sequence[str]) -> list[str]:
+    """Those that are files of this session."""
+    return [row.id for row in FILES.all(cur, "among", session=session, ids=list(ids))]
 
 
 def for_agent(cur: cursor, own: str, tenant: str) -> Attachment | None:

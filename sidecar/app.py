@@ -26,6 +26,7 @@ from sidecar.bot import Bot
 from sidecar.console import Console, Desk
 from sidecar.door import Door
 from sidecar.feed import Feed
+from sidecar.file_tickets import FileTickets
 from sidecar.health import Figures, Health
 from sidecar.hub import Hub
 from sidecar.listening import expect
@@ -144,6 +145,7 @@ class Sidecar:
             config.uploads_a_minute,
             self.door.subject,
             tasks=self.tasks,
+            tickets=FileTickets(config.secret_key),
         )
         self.health.registry.register(Figures(self.sockets.counts, self.feed))
 

@@ -1,16 +1,15 @@
-"""Files in a chat: taken in over HTTP, put on the shelf, then written as a message; and given back to who may see them.
+"""Files in a chat: taken in over HTTP, put on the shelf, then written as a message. `downloads` gives them back.
 
 An upload is one multipart form: `client_id` and `body` (a caption), both optional and first, then `file`. It is read in
-pieces, a few at a time for each sender and address, and never stands in memory whole. What is given back can't run as a
-page, whatever it is.
+pieces, a few at a time for each sender and address, and never stands in memory whole.
 """
 
 import asyncio
 import logging
 import random
 import re
+import secrets
 import time
-import urllib.parse
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,15 +31,17 @@ import logs
 from db import chat, files
 from db.chat import Attachment, Draft, Message, NotTaken, Session
 from db.postgres import LedgerTrouble
+from sidecar.downloads import Downloads, Who, agent_of
 from sidecar.ending import ended
+from sidecar.file_tickets import FileTickets
 from sidecar.frames import body, clean, client_id
 from sidecar.incoming import Incoming, TooLarge
-from sidecar.kinds import TEXT, NotAllowed
+from sidecar.kinds import NotAllowed
 from sidecar.login import Agent
 from sidecar.pace import Patience, Windows
-from sidecar.previews import KIND, NONE, Previews
+from sidecar.previews import Previews
 from sidecar.refusals import Refused, answer, answering, checked, not_taken
-from sidecar.shelf import ID, Shelf, ShelfFull
+from sidecar.shelf import Shelf, ShelfFull
 from sidecar.slots import NoSlot, Slots
 from sidecar.store import Store
 from sidecar.tasks import Tasks
@@ -63,7 +64,6 @@ UPLOAD_S = 60.0  # for any upload, and longer for a large one:
 SLOWEST_BYTES_S = 32 * 1024
 RETRY_S = 5
 SWEEP_EVERY_S = 3600.0
-POLICY = "default-src 'none'; sandbox"
 
 # What aiohttp raises of a form, its heads, or its packing.
 BROKEN = (ValueError, AssertionError, RuntimeError, HttpProcessingError, web.RequestPayloadError)
@@ -76,7 +76,6 @@ CHECKS = {"client_id": client_id, "body": body}
 
 Write = Callable[[Draft], Awaitable[Message | NotTaken]]
 Back = Callable[[Session], Awaitable[bool]]  # the customer is here: see `Attendance.back`
-Who = Callable[[str], Awaitable[Agent | None]]
 AddressOf = Callable[[web.Request], str]
 
 
@@ -87,7 +86,7 @@ class Form(NamedTuple):
 
 
 class Attachments:
-    """The four routes. `write`: as `Writer.write`; `who`: as `Login.who`."""
+    """The routes of files. `write`: as `Writer.write`; `who`: as `Login.who`."""
 
     def __init__(
         self,
@@ -100,6 +99,7 @@ class Attachments:
         address_of: AddressOf,
         patience_s: float = UPLOAD_S,
         tasks: Tasks | None = None,
+        tickets: FileTickets | None = None,
     ) -> None:
         self._store, self._write, self._who, self._back, self._shelf = store, write, who, back, shelf
         self._address_of, self._patience_s, self._tasks = address_of, patience_s, tasks or Tasks()
@@ -109,14 +109,14 @@ class Attachments:
         self._of_address = Slots(ADDRESS_AT_ONCE, ADDRESS_HERE)
         self._of_all = Slots(UPLOADS_AT_ONCE, UPLOADS_AT_ONCE)
         self._previews = Previews(shelf)
+        self._downloads = Downloads(store, who, shelf, self._previews, tickets or FileTickets(secrets.token_urlsafe()))
         self._sweeping: asyncio.Task[None] | None = None
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/api/v1/public/sessions/{key}/attachments", answering(self.from_customer)),
             web.post("/api/v1/sessions/{room:[0-9A-Za-z_-]{1,64}}/attachments", answering(self.from_agent)),
-            web.get("/api/v1/files/{id}", answering(self.file)),
-            web.get("/api/v1/files/{id}/preview", answering(self.preview)),
+            *self._downloads.routes(),
         ]
 
     def start(self) -> None:
@@ -292,53 +292,8 @@ class Attachments:
         log.info(logs.line("file_stored", **ids, type=file.type, bytes=file.size))
         return answer(chat.payload_of(stored, with_client_id=True), 201 if fresh else 200)
 
-    # --- out
-
-    async def file(self, request: web.Request) -> web.StreamResponse:
-        found = await self._seen_by(request)
-        return web.FileResponse(self._shelf.path(found.id), headers=_headers(found))
-
-    async def preview(self, request: web.Request) -> web.StreamResponse:
-        found = await self._seen_by(request)
-        if not files.may_be_shown(found):
-            raise _no_file()
-        path = self._shelf.preview_path(found.id)
-        if not await self._shelf.exists(path):
-            await self._make_late(found)
-        return web.FileResponse(path, headers={**_headers(found), "Content-Type": KIND})
-
-    async def _make_late(self, file: Attachment) -> None:
-        """It was sent before there were previews, or when too many others came."""
-        size = await self._previews.make(file)
-        if size is None:
-            raise Refused("unavailable", "too many pictures are asked for at the moment", RETRY_S)
-        await self._store.run(lambda cur: files.set_preview(cur, file.id, *size))
-        if size == NONE:
-            raise _no_file()
-
-    async def _seen_by(self, request: web.Request) -> Attachment:
-        """The file that is asked for, where it is there and theirs."""
-        own, key = request.match_info["id"], request.query.get("key")
-        agent = None if key else await self._agent(request)
-        found = await self._store.run(lambda cur: _found(cur, own, agent, key or "")) if ID.fullmatch(own) else None
-        if found is None or not await self._shelf.exists(self._shelf.path(own)):
-            raise _no_file()
-        return found
-
     async def _agent(self, request: web.Request) -> Agent:
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        agent = await self._who(token.strip()) if kind.lower() == "bearer" and token.strip() else None
-        if agent is None:
-            raise Refused("unauthorized", "log in first")
-        return agent
-
-
-def _no_file() -> Refused:
-    return Refused("not_found", "there is no such file")
-
-
-def _found(cur: cursor, own: str, agent: Agent | None, key: str) -> Attachment | None:
-    return files.for_agent(cur, own, agent.tenant) if agent else files.for_customer(cur, own, chat.digest(key))
+        return await agent_of(request, self._who)
 
 
 async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
@@ -360,19 +315,3 @@ async def _text(part: BodyPartReader) -> str:
     while (piece := await part.read_chunk(PIECE_BYTES)) and len(found) <= FORM_BYTES:
         found += piece
     return clean(found.decode("utf-8", "replace")).strip()
-
-
-def _headers(file: Attachment) -> dict[str, str]:
-    """Pictures may be shown; everything else is a download. Nothing is run, guessed at, or kept by others."""
-    how = "inline" if files.may_be_shown(file) else "attachment"
-    plain = "".join(c if c.isascii() and c.isalnum() or c in ".-_ " else "_" for c in file.name)
-    name = urllib.parse.quote(file.name, safe="")
-    return {
-        "Content-Type": f"{TEXT}; charset=utf-8" if file.type == TEXT else file.type,
-        "Content-Disposition": f"{how}; filename=\"{plain}\"; filename*=UTF-8''{name}",
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": POLICY,
-        "Cross-Origin-Resource-Policy": "cross-origin",
-        "Cache-Control": "private, max-age=3600",
-        "Referrer-Policy": "no-referrer",
-    }

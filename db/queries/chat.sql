@@ -24,8 +24,9 @@ SELECT (SELECT count(*) FROM sessions s JOIN customers c ON c.id = s.customer
        (SELECT count(*) FROM sessions WHERE tenant = %(tenant)s AND origin = %(origin)s AND status <> 'ended') AS of_origin
 
 -- name: by_key
+-- A key lapses a while after the end of its chat.
 SELECT id, tenant, room, status, agent, last_seq, wants_person, customer_name, gone_at IS NOT NULL AS gone
-  FROM sessions WHERE key_digest = %(digest)s
+  FROM sessions WHERE key_digest = %(digest)s AND (status <> 'ended' OR seconds_since(ended_at) < %(key_life_s)s)
 
 -- name: by_room
 SELECT id, tenant, room, status, agent, last_seq, wants_person, customer_name, gone_at IS NOT NULL AS gone

@@ -6,11 +6,16 @@ SELECT * FROM unnest(%(ids)s::text[], %(tenants)s::text[], %(sessions)s::bigint[
                      %(names)s::text[], %(types)s::text[], %(sizes)s::bigint[], %(widths)s::integer[],
                      %(heights)s::integer[])
 
--- name: for_customer
--- Only with the key of the very session that it was sent in.
+-- name: of_chat
+-- Only of the very session that it was sent in.
 SELECT a.id, a.name, a.type, a.size, a.preview_width, a.preview_height
-  FROM attachments a JOIN sessions s ON s.id = a.session
- WHERE a.id = %(id)s AND s.key_digest = %(digest)s
+  FROM attachments a WHERE a.id = %(id)s AND a.session = %(session)s
+
+-- name: by_id
+SELECT a.id, a.name, a.type, a.size, a.preview_width, a.preview_height FROM attachments a WHERE a.id = %(id)s
+
+-- name: among
+SELECT id FROM attachments WHERE session = %(session)s AND id = ANY(%(ids)s::text[]) ORDER BY id
 
 -- name: for_agent
 SELECT a.id, a.name, a.type, a.size, a.preview_width, a.preview_height

@@ -1,5 +1,6 @@
 """Pictures on the pages: previews alone are loaded, their room is kept before they come, what has none can be saved."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.agentpages import Customer, picture
+from tests.chatpages import PDF
 from tests.chatpages import Customer as CustomersPage
 from tests.deadlines import eventually
 from tests.services.test_previews import bomb
@@ -116,6 +118,61 @@ def test_a_room_with_pictures_opens_at_its_end_and_stays_there_while_they_come(d
     assert abs(grown) <= 6, f"a pixel for each picture, not {grown}"
     eventually(lambda: box.evaluate(END) <= 1, 5, "still the end of the messages")
     assert page.evaluate(BROKEN) == 0
+
+
+SHOWN = "[...document.querySelectorAll('[href], [src]')].map((one) => one.href?.baseVal ?? one.href ?? one.src)"
+
+SOON = "const set = setTimeout; window.setTimeout = (then, ms, ...more) => set(then, ms === 864e5 ? 300 : ms, ...more);"
+WIDE = "document.images[0]?.naturalWidth"
+LATER = "() => { const now = Date.now; Date.now = () => now() + 2 * 60 * 60_000; }"
+
+
+def test_what_stands_in_addresses_opens_one_file_for_a_while_and_never_the_chat(opened, shop):
+    maya = Customer(shop, "Maya Putri", "Look at this")
+    maya.sends_file("cat.png", picture(90, 60), "image/png")
+    maya.sends_file("bill.pdf", PDF, "application/pdf")
+    page = opened(f"/chat?tenant={shop.id}")
+    kept = {"session_key": maya.key, "session_id": maya.id}
+    page.evaluate("([key, kept]) => localStorage.setItem(key, JSON.stringify(kept))", [f"giliran-chat-{shop.id}", kept])
+    files, asked = asked_for(page, FILES), asked_for(page, re.compile("/tickets$"))
+    page.reload()
+    image, card = page.locator("#log .picture img"), page.locator("#log a.file")
+    eventually(lambda: image.evaluate("(img) => img.naturalWidth"), 20, "the preview")
+    expect(card).to_have_attribute("href", re.compile("ticket="))
+    assert len(asked) == 1, "all that are wanted at once"
+    page.evaluate(LATER)  # the page stays open for hours
+    for link, name in ((page.locator("#log .picture"), "cat.png"), (card, "bill.pdf")):
+        link.evaluate("(link) => link.setAttribute('href', '#')")  # as if it were over at the server
+        if name == "cat.png":
+            with page.context.expect_page() as popup:
+                link.click()
+            eventually(lambda made=popup.value: made.evaluate(WIDE) == 90, 10, "the picture")
+        else:
+            with page.expect_download() as coming:
+                link.click()
+            assert Path(coming.value.path()).read_bytes() == PDF
+    assert len(asked) >= 2, "asked anew"
+    with page.expect_download() as coming:
+        page.locator("#menu-button").click()
+        page.locator("#transcript-txt").click()
+    assert "Look at this" in Path(coming.value.path()).read_text()
+    shown = page.evaluate(SHOWN)
+    assert [one for one in [*shown, *files, coming.value.url] if maya.key in one] == []
+    assert all("ticket=" in one for one in files)
+
+
+def test_a_page_forgets_the_key_of_a_chat_that_is_over(opened, shop):
+    """Once it has lapsed: a page that is open by itself, one that is opened then because the server says so."""
+    page = opened(f"/chat?tenant={shop.id}")
+    page.add_init_script(SOON)
+    page.reload()
+    CustomersPage(shop, page).starts()
+    page.locator("#menu-button").click()
+    page.locator("#end").click()
+    page.locator("#end-dialog").get_by_role("button", name="End the chat").click()
+    expect(page.locator("#start-view")).to_be_visible()
+    kept = json.loads(page.evaluate(f"localStorage.getItem('giliran-chat-{shop.id}')"))
+    assert kept == {"name": "Maya Putri", "email": kept["email"]}
 
 
 WRONG = {

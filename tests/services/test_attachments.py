@@ -30,11 +30,13 @@ from db import chat, console, files
 from db.postgres import Ledger, LedgerDown
 from sidecar.attachments import ADDRESS_AT_ONCE, ADDRESS_HERE, LARGEST_OF_A_CHAT, UPLOAD_S, UPLOADS_AT_ONCE, Attachments
 from sidecar.door import Door
+from sidecar.file_tickets import LIFE_S, SAME_S, base36
 from sidecar.login import Agent
 from sidecar.shelf import CHECK_BYTES, COMING, ORPHAN_AGE_S, Shelf
 from sidecar.store import Store
 from sidecar.writer import Writer
 from tests.services.chat_of import Chat, run_chat
+from tests.unit.test_preview import halves, written
 
 TENANT, OTHER = "toko", "warung"
 MOST = 256 * 1024
@@ -284,6 +286,83 @@ def test_an_agent_sends_one_and_it_counts_as_an_answer(play: Callable[..., None]
             return cur.fetchone().answered
 
         assert await w.store.run(answered)
+
+    play(work)
+
+
+async def tickets_of(w: World, *ids: str, tenant: str = TENANT) -> dict[str, str]:
+    async with w.http.post(f"{PUBLIC}/{w.keys[tenant]}/tickets", json={"files": list(ids)}) as answer:
+        assert answer.status == 200, await answer.text()
+        found = await answer.json()
+        assert 0 < found["seconds"] <= LIFE_S
+        tickets: dict[str, str] = found["tickets"]
+        return tickets
+
+
+def test_a_ticket_opens_one_file_for_a_while_and_nothing_else(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(w: World) -> None:
+        small = (await w.sent(written(halves(90, 60), "PNG")))["attachments"][0]
+        other = (await w.sent(PNG))["attachments"][0]
+        theirs = (await w.sent(PNG, tenant=OTHER))["attachments"][0]
+        tickets = await tickets_of(w, small["id"], theirs["id"], "0" * 32, small["id"], "no id")
+        assert list(tickets) == [small["id"]], "of files of this chat alone"
+        ticket = tickets[small["id"]]
+        assert w.keys[TENANT] not in ticket and small["id"] not in ticket
+        for url in (small["url"], small["preview"]["url"]):
+            status, headers, _ = await w.get(f"{url}?ticket={ticket}")
+            assert (status, headers["Referrer-Policy"]) == (200, "no-referrer")
+            assert 0 < int(headers["Cache-Control"].removeprefix("private, max-age=")) <= LIFE_S
+        mac, until_s = ticket.partition(".")[2], int(ticket.partition(".")[0], 36)
+        later = f"{base36(until_s + 60)}.{mac}"
+        for url, given in (
+            (other["url"], ticket),
+            (theirs["url"], ticket),
+            *((small["url"], wrong) for wrong in (later, "", ".", mac, ticket[:-1], f"{ticket}x", "zz.é", "9" * 99)),
+        ):
+            assert (await w.get(f"{url}?ticket={given}"))[0] in (401, 404), given
+        assert (await w.get(f"{PUBLIC}/{ticket}"))[0] == 404
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + LIFE_S + SAME_S + 1)
+        assert (await w.get(f"{small['url']}?ticket={ticket}"))[0] == 404, "it has an end"
+        ticket = (await tickets_of(w, small["id"]))[small["id"]]
+        assert (await w.get(f"{small['url']}?ticket={ticket}"))[0] == 200, "a page asks anew"
+
+    play(work)
+
+
+def test_a_file_that_was_fetched_with_a_token_or_a_key_is_asked_for_again_each_time(play: Callable[..., None]) -> None:
+    """Else it could be seen after the logout, by whoever uses that browser next."""
+
+    async def work(w: World) -> None:
+        file = (await w.sent(written(halves(90, 60), "PNG")))["attachments"][0]
+        for url in (file["url"], file["preview"]["url"]):
+            for address, token in ((url, "ani-toko"), (f"{url}?key={w.keys[TENANT]}", None)):
+                _, headers, _ = await w.get(address, token)
+                assert headers["Cache-Control"] == "private, no-cache"
+                assert headers["Vary"] == "Authorization"
+
+    play(work)
+
+
+def test_the_key_of_a_chat_that_is_over_lapses_and_its_tickets_with_their_end(play: Callable[..., None]) -> None:
+    async def work(w: World) -> None:
+        file = (await w.sent(PNG))["attachments"][0]
+
+        async def ended(ago: str) -> None:
+            sql = "UPDATE sessions SET status = 'ended', ended_at = clock_timestamp() - %s::interval"
+            await w.store.run(lambda cur: cur.execute(sql, (ago,)))
+
+        await ended("23 hours 59 minutes")
+        assert (await w.get(f"{file['url']}?key={w.keys[TENANT]}"))[0] == 200
+        assert await tickets_of(w, file["id"])
+        await ended("24 hours 1 second")
+        assert (await w.get(f"{file['url']}?key={w.keys[TENANT]}"))[0] == 404
+        async with w.http.post(f"{PUBLIC}/{w.keys[TENANT]}/tickets", json={"files": [file["id"]]}) as answer:
+            assert answer.status == 404
+        assert (await w.send(PNG))[0] == 404
+        assert (await w.get(file["url"], "ani-toko"))[0] == 200, "agents still see it"
 
     play(work)
 

@@ -4,10 +4,11 @@
 import { ask, fetchBlob } from "./agent-api.js";
 import { paintAvatar } from "./agent-face.js";
 import { allMessages } from "./agent-history.js";
-import { fetched, save, showLog, shownIn } from "./agent-log.js";
+import { fetched, showLog, shownIn } from "./agent-log.js";
 import { explain } from "./agent-notices.js";
 import { page } from "./agent-state.js";
 import { byId, keyed, make, part, setAttr, setClass, setText, toast } from "./dom.js";
+import { save } from "./saving.js";
 import { dateTime, t } from "./words.js";
 
 const PRESENCE_ORDER = { online: 0, away: 1, offline: 2 };

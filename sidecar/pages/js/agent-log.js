@@ -5,6 +5,7 @@ import { fetchBlob } from "./agent-api.js";
 import { paintAvatar, paintBot } from "./agent-face.js";
 import { unsentWhy } from "./agent-notices.js";
 import { icon, keyed, linked, make, part, roomOf, setAttr, setClass, setText } from "./dom.js";
+import { save } from "./saving.js";
 import { bytes, clock, currentLanguage, dateTime, day, t } from "./words.js";
 
 const TOGETHER_MS = 5 * 60_000; // messages of one sender within it look like one turn
@@ -204,11 +205,4 @@ export async function fetched(file, refused) {
   } catch (error) {
     refused(error, file.name);
   }
-}
-
-export function save(blob, name) {
-  const url = URL.createObjectURL(blob);
-  const link = make("a", { href: url, download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

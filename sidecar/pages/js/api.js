@@ -50,6 +50,18 @@ export async function ask(method, path, { json, token } = {}) {
   return read(answer.status, answer.headers.get("retry-after"), await answer.text().catch(() => ""));
 }
 
+/** Something to save, as a blob. */
+export async function fetchBlob(path) {
+  let answer;
+  try {
+    answer = await fetch(addressOf(BASE + path), { cache: "no-store" });
+    if (answer.ok) return await answer.blob();
+  } catch {
+    throw new NotAnswered(0);
+  }
+  throw new NotAnswered(answer.status);
+}
+
 /** XMLHttpRequest, since fetch does not tell how far an upload is. */
 export function upload(path, file, { clientId, onShare }) {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 /* Rows of a conversation → nodes, as the customer sees them. Text only ever becomes text.
  *
- *   drawThread(log, { rows, pending, marks }, { again(id), drop(id), address(url) })
+ *   drawThread(log, { rows, pending, marks }, { again(id), drop(id), files })   // files: FileTickets
  *
  * A message's node is put in once, with its text, and changed in place from then on. What is said aloud of it is one
  * sentence (`sentence`, spoken.js); of one's own only what could not be sent.
@@ -154,22 +154,45 @@ function bubble(body) {
 
 /** Its preview; the picture itself only for whoever opens it. */
 function picture(file, on) {
-  const link = make("a", { class: "picture", href: on.address(file.url), target: "_blank", rel: "noopener", "aria-label": t("openPicture", { name: file.name }) });
-  const img = make("img", { src: on.address(file.preview.url), alt: file.name, loading: "lazy", decoding: "async", ...roomOf(file.preview) });
+  const link = opens(file, on, { class: "picture", "aria-label": t("openPicture", { name: file.name }) });
+  const img = make("img", { alt: file.name, loading: "lazy", decoding: "async", ...roomOf(file.preview) });
+  const asCard = () => link.replaceWith(fileCard(file, on));
+  const show = async () => {
+    const url = await on.files.address(file, file.preview.url);
+    if (img.src === url) asCard(); // again, and it can't be shown
+    else img.src = url;
+  };
   img.addEventListener("load", () => link.dispatchEvent(new CustomEvent("grown", { bubbles: true })), { once: true });
-  img.addEventListener("error", () => link.replaceWith(fileCard(file, on)), { once: true });
+  img.addEventListener("error", () => show().catch(asCard)); // a lazy one may be wanted when its address is over
+  show().catch(asCard);
   link.append(img);
   return link;
 }
 
 function fileCard(file, on) {
-  return make(
-    "a",
-    { class: "file", href: on.address(file.url), download: file.name, target: "_blank", rel: "noopener", "aria-label": t("downloadFile", { name: file.name }) },
+  const card = opens(file, on, { class: "file", download: file.name, "aria-label": t("downloadFile", { name: file.name }) });
+  card.append(
     make("span", { class: "kind" }, icon("file")),
     make("span", {}, make("b", { dir: "auto", text: file.name }), make("small", { text: bytes(file.size) })),
     icon("download"),
   );
+  return card;
+}
+
+/** A link to a file. Its address has an end: it is looked at when the link is used, and renewed first where it is over. */
+function opens(file, on, attributes) {
+  const link = make("a", { href: "#", target: "_blank", rel: "noopener", ...attributes });
+  const fill = async () => (link.href = await on.files.address(file, file.url));
+  const renew = () => fill().catch(() => {}); // asked again when it is clicked
+  link.addEventListener("click", (event) => {
+    const url = on.files.known(file, file.url);
+    if (url) return void (link.href = url);
+    event.preventDefault();
+    fill().then(() => link.click(), () => {});
+  });
+  for (const type of ["pointerenter", "focus"]) link.addEventListener(type, renew); // before a menu offers to copy it
+  renew();
+  return link;
 }
 
 /** Where trying again can only fail again, it is not offered. */

@@ -159,7 +159,7 @@ function paint() {
   const asks = cards.draw(talk, now.status);
   byId("composer").hidden = over || asks;
   drawBanner(() => talk);
-  drawThread(log, { rows: talk.thread.rows, pending: talk.pending, marks: talk.marks }, { again: (id) => talk.again(id), drop: (id) => talk.drop(id), address: (path) => talk.addressOf(path) });
+  drawThread(log, { rows: talk.thread.rows, pending: talk.pending, marks: talk.marks }, { again: (id) => talk.again(id), drop: (id) => talk.drop(id), files: talk.files });
   reader.read(talk.thread.rows);
   count(follows);
   drawTitle();
@@ -169,7 +169,7 @@ function paint() {
   byId("end").hidden = byId("end-rule").hidden = over;
   if (over) rating.draw(talk.rating, write.typed, talk.now.served);
   if (over) byId("end-dialog").close();
-  for (const [id, format] of [["transcript-txt", "txt"], ["transcript-json", "json"], ["ending-transcript", "txt"]]) byId(id).href = talk.transcript(format);
+  if (over) talk.isOver();
   if (follows) toBottom();
   sawIt();
 }
@@ -275,6 +275,9 @@ function leave(text) {
 byId("person").addEventListener("click", () => (talk.say(WANTS_PERSON), write.focus()));
 byId("try-now").addEventListener("click", () => talk.link.retryNow());
 byId("load-now").addEventListener("click", () => resume({ session_key: talk.key, session_id: talk.id }));
+for (const [id, format] of [["transcript-txt", "txt"], ["transcript-json", "json"], ["ending-transcript", "txt"]]) {
+  byId(id).addEventListener("click", () => talk.saveTranscript(format).catch(() => toast(t("saveFailed"), "bad")));
+}
 byId("new-chat").addEventListener("click", () => forget(""));
 openMenu({
   end() {

@@ -4,15 +4,18 @@
  * place (a hole that stays open), the same first load runs again, while the socket goes on.
  */
 
-import { addressOf, ask, upload } from "./api.js";
+import { addressOf, ask, fetchBlob, upload } from "./api.js";
 import { refusedAs, wrongWith } from "./file-refusals.js";
+import { FileTickets } from "./file-tickets.js";
 import { Lost, openLink } from "./link.js";
 import { newClientId, openOutbox } from "./outbox.js";
+import { save } from "./saving.js";
 import { situation, Thread } from "./thread.js";
 
 const HOLE_MS = 1500;
 const TYPING_SHOWN_MS = 6000;
 const TYPING_TOLD_MS = 3000;
+export const KEY_LIFE_MS = 24 * 60 * 60_000; // after the end, as the server has it (KEY_LIFE_S in db/chat.py)
 const REFUSED_FILE = { 413: "too_large", 415: "unsupported_media_type" }; // also where a proxy says it, without our code
 
 export class Talk {
@@ -36,6 +39,7 @@ export class Talk {
   constructor(key, id, { changed, lost, previews = true }) {
     Object.assign(this, { key, id, changed, lost, previews });
     this.path = `public/sessions/${encodeURIComponent(key)}`;
+    this.files = new FileTickets(this.path);
     this.outbox = openOutbox({ kept: `giliran-outbox-${id}`, deliver: (letter) => this.#deliver(letter), onChange: changed, onSent: (ack, letter) => this.#sent(ack, letter) });
   }
 
@@ -157,15 +161,14 @@ export class Talk {
     this.changed();
   }
 
-  /** Of a file or its preview. */
-  addressOf(path) {
-    const url = new URL(addressOf(path));
-    url.searchParams.set("key", this.key);
-    return url.href;
+  /** Fetched, for a link would tell the key of the chat. */
+  async saveTranscript(format) {
+    save(await fetchBlob(`${this.path}/transcript?format=${format}`), `chat-${this.id}.${format}`);
   }
 
-  transcript(format) {
-    return addressOf(`/api/v1/${this.path}/transcript?format=${format}`);
+  /** A chat that is over: its key opens it for a while yet, then the page has no use for it. */
+  isOver() {
+    this.#timers.lapse ??= setTimeout(() => this.lost("not_found"), KEY_LIFE_MS);
   }
 
   async #deliver(letter) {

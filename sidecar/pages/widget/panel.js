@@ -86,7 +86,7 @@ function ending() {
     unsent,
     make("form", { id: "rating" }, stars, make("div", { id: "rate-more", hidden }, comment, make("button", { type: "submit", class: "primary", text: t("rateSend") }))),
     make("div", { id: "rated", role: "status", tabindex: "-1", hidden }, make("div", { class: "stars given", id: "stars-given" }), make("p", { text: t("rated") })),
-    make("div", { class: "buttons" }, make("a", { class: "button small", id: "ending-transcript", text: t("transcriptText"), download: "" }), button({ class: "small", id: "new-chat", text: t("newChat") })),
+    make("div", { class: "buttons" }, button({ class: "small", id: "ending-transcript", text: t("transcriptText") }), button({ class: "small", id: "new-chat", text: t("newChat") })),
   );
 }
 

@@ -137,6 +137,7 @@ export class Widget {
     clicked("newest", () => (this.#toBottom(), this.#place()?.focus({ preventScroll: true })));
     clicked("person", () => (this.#talk.say(WANTS_PERSON), byId("text").focus()));
     clicked("new-chat", () => this.#forget());
+    clicked("ending-transcript", () => this.#talk.saveTranscript("txt").catch(() => this.#say("saveFailed")));
     leaveToInputMethod(this.#root);
     this.#root.addEventListener("keydown", (event) => this.#key(event));
     this.#root.addEventListener("focusin", ({ target }) => (this.#focused = target));
@@ -379,10 +380,10 @@ export class Widget {
     const wantsPerson = [...rows, ...talk.pending].some(({ body }) => body === WANTS_PERSON);
     byId("offers").hidden = status !== "waiting" || wantsPerson || !rows.some((row) => row.sender_type === "bot");
     setText(byId("typing"), talk.typing && status === "active" ? t(talk.typing.name ? "typing" : "typingSomeone", talk.typing) : "");
-    drawThread(byId("log"), { rows, pending: talk.pending, marks: talk.marks }, { again: (id) => talk.again(id), drop: (id) => talk.drop(id), address: (path) => talk.addressOf(path) });
+    drawThread(byId("log"), { rows, pending: talk.pending, marks: talk.marks }, { again: (id) => talk.again(id), drop: (id) => talk.drop(id), files: talk.files });
     this.#parts.reader.read(rows);
     if (status === "ended") this.#parts.rating.draw(talk.rating, this.#parts.write.typed, talk.now.served);
-    byId("ending-transcript").href = talk.transcript("txt");
+    if (status === "ended") talk.isOver();
     this.#count(rows);
   }
 
