@@ -159,3 +159,18 @@ def _wrong_with_pairs(query: str, known: frozenset[str]) -> str | None:
         if not equals or "=" in value:
             return f"has {name} after its ? without one value: write it as {name}=value"
     return None
+
+
+def origin(value: str) -> str | None:
+    """As browsers write it: in lower case, without the port that the scheme has anyway. None: it is none."""
+    try:
+        parts = urlsplit(value.lower())
+        port = parts.port
+    except ValueError:
+        return None
+    bare = parts.netloc and "@" not in parts.netloc and parts.path in ("", "/") and not (parts.query or parts.fragment)
+    if parts.scheme not in ("http", "https") or not bare or not parts.hostname or not value.isascii() or "*" in value:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    shown = "" if port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{port}"
+    return f"{parts.scheme}://{host}{shown}"

@@ -73,6 +73,7 @@ class Settings:
     messages_per_second: int  # of one customer
     uploads_per_minute: int  # of one session
     upload_max_mb: int
+    sockets_per_address: int
     ai_base_url: str | None = field(repr=False)
     ai_api_key: str | None = field(repr=False)
     ai_model: str | None
@@ -115,6 +116,7 @@ NAMES = (
     "MESSAGES_PER_SECOND",
     "UPLOADS_PER_MINUTE",
     "UPLOAD_MAX_MB",
+    "SOCKETS_PER_ADDRESS",
     "AI_BASE_URL",
     "AI_API_KEY",
     "AI_MODEL",
@@ -179,6 +181,7 @@ def load(
         messages_per_second=_number(given, "MESSAGES_PER_SECOND", 20, 1, 10_000),
         uploads_per_minute=_number(given, "UPLOADS_PER_MINUTE", 20, 1, 10_000),
         upload_max_mb=_number(given, "UPLOAD_MAX_MB", 10, 1, 1000),
+        sockets_per_address=_number(given, "SOCKETS_PER_ADDRESS", 2000, 10, 1_000_000),
         ai_base_url=_http_address(given, "AI_BASE_URL") or None,
         ai_api_key=text("AI_API_KEY"),
         ai_model=text("AI_MODEL"),
@@ -374,18 +377,10 @@ def _origins(given: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def _origin(value: str, name: str) -> str:
-    """As browsers write it: in lower case, without the port that the scheme has anyway."""
-    try:
-        parts = urlsplit(value.lower())
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    bare = parts.netloc and "@" not in parts.netloc and parts.path in ("", "/") and not (parts.query or parts.fragment)
-    if parts.scheme not in ("http", "https") or not bare or not parts.hostname or not value.isascii() or "*" in value:
+    origin = addresses.origin(value)
+    if origin is None:
         raise SettingsError(f"{name} has {value[:60]!r}: write each as https://host or https://host:port, with commas")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    shown = "" if port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{port}"
-    return f"{parts.scheme}://{host}{shown}"
+    return origin
 
 
 def _networks(given: Mapping[str, str], name: str) -> tuple[Network, ...]:

@@ -28,8 +28,9 @@ import settings
 from db import inbox, installation, migrate, postgres
 from db.postgres import LedgerTrouble
 from db.upkeep import Upkeep
-from sidecar.app import HANDLER_ARGS, Config, create_app
+from sidecar.app import HANDLER_ARGS, SIDECAR, Config, create_app
 from sidecar.attendance import Times
+from sidecar.crowd import Crowd
 from sidecar.listening import listen
 from sidecar.site import Demo
 
@@ -41,6 +42,7 @@ GONE_LEAST_S = 30.0  # a page that is here is known to be for the last 25 s
 REDIS_S = 2.0  # a start does not wait longer for it
 SWITCH_S = 0.0005  # the event loop gives its turn away at each write; a busy thread gives it back after this, not 5 ms
 KEEPALIVE_S = 75.0
+CONNECTIONS = 2  # times the sockets that one address may have: pages ask by REST, too
 GARBAGE = (50_000, 10, 5)  # containers, generations: a full look at thousands of sockets stops them all for 0.3 s
 
 
@@ -85,6 +87,7 @@ def told(config: settings.Settings, servers: settings.Servers, here: str) -> Con
         messages_a_second=config.messages_per_second,
         uploads_a_minute=config.uploads_per_minute,
         upload_most_mb=config.upload_max_mb,
+        sockets_an_address=config.sockets_per_address,
         model=(ai[0], ai[1], ai[2]) if ai[0] and ai[1] and ai[2] else None,
         demo=demo if config.demo else None,
         scope=installation.scope(here, servers.redis_url),
@@ -115,14 +118,16 @@ class Stop:
 async def serve(config: settings.Settings, servers: settings.Servers, here: str) -> bool:
     """Until a signal says stop; whether it said to begin anew."""
     stop = Stop()
+    app = create_app(told(config, servers, here))
     runner = web.AppRunner(
-        create_app(told(config, servers, here)),
+        app,
         shutdown_timeout=STOP_S,
         handler_cancellation=False,
     )
     await runner.setup()
     try:
-        server = await _listen(runner, config)
+        crowd = Crowd(CONNECTIONS * config.sockets_per_address, app[SIDECAR].door.is_trusted)
+        server = await _listen(runner, config, crowd)
         log.info(logs.line("sidecar_started", host=config.host, port=config.chat_port))
         await stop.told.wait()
         server.close()  # nobody new; the runner ends who is here
@@ -132,12 +137,13 @@ async def serve(config: settings.Settings, servers: settings.Servers, here: str)
     return stop.anew
 
 
-async def _listen(runner: web.AppRunner, config: settings.Settings) -> asyncio.Server:
+async def _listen(runner: web.AppRunner, config: settings.Settings, crowd: Crowd) -> asyncio.Server:
     try:
         return await listen(
             runner,
             config.host,
             config.chat_port,
+            crowd,
             access_log=None,
             keepalive_timeout=KEEPALIVE_S,
             **HANDLER_ARGS,

@@ -29,7 +29,7 @@ from sidecar.feed import Feed
 from sidecar.file_tickets import FileTickets
 from sidecar.health import Figures, Health
 from sidecar.hub import Hub
-from sidecar.listening import expect
+from sidecar.listening import Connection, expect
 from sidecar.login import Login
 from sidecar.marks import Marks
 from sidecar.pace import Paces, Repeats
@@ -44,6 +44,7 @@ from sidecar.shelf import Shelf
 from sidecar.site import Demo, Site
 from sidecar.sockets import CUSTOMER_BURST, Sockets
 from sidecar.store import Store
+from sidecar.strangers import Strangers
 from sidecar.talk import Parts
 from sidecar.tasks import Tasks
 from sidecar.team import Team
@@ -81,6 +82,7 @@ class Config:
     messages_a_second: int = 20
     uploads_a_minute: int = 20
     upload_most_mb: int = 10
+    sockets_an_address: int = 2000
     model: tuple[str, str, str] | None = None
     secret_key: str = field(default_factory=secrets.token_urlsafe, repr=False)
     demo: Demo | None = None
@@ -105,6 +107,7 @@ class Sidecar:
         self.writer = Writer(self.commits, self.feed.tell, self.tasks)
         self.marks = Marks(self.store, self.feed.tell, self.tasks)
         self.door = Door(config.allowed_origins, config.trusted_proxies, config.demo is not None)
+        self.strangers = Strangers()
         self.messages = Paces(config.messages_a_second, config.messages_a_second * CUSTOMER_BURST)
         self._box = RestingInbox(inbox.connect(config.redis_url, REDIS_S, REDIS_CONNECTIONS))
         queue_client = redis.Redis.from_url(
@@ -146,8 +149,9 @@ class Sidecar:
             self.door.subject,
             tasks=self.tasks,
             tickets=FileTickets(config.secret_key),
+            strangers=self.strangers,
         )
-        self.health.registry.register(Figures(self.sockets.counts, self.feed))
+        self.health.registry.register(Figures(self.sockets.counts, self.feed, lambda: self.strangers.refused))
 
     def _parts(self) -> Parts:
         return Parts(
@@ -163,6 +167,8 @@ class Sidecar:
             door=self.door,
             messages=self.messages,
             customer_rate=float(self.config.messages_a_second),
+            strangers=self.strangers,
+            sockets_an_address=self.config.sockets_an_address,
             typed=Repeats(TYPED_S),
             tasks=self.tasks,
         )
@@ -181,6 +187,7 @@ class Sidecar:
             messages=self.messages,
             sessions_a_minute=self.config.sessions_a_minute,
             secret_key=self.config.secret_key,
+            strangers=self.strangers,
         )
         desk = Desk(
             store=self.store,
@@ -193,9 +200,10 @@ class Sidecar:
             marks=self.marks,
             tell=self.feed.tell,
             address_of=self.door.subject,
+            strangers=self.strangers,
         )
-        site = Site(self.store, self.config.demo)
-        reception = Reception(self.store, self.config.upload_most_mb)
+        site = Site(self.store, self.config.demo, self.strangers, self.door.subject)
+        reception = Reception(self.store, self.config.upload_most_mb, self.strangers, self.door.subject)
         parts = (Sessions(front), reception, Console(desk), self.attachments, self.sockets, self.health, site)
         return [route for part in parts for route in part.routes()]
 
@@ -250,6 +258,8 @@ def create_app(config: Config) -> web.Application:
 @web.middleware
 async def _said(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Whatever goes wrong is one JSON shape, without a word of what is inside."""
+    if isinstance(request.protocol, Connection):
+        request.protocol.has_asked()
     try:
         return await handler(request)
     except web.HTTPException as error:

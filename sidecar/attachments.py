@@ -31,19 +31,19 @@ import logs
 from db import chat, files
 from db.chat import Attachment, Draft, Message, NotTaken, Session
 from db.postgres import LedgerTrouble
-from sidecar.downloads import Downloads, Who, agent_of
+from sidecar.downloads import Downloads, Visitors
 from sidecar.ending import ended
 from sidecar.file_tickets import FileTickets
 from sidecar.frames import body, clean, client_id
 from sidecar.incoming import Incoming, TooLarge
 from sidecar.kinds import NotAllowed
-from sidecar.login import Agent
 from sidecar.pace import Patience, Windows
 from sidecar.previews import Previews
 from sidecar.refusals import Refused, answer, answering, checked, not_taken
 from sidecar.shelf import Shelf, ShelfFull
 from sidecar.slots import NoSlot, Slots
 from sidecar.store import Store
+from sidecar.strangers import Strangers, Who
 from sidecar.tasks import Tasks
 
 log = logging.getLogger("sidecar.attachments")
@@ -100,8 +100,9 @@ class Attachments:
         patience_s: float = UPLOAD_S,
         tasks: Tasks | None = None,
         tickets: FileTickets | None = None,
+        strangers: Strangers | None = None,
     ) -> None:
-        self._store, self._write, self._who, self._back, self._shelf = store, write, who, back, shelf
+        self._store, self._write, self._back, self._shelf = store, write, back, shelf
         self._address_of, self._patience_s, self._tasks = address_of, patience_s, tasks or Tasks()
         self._rates = Windows(uploads_a_minute, MINUTE_S)
         self._here = Slots(ADDRESS_HERE, ADDRESS_HERE)
@@ -109,7 +110,9 @@ class Attachments:
         self._of_address = Slots(ADDRESS_AT_ONCE, ADDRESS_HERE)
         self._of_all = Slots(UPLOADS_AT_ONCE, UPLOADS_AT_ONCE)
         self._previews = Previews(shelf)
-        self._downloads = Downloads(store, who, shelf, self._previews, tickets or FileTickets(secrets.token_urlsafe()))
+        self._visitors = Visitors(store, strangers or Strangers(), who, address_of)
+        tickets = tickets or FileTickets(secrets.token_urlsafe())
+        self._downloads = Downloads(store, self._visitors, shelf, self._previews, tickets)
         self._sweeping: asyncio.Task[None] | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -149,10 +152,7 @@ class Attachments:
     # --- in
 
     async def from_customer(self, request: web.Request) -> web.StreamResponse:
-        key = request.match_info["key"]
-        session = await self._store.run(lambda cur: chat.by_key(cur, key))
-        if session is None:
-            raise not_taken(NotTaken("not_found"))
+        session = await self._visitors.session(request, request.match_info["key"])
         await self._back(session)
         form = await self._received(request, session, session.room)
         draft = chat.draft(
@@ -166,7 +166,7 @@ class Attachments:
         return await self._stored(session, draft)
 
     async def from_agent(self, request: web.Request) -> web.StreamResponse:
-        agent = await self._agent(request)
+        agent = await self._visitors.agent(request)
         room = request.match_info["room"]
         session = await self._store.run(lambda cur: chat.by_room(cur, agent.tenant, room))
         if session is None:
@@ -291,9 +291,6 @@ class Attachments:
         ids = {"tenant": session.tenant, "room": session.room, "sender": draft.sender_type}
         log.info(logs.line("file_stored", **ids, type=file.type, bytes=file.size))
         return answer(chat.payload_of(stored, with_client_id=True), 201 if fresh else 200)
-
-    async def _agent(self, request: web.Request) -> Agent:
-        return await agent_of(request, self._who)
 
 
 async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -27,9 +27,10 @@ from sidecar.login import Agent, Login, LoginLater, LoginRefused, NoTenantNamed
 from sidecar.marks import Marks
 from sidecar.pace import Paces
 from sidecar.presence import AWAY, ONLINE, Presence
-from sidecar.refusals import Refused, answer, answering, checked, json_of, text_of, whole_number, yes_or_no
+from sidecar.refusals import Refused, answer, answering, checked, json_of, text_of, token_of, whole_number, yes_or_no
 from sidecar.seats import Seats
 from sidecar.store import Store
+from sidecar.strangers import Strangers
 from sidecar.team import Team
 from sidecar.turns import Tell, Turns
 from sidecar.writer import Writer
@@ -71,6 +72,7 @@ class Desk:
     marks: Marks
     tell: Tell
     address_of: Callable[[web.Request], str]
+    strangers: Strangers = field(default_factory=Strangers)
 
 
 class Console:
@@ -109,9 +111,8 @@ class Console:
 
     def _for_agents(self, handler: Handler) -> refusals.Handler:
         async def answered(request: web.Request) -> web.StreamResponse:
-            agent = await self._desk.login.who(_token(request))
-            if agent is None:
-                raise Refused("unauthorized", "log in first")
+            desk, token = self._desk, token_of(request)
+            agent = await desk.strangers.agent(desk.address_of(request), desk.login.who, token)
             wait_s = self._paces.take(f"{agent.tenant} {agent.agent_id}", time.monotonic())
             if wait_s:
                 raise Refused("rate_limited", "too many requests", wait_s)
@@ -141,7 +142,7 @@ class Console:
         return answer({**about, "agent": await self._shown(entry.agent)})
 
     async def logout(self, agent: Agent, request: web.Request) -> web.StreamResponse:
-        await self._desk.login.logout(_token(request))
+        await self._desk.login.logout(token_of(request))
         return answer({})
 
     async def me(self, agent: Agent, request: web.Request) -> web.StreamResponse:
@@ -314,13 +315,6 @@ class Console:
 def shown(agent: Agent) -> dict[str, Any]:
     """An agent as the API names them, without the presence."""
     return {"agent_id": agent.agent_id, "name": agent.name, "email": agent.email, "role": agent.role}
-
-
-def _token(request: web.Request) -> str:
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token.strip():
-        raise Refused("unauthorized", "log in first")
-    return token.strip()[:200]
 
 
 def _session(cur: cursor, agent: Agent, room: str) -> Session:

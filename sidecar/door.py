@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 import logs
+from sidecar.pace import Repeats
 from sidecar.refusals import Refused
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -24,6 +25,7 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 IPV6_PREFIX = 64
 PORTS = {"http": 80, "https": 443}
 UNTRUSTED_EVERY_S = 60.0  # one line for all: anybody can send the header
+SAID_EVERY_S = 60.0  # of each address and origin
 PUBLIC = ("/api/v1/public/", "/api/v1/files/", "/api/v1/about")  # what the widget asks for from other people's pages
 ALLOWED_HEADERS = "Content-Type, Authorization"
 
@@ -34,13 +36,14 @@ class Door:
     def __init__(self, allowed: Sequence[str], trusted: Sequence[Network], demo: bool) -> None:
         """`allowed`: origins beside our own. In a demo any page of this machine may talk to us."""
         self._allowed, self._trusted, self._demo = frozenset(allowed), tuple(trusted), demo
+        self._refused = Repeats(SAID_EVERY_S)
         self._untrusted_at = -UNTRUSTED_EVERY_S  # when it was last said
 
     def address(self, request: web.Request) -> str:
         """The client's: the last one that no proxy of ours has."""
         address = request.remote or ""
         named = _listed(request, "X-Forwarded-For")
-        while named and self._is_trusted(address):
+        while named and self.is_trusted(address):
             address = _without_port(named.pop())
         return address
 
@@ -71,14 +74,16 @@ class Door:
         """Raises `Refused`."""
         self._see_proxy(request)
         if not self.lets_in(request):
-            origin, address = request.headers.get("Origin"), self.address(request)
-            log.warning(logs.line("refused", code="origin_not_allowed", origin=origin, address=address))
+            origin, address, now = request.headers.get("Origin"), self.address(request), time.monotonic()
+            if self._refused.is_news(address, origin, now):
+                self._refused.say(address, origin, now)
+                log.warning(logs.line("refused", code="origin_not_allowed", origin=origin, address=address))
             raise Refused("origin_not_allowed", "pages of this origin may not use this chat (see ALLOWED_ORIGINS)")
 
     def _see_proxy(self, request: web.Request) -> None:
         """Behind a proxy that nobody declared all people have one address, and limits by address hit all of them."""
         peer, now = request.remote or "", time.monotonic()
-        if "X-Forwarded-For" not in request.headers or self._is_trusted(peer):
+        if "X-Forwarded-For" not in request.headers or self.is_trusted(peer):
             return
         if now - self._untrusted_at >= UNTRUSTED_EVERY_S:
             self._untrusted_at = now
@@ -88,7 +93,7 @@ class Door:
     def _own(self, request: web.Request, scheme: str) -> set[tuple[str | None, int | None]]:
         """The places that this request knows us by. The scheme is the page's: a proxy may speak TLS for us."""
         hosts = [request.headers.get("Host", "")]
-        if self._is_trusted(request.remote or ""):
+        if self.is_trusted(request.remote or ""):
             hosts += _listed(request, "X-Forwarded-Host")
         places = set()
         for host in hosts:
@@ -99,7 +104,8 @@ class Door:
                 continue
         return places
 
-    def _is_trusted(self, address: str) -> bool:
+    def is_trusted(self, address: str) -> bool:
+        """Whether it is a proxy of ours."""
         try:
             found = ipaddress.ip_address(address)
         except ValueError:

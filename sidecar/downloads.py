@@ -4,26 +4,42 @@
 
 import time
 import urllib.parse
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from aiohttp import web
 
-from db import chat, files
-from db.chat import Attachment
+from db import files
+from db.chat import Attachment, Session
 from sidecar.file_tickets import LIFE_S, FileTickets
 from sidecar.kinds import TEXT
 from sidecar.login import Agent
 from sidecar.previews import KIND, NONE, Previews
-from sidecar.refusals import Refused, answer, answering, json_of
+from sidecar.refusals import Refused, answer, answering, json_of, token_of
 from sidecar.shelf import ID, Shelf
 from sidecar.store import Store
+from sidecar.strangers import Strangers, Who
 
 RETRY_S = 5
 POLICY = "default-src 'none'; sandbox"
 TICKETS_MOST = 1000  # in one request: a chat has 500 files, and some more that came together
 
-Who = Callable[[str], Awaitable[Agent | None]]
+
+class Visitors(NamedTuple):
+    """Who a request is of. `who`: as `Login.who`; `address_of`: as `Door.subject`."""
+
+    store: Store
+    strangers: Strangers
+    who: Who
+    address_of: Callable[[web.Request], str]
+
+    async def session(self, request: web.Request, key: str) -> Session:
+        """Raises `Refused`."""
+        return await self.strangers.session(self.address_of(request), self.store, key)
+
+    async def agent(self, request: web.Request) -> Agent:
+        """Raises `Refused`."""
+        return await self.strangers.agent(self.address_of(request), self.who, token_of(request))
 
 
 class Found(NamedTuple):
@@ -34,10 +50,10 @@ class Found(NamedTuple):
 
 
 class Downloads:
-    """`who`: as `Login.who`."""
-
-    def __init__(self, store: Store, who: Who, shelf: Shelf, previews: Previews, tickets: FileTickets) -> None:
-        self._store, self._who, self._shelf = store, who, shelf
+    def __init__(
+        self, store: Store, visitors: Visitors, shelf: Shelf, previews: Previews, tickets: FileTickets
+    ) -> None:
+        self._store, self._visitors, self._shelf = store, visitors, shelf
         self._previews, self._tickets = previews, tickets
 
     def routes(self) -> list[web.RouteDef]:
@@ -63,10 +79,7 @@ class Downloads:
     async def tickets(self, request: web.Request) -> web.StreamResponse:
         """`{files: [ids]}` → a ticket for each of them that is of this chat, for `?ticket=` of the file's address."""
         wanted = _ids((await json_of(request)).get("files"))
-        key = request.match_info["key"]
-        session = await self._store.run(lambda cur: chat.by_key(cur, key))
-        if session is None:
-            raise Refused("not_found", "no such session")
+        session = await self._visitors.session(request, request.match_info["key"])
         own = await self._store.run(lambda cur: files.among(cur, session.id, wanted))
         now = time.time()
         told = {"tickets": {one: self._tickets.ticket(one, now) for one in own}, "seconds": LIFE_S}
@@ -91,7 +104,7 @@ class Downloads:
 
     async def _found(self, request: web.Request, own: str) -> Found | None:
         ticket, key = request.query.get("ticket"), request.query.get("key")
-        agent = None if ticket or key else await agent_of(request, self._who)
+        agent = None if ticket or key else await self._visitors.agent(request)
         if not ID.fullmatch(own):
             return None
         if ticket:
@@ -101,18 +114,9 @@ class Downloads:
         if agent:
             file = await self._store.run(lambda cur: files.for_agent(cur, own, agent.tenant))
         else:
-            session = await self._store.run(lambda cur: chat.by_key(cur, key or ""))
-            file = await self._store.run(lambda cur: files.of_chat(cur, own, session.id)) if session else None
+            session = await self._visitors.session(request, key or "")
+            file = await self._store.run(lambda cur: files.of_chat(cur, own, session.id))
         return Found(file) if file else None
-
-
-async def agent_of(request: web.Request, who: Who) -> Agent:
-    """Raises `Refused`."""
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    agent = await who(token.strip()) if kind.lower() == "bearer" and token.strip() else None
-    if agent is None:
-        raise Refused("unauthorized", "log in first")
-    return agent
 
 
 def _no_file() -> Refused:

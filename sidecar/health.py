@@ -7,27 +7,30 @@ from dataclasses import dataclass
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from db import redis_why
 from db.inbox import InboxDown
 from db.postgres import LedgerDown, LedgerTrouble, must_write
 from db.upkeep import Upkeep
 from sidecar.feed import Feed
+from sidecar.lately import Lately
 from sidecar.refusals import Refused, answer
 from sidecar.store import Store
 
 READY_S = 3.0
+DATABASE_KEPT_S = 0.5
 REDIS_EVERY_S = 1.0  # whoever asks more often hears the same
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Read at each scrape. `sockets`: of customers and of agents."""
+    """Read at each scrape. `sockets`: of customers and of agents. `refused`: strangers, since the start."""
 
     sockets: Callable[[], tuple[int, int]]
     feed: Feed
+    refused: Callable[[], int]
 
     def collect(self) -> list[Metric]:
         family = GaugeMetricFamily("giliran_sidecar_connections", "Open sockets, by who is there", labels=["who"])
@@ -38,13 +41,18 @@ class Figures:
             "giliran_sidecar_feed_age_s", "Seconds since PostgreSQL last said how far the rooms are"
         )
         blind.add_metric([], time.monotonic() - self.feed.looked_at)
-        return [family, blind]
+        refused = CounterMetricFamily(
+            "giliran_sidecar_strangers_refused", "Requests without a login that were refused: unknown keys, too many"
+        )
+        refused.add_metric([], self.refused())
+        return [family, blind, refused]
 
 
 class Health:
     def __init__(self, store: Store, box: Upkeep, down: Callable[[], list[str]] = list) -> None:
         """`down`: the background tasks that fail."""
         self._store, self._box, self._down = store, box, down
+        self._database: Lately[None, str] = Lately(self._wrong_with_database, DATABASE_KEPT_S, 1)  # anybody may ask
         self._redis, self._redis_at = "", -REDIS_EVERY_S  # what was found last, and when
         self._redis_refuses = False
         self.registry = CollectorRegistry()
@@ -76,20 +84,25 @@ class Health:
         return answer({"status": "alive"})
 
     async def readyz(self, request: web.Request) -> web.StreamResponse:
-        try:
-            async with asyncio.timeout(READY_S):
-                await self._store.run(must_write)
-        except LedgerDown as error:
-            said = "PostgreSQL is read-only" if "read-only" in str(error) else "the database can't be reached"
-            return Refused("unavailable", said, 2).response()
-        except (LedgerTrouble, TimeoutError):
-            return Refused("unavailable", "the database does not answer in time", 2).response()
+        if wrong := await self._database.get(None):
+            return Refused("unavailable", wrong, 2).response()
         if down := self._down():
             return Refused("unavailable", f"tasks of this sidecar fail, see its log: {', '.join(down)}", 2).response()
         await self._look_at_redis()
         if self._redis_refuses:
             return Refused("unavailable", self._redis, 2).response()
         return answer({"status": "ready", **({"redis": self._redis} if self._redis else {})})
+
+    async def _wrong_with_database(self, _: None) -> str:
+        """Empty: it can be written to."""
+        try:
+            async with asyncio.timeout(READY_S):
+                await self._store.run(must_write)
+        except LedgerDown as error:
+            return "PostgreSQL is read-only" if "read-only" in str(error) else "the database can't be reached"
+        except (LedgerTrouble, TimeoutError):
+            return "the database does not answer in time"
+        return ""
 
     async def _look_at_redis(self) -> None:
         """One that is away is no reason to send people elsewhere: chats go on without it. One that is full, read-only

@@ -11,16 +11,46 @@ from typing import Any
 from aiohttp import web
 
 import logs
+from sidecar.crowd import Crowd
 from sidecar.refusals import answer
 
 log = logging.getLogger("sidecar.listening")
 
 BACKLOG = 2048  # a sidecar that went away sends all its sockets at once
+FIRST_S = 30.0  # for the head of a connection's first request
 UNREADABLE = "the request is not readable HTTP"
 
 
 class Connection(web.RequestHandler):
-    """One client's connection."""
+    """One client's connection. One too many of an address ends at once, one that never asks anything after a while."""
+
+    def __init__(self, server: web.Server, crowd: Crowd, **handler_args: Any) -> None:
+        super().__init__(server, **handler_args)
+        self._crowd, self._peer = crowd, ""
+        self._first: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        name = transport.get_extra_info("peername")
+        peer = str(name[0]) if isinstance(name, tuple) else ""
+        if not self._crowd.enter(peer):
+            self.force_close()
+            return
+        self._peer = peer
+        self._first = asyncio.get_running_loop().call_later(FIRST_S, self.force_close)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.has_asked()
+        if self._peer:
+            self._crowd.leave(self._peer)
+            self._peer = ""
+        super().connection_lost(exc)
+
+    def has_asked(self) -> None:
+        """A request of it can be read; from here on aiohttp's own deadline holds, between requests."""
+        if self._first:
+            self._first.cancel()
+            self._first = None
 
     def handle_error(
         self,
@@ -58,12 +88,12 @@ def _expectation_failed() -> web.HTTPException:
     return web.HTTPExpectationFailed(text=made.text, content_type="application/json")
 
 
-async def listen(runner: web.AppRunner, host: str, port: int, **handler_args: Any) -> asyncio.Server:
+async def listen(runner: web.AppRunner, host: str, port: int, crowd: Crowd, **handler_args: Any) -> asyncio.Server:
     """Raises `OSError`. `handler_args`: of aiohttp's `RequestHandler`. What connects ends with the runner's cleanup."""
     loop = asyncio.get_running_loop()
     server = runner.server
     if server is None:
         raise RuntimeError("listen comes after runner.setup()")
     return await loop.create_server(
-        lambda: Connection(server, loop=loop, **handler_args), host, port, backlog=BACKLOG, reuse_address=True
+        lambda: Connection(server, crowd, loop=loop, **handler_args), host, port, backlog=BACKLOG, reuse_address=True
     )

@@ -24,12 +24,16 @@ class Pace:
 
     def take(self, now: float) -> float:
         """0: one is taken. Else in how many seconds there will be one."""
+        wait_s = self.wait_s(now)
+        if not wait_s:
+            self.left -= 1
+        return wait_s
+
+    def wait_s(self, now: float) -> float:
+        """The same, and takes nothing."""
         self.left = min(self.burst, self.left + (now - self.at) * self.rate)
         self.at = now
-        if self.left >= 1:
-            self.left -= 1
-            return 0.0
-        return (1 - self.left) / self.rate
+        return 0.0 if self.left >= 1 else (1 - self.left) / self.rate
 
 
 class Paces:
@@ -45,6 +49,11 @@ class Paces:
         if len(self._paces) > self._most:
             self._paces.popitem(last=False)
         return pace.take(now)
+
+    def wait_s(self, subject: str, now: float) -> float:
+        """As `take`, and takes nothing."""
+        pace = self._paces.get(subject)
+        return pace.wait_s(now) if pace else 0.0
 
 
 class Repeats:

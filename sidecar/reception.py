@@ -1,11 +1,11 @@
 """What a page may know before its chat begins: is somebody there, how long is the line, how large may a file be.
 
 Beside `sessions`; a page asks it when it opens, the widget each time that its panel does, and both go on asking while
-the form is shown that begins a chat. Names no agent and no customer. Anybody may ask as often as they like, so
-PostgreSQL is asked once a second for each tenant, at most.
+the form is shown that begins a chat. Names no agent and no customer. Anybody may ask, so PostgreSQL is asked
+once a second for each tenant, at most, and an address has a budget.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
@@ -15,14 +15,19 @@ from sidecar.lately import Lately
 from sidecar.places import Line, eta
 from sidecar.refusals import Refused, answer, answering
 from sidecar.store import Store
+from sidecar.strangers import Strangers
 
 KEPT_S = 1.0  # who has just come online is here as soon as this
 TENANTS_MOST = 1000
 
 
 class Reception:
-    def __init__(self, store: Store, upload_most_mb: int) -> None:
+    def __init__(
+        self, store: Store, upload_most_mb: int, strangers: Strangers, address_of: Callable[[web.Request], str]
+    ) -> None:
+        """`address_of`: as `Door.subject`."""
         self._store, self._upload_most_mb = store, upload_most_mb
+        self._strangers, self._address_of = strangers, address_of
         self._tenants: Lately[None, Mapping[str, str]] = Lately(self._read_tenants, KEPT_S, 1)
         self._lines: Lately[str, Line] = Lately(self._read_line, KEPT_S, TENANTS_MOST)
 
@@ -31,6 +36,7 @@ class Reception:
 
     async def desk(self, request: web.Request) -> web.StreamResponse:
         """`?tenant_id=`, needed only where there are several."""
+        self._strangers.ask(self._address_of(request))
         known = await self._tenants.get(None)
         named = request.query.get("tenant_id", "")
         tenant = named or (next(iter(known)) if len(known) == 1 else "")

@@ -24,6 +24,7 @@ log = logging.getLogger("sidecar.refusals")
 
 RETRY_S = 2
 JSON_MOST = 256 * 1024
+TOKEN_MOST = 200  # characters
 BODY_S = 30.0  # for all of it
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -136,6 +137,12 @@ async def _body(request: web.Request) -> bytes:
     if len(text) > JSON_MOST:
         raise too_large
     return text
+
+
+def token_of(request: web.Request) -> str:
+    """An agent's; empty where none is sent."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip()[:TOKEN_MOST] if kind.lower() == "bearer" else ""
 
 
 def text_of(found: Mapping[str, Any], name: str, most: int, *, least: int = 1) -> str:

@@ -29,6 +29,7 @@ from sidecar.places import Places, eta
 from sidecar.refusals import Refused, answer, answering, checked, json_of, not_taken, text_of, whole_number
 from sidecar.state import State, state
 from sidecar.store import Store
+from sidecar.strangers import Strangers
 from sidecar.turns import Started, Tell, TurnRefused, Turns
 from sidecar.writer import Heard, Writer
 
@@ -59,6 +60,7 @@ class Front:
     messages: Paces
     sessions_a_minute: int
     secret_key: str
+    strangers: Strangers
 
 
 class Sessions:
@@ -82,12 +84,9 @@ class Sessions:
 
     def _of_key(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def answered(request: web.Request) -> web.StreamResponse:
-            key = request.match_info["key"]
-            session = await self._store.run(lambda cur: chat.by_key(cur, key))
-            if session is None:
-                address = self._front.door.address(request)
-                log.warning(logs.line("refused", code="not_found", what="key", address=address))
-                raise Refused("not_found", "no such session")
+            front = self._front
+            address, key = front.door.subject(request), request.match_info["key"]
+            session = await front.strangers.session(address, self._store, key)
             await self._front.attendance.back(session)
             return await handler(request, session)
 
@@ -124,7 +123,7 @@ class Sessions:
         subject = self._front.door.subject(request)
         wait_s = wait_s_of(subject, time.monotonic())
         if wait_s:
-            log.warning(logs.line("refused", code="rate_limited", what="sessions", address=subject))
+            self._front.strangers.say(subject, "rate_limited", "sessions")
             raise Refused("rate_limited", "too many new chats from your network: try again soon", wait_s)
 
     async def look(self, request: web.Request, session: Session) -> web.StreamResponse:

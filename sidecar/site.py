@@ -5,7 +5,7 @@ page shows.
 the widget's file, which every page of somebody's site asks for, is kept by browsers unasked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from sidecar.kept import all_of, kept, served
 from sidecar.lately import Lately
 from sidecar.refusals import answer, answering
 from sidecar.store import Store
+from sidecar.strangers import Strangers
 from sidecar.widget import joined
 
 FOLDER = Path(__file__).resolve().parent / "pages"
@@ -32,7 +33,7 @@ PAGES: Mapping[str, str] = {
     "/favicon.ico": "favicon.svg",
 }
 POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self' ws: wss:;"
+    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self';"
     " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
 HEADERS = {
@@ -52,10 +53,13 @@ ABOUT_KEPT_S = 1.0  # anybody may ask
 
 
 class Site:
-    def __init__(self, store: Store, demo: "Demo | None") -> None:
-        """Raises `NotJoined`."""
+    def __init__(
+        self, store: Store, demo: "Demo | None", strangers: Strangers, address_of: Callable[[web.Request], str]
+    ) -> None:
+        """`address_of`: as `Door.subject`. Raises `NotJoined`."""
         self._store, self._demo = store, demo
         self._files, self._script = all_of(FOLDER), kept(joined(WIDGET).encode(), WIDGET.suffix)
+        self._strangers, self._address_of = strangers, address_of
         self._about: Lately[None, dict[str, Any]] = Lately(self._read_about, ABOUT_KEPT_S, 1)
 
     def routes(self) -> list[web.RouteDef]:
@@ -79,6 +83,7 @@ class Site:
 
     async def about(self, request: web.Request) -> web.StreamResponse:
         """Which tenants there are is told in a demo, or where there is only one."""
+        self._strangers.ask(self._address_of(request))
         return answer(await self._about.get(None))
 
     async def _read_about(self, _: None) -> dict[str, Any]:

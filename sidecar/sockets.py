@@ -9,7 +9,7 @@ import functools
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -28,9 +28,14 @@ from sidecar.talk import AgentTalk, CustomerTalk, Parts, ack_of
 
 log = logging.getLogger("sidecar.sockets")
 
+K = TypeVar("K")
+
 AUTH_S = 5.0
 SOCKETS_A_SESSION = 20  # pages of one customer, in this sidecar
 OPENINGS_AT_ONCE = 200  # customers' sockets that ask the database for their beginning; others stand in line for it
+UNNAMED_MOST = 500  # agents' sockets of one address that have not logged in yet: they have 5 s for it
+FULL_S = 5.0  # until it is worth asking again
+WHO = "log in first: send an auth frame with your token within 5 s"
 AGENT_RATE, AGENT_BURST = 50.0, 200.0
 CUSTOMER_BURST = 3.0  # times the rate
 ROUNDS_MOST = 50  # of catching up with a room that goes on meanwhile
@@ -44,6 +49,8 @@ class Sockets:
         self._parts = parts
         self._open: set[Connection] = set()
         self._rooms: Counter[tuple[str, str]] = Counter()  # (tenant, room) → its customer's sockets
+        self._addresses: Counter[str] = Counter()  # → its sockets
+        self._unnamed: Counter[str] = Counter()  # → those that have not said yet whose they are
         self._tokens: dict[Connection, tuple[Agent, str]] = {}
         self._stopping = False
         self._openings = asyncio.Semaphore(OPENINGS_AT_ONCE)
@@ -71,20 +78,39 @@ class Sockets:
     async def customer(self, request: web.Request) -> web.StreamResponse:
         rate = self._parts.customer_rate
         connection = Connection(rate, rate * CUSTOMER_BURST)
-        return await self._serve(request, connection, self._customer)
+        return await self._serve(request, connection, self._customer, request.match_info["key"])
 
     async def agent(self, request: web.Request) -> web.StreamResponse:
         return await self._serve(request, Connection(AGENT_RATE, AGENT_BURST), self._agent)
 
-    async def _serve(self, request: web.Request, connection: Connection, serve: Any) -> web.StreamResponse:
+    async def _serve(
+        self, request: web.Request, connection: Connection, serve: Any, key: str = ""
+    ) -> web.StreamResponse:
+        parts, address = self._parts, self._parts.door.subject(request)
         try:
-            self._parts.door.check(request)
+            parts.door.check(request)
             if request.headers.get("Upgrade", "").lower() != "websocket":
                 raise Refused("upgrade_required", "this is the address of a WebSocket")
             if self._stopping:
                 raise Refused("unavailable", "this server stops: come back", 1)
+            if key:
+                parts.strangers.check(address, key)
+            self._enter(address)
         except Refused as refused:
             return refused.response()
+        try:
+            return await self._open_for(request, connection, serve)
+        finally:
+            _one_less(self._addresses, address)
+
+    def _enter(self, address: str) -> None:
+        """Raises `Refused`."""
+        if self._addresses[address] >= self._parts.sockets_an_address:
+            self._parts.strangers.say(address, "rate_limited", "sockets")
+            raise Refused("rate_limited", "too many open connections from your network", FULL_S)
+        self._addresses[address] += 1
+
+    async def _open_for(self, request: web.Request, connection: Connection, serve: Any) -> web.StreamResponse:
         await connection.open(request)
         self._open.add(connection)
         try:
@@ -101,12 +127,12 @@ class Sockets:
 
     async def _customer(self, request: web.Request, connection: Connection) -> None:
         parts, key = self._parts, request.match_info["key"]
-        async with self._openings:
-            session = await parts.store.run(lambda cur: chat.by_key(cur, key))
-        if session is None:
-            log.warning(logs.line("refused", code="not_found", what="key", address=parts.door.address(request)))
-            connection.refuse("not_found", "no such session")
-            connection.close(NO_SESSION, "no such session")
+        try:
+            async with self._openings:
+                session = await parts.strangers.session(parts.door.subject(request), parts.store, key)
+        except Refused as refused:
+            connection.refuse(refused.code, str(refused))
+            connection.close(NO_SESSION if refused.code == "not_found" else TRY_AGAIN, str(refused))
             return
         await parts.attendance.back(session)
         place = session.tenant, session.room
@@ -118,9 +144,7 @@ class Sockets:
         try:
             await self._live(connection, session, key, _after(request))
         finally:
-            self._rooms[place] -= 1
-            if not self._rooms[place]:
-                del self._rooms[place]
+            _one_less(self._rooms, place)
 
     async def _live(self, connection: Connection, session: Session, key: str, after: int) -> None:
         parts = self._parts
@@ -187,13 +211,16 @@ class Sockets:
     # --- agents
 
     async def _agent(self, request: web.Request, connection: Connection) -> None:
-        parts = self._parts
-        token = await self._token(connection)
-        agent = await parts.login.who(token) if token else None
-        if agent is None or token is None:
-            log.warning(logs.line("refused", code="unauthorized", address=parts.door.address(request)))
-            connection.refuse("unauthorized", "log in first: send an auth frame with your token within 5 s")
-            connection.close(WHO_ARE_YOU, "unauthorized")
+        parts, address = self._parts, self._parts.door.subject(request)
+        token = await self._token(connection, address)
+        if token is None:
+            return
+        try:
+            agent = await parts.strangers.agent(address, parts.login.who, token)
+        except Refused as refused:
+            known = refused.code != "unauthorized"
+            connection.refuse(refused.code, str(refused) if known else WHO)
+            connection.close(TRY_AGAIN if known else WHO_ARE_YOU, refused.code)
             return
         connection.agent = agent.agent_id
         self._tokens[connection] = (agent, token)
@@ -224,9 +251,18 @@ class Sockets:
         hub.know(agent.tenant, heads)
         feed.look_soon()
 
-    async def _token(self, connection: Connection) -> str | None:
-        frame = await connection.first(AUTH_S)
-        return frame.payload["token"] if frame and frame.type == "auth" else None
+    async def _token(self, connection: Connection, address: str) -> str | None:
+        """Empty where none came in time; None: too many others of this address are being waited for."""
+        if self._unnamed[address] >= UNNAMED_MOST:
+            self._parts.strangers.say(address, "rate_limited", "logins of sockets")
+            connection.close(TRY_AGAIN, "too many at once: come back")
+            return None
+        self._unnamed[address] += 1
+        try:
+            frame = await connection.first(AUTH_S)
+        finally:
+            _one_less(self._unnamed, address)
+        return str(frame.payload["token"]) if frame and frame.type == "auth" else ""
 
     async def _watch_tokens(self) -> None:
         """A revoked or expired token, and a disabled account, end their sockets too."""
@@ -244,6 +280,12 @@ class Sockets:
             if token not in valid:
                 connection.refuse("unauthorized", "your login has ended")
                 connection.close(WHO_ARE_YOU, "unauthorized")
+
+
+def _one_less(counter: Counter[K], key: K) -> None:
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]
 
 
 def _after(request: web.Request) -> int:

@@ -25,6 +25,7 @@ from sidecar.places import Places
 from sidecar.presence import Presence
 from sidecar.refusals import not_taken
 from sidecar.store import Store
+from sidecar.strangers import Strangers
 from sidecar.tasks import Tasks
 from sidecar.writer import Writer
 
@@ -47,6 +48,8 @@ class Parts:
     door: Door
     messages: Paces  # of customers, by room: however many sockets, and over HTTP too
     customer_rate: float
+    strangers: Strangers
+    sockets_an_address: int
     typed: Repeats
     tasks: Tasks
 

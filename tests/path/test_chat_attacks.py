@@ -204,7 +204,7 @@ def test_guessed_keys_and_tokens_find_nothing_and_are_not_in_the_log(home: ChatH
                     frames, code = await frames_of(socket)
                 assert (errors_of(frames), code) == (["unauthorized"], 4001)
             log = home.log()
-            assert log.count("refused code=not_found what=key") >= 300
+            assert 1 <= log.count("refused code=not_found what=key") <= 5, "once a minute for each address"
             assert not [guess for guess in guesses if guess in log]
 
     asyncio.run(story())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests import agentpages
 from tests.chathouse import Shop
@@ -90,6 +90,47 @@ def test_of_a_spreadsheet_the_text_is_pasted_and_of_a_picture_the_picture(compos
     eventually(lambda: len(composer.stored()) == 5, 10, "four files more")
     files = sorted(name for names in composer.stored()[1:] for name in names)
     assert files == sorted(["Faktur é.pdf", "b.pdf", "c d.pdf", "e.pdf"])
+
+
+CHOSEN = """(node, files) => { const data = new DataTransfer();
+  for (const [name, size] of files)
+    data.items.add(new File(['%PDF-1.4 ' + name + ' '.repeat(size)], name, { type: 'application/pdf' }));
+  node.dispatchEvent(new ClipboardEvent('paste',
+    { clipboardData: data, bubbles: true, cancelable: true, composed: true })); }"""
+# A minute without a byte is over soon.
+SOON = """() => { const set = setTimeout;
+  window.setTimeout = (then, ms, ...more) => set(then, ms === 6e4 ? 3000 : ms, ...more); }"""
+
+
+@pytest.mark.parametrize("composer", WHERE, indirect=True)
+def test_files_arrive_as_they_were_chosen_can_be_cancelled_and_are_not_waited_for_for_ever(composer):
+    page = composer.page
+    chosen = [["0.pdf", 900_000], ["1.pdf", 10], ["2.pdf", 500_000], ["3.pdf", 10], ["4.pdf", 10]]
+    composer.field.evaluate(CHOSEN, chosen)
+    eventually(lambda: len(composer.stored()) == 5, 20, "all of them")
+    assert composer.stored() == [[name] for name, _ in chosen]
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        """The first of them; a route that is taken away would let it go."""
+        route.continue_() if held else held.append(route)
+
+    page.route("**/attachments", hold)
+    composer.field.evaluate(CHOSEN, [["held.pdf", 10], ["unsent.pdf", 10], ["next.pdf", 10]])
+    cancel = [page.get_by_role("button", name=f"Cancel sending {name}.pdf") for name in ("held", "unsent")]
+    expect(cancel[0]).to_be_visible()
+    eventually(lambda: page.title() is not None and len(held) == 1, 10, "one under way, the others behind it")
+    for one in reversed(cancel):
+        one.click()
+    eventually(lambda: composer.stored()[-1] == ["next.pdf"], 10, "the next one")
+    assert len(composer.stored()) == 6
+    expect(page.get_by_text("held.pdf")).to_have_count(0)
+    page.evaluate(SOON)
+    held.clear()
+    composer.field.evaluate(CHOSEN, [["still.pdf", 10]])
+    again = page.get_by_role("button", name="Try again")
+    again.click()
+    eventually(lambda: composer.stored()[-1] == ["still.pdf"], 10, "once there is a way again")
 
 
 KEY = """(node, { type, key, code, composing }) => { const event = new KeyboardEvent(type,

@@ -7,7 +7,9 @@ import hmac
 import ipaddress
 import itertools
 import json
+import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -22,9 +24,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from db.inbox import key
-from sidecar import turns
+from sidecar import strangers, turns
 from sidecar.connection import Connection
 from sidecar.site import FOLDER, PAGES, Demo
+from tests.passwords import PASSWORD
 from tests.services.chat_of import TENANT, At, Chat, run_chat
 
 NEW = {"name": "Budi", "email": "budi@example.com"}
@@ -185,6 +188,112 @@ def test_forwarded_addresses_of_strangers_are_not_believed_and_that_is_said(
         said = [record.getMessage() for record in caplog.records if "proxy_not_trusted" in record.getMessage()]
         assert len(said) == (0 if declared else 1)
         assert declared or ("peer=127.0.0.1" in said[0] and "TRUSTED_PROXIES" in said[0])
+
+    run_chat(database_url, redis_url, story)
+
+
+OURS = (ipaddress.ip_network("127.0.0.0/8"),)
+EVE, BUDI = {"X-Forwarded-For": "203.0.113.7"}, {"X-Forwarded-For": "203.0.113.8"}
+
+
+def test_made_up_keys_and_tokens_cost_a_bounded_number_of_queries_and_a_line_a_minute(
+    database_url: str, redis_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strangers, "MISSES_AT_ONCE", 10.0)
+    monkeypatch.setattr(strangers, "MISSES_A_SECOND", 0.01)
+
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar(trusted_proxies=OURS)
+        chat.hire("ani")
+        login = {"email": "ani@example.com", "password": PASSWORD}
+        token = (await at.post("/api/v1/auth/login", login))[1]["token"]
+        key = (await at.post(SESSIONS, NEW))[1]["session_key"]
+
+        async def asked(method: str, path: str, **headers: str) -> int:
+            async with at.http.request(method, at.url + path, headers=headers) as answer:
+                assert answer.status != 429 or int(answer.headers["Retry-After"]) >= 1
+                return answer.status
+
+        file = f"/api/v1/files/{'0' * 32}"
+        mine = [("GET", f"{SESSIONS}/{key}", BUDI), ("GET", "/api/v1/me", {**BUDI, "Authorization": f"Bearer {token}"})]
+        assert [await asked(method, path, **headers) for method, path, headers in mine] == [200, 200]
+        guesses = [
+            lambda n: asked("GET", f"{SESSIONS}/guess{n}", **EVE),
+            lambda n: asked("POST", f"{SESSIONS}/guess{n}/messages", **EVE),
+            lambda n: asked("GET", f"{file}?key=guess{n}", **EVE),
+            lambda n: asked("GET", "/api/v1/queue", **EVE, Authorization=f"Bearer guess{n}"),
+            lambda n: asked("GET", file, **EVE, Authorization=f"Bearer guess{n}"),
+            lambda n: asked("POST", f"{SESSIONS}/guess{n}/attachments", **EVE),
+        ]
+        found = [await guess(n) for n in range(10) for guess in guesses]
+        assert set(found[:10]) == {401, 404} and set(found[10:]) == {429}
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await at.http.ws_connect(f"{at.url}/ws/public/guess", headers=EVE)
+        assert refused.value.status == 429
+        async with at.http.ws_connect(f"{at.url}/ws", headers=EVE) as socket:
+            await socket.send_json({"type": "auth", "payload": {"token": "guess"}})
+            assert (await socket.receive_json())["payload"]["code"] == "rate_limited"
+        for method, path, headers in mine:
+            assert await asked(method, path, **{**headers, **EVE}) == 200, "who is known here is let in"
+        assert await asked("GET", f"{SESSIONS}/guess", **BUDI) == 404, "another address has a budget of its own"
+        lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+        assert len([line for line in lines if "203.0.113.7" in line]) <= 3, lines
+        async with at.http.get(at.url + "/metrics") as metrics:
+            [told] = re.findall(r"^giliran_sidecar_strangers_refused_total (\S+)", await metrics.text(), re.M)
+            assert float(told) >= 62
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_what_anybody_may_ask_has_a_budget_for_each_address(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strangers, "ASKS_AT_ONCE", 6.0)
+    monkeypatch.setattr(strangers, "ASKS_A_SECOND", 0.01)
+
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar(trusted_proxies=OURS)
+
+        async def asked(path: str, headers: dict[str, str]) -> int:
+            async with at.http.get(at.url + path, headers=headers) as answer:
+                return answer.status
+
+        paths = ["/api/v1/public/desk", "/api/v1/about"]
+        assert [await asked(path, EVE) for _ in range(4) for path in paths] == [200] * 6 + [429] * 2
+        assert [await asked(path, BUDI) for path in paths] == [200, 200]
+        assert {await asked("/readyz", EVE) for _ in range(20)} == {200}, "a balancer asks, too"
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_the_sockets_of_one_address_are_bounded(database_url: str, redis_url: str) -> None:
+    """Those of customers and of agents, with or without a login; who leaves makes room."""
+
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar(trusted_proxies=OURS, sockets_an_address=3)
+        key = (await at.post(SESSIONS, NEW))[1]["session_key"]
+        public, agents = f"{at.url}/ws/public/{key}", f"{at.url}/ws"
+
+        async def refused(url: str, headers: dict[str, str]) -> int:
+            with pytest.raises(aiohttp.WSServerHandshakeError) as error:
+                await at.http.ws_connect(url, headers=headers)
+            return error.value.status
+
+        first = await at.http.ws_connect(public, headers=EVE)
+        more = [await at.http.ws_connect(url, headers=EVE) for url in (public, agents)]
+        assert [await refused(url, EVE) for url in (public, agents)] == [429, 429]
+        for url in (public, agents):
+            await (await at.http.ws_connect(url, headers=BUDI)).close()
+        await first.close()
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    await (await at.http.ws_connect(public, headers=EVE)).close()
+                    break
+                except aiohttp.WSServerHandshakeError:
+                    await asyncio.sleep(0.02)
+        for one in more:
+            await one.close()
 
     run_chat(database_url, redis_url, story)
 

@@ -1,6 +1,7 @@
 // Requests of the agent's page: before it the deeds, after it /api/v1. The token lives here and nowhere else.
 
 import { addressOf } from "./api.js";
+import { sendForm } from "./uploads.js";
 
 const BASE = "/api/v1/";
 const KEPT = "giliran-agent";
@@ -53,24 +54,20 @@ export async function fetchBlob(url) {
   return response.blob();
 }
 
-/** Sends a file and tells how far it is (0..1). fetch cannot tell, XMLHttpRequest can. */
-export function upload(path, file, fields, progress) {
-  return new Promise((done, failed) => {
-    const form = new FormData();
-    for (const [name, value] of Object.entries(fields)) form.append(name, value);
-    form.append("file", file, file.name);
-    const request = new XMLHttpRequest();
-    request.open("POST", addressOf(BASE + path));
-    request.setRequestHeader("Authorization", `Bearer ${kept}`);
-    request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 0);
-    request.onerror = () => failed(new Refused(0, "unreachable", ""));
-    request.onload = () => {
-      const told = parsed(request.responseText);
-      if (request.status < 300) done(told);
-      else failed(refusal(request.status, told, request.getResponseHeader("Retry-After")));
-    };
-    request.send(form);
-  });
+/** Sends a file and tells how far it is (0..1). `signal` ends it. */
+export async function upload(path, file, fields, { progress, signal }) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  form.append("file", file, file.name);
+  let done;
+  try {
+    done = await sendForm(addressOf(BASE + path), form, { headers: { Authorization: `Bearer ${kept}` }, onShare: progress, signal });
+  } catch (error) {
+    throw new Refused(0, "unreachable", error.message);
+  }
+  const told = parsed(done.responseText);
+  if (done.status < 300) return told;
+  throw refusal(done.status, told, done.getResponseHeader("Retry-After"));
 }
 
 async function answered(url, options) {

@@ -6,6 +6,7 @@ import { inWords } from "./agent-notices.js";
 import { refusedAs, wrongWith } from "./file-refusals.js";
 import { byId, icon, keyed, make, part, setAttr, setClass, setText } from "./dom.js";
 import { newClientId } from "./outbox.js";
+import { Lane } from "./uploads.js";
 import { bytes, t } from "./words.js";
 
 const NEVER = new Set([413, 415]); // this size, this kind: another try ends the same way
@@ -14,7 +15,7 @@ const WRONG = 415; // as the server would say it
 export class Uploads {
   /** `deeds`: {stored(message), refused(error, name)} */
   constructor(deeds) {
-    Object.assign(this, { deeds, all: [], shown: "", mostBytes: Infinity });
+    Object.assign(this, { deeds, all: [], lanes: new Map(), shown: "", mostBytes: Infinity });
   }
 
   /** Those of one conversation. */
@@ -29,10 +30,17 @@ export class Uploads {
     for (const one of added) this.send(one);
   }
 
-  /** A repeat has the same client_id: however often it is tried, it is one message. */
-  async send(one) {
+  /** In the order in which they were chosen. A repeat has the same client_id: however often it is tried, it is one
+   *  message. */
+  send(one) {
     Object.assign(one, { share: 0, error: null });
     this.draw();
+    if (!this.lanes.has(one.id)) this.lanes.set(one.id, new Lane());
+    return this.lanes.get(one.id).add(() => this.all.includes(one) && this.sendNow(one));
+  }
+
+  async sendNow(one) {
+    one.sending = new AbortController();
     try {
       const told = await this.uploaded(one);
       this.remove(one);
@@ -56,11 +64,13 @@ export class Uploads {
   async uploaded(one) {
     const wrong = wrongWith(one.file, this.mostBytes);
     if (wrong) throw Object.assign(new Refused(WRONG, wrong, ""), { facts: { most: bytes(this.mostBytes) } });
-    return upload(`sessions/${one.id}/attachments`, one.file, { client_id: one.clientId }, (share) => { one.share = share; this.draw(); });
+    return upload(`sessions/${one.id}/attachments`, one.file, { client_id: one.clientId }, { progress: (share) => { one.share = share; this.draw(); }, signal: one.sending.signal });
   }
 
+  /** One that is under way is not sent. */
   remove(one) {
     this.all = this.all.filter((other) => other !== one);
+    one.sending?.abort();
     this.draw();
   }
 
@@ -85,7 +95,6 @@ function update(node, { file, share, error }) {
   part(node, "bar").value = share;
   part(node, "bar").hidden = Boolean(error);
   part(node, "again").hidden = !error || NEVER.has(error.status);
-  part(node, "away").hidden = !error;
   setAttr(part(node, "bar"), "aria-label", t("uploadOf", { name: file.name }));
-  for (const name of ["aria-label", "title"]) setAttr(part(node, "away"), name, t("removeUpload", { name: file.name }));
+  for (const name of ["aria-label", "title"]) setAttr(part(node, "away"), name, t(error ? "removeUpload" : "cancelUpload", { name: file.name }));
 }

@@ -2,9 +2,11 @@
  *
  *   await ask("GET", `public/sessions/${key}?after=0`)
  *   await ask("POST", "public/sessions", { json: {…} })
- *   await upload(`public/sessions/${key}/attachments`, file, { clientId, onShare })   // onShare(0…1)
+ *   await upload(`public/sessions/${key}/attachments`, file, { clientId, onShare, signal })   // onShare(0…1)
  *   servedBy("https://shop.example/chat/")   // for the widget, whose page is somebody else's
  */
+
+import { sendForm } from "./uploads.js";
 
 const BASE = "/api/v1/";
 let home = new URL(".", location.href); // a proxy may have us behind a path: all addresses are below it
@@ -62,25 +64,17 @@ export async function fetchBlob(path) {
   throw new NotAnswered(answer.status);
 }
 
-/** XMLHttpRequest, since fetch does not tell how far an upload is. */
-export function upload(path, file, { clientId, onShare }) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    const form = new FormData();
-    form.append("client_id", clientId); // before the file: a repeated upload is one message
-    form.append("file", file, file.name);
-    request.upload.onprogress = ({ loaded, total, lengthComputable }) => lengthComputable && onShare(loaded / total);
-    request.onerror = request.onabort = () => reject(new NotAnswered(0));
-    request.onload = () => {
-      try {
-        resolve(read(request.status, request.getResponseHeader("retry-after"), request.responseText));
-      } catch (error) {
-        reject(error);
-      }
-    };
-    request.open("POST", addressOf(BASE + path));
-    request.send(form);
-  });
+export async function upload(path, file, { clientId, onShare, signal }) {
+  const form = new FormData();
+  form.append("client_id", clientId); // before the file: a repeated upload is one message
+  form.append("file", file, file.name);
+  let done;
+  try {
+    done = await sendForm(addressOf(BASE + path), form, { onShare, signal });
+  } catch {
+    throw new NotAnswered(0);
+  }
+  return read(done.status, done.getResponseHeader("retry-after"), done.responseText);
 }
 
 function read(status, retryAfter, text) {

@@ -60,7 +60,7 @@ function said(row, first, last, marks) {
 /** A letter that is not stored yet, or an upload under way. */
 function waiting(letter, index, pending, rows) {
   const first = index === 0 && !isMine(rows.at(-1));
-  const last = index === pending.length - 1 || Boolean(letter.failed) || Boolean(pending[index + 1]?.failed);
+  const last = index === pending.length - 1 || Boolean(letter.failed) || Boolean(pending[index + 1]?.failed) || Boolean(letter.file); // each file can be cancelled
   return { kind: "mine", key: letter.client_id, first, last, how: letter.failed ? "failed" : "waiting", letter };
 }
 
@@ -128,7 +128,13 @@ function foot(node, { row, letter, how }, on) {
   node.setAttribute("aria-live", isNews ? "polite" : "off");
   node.dataset.how = how;
   if (row) node.replaceChildren(make("time", { datetime: row.created_at, title: dateTime(row.created_at), text: clock(row.created_at) }), showTick(make("span", { class: "mark", role: "img" }), how));
-  else node.replaceChildren(...(letter.failed ? failedFoot(letter, on) : [icon("clock", "tiny"), t(letter.file ? "uploading" : "waitingToSend")]));
+  else node.replaceChildren(...(letter.failed ? failedFoot(letter, on) : waitingFoot(letter, on)));
+}
+
+function waitingFoot(letter, on) {
+  if (!letter.file) return [icon("clock", "tiny"), t("waitingToSend")];
+  const cancel = make("button", { type: "button", text: t("cancelUpload"), "aria-label": t("cancelUploadOf", { name: letter.file.name }), onclick: () => on.drop(letter.client_id) });
+  return [icon("clock", "tiny"), t("uploading"), cancel];
 }
 
 function showTick(node, how) {

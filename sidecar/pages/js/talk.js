@@ -11,6 +11,7 @@ import { Lost, openLink } from "./link.js";
 import { newClientId, openOutbox } from "./outbox.js";
 import { save } from "./saving.js";
 import { situation, Thread } from "./thread.js";
+import { Lane } from "./uploads.js";
 
 const HOLE_MS = 1500;
 const TYPING_SHOWN_MS = 6000;
@@ -30,6 +31,7 @@ export class Talk {
   connection = { state: "connecting" };
   loaded = false;
   #closed = false;
+  #lane = new Lane();
   #timers = {};
   #read = 0;
   #toldTyping = 0;
@@ -108,6 +110,7 @@ export class Talk {
     const letter = { client_id: newClientId(), file, share: 0, facts: { most: most.text }, preview: this.previews && file.type.startsWith("image/") ? URL.createObjectURL(file) : null };
     this.uploads.push(letter);
     letter.failed = wrongWith(file, most.bytes);
+    this.changed();
     if (!letter.failed) await this.#upload(letter);
     this.changed();
   }
@@ -182,14 +185,19 @@ export class Talk {
     this.changed();
   }
 
-  async #upload(letter) {
+  #upload(letter) {
+    return this.#lane.add(() => this.uploads.includes(letter) && this.#send(letter));
+  }
+
+  async #send(letter) {
+    letter.sending = new AbortController();
     const onShare = (share) => {
       letter.share = share;
       letter.onShare?.(share);
     };
     this.changed();
     try {
-      const row = await upload(`${this.path}/attachments`, letter.file, { clientId: letter.client_id, onShare });
+      const row = await upload(`${this.path}/attachments`, letter.file, { clientId: letter.client_id, onShare, signal: letter.sending.signal });
       this.#dropUpload(letter.client_id);
       this.add({ client_id: letter.client_id, ...row });
     } catch (error) {
@@ -198,8 +206,10 @@ export class Talk {
   }
 
   #dropUpload(clientId) {
-    for (const { client_id, preview } of this.uploads) if (client_id === clientId && preview) URL.revokeObjectURL(preview);
-    this.uploads = this.uploads.filter((one) => one.client_id !== clientId);
+    const gone = this.uploads.find((one) => one.client_id === clientId);
+    this.uploads = this.uploads.filter((one) => one !== gone);
+    gone?.sending?.abort();
+    if (gone?.preview) URL.revokeObjectURL(gone.preview);
   }
 
   #connected(state, facts) {
