@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 import logs
 from db.chat import NotTaken
-from db.postgres import LedgerTrouble
+from db.postgres import LedgerBusy, LedgerTrouble
 from sidecar import frames
 from sidecar.turns import TurnRefused
 
@@ -79,6 +79,11 @@ def not_taken(answer: NotTaken) -> Refused:
     return Refused(answer.code if known else "invalid_payload", texts.get(answer.code, "body: can't be stored"))
 
 
+def why_not(error: LedgerTrouble) -> str:
+    """For people. A lock or a slow statement concerns what met it alone."""
+    return "the database is busy" if isinstance(error, LedgerBusy) else "the database can't be reached at the moment"
+
+
 def answering(handler: Handler) -> Handler:
     async def answered(request: web.Request) -> web.StreamResponse:
         try:
@@ -89,7 +94,7 @@ def answering(handler: Handler) -> Handler:
             return Refused(refused.code, str(refused)).response()
         except LedgerTrouble as error:
             log.warning(logs.line("unavailable", path=request.match_info.route.resource, why=error))
-            return Refused("unavailable", "the database can't be reached at the moment", RETRY_S).response()
+            return Refused("unavailable", f"{why_not(error)}: try again", RETRY_S).response()
 
     return answered
 

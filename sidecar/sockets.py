@@ -22,7 +22,7 @@ from sidecar.connection import AWAY, NO_SESSION, POLICY, TRY_AGAIN, WHO_ARE_YOU,
 from sidecar.ending import ended
 from sidecar.hub import ACK
 from sidecar.login import Agent
-from sidecar.refusals import Refused
+from sidecar.refusals import Refused, why_not
 from sidecar.state import First, first_of, page_of, state_frames
 from sidecar.talk import AgentTalk, CustomerTalk, Parts, ack_of
 
@@ -117,7 +117,7 @@ class Sockets:
             await serve(request, connection)
         except LedgerTrouble as error:
             log.warning(logs.line("socket_closed", why=error))
-            connection.close(TRY_AGAIN, "the database can't be reached: come back")
+            connection.close(TRY_AGAIN, f"{why_not(error)}: come back")
         finally:
             self._open.discard(connection)
             await connection.closed()
@@ -179,7 +179,7 @@ class Sockets:
             await self._send_rest(connection, first)
         except LedgerTrouble as error:
             log.warning(logs.line("socket_closed", room=None, why=error))
-            connection.close(TRY_AGAIN, "the database can't be reached: come back")
+            connection.close(TRY_AGAIN, f"{why_not(error)}: come back")
         except Exception:
             log.exception(logs.line("resume_failed"))
             connection.close(TRY_AGAIN, "come back")

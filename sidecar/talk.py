@@ -23,7 +23,7 @@ from sidecar.marks import Marks
 from sidecar.pace import Paces, Repeats
 from sidecar.places import Places
 from sidecar.presence import Presence
-from sidecar.refusals import not_taken
+from sidecar.refusals import not_taken, why_not
 from sidecar.store import Store
 from sidecar.strangers import Strangers
 from sidecar.tasks import Tasks
@@ -72,9 +72,9 @@ class Talk:
                 self._connection.say("pong", {})
             else:
                 self._connection.refuse("invalid_payload", f"{frame.type}: not now")
-        except LedgerTrouble:
+        except LedgerTrouble as error:
             client_id = frame.payload.get("client_id")
-            self._connection.refuse("unavailable", "the database can't be reached: try again", client_id)
+            self._connection.refuse("unavailable", f"{why_not(error)}: try again", client_id)
 
     def _types(self, who: str, is_typing: bool) -> bool:
         """Whether that is news: all agents of the tenant would hear each repetition, of twenty pages perhaps."""

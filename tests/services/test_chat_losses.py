@@ -2,7 +2,10 @@
 
 import asyncio
 import time
+from contextlib import closing
 
+import aiohttp
+import psycopg2
 import pytest
 import redis
 import redis.asyncio
@@ -14,6 +17,7 @@ from sidecar.hub import Hub
 from sidecar.store import Store
 from tests.servers import OwnServer
 from tests.services.chat_of import TENANT, WITHIN_S, Chat, run_chat, until
+from tests.services.test_chat_doors import NEW, SESSIONS
 from tests.services.test_chat_sockets import served
 
 
@@ -262,5 +266,35 @@ def test_an_agent_whose_network_went_without_a_word_is_gone_after_a_heartbeat(
         while await presence() != "offline":
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_a_statement_that_took_too_long_is_called_busy_and_nobody_else_is_told_that_the_database_is_away(
+    database_url: str, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PostgreSQL says the same of a statement that is cancelled by hand as of one that ran into its timeout."""
+    waiting = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        key = (await at.post(SESSIONS, NEW))[1]["session_key"]
+        with closing(psycopg2.connect(database_url)) as holder, holder.cursor() as cur:
+            cur.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
+            asked = asyncio.create_task(at.get(f"{SESSIONS}/{key}"))
+            socket = await at.http.ws_connect(f"{at.url}/ws/public/{key}")
+            while not asked.done():
+                chat.run(f"SELECT pg_cancel_backend(pid) {waiting}")
+                assert (await at.get("/readyz"))[0] == 200
+            status, found = await asked
+            assert (status, found["error"]["code"]) == (503, "unavailable")
+            assert "busy" in found["error"]["message"] and "reached" not in found["error"]["message"]
+            message = await socket.receive(20)
+            assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1013)
+            assert "busy" in str(message.extra)
+            await socket.close()
+        assert (await at.get(f"{SESSIONS}/{key}"))[0] == 200
+        said = [record.getMessage() for record in caplog.records if "canceling statement" in record.getMessage()]
+        assert said and not [line for line in said if "reached" in line or "down" in line]
 
     run_chat(database_url, redis_url, story)
