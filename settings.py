@@ -73,6 +73,7 @@ class Settings:
     messages_per_second: int  # of one customer
     uploads_per_minute: int  # of one session
     upload_max_mb: int
+    files_per_tenant_mb: int  # 0: as many as the disk takes
     sockets_per_address: int
     ai_base_url: str | None = field(repr=False)
     ai_api_key: str | None = field(repr=False)
@@ -116,6 +117,7 @@ NAMES = (
     "MESSAGES_PER_SECOND",
     "UPLOADS_PER_MINUTE",
     "UPLOAD_MAX_MB",
+    "FILES_PER_TENANT_MB",
     "SOCKETS_PER_ADDRESS",
     "AI_BASE_URL",
     "AI_API_KEY",
@@ -181,6 +183,7 @@ def load(
         messages_per_second=_number(given, "MESSAGES_PER_SECOND", 20, 1, 10_000),
         uploads_per_minute=_number(given, "UPLOADS_PER_MINUTE", 20, 1, 10_000),
         upload_max_mb=_number(given, "UPLOAD_MAX_MB", 10, 1, 1000),
+        files_per_tenant_mb=_number(given, "FILES_PER_TENANT_MB", 20480, 0, 100_000_000),
         sockets_per_address=_number(given, "SOCKETS_PER_ADDRESS", 2000, 10, 1_000_000),
         ai_base_url=_http_address(given, "AI_BASE_URL") or None,
         ai_api_key=text("AI_API_KEY"),

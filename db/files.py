@@ -70,6 +70,16 @@ def of_session(cur: cursor, session: int) -> tuple[int, int]:
     return row.files, row.bytes
 
 
+def of_tenant(cur: cursor, tenant: str) -> int:
+    """The bytes of all files of a tenant, without previews."""
+    size: int = FILES.one(cur, "of_tenant", tenant=tenant).bytes
+    return size
+
+
+def of_tenants(cur: cursor) -> dict[str, int]:
+    return {row.tenant: row.bytes for row in FILES.all(cur, "of_tenants")}
+
+
 def set_preview(cur: cursor, own: str, width: int, height: int) -> None:
     FILES.run(cur, "set_preview", id=own, width=width, height=height)
 

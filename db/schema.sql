@@ -508,6 +508,7 @@ CREATE TABLE attachments (
     FOREIGN KEY (session, seq) REFERENCES messages ON DELETE CASCADE
 );
 CREATE INDEX attachments_by_message ON attachments (session, seq);
+CREATE INDEX attachments_of_tenant ON attachments (tenant) INCLUDE (size);
 CREATE INDEX attachments_by_words ON attachments USING gin (words_of(name));
 
 -- Private to agents.

@@ -87,6 +87,7 @@ def told(config: settings.Settings, servers: settings.Servers, here: str) -> Con
         messages_a_second=config.messages_per_second,
         uploads_a_minute=config.uploads_per_minute,
         upload_most_mb=config.upload_max_mb,
+        files_per_tenant_mb=config.files_per_tenant_mb,
         sockets_an_address=config.sockets_per_address,
         model=(ai[0], ai[1], ai[2]) if ai[0] and ai[1] and ai[2] else None,
         demo=demo if config.demo else None,

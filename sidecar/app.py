@@ -35,6 +35,7 @@ from sidecar.marks import Marks
 from sidecar.pace import Paces, Repeats
 from sidecar.places import Places
 from sidecar.presence import PRESENCE_GRACE_S, Presence
+from sidecar.quota import Quota
 from sidecar.reception import Reception
 from sidecar.refusals import Refused, answer
 from sidecar.resting import RestingInbox
@@ -83,6 +84,7 @@ class Config:
     uploads_a_minute: int = 20
     upload_most_mb: int = 10
     sockets_an_address: int = 2000
+    files_per_tenant_mb: int = 0
     model: tuple[str, str, str] | None = None
     secret_key: str = field(default_factory=secrets.token_urlsafe, repr=False)
     demo: Demo | None = None
@@ -136,6 +138,7 @@ class Sidecar:
         )
         self.team = Team(self.hub, self.store, self._box, config.default_limit, tasks=self.tasks)
         self.shelf = Shelf(config.data / "attachments", config.upload_most_mb * MB)
+        self.quota = Quota(self.store, config.files_per_tenant_mb * MB)
         self.bot = Bot(self.store, self.writer.write, Model(*config.model) if config.model else None)
         self.writer.heard = self.bot.heard
         self.sockets = Sockets(self._parts())
@@ -150,8 +153,9 @@ class Sidecar:
             tasks=self.tasks,
             tickets=FileTickets(config.secret_key),
             strangers=self.strangers,
+            quota=self.quota,
         )
-        self.health.registry.register(Figures(self.sockets.counts, self.feed, lambda: self.strangers.refused))
+        self.health.registry.register(Figures(self.sockets.counts, self.feed, self.strangers, self.quota))
 
     def _parts(self) -> Parts:
         return Parts(

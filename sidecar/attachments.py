@@ -39,6 +39,7 @@ from sidecar.incoming import Incoming, TooLarge
 from sidecar.kinds import NotAllowed
 from sidecar.pace import Patience, Windows
 from sidecar.previews import Previews
+from sidecar.quota import Quota
 from sidecar.refusals import Refused, answer, answering, checked, not_taken
 from sidecar.shelf import Shelf, ShelfFull
 from sidecar.slots import NoSlot, Slots
@@ -101,9 +102,11 @@ class Attachments:
         tasks: Tasks | None = None,
         tickets: FileTickets | None = None,
         strangers: Strangers | None = None,
+        quota: Quota | None = None,
     ) -> None:
         self._store, self._write, self._back, self._shelf = store, write, back, shelf
         self._address_of, self._patience_s, self._tasks = address_of, patience_s, tasks or Tasks()
+        self.quota = quota or Quota(store, 0)
         self._rates = Windows(uploads_a_minute, MINUTE_S)
         self._here = Slots(ADDRESS_HERE, ADDRESS_HERE)
         self._of_sender = Slots(SENDER_AT_ONCE, ADDRESS_HERE)
@@ -138,6 +141,7 @@ class Attachments:
         """Takes away files without a row: a crash left them, or their chat was forgotten. Says it when a disk fills."""
         try:
             gone, left = await self._shelf.sweep(self._known), await self._shelf.free_bytes()
+            await self.quota.look()
         except (LedgerTrouble, OSError) as error:
             log.warning(logs.line("shelf_not_swept", why=error))
             return
@@ -203,6 +207,7 @@ class Attachments:
         if not await self._store.run(lambda cur: self._has_room(cur, session)):
             log.warning(logs.line("refused", code="too_many_files", tenant=session.tenant, room=session.room))
             raise Refused("too_many_files", "this chat has as many files as a chat may have")
+        await self.quota.check(session, request.content_length or 0)
         async with self._turn(sender, self._address_of(request)):
             form = await self._taken(request, session)
             return form._replace(file=await self._previewed(form.file))
@@ -284,7 +289,9 @@ class Attachments:
             await self._shelf.remove(file.id)
             raise not_taken(stored)
         fresh = stored.fresh
-        if not fresh:  # sent again after a lost answer: the first file is the one
+        if fresh:
+            self.quota.add(session.tenant, file.size)
+        else:  # sent again after a lost answer: the first file is the one
             await self._shelf.remove(file.id)
             before = stored.seq - 1
             [stored] = (await self._store.run(lambda cur: chat.page_after(cur, session, before, 1))).rows

@@ -15,8 +15,10 @@ from db.postgres import LedgerDown, LedgerTrouble, must_write
 from db.upkeep import Upkeep
 from sidecar.feed import Feed
 from sidecar.lately import Lately
+from sidecar.quota import Quota
 from sidecar.refusals import Refused, answer
 from sidecar.store import Store
+from sidecar.strangers import Strangers
 
 READY_S = 3.0
 DATABASE_KEPT_S = 0.5
@@ -26,11 +28,12 @@ BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 
 @dataclass(frozen=True)
 class Figures:
-    """Read at each scrape. `sockets`: of customers and of agents. `refused`: strangers, since the start."""
+    """Read at each scrape. `sockets`: of customers and of agents."""
 
     sockets: Callable[[], tuple[int, int]]
     feed: Feed
-    refused: Callable[[], int]
+    strangers: Strangers
+    quota: Quota
 
     def collect(self) -> list[Metric]:
         family = GaugeMetricFamily("giliran_sidecar_connections", "Open sockets, by who is there", labels=["who"])
@@ -44,8 +47,12 @@ class Figures:
         refused = CounterMetricFamily(
             "giliran_sidecar_strangers_refused", "Requests without a login that were refused: unknown keys, too many"
         )
-        refused.add_metric([], self.refused())
-        return [family, blind, refused]
+        refused.add_metric([], self.strangers.refused)
+        fullest = GaugeMetricFamily(
+            "giliran_sidecar_files_fullest_ratio", "Share of FILES_PER_TENANT_MB that the fullest tenant uses"
+        )
+        fullest.add_metric([], self.quota.fullest)
+        return [family, blind, refused, fullest]
 
 
 class Health:

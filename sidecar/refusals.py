@@ -40,6 +40,7 @@ STATUS_OF: Mapping[str, int] = {
     "at_max_load": 409,
     "session_ended": 409,
     "too_many_files": 409,
+    "storage_full": 409,
     "payload_too_large": 413,
     "unsupported_media_type": 415,
     "upgrade_required": 426,

@@ -24,6 +24,12 @@ SELECT a.id, a.name, a.type, a.size, a.preview_width, a.preview_height
 -- name: of_session
 SELECT count(*) AS files, coalesce(sum(size), 0)::bigint AS bytes FROM attachments WHERE session = %(session)s
 
+-- name: of_tenant
+SELECT coalesce(sum(size), 0)::bigint AS bytes FROM attachments WHERE tenant = %(tenant)s
+
+-- name: of_tenants
+SELECT tenant, sum(size)::bigint AS bytes FROM attachments GROUP BY tenant
+
 -- name: set_preview
 UPDATE attachments SET preview_width = %(width)s, preview_height = %(height)s WHERE id = %(id)s
 

@@ -32,6 +32,7 @@ from sidecar.attachments import ADDRESS_AT_ONCE, ADDRESS_HERE, LARGEST_OF_A_CHAT
 from sidecar.door import Door
 from sidecar.file_tickets import LIFE_S, SAME_S, base36
 from sidecar.login import Agent
+from sidecar.quota import Quota
 from sidecar.shelf import CHECK_BYTES, COMING, ORPHAN_AGE_S, Shelf
 from sidecar.store import Store
 from sidecar.writer import Writer
@@ -63,6 +64,7 @@ class House(NamedTuple):
     spare_bytes: int = 0
     most_bytes: int = MOST
     patience_s: float = UPLOAD_S
+    quota_bytes: int = 0
 
 
 class World:
@@ -74,7 +76,15 @@ class World:
         self.shelf = Shelf(folder, house.most_bytes, house.spare_bytes)
         door = Door((), (ipaddress.ip_network("127.0.0.0/8"),), demo=False)
         self.files = Attachments(
-            store, self.write, self.who, self.back, self.shelf, house.uploads_a_minute, door.address, house.patience_s
+            store,
+            self.write,
+            self.who,
+            self.back,
+            self.shelf,
+            house.uploads_a_minute,
+            door.address,
+            house.patience_s,
+            quota=Quota(store, house.quota_bytes),
         )
         self.down = False  # the database, for the writer
         self.agents: dict[str, Agent] = {}
@@ -445,6 +455,38 @@ def test_a_file_is_kept_for_the_owner_only_and_under_a_name_of_ours(play: Callab
         assert file["name"] == "evil.png"
 
     play(work)
+
+
+def test_the_files_of_a_tenant_have_a_quota_that_is_named_and_said_before_it_is_full(
+    play: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever sends them: one stranger with many chats fills no disk, and no other tenant's room."""
+    mb = 2**20
+
+    async def work(w: World) -> None:
+        def earlier(cur: cursor, size: int) -> None:
+            cur.execute("UPDATE attachments SET size = %s WHERE tenant = %s", (size, TENANT))
+
+        await w.sent(PNG)
+        assert "files_nearly_full" not in caplog.text
+        await w.store.run(lambda cur: earlier(cur, 2 * mb - 3 * len(PNG)))
+        await w.files.sweep()
+        assert f"files_nearly_full tenant={TENANT} used_mb=1 max_mb=2" in caplog.text
+        assert 0.9 < w.files.quota.fullest < 1
+        w.files.quota._used._begun.clear()  # what was read some seconds ago
+        second = await w.another("second")
+        for name, token in ((TENANT, None), (TENANT, "ani-toko")):
+            assert (await w.send(PNG, tenant=name, token=token))[0] == 201
+        kept = len(w.on_disk())
+        for name, token in ((TENANT, None), (second, None), (TENANT, "ani-toko")):
+            status, answer = await w.send(PNG, tenant=name, token=token)
+            assert (status, answer["error"]["code"]) == (409, "storage_full")
+            assert "2 MB" in answer["error"]["message"]
+        assert len(w.on_disk()) == kept
+        assert (await w.send(PNG, tenant=OTHER))[0] == 201
+        assert caplog.text.count("files_nearly_full") == 1 and caplog.text.count("code=storage_full") == 1
+
+    play(work, quota_bytes=2 * mb)
 
 
 def test_a_name_can_not_break_out_of_its_header(play: Callable[..., None]) -> None:

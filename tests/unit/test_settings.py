@@ -111,6 +111,8 @@ def test_the_file_does_not_change_the_process_environment(tmp_path, monkeypatch)
         ("MESSAGES_PER_SECOND", "messages_per_second", 1, 10_000),
         ("UPLOADS_PER_MINUTE", "uploads_per_minute", 1, 10_000),
         ("UPLOAD_MAX_MB", "upload_max_mb", 1, 1000),
+        ("FILES_PER_TENANT_MB", "files_per_tenant_mb", 0, 100_000_000),
+        ("SOCKETS_PER_ADDRESS", "sockets_per_address", 10, 1_000_000),
     ],
 )
 def test_numbers_hold_to_their_range(name, field, low, high):

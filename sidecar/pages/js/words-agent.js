@@ -82,7 +82,7 @@ const ENGLISH = {
   x_at_max_load_me: "You have as many conversations as your limit allows. End one first.",
   x_session_ended: "This conversation has ended meanwhile.", x_not_yours: "Only the agent of this conversation writes here.", x_forbidden: "You may not do this.",
   x_not_found: "This conversation is not there any more.", x_rate_limited: "That was a lot at once. Try again in a moment.", x_unavailable: "The server cannot do this right now. Try again in a moment.",
-  x_payload_too_large: "{name} is too large.", x_too_large: "{name} is too large: at most {most} may be sent.", x_empty_file: "{name} is empty.", x_too_many_files: "{name} is not sent: this conversation has too many files.", x_not_as_named: "{name} is broken, or not what its name says.", x_unsupported_media_type: "{name} is a kind of file that cannot be sent here.", x_unreachable: "No connection. Try again in a moment.", x_failed: "That did not work: {why}",
+  x_payload_too_large: "{name} is too large.", x_too_large: "{name} is too large: at most {most} may be sent.", x_empty_file: "{name} is empty.", x_too_many_files: "{name} is not sent: this conversation has too many files.", x_storage_full: "{name} is not sent: your files together take all the room they may. Tell your administrator.", x_not_as_named: "{name} is broken, or not what its name says.", x_unsupported_media_type: "{name} is a kind of file that cannot be sent here.", x_unreachable: "No connection. Try again in a moment.", x_failed: "That did not work: {why}",
   said_message: "{name}: {text}", unread: "{n} unread", rate: "{n} of 5",
 };
 
@@ -166,7 +166,7 @@ const INDONESIAN = {
   x_at_max_load_me: "Percakapan Anda sudah sebanyak batasnya. Akhiri satu dulu.",
   x_session_ended: "Percakapan ini sudah selesai.", x_not_yours: "Hanya agen percakapan ini yang bisa menulis di sini.", x_forbidden: "Anda tidak berhak melakukan ini.",
   x_not_found: "Percakapan ini sudah tidak ada.", x_rate_limited: "Terlalu banyak sekaligus. Coba lagi sebentar lagi.", x_unavailable: "Server belum bisa melakukannya. Coba lagi sebentar lagi.",
-  x_payload_too_large: "{name} terlalu besar.", x_too_large: "{name} terlalu besar: paling besar {most}.", x_empty_file: "{name} kosong.", x_too_many_files: "{name} tidak terkirim: percakapan ini sudah berisi terlalu banyak berkas.", x_not_as_named: "{name} rusak, atau isinya tidak sesuai dengan namanya.", x_unsupported_media_type: "Jenis berkas {name} tidak bisa dikirim di sini.", x_unreachable: "Tidak ada sambungan. Coba lagi sebentar lagi.", x_failed: "Tidak berhasil: {why}",
+  x_payload_too_large: "{name} terlalu besar.", x_too_large: "{name} terlalu besar: paling besar {most}.", x_empty_file: "{name} kosong.", x_too_many_files: "{name} tidak terkirim: percakapan ini sudah berisi terlalu banyak berkas.", x_storage_full: "{name} tidak terkirim: ruang untuk berkas sudah penuh. Beri tahu administrator Anda.", x_not_as_named: "{name} rusak, atau isinya tidak sesuai dengan namanya.", x_unsupported_media_type: "Jenis berkas {name} tidak bisa dikirim di sini.", x_unreachable: "Tidak ada sambungan. Coba lagi sebentar lagi.", x_failed: "Tidak berhasil: {why}",
   said_message: "{name}: {text}", unread: "{n} belum dibaca", rate: "{n} dari 5",
 };
 
