@@ -66,6 +66,11 @@ def notes(cur: cursor, tenant: str, room: str) -> list[dict[str, Any]]:
     return [_note(row) for row in CONSOLE.all(cur, "notes", tenant=tenant, room=room)]
 
 
+def count_notes(cur: cursor, tenant: str, room: str) -> int:
+    number: int = CONSOLE.one(cur, "count_notes", tenant=tenant, room=room).n
+    return number
+
+
 def add_note(cur: cursor, tenant: str, room: str, agent: str, agent_name: str, body: str) -> dict[str, Any] | None:
     """None where the tenant has no such session."""
     values = {"agent": agent, "agent_name": agent_name, "body": body}

@@ -44,6 +44,8 @@ FOUND_MOST = 50
 SEARCHES_AT_ONCE = 2  # of the store's threads: the rest are for messages
 Q_MOST = 200  # characters looked for
 NOTE_MOST = 5000
+NOTES_MOST = 500  # of one chat: each page that opens it loads them all
+TRANSCRIPTS_A_SECOND, TRANSCRIPTS_AT_ONCE = 0.5, 10  # of one agent: one may have 10 MiB
 REPLY_MOST, REPLIES_MOST = 4000, 500
 STATUSES: Mapping[str, tuple[str, ...] | None] = {
     "": None,
@@ -79,6 +81,7 @@ class Console:
     def __init__(self, desk: Desk) -> None:
         self._desk, self._store = desk, desk.store
         self._paces = Paces(RATE, BURST)
+        self._transcripts = Paces(TRANSCRIPTS_A_SECOND, TRANSCRIPTS_AT_ONCE)
         self._searches = asyncio.Semaphore(SEARCHES_AT_ONCE)
 
     def routes(self) -> list[web.RouteDef]:
@@ -253,6 +256,9 @@ class Console:
 
     async def transcript(self, agent: Agent, request: web.Request) -> web.StreamResponse:
         room = request.match_info["room"]
+        wait_s = self._transcripts.take(f"{agent.tenant} {agent.agent_id}", time.monotonic())
+        if wait_s:
+            raise Refused("rate_limited", "too many transcripts", wait_s)
         return await transcripts.download(request, self._store, agent.tenant, room)
 
     # --- turns
@@ -293,8 +299,8 @@ class Console:
     async def note(self, agent: Agent, request: web.Request) -> web.StreamResponse:
         """Told to agents only; it is no row of the chat, so that nothing of the customer's ever reads it."""
         room, body = request.match_info["room"], text_of(await json_of(request), "body", NOTE_MOST)
-        add = functools.partial(console.add_note, tenant=agent.tenant, room=room, body=body)
-        stored = _known(await self._store.run(lambda cur: add(cur, agent=agent.agent_id, agent_name=agent.name)))
+        add = functools.partial(_add_note, agent=agent, room=room, body=body)
+        stored = _known(await self._store.run(add))
         self._desk.tell(agent.tenant, [News(room, "chat.note.new", {"session_id": room, "note": stored}, "agents")])
         return answer({"note": stored}, 201)
 
@@ -315,6 +321,13 @@ class Console:
 def shown(agent: Agent) -> dict[str, Any]:
     """An agent as the API names them, without the presence."""
     return {"agent_id": agent.agent_id, "name": agent.name, "email": agent.email, "role": agent.role}
+
+
+def _add_note(cur: cursor, agent: Agent, room: str, body: str) -> dict[str, Any] | None:
+    """Agents who write at one moment may get one more in."""
+    if console.count_notes(cur, agent.tenant, room) >= NOTES_MOST:
+        raise Refused("invalid_payload", f"body: this chat has {NOTES_MOST} notes, and no more are kept of one")
+    return console.add_note(cur, agent.tenant, room, agent.agent_id, agent.name, body)
 
 
 def _session(cur: cursor, agent: Agent, room: str) -> Session:

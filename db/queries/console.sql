@@ -47,6 +47,9 @@ SELECT n.id, n.agent, n.agent_name, n.body, n.created_at
   FROM notes n JOIN sessions s ON s.id = n.session
  WHERE s.tenant = %(tenant)s AND s.room = %(room)s ORDER BY n.id
 
+-- name: count_notes
+SELECT count(*) AS n FROM notes n JOIN sessions s ON s.id = n.session WHERE s.tenant = %(tenant)s AND s.room = %(room)s
+
 -- name: add_note
 INSERT INTO notes (tenant, session, agent, agent_name, body)
 SELECT s.tenant, s.id, %(agent)s, %(agent_name)s, %(body)s FROM sessions s

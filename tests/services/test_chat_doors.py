@@ -192,6 +192,23 @@ def test_forwarded_addresses_of_strangers_are_not_believed_and_that_is_said(
     run_chat(database_url, redis_url, story)
 
 
+def test_what_a_chat_begins_with_does_not_tell_whether_its_address_ever_chatted(
+    database_url: str, redis_url: str
+) -> None:
+    """Anybody may write any address. Only who proved it is the same customer each time."""
+
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar(secret_key="k" * 32)
+        secret = "the secret of this site's server"
+        chat.run("UPDATE tenants SET identity_secret = %s", secret)
+        proof = {"user_hash": hmac.new(secret.encode(), NEW["email"].encode(), hashlib.sha256).hexdigest()}
+        told = [(await at.post(SESSIONS, {**NEW, **more}))[1]["customer_id"] for more in ({}, {}, {}, proof, proof)]
+        assert len({*told}) == 4 and told[-1] == told[-2]
+        assert all(isinstance(one, int) and 2**20 < one < 2**53 for one in told), "no running number; any program's"
+
+    run_chat(database_url, redis_url, story)
+
+
 OURS = (ipaddress.ip_network("127.0.0.0/8"),)
 EVE, BUDI = {"X-Forwarded-For": "203.0.113.7"}, {"X-Forwarded-For": "203.0.113.8"}
 

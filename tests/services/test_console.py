@@ -384,6 +384,28 @@ def _who_wait(cur: Any) -> int:
     return int(cur.fetchone().n)
 
 
+def test_notes_of_a_chat_and_transcripts_of_an_agent_are_bounded(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sidecar_console, "NOTES_MOST", 3)
+    at_once = sidecar_console.TRANSCRIPTS_AT_ONCE
+
+    async def story() -> None:
+        async with Floor(line) as floor, Counter(floor) as counter:
+            ani, budi, room = await floor.hire("ani"), await floor.hire("budi"), await floor.start()
+            path = f"sessions/{room}/notes"
+            found = [await counter.ask(ani, "POST", path, {"body": f"note {n}"}) for n in range(4)]
+            assert [status for status, _ in found] == [201] * 3 + [400]
+            assert "3 notes" in found[-1][1]["error"]["message"]
+            assert len((await counter.ask(budi, "GET", path))[1]["notes"]) == 3
+            assert (await counter.refusal(ani, "POST", "sessions/none/notes", {"body": "x"}))[0] == 404
+            asked = [
+                (await counter.fetch(ani, "GET", f"sessions/{room}/transcript")).status for _ in range(at_once + 3)
+            ]
+            assert set(asked[:at_once]) == {200} and 429 in asked
+            assert (await counter.fetch(budi, "GET", f"sessions/{room}/transcript")).status == 200
+
+    asyncio.run(story())
+
+
 def test_transcripts_are_downloads_as_text_and_json(line: Line) -> None:
     @told_over
     async def story(floor: Floor, counter: Counter) -> None:
