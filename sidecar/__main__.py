@@ -25,6 +25,7 @@ from aiohttp import web
 
 import logs
 import settings
+from addresses import is_loopback
 from db import inbox, installation, migrate, postgres
 from db.postgres import LedgerTrouble
 from db.upkeep import Upkeep
@@ -127,7 +128,8 @@ async def serve(config: settings.Settings, servers: settings.Servers, here: str)
     )
     await runner.setup()
     try:
-        crowd = Crowd(CONNECTIONS * config.sockets_per_address, app[SIDECAR].door.is_trusted)
+        door = app[SIDECAR].door
+        crowd = Crowd(CONNECTIONS * config.sockets_per_address, lambda peer: is_loopback(peer) or door.is_trusted(peer))
         server = await _listen(runner, config, crowd)
         log.info(logs.line("sidecar_started", host=config.host, port=config.chat_port))
         await stop.told.wait()

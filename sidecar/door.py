@@ -131,7 +131,7 @@ def counted_as(address: str) -> str:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address
-    if isinstance(found, ipaddress.IPv4Address):
+    if isinstance(found, ipaddress.IPv4Address) or found.is_loopback:
         return address
     mapped = found.ipv4_mapped
     return str(mapped) if mapped else str(ipaddress.ip_network((found, IPV6_PREFIX), strict=False))

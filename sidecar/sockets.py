@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 import logs
+from addresses import is_loopback
 from db import chat
 from db.announce import News
 from db.chat import Message, Session
@@ -105,7 +106,7 @@ class Sockets:
 
     def _enter(self, address: str) -> None:
         """Raises `Refused`."""
-        if self._addresses[address] >= self._parts.sockets_an_address:
+        if self._addresses[address] >= self._parts.sockets_an_address and not is_loopback(address):
             self._parts.strangers.say(address, "rate_limited", "sockets")
             raise Refused("rate_limited", "too many open connections from your network", FULL_S)
         self._addresses[address] += 1
@@ -253,7 +254,7 @@ class Sockets:
 
     async def _token(self, connection: Connection, address: str) -> str | None:
         """Empty where none came in time; None: too many others of this address are being waited for."""
-        if self._unnamed[address] >= UNNAMED_MOST:
+        if self._unnamed[address] >= UNNAMED_MOST and not is_loopback(address):
             self._parts.strangers.say(address, "rate_limited", "logins of sockets")
             connection.close(TRY_AGAIN, "too many at once: come back")
             return None

@@ -208,9 +208,9 @@ def agent_of(agent: Agent, product: bool) -> dict[str, str]:
 
 @contextmanager
 def sidecar(database_url: str, redis_url: str, **env: str) -> Iterator[tuple[int, int]]:
-    """Its port and its process id; with the product's own defaults, but that all its sockets are of one address."""
+    """Its port and its process id; with the product's own defaults."""
     port = free_port()
-    with Stage(database_url, redis_url, {"CHAT_PORT": str(port), "SOCKETS_PER_ADDRESS": "100000", **env}) as stage:
+    with Stage(database_url, redis_url, {"CHAT_PORT": str(port), **env}) as stage:
         process = stage.start([PYTHON, "-m", "sidecar"])
         wait(lambda: _is_ready(port))
         yield port, process.pid

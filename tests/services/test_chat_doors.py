@@ -311,6 +311,9 @@ def test_the_sockets_of_one_address_are_bounded(database_url: str, redis_url: st
                     await asyncio.sleep(0.02)
         for one in more:
             await one.close()
+        of_this_machine = [await at.http.ws_connect(agents) for _ in range(5)]
+        for one in of_this_machine:
+            await one.close()
 
     run_chat(database_url, redis_url, story)
 
