@@ -20,6 +20,7 @@ from db.files import Attachment, Place
 from db.postgres import Statements
 
 CHAT = Statements("chat")
+WANTS_PERSON = "/person"  # what the customer's button sends; the pages' word (thread.js)
 BOT_GOODBYE = "quiet"  # the bot's last word has this `client_id`
 CLASS = "native"  # visits.class and visits.source of our own sessions
 NEW = "chat.message.new"

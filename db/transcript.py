@@ -57,6 +57,8 @@ def _line(message: dict[str, Any]) -> str:
     if message["sender_type"] == "system":
         return f"{_at(message['created_at'])}  * {text}"
     name = message["sender_name"] or message["sender_type"].capitalize()
+    if message["sender_type"] == "customer" and message["body"] == chat.WANTS_PERSON:
+        return f"{_at(message['created_at'])}  * {name} asked for a person"
     return f"{_at(message['created_at'])}  {name}: {text}"
 
 

@@ -6,9 +6,9 @@ The model (`sidecar/ai.py`) may word it better; this is what is left when there 
 import re
 from collections.abc import Iterable, Sequence
 
+from db.chat import WANTS_PERSON
 from db.faq import PREFIX_FROM, Entry
 
-BUTTON = "/person"  # what the page's button sends
 BODY_MOST = 4000  # characters of one answer
 WORDS_MOST = 40  # of one message: a pasted page is no question
 WORD_MOST = 40  # letters: what is longer is no word, and PostgreSQL refuses it from 2047 bytes on
@@ -99,8 +99,8 @@ ASKED_IN_MOST = 300  # characters: whoever writes more asks for something else, 
 def wants_person(body: str) -> bool:
     """The button's text, or such words in English or Indonesian. Rather once too often: it only quiets the bot."""
     text = body.strip().casefold()
-    if text == BUTTON or len(text) > ASKED_IN_MOST:
-        return text == BUTTON
+    if text == WANTS_PERSON or len(text) > ASKED_IN_MOST:
+        return text == WANTS_PERSON
     return _AT_ONCE.search(text) is not None or any(_said_in_order(text, steps) for steps in _IN_ORDER)
 
 

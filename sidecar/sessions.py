@@ -186,7 +186,7 @@ class Sessions:
             lambda cur: CHAT.one(cur, "rate", session=session.id, rating=rating, comment=comment)
         )
         payload = {"session_id": row.room, "rating": row.rating, "rating_comment": row.rating_comment}
-        self._front.tell(session.tenant, [News(row.room, "chat.session.rated", payload, "agents")])
+        self._front.tell(session.tenant, [News(row.room, "chat.session.rated", payload)])
         log.info(logs.line("session_rated", tenant=session.tenant, room=session.room, rating=rating))
         return answer(payload)
 

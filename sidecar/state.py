@@ -81,6 +81,8 @@ def state_frames(found: State, place: Mapping[str, Any] | None) -> list[tuple[st
         told.append(("chat.agent.joined", {"session_id": room, **view["agent"]}))
     else:
         told.append(("chat.session.ended", {**about, "by": (view["ended_by"] or "").partition(":")[0]}))
+        if view["rating"]:
+            told.append(("chat.session.rated", {"session_id": room, "rating": view["rating"]}))
     for kind, up_to in (("chat.message.read", view["agent_read"]), ("chat.message.delivered", found.agent_got)):
         if up_to:
             told.append((kind, {"session_id": room, "up_to_seq": up_to, "by": "agent"}))

@@ -12,6 +12,7 @@ from playwright.sync_api import (
 )
 
 from db import chat
+from tests import chatpages
 from tests.agentpages import PHONE, PIXEL, TABLET, Customer, on_a_line, picture
 from tests.deadlines import eventually
 
@@ -375,6 +376,21 @@ def test_the_way_to_the_latest_never_lies_on_the_text(desk, shop):
 
 
 TONE = """async name => { const { tone } = await import('/static/js/dom.js'); return `tone-${tone(name)}`; }"""
+
+
+def test_a_row_says_that_its_customer_writes_only_while_they_do(desk, opened, shop):
+    made, page = desk("agent@demo.com"), opened("/chat?tenant=shop")
+    made.page.clock.install()
+    made.page.reload()
+    made.expect_live()
+    maya = chatpages.Customer(shop, page).starts("Maya Putri", "Where is my parcel?")
+    made.tab("queue")
+    said = made.page.locator(f"#row-{maya.id} .said")
+    page.locator("#text").press_sequentially("It")  # and then nothing, so nobody says that it is over
+    expect(said).to_have_text("Maya is typing")
+    made.page.clock.run_for(1000)
+    made.page.clock.run_for(8000)
+    expect(said).to_have_text("Where is my parcel?")
 
 
 @pytest.mark.long

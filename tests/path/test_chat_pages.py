@@ -153,6 +153,33 @@ def test_where_nobody_is_online_the_question_is_asked_for_and_kept(customer):
     expect(maya.bubbles()).to_have_text(["Please call me about order 10234"])
 
 
+def test_who_is_there_is_never_said_of_a_connection_and_nothing_stays_that_is_true_no_more(customer, desk, shop):
+    maya = customer().starts()
+    hidden = maya.page.locator("#spoken")
+    expect(maya.page.locator("#who-line")).to_have_text("We're away")
+    expect(maya.page.locator("#live")).to_have_text("Connected")
+    dot = "document.querySelector('#live i')"
+    grey = maya.page.evaluate(
+        f"[...getComputedStyle({dot}).backgroundColor.matchAll(/[0-9.]+/g)].slice(0, 3).map(Number)"
+    )
+    assert max(grey) - min(grey) < 20, "green is for people"
+    ani = desk("agent@demo.com")
+    ani.page.locator("#me-button").click()
+    ani.page.locator("[data-wish=online]").click()
+    expect(maya.page.locator("#who-line")).to_have_text("Waiting for an agent")
+    expect(hidden).to_contain_text("You're next", timeout=15_000)
+    shop.post(f"public/sessions/{maya.kept['session_key']}/messages", body="/person", client_id="p1")
+    ani.tab("queue")
+    row = ani.page.locator(f"#row-{maya.id}")
+    expect(row.locator(".said")).to_have_text("The customer asks for a person")
+    row.click()
+    ani.page.locator("#pick").click()
+    expect(maya.page.locator("#who-line")).to_have_text("Shop")
+    expect(hidden).to_be_empty()
+    expect(ani.page.locator("#log .happening", has_text="The customer asks for a person")).to_have_count(1)
+    expect(ani.bubbles()).to_have_text(["Hello"])
+
+
 @pytest.mark.long
 def test_the_away_form_comes_when_the_last_agent_leaves_and_never_takes_what_was_typed(customer, agent, browser):
     socket = agent.online(browser)
@@ -410,6 +437,24 @@ def test_what_two_tabs_could_not_send_survives_both(customer, opened):
     expect(page.locator("#log .bubble")).to_have_count(4)
     expect(page.locator("#log .message.waiting")).to_have_count(0)
     expect(page.locator("#log .bubble")).to_have_text(["Hello", "line 0", "line 1", "line 2"])
+
+
+def test_a_rating_is_on_every_page_of_its_customer_even_where_the_socket_was_away(customer, agent, opened):
+    maya = customer().starts()
+    tab, away = (opened("/healthz", maya.page.context) for _ in range(2))
+    gate = Gate(away)
+    for page in (tab, away):
+        page.goto(maya.page.url)
+        expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    agent.picks(maya.id)
+    agent.does("POST", f"sessions/{maya.id}/end")
+    expect(away.locator("#rating")).to_be_visible()
+    gate.shut()
+    maya.page.locator("#stars input[value='4']").check(force=True)
+    maya.page.locator("#rating button[type=submit]").click()
+    expect(tab.locator("#stars-given .lit")).to_have_count(4)
+    gate.open()
+    expect(away.locator("#stars-given .lit")).to_have_count(4)
 
 
 def test_a_message_whose_ack_got_lost_is_not_doubled(customer):

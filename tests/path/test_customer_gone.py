@@ -40,6 +40,7 @@ def test_agents_see_who_has_closed_the_page_and_who_comes_back_has_the_old_place
     expect(back.locator("#log")).to_contain_text("Welcome back: you have your old place again")
     expect(back.locator("#place-number")).to_have_text("1")
     expect(second.page.locator("#place-number")).to_have_text("2")
+    expect(second.page.locator("#place-line")).to_contain_text("Somebody who came before you is back in line.")
     if folder := os.environ.get("PICTURES"):
         back.screenshot(path=f"{folder}/back.png")
     made.tab("queue")
@@ -47,6 +48,8 @@ def test_agents_see_who_has_closed_the_page_and_who_comes_back_has_the_old_place
     made.page.get_by_role("button", name="Pick", exact=True).click()
     expect(made.page.locator("#room-state")).to_have_text("With you")
     expect(back.locator("#log")).to_contain_text("Ani Lestari joined")
+    expect(second.page.locator("#place-number")).to_have_text("1")
+    expect(second.page.locator("#place-line")).not_to_contain_text("is back")
 
 
 def _picture(made: agentpages.Desk, name: str) -> None:

@@ -4,6 +4,7 @@
 import { serverNow } from "./agent-api.js";
 import { placeOf } from "./agent-desk.js";
 import { paintAvatar } from "./agent-face.js";
+import { saidIn } from "./agent-log.js";
 import { byId, keyed, make, part, setAttr, setClass, setText } from "./dom.js";
 import { clock, dateTime, span, t } from "./words.js";
 
@@ -114,7 +115,7 @@ function lastLine(session, desk) {
   const { session_id: id, last_message: last, customer, agent } = session;
   if (desk.typer(id)?.by === "customer") return t("isTyping", { name: firstName(customer) });
   if (!last) return customer.email;
-  const said = excerpt(last.body);
+  const said = excerpt(saidIn(last));
   if (last.sender_type === "bot") return t("wrote", { name: t("bot"), text: said });
   if (last.sender_type !== "agent") return said;
   return agent && agent.agent_id !== desk.me.agent_id ? t("wrote", { name: firstName(agent), text: said }) : t("youWrote", { text: said });
@@ -138,7 +139,10 @@ export function tickList(desk) {
   for (const node of byId("rows").children) {
     const session = desk.sessions.get(node.dataset.key);
     if (session?.status === "waiting") setText(part(node, "time"), waited(session));
-    if (session && !desk.typer(node.dataset.key)) node.classList.remove("typing");
+    if (node.classList.contains("typing") && !desk.typer(node.dataset.key)) { // nobody told that it is over
+      node.classList.remove("typing");
+      if (session) setText(part(node, "last"), lastLine(session, desk));
+    }
     if (session) showAway(node, session);
   }
 }

@@ -6,6 +6,7 @@ import { paintAvatar, paintBot } from "./agent-face.js";
 import { unsentWhy } from "./agent-notices.js";
 import { icon, keyed, linked, make, part, roomOf, setAttr, setClass, setText } from "./dom.js";
 import { save } from "./saving.js";
+import { WANTS_PERSON } from "./thread.js";
 import { bytes, clock, currentLanguage, dateTime, day, t } from "./words.js";
 
 const TOGETHER_MS = 5 * 60_000; // messages of one sender within it look like one turn
@@ -32,8 +33,16 @@ const keyOf = ({ session_id: id }, key) => `${id} ${key}`;
 /** The node of a message in the list that `showLog` has made. */
 export const nodeOf = (list, session, seq) => [...list.children].find((node) => node.dataset.key === keyOf(session, `m${seq}`));
 
+/** What the customer's button sends is meant for the server: to people it is a happening. */
+const asksForPerson = ({ sender_type: sender, body }) => sender === "customer" && body === WANTS_PERSON;
+
+const isHappening = (message) => message.sender_type === "system" || asksForPerson(message);
+
+/** A message in a few words. */
+export const saidIn = (message) => (asksForPerson(message) ? t("s_wants_person") : message.body || message.attachments?.[0]?.name || "");
+
 function inOrder({ room, pending = [], me }) {
-  const rows = room.messages.map((message) => ({ kind: message.sender_type === "system" ? "happening" : "message", key: `m${message.seq}`, at: message.created_at, message }));
+  const rows = room.messages.map((message) => ({ kind: isHappening(message) ? "happening" : "message", key: `m${message.seq}`, at: message.created_at, message }));
   const notes = room.notes.map((note) => ({ kind: "note", key: `n${note.id}`, at: note.created_at, note }));
   const sent = notes.length ? [...rows, ...notes].sort((a, b) => a.at.localeCompare(b.at) || (a.message?.seq ?? 0) - (b.message?.seq ?? 0)) : rows;
   const unsent = pending.map((letter) => ({ kind: "letter", key: `p${letter.client_id}`, at: letter.at, letter, message: { sender_type: "agent", sender_id: me.agent_id } }));
@@ -82,8 +91,9 @@ const UPDATE = {
 };
 
 /** A system row in the reader's language; one that this page does not know, as the server wrote it. */
-export function happening({ event, body }, me) {
-  if (!event) return body;
+export function happening(message, me) {
+  const { event, body } = message;
+  if (!event) return asksForPerson(message) ? t("s_wants_person") : body;
   const name = event.name ?? event.agent_name ?? "";
   const from = event.from_name ?? event.from?.name ?? "";
   switch (event.type) {
@@ -94,7 +104,6 @@ export function happening({ event, body }, me) {
     case "left": return t("s_left");
     case "returned": return t("s_returned");
     case "ended": return endedBy(event, name);
-    case "wants_person": return t("s_wants_person");
     default: return body;
   }
 }

@@ -3,7 +3,7 @@
 
 import { notify, play, queueWanted } from "./agent-alerts.js";
 import { ask } from "./agent-api.js";
-import { happening } from "./agent-log.js";
+import { happening, saidIn } from "./agent-log.js";
 import { quietly } from "./agent-notices.js";
 import { isAtEnd } from "./agent-room.js";
 import { desk, innerScreen, page, view } from "./agent-state.js";
@@ -34,12 +34,11 @@ export function alertOf(session, message) {
   if (given) {
     say(t("n_assigned", { name: session.customer.name }));
     if (session.session_id !== page.open) view.fresh.add(session.session_id);
-    if (event.by !== desk.me.agent_id) tell("assigned", t("n_assigned", { name: session.customer.name }), session.last_message?.body ?? "", session);
+    if (event.by !== desk.me.agent_id) tell("assigned", t("n_assigned", { name: session.customer.name }), lastOf(session), session);
   }
   if (event?.type === "released") queued(session);
   if (sender !== "customer" || !mine) return;
-  const text = message.body || message.attachments?.[0]?.name || "";
-  if (session.session_id !== page.open || document.hidden || !document.hasFocus()) tell("message", t("n_message", { name: session.customer.name }), text, session);
+  if (session.session_id !== page.open || document.hidden || !document.hasFocus()) tell("message", t("n_message", { name: session.customer.name }), saidIn(message), session);
 }
 
 /** Somebody new in the line. Whoever is given chats needs not look there: only those who pick by hand are told. */
@@ -49,8 +48,10 @@ export function queued(session) {
   arrivals.add(session.session_id);
   const title = t("n_queued", { name: session.customer.name });
   say(title);
-  if (!looksAtQueue()) tell("queued", title, session.last_message?.body ?? "", session);
+  if (!looksAtQueue()) tell("queued", title, lastOf(session), session);
 }
+
+const lastOf = ({ last_message: last }) => (last ? saidIn(last) : "");
 
 const looksAtQueue = () => view.tab === "queue" && !document.hidden && document.hasFocus();
 
@@ -70,10 +71,10 @@ export const say = (text) => sayIn(byId("said"), text);
 
 /** What comes into the conversation that is shown, whoever has it; not what this agent did. */
 function sayRow(session, message) {
-  const { sender_type: sender, sender_id: id, sender_name: name, event, body, attachments } = message;
+  const { sender_type: sender, sender_id: id, sender_name: name, event } = message;
   if (id === desk.me.agent_id || String(event?.by ?? "").includes(desk.me.agent_id)) return;
   if (sender === "system") return say(happening(message, desk.me));
-  say(t("said_message", { name: sender === "bot" ? t("bot") : name || session.customer.name, text: body || attachments?.[0]?.name || "" }));
+  say(t("said_message", { name: sender === "bot" ? t("bot") : name || session.customer.name, text: saidIn(message) }));
 }
 
 /** Once, when it happens. `id`: of the conversation where it is so. */

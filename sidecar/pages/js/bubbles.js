@@ -7,14 +7,13 @@
  */
 
 import { avatar, icon, keyed, linked, make, roomOf, setClass, setText } from "./dom.js";
-import { mark } from "./thread.js";
+import { mark, WANTS_PERSON } from "./thread.js";
 import { bytes, clock, currentLanguage, dateTime, day, t, wordOr } from "./tongue.js";
 
 const TOGETHER_MS = 5 * 60_000; // messages of one sender within this stand together
 const ONLY_EMOJI = /^(?:\p{Extended_Pictographic}|(?![\d#*])\p{Emoji_Component}|\s){1,12}$/u;
 const HAS_EMOJI = /\p{Extended_Pictographic}/u;
 const HOPELESS = new Set(["too_large", "payload_too_large", "unsupported_media_type", "empty_file", "too_many_files", "not_as_named", "invalid_payload", "session_ended", "forbidden", "not_found"]);
-export const WANTS_PERSON = "/person"; // what the button sends; the server's word (answers.py)
 
 /** `marks`: {got, read}; `pending`: letters and uploads that are not stored yet. */
 export function drawThread(log, { rows, pending, marks }, on) {

@@ -62,12 +62,12 @@ export function waitingCards({ leave, isWriting, moveText, speaker }) {
 const placeOf = (position) => (position === null ? t("inLine") : position === 1 ? t("next") : t("place", { n: position }));
 
 /** Gives the line that says how long. */
-function drawPlace({ position, waiting, eta }) {
+function drawPlace({ position, waiting, eta, isWorse }) {
   const number = byId("place-number");
   setText(number, String(position ?? "–"));
   number.toggleAttribute("data-long", String(position ?? "").length > 2);
   setText(byId("place-title"), position > 1 && waiting > position ? t("placeOf", { n: position, of: waiting }) : placeOf(position));
-  const line = hope(eta);
+  const line = [isWorse && t("placeWorse"), hope(eta)].filter(Boolean).join(" ");
   setText(byId("place-line"), line);
   return line;
 }

@@ -1,7 +1,7 @@
 /* The customer's page: start, wait, talk, rate. What is known is in talk.js; here it is drawn. */
 
 import { ask } from "./api.js";
-import { drawThread, sentence, WANTS_PERSON } from "./bubbles.js";
+import { drawThread, sentence } from "./bubbles.js";
 import { connectionBanner } from "./chat-banner.js";
 import { composer } from "./chat-composer.js";
 import { ratingForm } from "./chat-ending.js";
@@ -14,6 +14,7 @@ import { firstLoad } from "./first-load.js";
 import { leaveToInputMethod } from "./keys.js";
 import { openReader, openSpeaker } from "./spoken.js";
 import { Talk } from "./talk.js";
+import { WANTS_PERSON } from "./thread.js";
 import { onLanguage, t, translate } from "./words.js";
 import "./words-chat.js";
 
@@ -185,7 +186,7 @@ const title = (now) => (now?.status === "active" && now.agent ? now.agent.name :
 function drawHead(now) {
   const agent = now?.status === "active" ? now.agent : null;
   setText(byId("who"), title(now));
-  const lines = { waiting: "waitingTitle", ended: "endedTitle" };
+  const lines = { waiting: talk?.agentsOnline === 0 ? "awayNow" : "waitingTitle", ended: "endedTitle" };
   setText(byId("who-line"), !now || !talk ? "" : now.status in lines ? t(lines[now.status]) : (desk?.name ?? ""));
   const face = byId("face");
   const wanted = agent?.name ?? "";
@@ -198,7 +199,7 @@ function drawHead(now) {
 
 function drawLive(state) {
   byId("live").dataset.state = state;
-  setText(byId("live-text"), t({ polling: "pollingShort", closed: "refused" }[state] ?? state));
+  setText(byId("live-text"), t({ polling: "live", closed: "refused" }[state] ?? state));
 }
 
 function drawTitle() {

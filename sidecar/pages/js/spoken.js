@@ -14,32 +14,40 @@
 import { make } from "./dom.js";
 
 const SLOWLY_MS = 10_000; // a line that moves fast would talk over everything else
+const KEPT_MS = 20_000; // a reader that is slow has read it by then
 
 export function openSpeaker(node) {
   let said = "";
   let followed = "";
   let followedAt = -SLOWLY_MS;
   let timer = 0;
+  let taking = 0;
 
-  const put = () => {
+  /** It is true for a while: whoever goes through the page later finds it where it is shown, or nowhere. */
+  const put = (text) => {
+    node.textContent = text;
+    clearTimeout(taking);
+    taking = setTimeout(() => (node.textContent = ""), KEPT_MS);
+  };
+  const putFollowed = () => {
     followedAt = Date.now();
-    node.textContent = followed;
+    put(followed);
   };
   return {
     say(text) {
-      if (text && text !== said) node.textContent = text;
+      if (text && text !== said) put(text);
       said = text;
     },
     follow(text) {
       if (text === followed) return;
+      if (node.textContent === followed) node.textContent = ""; // it is not so any more
       followed = text;
       clearTimeout(timer);
-      if (text) timer = setTimeout(put, Math.max(0, followedAt + SLOWLY_MS - Date.now()));
+      if (text) timer = setTimeout(putFollowed, Math.max(0, followedAt + SLOWLY_MS - Date.now()));
     },
   };
 }
 
-const KEPT_MS = 20_000; // a reader that is slow has read it by then
 const KEPT_MOST = 50; // after a long absence
 
 /** A sentence into a live region of many. A node of its own each time: the same words again are said again. */

@@ -259,7 +259,9 @@ export class Talk {
 
   /** In line, and whether somebody is there to serve it. */
   stands({ position, waiting, eta_low_seconds: low, eta_high_seconds: high, agents_online: online }) {
-    this.place = { position: position ?? null, waiting: waiting ?? null, eta: high == null ? null : { low, high } };
+    const before = this.place.position;
+    const isWorse = position && before && (position > before || (position === before && this.place.isWorse)); // somebody is back
+    this.place = { position: position ?? null, waiting: waiting ?? null, eta: high == null ? null : { low, high }, isWorse };
     this.agentsOnline = online ?? null;
   }
 
@@ -285,5 +287,6 @@ const HEARD = {
   "chat.typing": (talk, payload) => talk.writes(payload),
   "chat.message.read": (talk, { by, up_to_seq: upTo }) => by !== "customer" && talk.mark("read", upTo),
   "chat.message.delivered": (talk, { by, up_to_seq: upTo }) => by !== "customer" && talk.mark("got", upTo),
+  "chat.session.rated": (talk, { rating }) => (talk.rating = rating), // on another page of theirs
   "chat.session.assigned": (talk) => (talk.agentsOnline = Math.max(1, talk.agentsOnline ?? 1)),
 };

@@ -4,6 +4,8 @@
  * shows each once, in order, and keeps early ones until the hole is filled. A hole that stays means: fetch it all again.
  */
 
+export const WANTS_PERSON = "/person"; // what the customer's button sends; the server's word (db/chat.py)
+
 export class Thread {
   rows = [];
   #early = new Map();

@@ -3,7 +3,7 @@
  */
 
 import { addressOf, ask, servedBy } from "../js/api.js";
-import { drawThread, sentence, WANTS_PERSON } from "../js/bubbles.js";
+import { drawThread, sentence } from "../js/bubbles.js";
 import { connectionBanner } from "../js/chat-banner.js";
 import { composer } from "../js/chat-composer.js";
 import { ratingForm } from "../js/chat-ending.js";
@@ -15,6 +15,7 @@ import { firstLoad } from "../js/first-load.js";
 import { leaveToInputMethod } from "../js/keys.js";
 import { openReader, openSpeaker } from "../js/spoken.js";
 import { Talk } from "../js/talk.js";
+import { WANTS_PERSON } from "../js/thread.js";
 import { setLanguage, spoken, t } from "../js/tongue.js";
 import "../js/words-chat.js";
 import { keepInPage, makeHost } from "./host.js";
