@@ -18,7 +18,7 @@ hypothesis.settings.load_profile("giliran")
 LONGEST = (
     "test_run.py",
     "test_chat_pages.py",
-    "test_agent_walk.py",
+    "test_walk.py",
     "test_agent_page.py",
     "test_outcomes.py",
     "test_chat_attacks.py",

@@ -50,7 +50,8 @@ class Row {
       cell(this.shortcut, "shortcut", make("div", { class: "slashed" }, make("span", { text: "/", "aria-hidden": "true" }), this.shortcut)),
       cell(this.text, "replyText", this.text), this.away);
     this.gonePart = make("div", { class: "reply-gone", hidden: "" }, icon("bin"), this.goneText, this.back);
-    return make("li", { class: "reply", role: "group" }, this.fields, this.gonePart);
+    this.group = make("div", { role: "group" }, this.fields, this.gonePart); // the item of the list stays one
+    return make("li", { class: "reply" }, this.group);
   }
 
   values() {
@@ -85,7 +86,7 @@ class Row {
     for (const label of this.node.querySelectorAll("[data-label]")) setText(label, t(label.dataset.label));
     setAttr(this.shortcut, "placeholder", t("hintShortcut"));
     setAttr(this.text, "placeholder", t("hintText"));
-    setAttr(this.node, "aria-label", shortcut ? t("replyOf", { shortcut }) : t("newReply"));
+    setAttr(this.group, "aria-label", shortcut ? t("replyOf", { shortcut }) : t("newReply"));
     setAttr(this.away, "aria-label", shortcut ? t("removeReply", { shortcut }) : t("removeNew"));
     setAttr(this.away, "title", this.away.getAttribute("aria-label"));
     setText(this.back, t("undo"));
