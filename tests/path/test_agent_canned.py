@@ -40,6 +40,7 @@ def _save(editor: Locator) -> None:
     editor.get_by_role("button", name="Save", exact=True).click()
 
 
+@pytest.mark.long
 def test_a_supervisor_edits_the_canned_replies_and_an_agent_has_them_at_once(desk, shop):
     shop.canned({"hello": "Hello {name}", "bye": "Good bye", "hours": "Open from 9 to 5"})
     ani, sri = desk("agent@demo.com"), desk("supervisor@demo.com")

@@ -102,6 +102,7 @@ def test_a_note_on_its_way_stops_no_other_conversation_and_takes_nothing_that_is
     expect(made.page.locator("#log .note")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_a_pick_on_its_way_leaves_the_next_conversation_its_buttons(desk, shop):
     made = desk("agent@demo.com")
     maya, joko = (Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W"))
@@ -117,6 +118,7 @@ def test_a_pick_on_its_way_leaves_the_next_conversation_its_buttons(desk, shop):
     expect(made.page.locator("#end")).not_to_have_attribute("aria-disabled", "true")
 
 
+@pytest.mark.long
 def test_an_earlier_visit_that_comes_late_covers_no_other_conversation(desk, shop):
     earlier = Customer(shop, "Maya Putri", "Can I return a lamp?")
     earlier.ends()

@@ -95,6 +95,7 @@ def test_the_keyboard_alone_is_enough(desk, shop):
     assert second.sees()["status"] == "active"
 
 
+@pytest.mark.long
 def test_colleagues_presence_and_load_are_live(desk, shop):
     ani, budi = desk("agent@demo.com"), desk("agent2@demo.com")
     ani.page.locator("#team-button").click()
@@ -203,6 +204,7 @@ def test_what_comes_into_the_open_conversation_is_said_each_time_to_whoever_look
         expect(ani.page.locator(place).first).to_have_attribute("dir", "auto")
 
 
+@pytest.mark.long
 def test_whoever_has_picked_writes_at_once_whether_the_answer_or_the_event_comes_first(desk, shop):
     made, held = desk("agent@demo.com"), []
     line = on_a_line(made, lambda frame: "assigned" in frame)
@@ -273,6 +275,7 @@ def test_the_customers_details_open_over_a_tablet_and_close_again(desk, shop):
         expect(button).to_have_attribute("aria-expanded", "false")
 
 
+@pytest.mark.long
 def test_with_colours_of_the_readers_own_lines_say_what_colours_said(desk, shop):
     made = desk("agent@demo.com", forced_colors="active")
     page = made.page
@@ -330,6 +333,7 @@ CONTRAST = """place => { const node = document.querySelector(place);
     const [low, high] = [light(fore), light(back)].sort((a, b) => a - b); return (high + .05) / (low + .05); }"""
 
 
+@pytest.mark.long
 def test_faint_words_are_still_readable_and_the_canned_replies_are_a_combobox(desk, shop):
     shop.canned({"hello": "Hello {name}", "help": "How can I help?"})
     made = desk("agent@demo.com")

@@ -31,6 +31,7 @@ def test_a_wrong_password_is_told_and_the_right_one_opens_the_desk(desk):
     made.expect_live()
 
 
+@pytest.mark.long
 def test_signing_out_ends_the_token(desk, shop):
     made = desk("agent@demo.com")
     token = made.page.evaluate("sessionStorage.getItem('giliran-agent')")
@@ -74,6 +75,7 @@ def test_a_waiting_customer_is_picked_and_answered(desk, shop):
     eventually(lambda: maya.sees()["agent_read"] == maya.sees()["last_seq"], 5, "the mark that the agent has read")
 
 
+@pytest.mark.long
 def test_places_in_line_move_up_live(desk, shop):
     made = desk("agent@demo.com")
     people_ = [Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W", "Dewi A")]
@@ -303,6 +305,7 @@ def test_the_emoji_close_when_somebody_goes_on_elsewhere_and_keys_move_by_their_
         expect(page.locator("#emoji")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_canned_replies_come_by_their_shortcut(desk, shop):
     shop.canned({"hello": "Hello {name}, this is {agent}.", "bye": "Good bye"})
     made = desk("agent@demo.com")
@@ -410,6 +413,7 @@ def test_search_finds_messages_of_ended_conversations_and_shows_them(desk, shop)
     expect(made.page.locator("#found-rows time")).to_have_text(re.compile(r"^\d\d:\d\d$"))
 
 
+@pytest.mark.long
 def test_earlier_visits_are_beside_the_conversation_with_their_messages(desk, shop):
     first = Customer(shop, "Maya Putri", "Where is my order")
     first.ends()
@@ -469,6 +473,7 @@ TOLD = """() => { window.told = []; document.hasFocus = () => false;
         static permission = 'granted'; static requestPermission() { return Promise.resolve('granted'); } } }"""
 
 
+@pytest.mark.long
 def test_notifications_are_shown_to_whoever_asked_for_them_and_looks_elsewhere(desk, shop):
     made = desk("agent@demo.com")
     maya = Customer(shop, "Maya Putri", "Hi")
@@ -720,6 +725,7 @@ SHOWN = """() => [...document.querySelectorAll('#rows .row, #log > li, #room-sta
     .map(node => node.innerText.replace(/\\d+ (s|min)/, ''))"""
 
 
+@pytest.mark.long
 def test_events_lead_to_what_a_fresh_load_shows(desk, shop):
     ani, budi = desk("agent@demo.com"), desk("agent2@demo.com")
     maya, joko, dewi = (Customer(shop, name, "Hi") for name in ("Maya Putri", "Joko W", "Dewi A"))

@@ -12,6 +12,7 @@ from tests.chathouse import Shop
 from tests.chatpages import PIXEL, Customer
 from tests.deadlines import eventually
 from tests.prefixed import behind
+from tests.variants import first_of
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def _watched(page: Page, prefixed: str) -> list[str]:
     return elsewhere
 
 
-@pytest.mark.parametrize("given", ["apiUrl", "apiUrl/", "where the file came from"])
+@pytest.mark.parametrize("given", first_of(["apiUrl", "apiUrl/", "where the file came from"]))
 def test_the_widget_talks_below_the_path(opened, shop, agent, prefixed, given):
     page = opened(f"{prefixed}/healthz")
     elsewhere = _watched(page, prefixed)
@@ -83,6 +84,7 @@ def test_the_customers_page_lives_below_the_path(opened, shop, agent, prefixed):
     assert elsewhere == []
 
 
+@pytest.mark.long
 def test_the_agents_page_lives_below_the_path(opened, shop, prefixed):
     customer = agentpages.Customer(shop, "Maya Putri", "Hello")
     customer.sends_file("dot.png", PIXEL, "image/png")

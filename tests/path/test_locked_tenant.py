@@ -149,6 +149,7 @@ def alive(home: House) -> set[int]:
     return {row.pid for row in home.rows(sql, WORKER_LOCK_CLASS)}
 
 
+@pytest.mark.long
 def test_workers_whose_connections_are_cut_again_and_again_claim_nothing_of_each_other(home, ports):
     """Also the ones that say that they live. The pairs' calls are under way meanwhile."""
     shop = home.new_tenant("cut", agents=10, offline=0)

@@ -107,6 +107,7 @@ def _answers(client: Any) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_a_cluster_is_refused_at_the_start_in_a_sentence(database_url: str, tmp_path: Path) -> None:
     place = tmp_path / "valkey"
     place.mkdir()

@@ -23,6 +23,7 @@ import requests
 from tests import servers
 from tests.deadlines import eventually
 from tests.servers import free_port
+from tests.variants import first_of
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = str(ROOT / "scripts" / "run")
@@ -334,7 +335,7 @@ def test_with_such_a_host_all_of_it_listens_on_ipv6(empty: Path) -> None:
 # Refusals: one sentence, exit code 1, nothing touched
 
 
-@pytest.mark.parametrize("name", ["PORT", "CHAT_PORT", "SIM_PORT"])
+@pytest.mark.parametrize("name", first_of(["PORT", "CHAT_PORT", "SIM_PORT"]))
 def test_a_taken_port_is_refused_before_anything_starts(empty: Path, name: str) -> None:
     port = free_port()
     with socket.create_server(("127.0.0.1", port)), _run(empty, **{name: str(port)}) as run:

@@ -40,6 +40,7 @@ def test_a_worker_told_to_stop_finishes_its_calls_and_leaves_nothing_half_done(h
     tenant.judge(LIMIT)
 
 
+@pytest.mark.long
 def test_a_worker_told_twice_leaves_at_once_and_another_finishes_its_rooms(home):
     tenant = home.new_tenant("twice", agents=4)
     tenant.sim.add_customers(1)

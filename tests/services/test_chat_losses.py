@@ -226,6 +226,7 @@ def test_what_was_sent_before_a_stop_is_stored_and_sockets_are_told_to_come_back
     run_chat(database_url, redis_url, story)
 
 
+@pytest.mark.long
 def test_a_feed_stops_whatever_it_is_doing(database_url: str, redis_url: str) -> None:
     """On Python 3.11 a cancellation that met a command on its way was lost, and the sidecar never ended."""
 

@@ -54,6 +54,7 @@ def test_an_agent_of_any_name_can_have_an_account(database_url: str, redis_url: 
     run_chat(database_url, redis_url, story)
 
 
+@pytest.mark.long
 def test_whatever_is_taken_for_a_name_can_be_stored(database_url: str) -> None:
     with closing(Ledger(database_url, "test")) as ledger:
         with ledger.transaction() as cur:

@@ -34,6 +34,7 @@ from tests.receivers import (
     outcome,
 )
 from tests.servers import OwnServer
+from tests.variants import first_of
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +284,7 @@ def test_two_receivers_with_one_port_and_one_folder_count_each_its_own(tmp_path,
             assert (answers(one), answers(other)) == (1, 3)
 
 
-@pytest.mark.parametrize("host", ["::", "::1"])
+@pytest.mark.parametrize("host", first_of(["::", "::1"]))
 def test_it_listens_on_ipv6(tmp_path, valkey, store, host):
     with gunicorn(tmp_path, valkey.url, address="::1", HOST=host) as here:
         assert here.arrive("7")["position"] == 1
@@ -328,6 +329,7 @@ def test_an_open_door_is_told_at_the_start(tmp_path, valkey, store):
             assert ("WARNING receiver webhooks_open" in here.log.read_text()) == told
 
 
+@pytest.mark.long
 def test_nothing_is_written_to_its_folder_so_that_a_full_disk_costs_nothing(tmp_path, valkey, store):
     data = tmp_path / "data"
     data.mkdir()

@@ -1,0 +1,13 @@
+"""Which variants of a test the default run has: the first ones; the others are long ones."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+
+def first_of(values: Iterable[Any], number: int = 1) -> list[Any]:
+    """For `parametrize` with one name."""
+    return [
+        value if place < number else pytest.param(value, marks=pytest.mark.long) for place, value in enumerate(values)
+    ]
