@@ -157,7 +157,7 @@ SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.em
                             coalesce(nullif(body, ''), (SELECT f.name FROM attachments f WHERE f.session = m.session
                                                            AND f.seq = m.seq ORDER BY f.id LIMIT 1), '') AS body
                        FROM messages m
-                      WHERE m.session = s.id AND m.sender_type <> 'system' ORDER BY m.seq DESC LIMIT 1) l ON true
+                      WHERE m.session = s.id AND m.sender_type NOT IN ('system', 'bot') ORDER BY m.seq DESC LIMIT 1) l ON true
  WHERE s.tenant = %(tenant)s AND s.room = %(room)s
 
 -- name: places

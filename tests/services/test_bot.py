@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from psycopg2.extensions import cursor
 
-from db import chat, faq, people
+from db import chat, console, faq, people
 from db.chat import Message, NotTaken
 from db.postgres import Ledger
 from sidecar import answers
@@ -117,6 +117,20 @@ def test_it_answers_from_the_faq_in_either_language(database_url: str) -> None:
     async def work(w: World) -> None:
         assert await w.hears(await w.start(), "hi, when are you open?") == [FAQ[0][1]]
         assert await w.hears(await w.start(), "jam bukanya berapa kak?") == [FAQ[2][1]]
+
+    play(database_url, work)
+
+
+def test_lists_show_what_the_customer_said_and_not_its_answer(database_url: str) -> None:
+    async def work(w: World) -> None:
+        def shown(cur: cursor) -> list[str]:
+            view = chat.session_view(cur, TENANT, room)
+            [listed] = console.sessions(cur, TENANT, 10)
+            return [view["last_message"]["body"], listed.last_message_body] if view else []
+
+        room = await w.start()
+        assert await w.hears(room, "hi, when are you open?") == [FAQ[0][1]]
+        assert await w.store.run(shown) == ["hi, when are you open?"] * 2
 
     play(database_url, work)
 

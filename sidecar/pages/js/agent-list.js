@@ -116,7 +116,6 @@ function lastLine(session, desk) {
   if (desk.typer(id)?.by === "customer") return t("isTyping", { name: firstName(customer) });
   if (!last) return customer.email;
   const said = excerpt(saidIn(last));
-  if (last.sender_type === "bot") return t("wrote", { name: t("bot"), text: said });
   if (last.sender_type !== "agent") return said;
   return agent && agent.agent_id !== desk.me.agent_id ? t("wrote", { name: firstName(agent), text: said }) : t("youWrote", { text: said });
 }
