@@ -14,7 +14,9 @@ from playwright.sync_api import (
 from db import chat
 from tests import chatpages
 from tests.agentpages import PHONE, PIXEL, TABLET, Customer, on_a_line, picture
+from tests.axe import grave_faults
 from tests.deadlines import eventually
+from tests.states import STATES, stage
 
 # --- people and devices
 
@@ -167,7 +169,7 @@ def test_on_narrow_screens_every_deed_keeps_its_name_and_the_customer_theirs(des
     boss.page.get_by_role("menuitem", name="End conversation").click()
     boss.page.locator("#end-yes").click()
     expect(boss.page.locator("#bar-text")).to_contain_text("has ended")
-    expect(boss.page.locator("#room-name")).to_be_focused()
+    expect(boss.page.locator("#more-button")).to_be_focused()  # there still, and where the menu was opened
 
 
 @pytest.mark.long
@@ -380,6 +382,13 @@ def test_the_way_to_the_latest_never_lies_on_the_text(desk, shop):
 
 
 TONE = """async name => { const { tone } = await import('/static/js/dom.js'); return `tone-${tone(name)}`; }"""
+
+
+def test_axe_finds_nothing_grave_in_a_conversation_and_at_its_end(browser, shop):
+    """All states, in all sizes: `./scripts/pictures --axe`."""
+    for name in ("agent room", "widget ended"):
+        with stage(browser, shop, locale="en-GB", viewport=PHONE) as made:
+            assert grave_faults(STATES[name](made)) == [], name
 
 
 def test_a_row_says_that_its_customer_writes_only_while_they_do(desk, opened, shop):

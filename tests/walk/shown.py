@@ -15,7 +15,7 @@ AGENT = """() => { const root = document; HOW
   const row = node => ({
     id: node.dataset.key, name: text(node.querySelector('.name')), said: text(node.querySelector('.said')),
     mark: text(node.querySelector('[data-part=mark]:not(.accent)')), unread: node.classList.contains('unread'),
-    is: ['waiting', 'active', 'ended', 'away'].filter(name => node.classList.contains(name)).join() });
+    is: ['waiting', 'active', 'ended', 'away', 'typing'].filter(name => node.classList.contains(name)).join() });
   const line = node => [node.className.replace(/ (flash|pending|failed)/g, ''), text(node.querySelector('.by')),
     text(node.querySelector('.body, [data-part=text]')), all('.file-name', node).map(text).join(),
     node.querySelector('img')?.alt ?? '', node.querySelector('.mark-box')?.dataset.mark ?? ''].join('|');

@@ -279,6 +279,10 @@ class Staff(Person):
     # --- what is compared
 
     def differs(self, shown: Any, told: Any) -> str:
+        fresh = {row["id"]: row for row in told["page"]["rows"]}
+        for row in shown["page"]["rows"]:
+            if "typing" in row["is"] and row["id"] in fresh:  # of this moment; a fresh page has not heard it
+                row.update(said=fresh[row["id"]]["said"], **{"is": fresh[row["id"]]["is"]})
         if shown["page"]["room"] and told["page"]["room"] and shown["page"]["room"]["bar"] == "stuck":
             told["page"]["room"]["bar"] = "stuck"  # a reply was begun; the fresh page has no draft
         return super().differs(shown, told)
