@@ -84,8 +84,8 @@ class Stage:
         ]
 
     def widget(self, message: str = "") -> Page:
-        page = self.open("/widget-demo.html")
-        page.evaluate("CallCenterChat.destroy(), CallCenterChat.init({ tenantId: 'shop' }), CallCenterChat.open()")
+        page = self.open("/widget-demo.html?tenant=shop")
+        page.locator(".launcher").click()
         expect(page.locator("#start-view")).to_be_visible()
         if message:
             page.locator("#chat-view #name").fill("Maya Putri")
