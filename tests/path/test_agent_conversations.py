@@ -184,3 +184,25 @@ def test_an_answer_that_is_older_than_a_mark_takes_no_mark_back(two, shop):
         made.page.wait_for_timeout(10)
     held.let_go()
     expect(made.page.locator("#log .mark-box").last).to_have_attribute("data-mark", "read")
+
+
+def test_what_was_read_on_another_page_is_not_unread_because_a_file_of_ones_own_came_after_it(opened):
+    """Of a conversation whose rows are not here."""
+    unread = opened("/agent").evaluate(
+        """async () => { const { Desk } = await import('/static/js/agent-desk.js'), found = [];
+          for (const sender of ['customer', 'agent']) {
+            const desk = new Desk(), id = 's', row = { session_id: id, sender_id: 'a', body: 'x', attachments: [] };
+            const last_message = { seq: 4, sender_type: sender, body: 'x' };
+            desk.me = { agent_id: 'a' };
+            desk.put({ session_id: id, status: 'active', agent: desk.me, customer: {}, last_seq: 4, unread: 2,
+              agent_read: 1, last_message });
+            if (sender === 'customer') {
+              desk.hear('chat.message.new', { ...row, seq: 5, sender_type: 'customer' });
+              desk.acknowledged({ ...row, seq: 6, sender_type: 'agent' });
+            }
+            for (const upTo of [3, 5]) {
+              desk.hear('chat.message.read', { session_id: id, up_to_seq: upTo, by: 'agent' });
+              found.push(desk.sessions.get(id).unread); } }
+          return found; }"""
+    )
+    assert unread == [2, 0, 0, 0]

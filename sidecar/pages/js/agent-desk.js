@@ -246,7 +246,9 @@ function happened(session, event, at) {
 }
 
 function fresh(session, known) {
-  return { customer_got: 0, customer_read: 0, agent_read: 0, unread: 0, ...session, ahead: known?.ahead ?? new Set() };
+  const { sender_type: sender, seq } = session.last_message ?? {};
+  const asked = Math.max(known?.asked ?? 0, sender === "customer" ? seq : 0); // the customer's last message; 0: not known
+  return { customer_got: 0, customer_read: 0, agent_read: 0, unread: 0, ...session, asked, ahead: known?.ahead ?? new Set() };
 }
 
 /** What was heard of a session by events alone: marks only grow, a place is told live. */
@@ -262,6 +264,7 @@ function catchUp(session) {
 }
 
 function remember(session, { seq, body, sender_type: sender, created_at: at, attachments }) {
+  if (sender === "customer") session.asked = Math.max(session.asked, seq);
   if (sender === "system" || sender === "bot" || seq < (session.last_message?.seq ?? 0)) return;
   session.last_message = { seq, body: body || attachments?.[0]?.name || "", sender_type: sender, created_at: at };
 }
@@ -280,8 +283,15 @@ function mergeNotes(old, added) {
 
 function unreadAfter(session, room) {
   if (session.agent_read >= session.last_seq) return 0;
-  if (!room?.loaded || room.stale) return session.agent_read >= (session.last_message?.seq ?? 0) ? 0 : session.unread;
+  if (!room?.loaded || room.stale) return unreadAtMost(session);
   return room.messages.filter(({ seq, sender_type: who }) => who === "customer" && seq > session.agent_read).length;
+}
+
+/** Where the rows are not here: none after the customer's last message, else no more than there are rows of others. */
+function unreadAtMost({ unread, agent_read: read, last_seq: last, last_message: said, asked }) {
+  if (asked && read >= asked) return 0;
+  if (read >= (said?.seq ?? 0)) return 0;
+  return Math.min(unread, last - read - (said.sender_type === "customer" ? 0 : 1));
 }
 
 /** The number in line that is shown: one that was told live. */
