@@ -112,9 +112,8 @@ class Connection:
 
     # --- out
 
-    def push(self, frame: bytes, number: int = 1) -> None:
-        """Queue a frame (see `frames.frame`), or a `number` of them in one. Never waits; a reader that is too slow is
-        closed."""
+    def push(self, frame: bytes) -> None:
+        """Queue a frame (see `frames.frame`). Never waits; a reader that is too slow is closed."""
         if self.owed:
             self.owed()
         if not self.is_open or self.muted:
@@ -122,7 +121,17 @@ class Connection:
         if not self._out:
             asyncio.get_running_loop().call_soon(self._flush)
         self._out.append(frame)
-        self._out_number += number
+        self._out_number += 1
+
+    def take(self, frames: bytes, number: int) -> None:
+        """What was gathered for many, see `audience`: written now, or after what is queued."""
+        if not self.is_open or self.muted:
+            return
+        if self._out:
+            self._out.append(frames)
+            self._out_number += number
+        else:
+            self._write(frames, number)
 
     def say(self, kind: str, payload: dict[str, Any]) -> None:
         self.push(frames.frame(kind, payload))
@@ -137,13 +146,17 @@ class Connection:
     def _flush(self) -> None:
         if not self._out:
             return
-        transport, out, number = self._transport, self._out, self._out_number
+        out, number = b"".join(self._out), self._out_number
         self._out, self._out_number = [], 0
+        self._write(out, number)
+
+    def _write(self, out: bytes, number: int) -> None:
+        transport = self._transport
         if transport is None or transport.is_closing():
             return
         stuck = transport.get_write_buffer_size()
         self._behind = self._behind + number if stuck else 0
-        transport.write(b"".join(out))
+        transport.write(out)
         if stuck and (self._behind > QUEUE_FRAMES or transport.get_write_buffer_size() > QUEUE_BYTES):
             log.info(logs.line("reader_too_slow", agent=self.agent, bytes=stuck))
             self.close(TRY_AGAIN, "you read too slowly: come back and resume")

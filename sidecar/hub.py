@@ -70,7 +70,7 @@ class Hub:
     def __init__(
         self,
         delivered: Callable[[float], None] = lambda came: None,
-        gathering: Callable[[], Later] = lambda: lambda give: give(),
+        gathering: Callable[[], Later] = lambda: lambda give, members: give(),
     ) -> None:
         """`delivered`: told when a message of a socket here went out, with the time of its coming. `gathering`: makes
         what says when a tenant's agents are given what they hear; see `audience`."""

@@ -16,10 +16,13 @@ class Page:
         self.heard, self.meant = b"", b""
         self.frames = self.writes = 0
 
-    def push(self, frame: bytes, number: int = 1) -> None:
+    def push(self, frame: bytes) -> None:
         if self.owed:
             self.owed()
-        self.heard += frame
+        self.take(frame, 1)
+
+    def take(self, frames: bytes, number: int) -> None:
+        self.heard += frames
         self.frames += number
         self.writes += 1
 
@@ -30,7 +33,7 @@ class Waiting:
     def __init__(self) -> None:
         self.gives: list[Callable[[], None]] = []
 
-    def __call__(self, give: Callable[[], None]) -> None:
+    def __call__(self, give: Callable[[], None], members: int) -> None:
         self.gives.append(give)
 
     def go(self) -> None:
@@ -100,7 +103,7 @@ def test_a_quiet_desk_hears_at_once_and_a_busy_one_as_often_as_it_can_be_written
         gathering, began = Gathering(), loop.time()
         for _ in range(3):
             done = loop.create_future()
-            gathering(lambda done=done: (at.append(loop.time() - began), done.set_result(None)))  # type: ignore[misc]
+            gathering(lambda done=done: (at.append(loop.time() - began), done.set_result(None)), 0)  # type: ignore[misc]
             await done
         return at
 

@@ -21,9 +21,11 @@ class Ear:
         self.owed: Callable[[], None] | None = None
         self.frames: list[tuple[str, dict[str, Any]]] = []
 
-    def push(self, frame: bytes, number: int = 1) -> None:
-        if self.owed:
-            self.owed()
+    def take(self, frames: bytes, number: int) -> None:
+        assert number == 1, "nothing is gathered here"
+        self.push(frames)
+
+    def push(self, frame: bytes) -> None:
         found = json.loads(frame[frame.index(b"{") :])
         self.frames.append((found["type"], found["payload"]))
 
