@@ -20,7 +20,7 @@ class Crowd:
     """Of one event loop."""
 
     def __init__(self, most: int, is_ours: Callable[[str], bool]) -> None:
-        """`is_ours`: whether this address is a proxy of ours."""
+        """`is_ours`: whether this address has no bound: a proxy of ours, a program of this machine."""
         self._most, self._is_ours = most, is_ours
         self._here: Counter[str] = Counter()
         self._said = Repeats(SAID_EVERY_S)

@@ -286,7 +286,7 @@ class Hub:
         frame = frames.frame(one.type, one.payload)
         for ear in customers:
             ear.push(frame)
-        if one.to != "customer":
+        if one.to != "customer" and found.agents:
             found.agents.say(frame, [but] if but and but in found.agents else ())
 
     def _say_message(self, found: _Tenant, one: News, customers: list[Ear]) -> None:

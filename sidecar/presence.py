@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import functools
 import logging
+import random
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
@@ -33,6 +35,7 @@ log = logging.getLogger("sidecar.presence")
 
 BEAT_S = 10.0
 LOCK_MS = 250  # of a beat, which is for everybody
+SINGLY_S = 3.0  # for the agents of one tenant, one after the other
 LIFE_S = 25.0  # of a row that is not renewed
 LOOK_S = 1.0
 POLL_S = 75.0  # browsers let a page that was hidden for long ask once a minute
@@ -184,14 +187,25 @@ class Presence:
             await self._turns.change(tenant, lambda cur, change: self._enter(cur, change, tenant, here))
         except (LedgerTrouble, TurnRefused) as error:
             if isinstance(error, LedgerBusy) and len(here) > 1:  # somebody's row is locked: nobody else's fault
-                for who in here:
-                    await self._write_all(tenant, [who])
+                await self._write_singly(tenant, list(here))
                 return
             agents = " ".join(agent for _, agent in here)
             log.warning(logs.line("presence_not_written", tenant=tenant, agents=agents, why=error))
             return
         for who, is_here in here.items():
             (self._written.add if is_here else self._written.discard)(who)
+
+    async def _write_singly(self, tenant: str, asked: list[Who]) -> None:
+        """Not for long: where it is the tenant itself that is locked, each of hundreds would wait in vain. The rest is
+        for the next beat."""
+        must_end = time.monotonic() + SINGLY_S
+        left = random.sample(asked, len(asked))  # nobody stands behind the locked ones each time
+
+        async def one_after_the_other() -> None:
+            while left and time.monotonic() < must_end:
+                await self._write_all(tenant, [left.pop()])
+
+        await asyncio.gather(one_after_the_other(), one_after_the_other())  # of two, one may meet the locked one
 
     def _enter(self, cur: cursor, change: Change, tenant: str, here: dict[Who, bool]) -> None:
         came, went = ([who for who, is_here in here.items() if is_here is wanted] for wanted in (True, False))
@@ -214,8 +228,8 @@ class Presence:
         for who in [who for who in here if who not in self._pages]:
             async with self._turn_of[who[0]]:
                 self._written.add(who)  # who went while the beat was on its way may have been written in again
-        for who in self._written ^ set(self._pages):  # also what could not be written when it happened
-            await self._write(who)
+        missing = self._written ^ set(self._pages)  # also what could not be written when it happened
+        await asyncio.gather(*(self._write(who) for who in missing))
 
     async def _beat_singly(self, here: list[Who]) -> None:
         await self._store.run(lambda cur: self._beat_in(cur, []))

@@ -11,6 +11,7 @@ import pytest
 from db import chat
 from db.chat import Message
 from db.postgres import LedgerBusy
+from sidecar.turns import BUSY_S
 from sidecar.writer import Writer
 from tests.services.chat_floor import Floor
 from tests.services.line_of import TENANT, Line, empty, line_of
@@ -88,5 +89,33 @@ def test_a_locked_tenant_takes_few_threads_and_another_is_served(line: Line) -> 
                 await floor.turns.change("warung", lambda cur, change: None)
                 assert time.monotonic() - began < 1.0
             await asyncio.gather(*stuck)
+
+    asyncio.run(story())
+
+
+def test_of_many_who_come_at_once_only_the_locked_one_waits(line: Line) -> None:
+    """Their pages are written down together; whose row somebody holds holds up nobody for good."""
+
+    async def story() -> None:
+        async with Floor(line) as floor:
+            crew = [await floor.hire(f"agent{n}") for n in range(12)]
+            held = "SELECT FROM agents WHERE id = %s FOR UPDATE"
+            with locked(line, held, crew[0].agent_id):
+                async with asyncio.timeout(4 * BUSY_S):
+                    await asyncio.gather(*(floor.presence.connected(one, "page") for one in crew))
+                assert [one.name for one in crew if not line.agent(one.agent_id).available] == ["agent0"]
+            await floor.presence.connected(crew[0], "page")
+            assert line.agent(crew[0].agent_id).available
+
+    asyncio.run(story())
+
+
+def test_while_their_tenant_is_locked_many_who_come_wait_no_longer_than_one(line: Line) -> None:
+    async def story() -> None:
+        async with Floor(line) as floor:
+            crew = [await floor.hire(f"agent{n}") for n in range(12)]
+            with locked(line, "SELECT FROM tenants WHERE id = %s FOR UPDATE", TENANT):
+                async with asyncio.timeout(4 * BUSY_S):  # one by one it would be thirteen
+                    await asyncio.gather(*(floor.presence.connected(one, "page") for one in crew))
 
     asyncio.run(story())
