@@ -203,6 +203,8 @@ class Shop:
         for table in ("visits", "sessions", "customers", "tokens", "presence", "canned_replies"):
             self.home.run(f"DELETE FROM {table} WHERE tenant = %s", self.id)
         self.home.run("DELETE FROM login_tries")
+        self.home.run("UPDATE tenants SET identity_secret = NULL WHERE id = %s", self.id)
+        self.home.house.redis.delete(limit_key(self.id))
 
     def revoke_all(self) -> None:
         """Everybody's sign-in has ended."""

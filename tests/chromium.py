@@ -1,4 +1,4 @@
-"""A real Chromium for the tests of pages; the fixture `browser` of tests/path is one for each file."""
+"""A real Chromium for the tests of pages; the fixture `browser` of tests/pages is one for each process."""
 
 import shutil
 from collections.abc import Iterator

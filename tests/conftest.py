@@ -97,5 +97,11 @@ def own_postgres() -> Iterator[OwnServer]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files are begun first: no worker is left alone with one at the end."""
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    """Pages come first, since they share a browser for as long as they follow one another; then the longest files, so
+    that no process is left alone with one at the end."""
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        name = item.path.name
+        return item.path.parent.name != "pages", LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=place)

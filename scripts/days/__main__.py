@@ -12,6 +12,7 @@ import sys
 import time
 
 from tests import servers
+from tests.chromium import chromium
 from tests.walk.day import Sizes, Walk, day
 
 LINE_EVERY_S = 10.0
@@ -26,7 +27,8 @@ def main() -> int:
         servers.own_ports(),
         servers.databases() as databases,
         servers.redis_databases() as redis,
-        day(databases, redis, args.seed, sizes) as walk,
+        chromium() as browser,
+        day(databases, redis, browser, args.seed, sizes) as walk,
     ):
         wrong += _walks(walk, args)
     print(f"day: seed {args.seed}: {'all pages agreed' if not wrong else f'{wrong} times something was wrong'}")

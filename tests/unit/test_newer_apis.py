@@ -79,7 +79,7 @@ def test_what_is_guarded_is_still_there():
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.html")), ids=lambda path: path.name)
 def test_no_page_needs_a_popover_or_an_address_from_the_root(page):
     text = page.read_text()
-    if page.name == "index.html":  # its script takes its links below the path: see tests/path/test_behind_a_path.py
+    if page.name == "index.html":  # its script takes its links below the path: see tests/pages/test_behind_a_path.py
         text = re.sub(r'<a [^>]*href="/', "<a ", text)
     assert re.findall(r"\spopover\b|popovertarget", text) == []
     assert re.findall(r'(?:href|src|action)="/', text) == [], "the chat may stand behind a path"

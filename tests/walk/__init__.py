@@ -2,5 +2,5 @@
 
 After each step pages are compared with fresh ones, and everything that anybody wrote is kept in a book. In order: the
 network of each (wire), what is seen of a page (shown), the people (staff, customers), the day itself (day).
-`./scripts/day` runs it; a short one is in tests/path/test_walk.py.
+`./scripts/day` runs it; a short one is in tests/pages/test_walk.py.
 """

@@ -23,7 +23,6 @@ from playwright.sync_api import Browser, Error
 
 from tests.agentpages import DESK, PHONE
 from tests.chathouse import STAFF, ChatHouse, Shop, chat_house
-from tests.chromium import chromium
 from tests.servers import Databases, RedisDatabases, free_port
 from tests.walk.customers import SITE, CustomerOfTheDay, Fresh, WidgetOfTheDay
 from tests.walk.people import Book, Person, Said
@@ -252,7 +251,9 @@ def _site() -> Iterator[str]:
 
 
 @contextmanager
-def day(databases: Databases, redis_databases: RedisDatabases, seed: int, sizes: Sizes) -> Iterator[Walk]:
+def day(
+    databases: Databases, redis_databases: RedisDatabases, browser: Browser, seed: int, sizes: Sizes
+) -> Iterator[Walk]:
     with ExitStack() as stack:
         site = stack.enter_context(_site())
         env: Any = {
@@ -270,7 +271,6 @@ def day(databases: Databases, redis_databases: RedisDatabases, seed: int, sizes:
         for name, role in _people(sizes):
             shop.add_account(shop.email(name.split()[0].lower()), name, role)
         new_wire = stack.enter_context(wires(lambda: [sidecar.port for sidecar in home.sidecars]))
-        browser = stack.enter_context(chromium())
         yield Walk(home, shop, browser, site, new_wire, seed, sizes)
 
 

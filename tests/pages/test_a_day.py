@@ -10,17 +10,18 @@ from playwright.sync_api import Page, expect
 
 from db.inbox import limit_key
 from tests.agentpages import Desk
-from tests.chathouse import STAFF, Shop, page_shop
+from tests.chathouse import STAFF, Shop
 from tests.chatpages import PHONE, PIXEL, Customer
 
 ANI, BUDI = "agent@demo.com", "agent2@demo.com"
 
 
 @pytest.fixture
-def shop(_databases, _redis_databases) -> Iterator[Shop]:
-    with page_shop(_databases, _redis_databases) as made, made.home.house.worker():
-        made.home.house.redis.set(limit_key(made.id), 1)
-        yield made
+def shop(home: Shop) -> Iterator[Shop]:
+    home.empty()
+    with home.home.house.worker():
+        home.home.house.redis.set(limit_key(home.id), 1)
+        yield home
 
 
 def test_three_customers_are_served_by_two_agents_from_the_first_word_to_the_search(desk, opened, shop, tmp_path):

@@ -1,4 +1,4 @@
-"""Fixtures of the path tests that need a browser. A file with another house has a `home` or a `shop` of its own."""
+"""One browser and one sidecar for all pages of a test process; each test finds their shop empty."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,17 +9,25 @@ from tests.agentpages import Desk, desks
 from tests.chathouse import Shop, page_shop
 from tests.chatpages import Agent, opening
 from tests.chromium import chromium
+from tests.servers import free_port
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with chromium() as opened:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def home(_databases, _redis_databases) -> Iterator[Shop]:
-    with page_shop(_databases, _redis_databases, UPLOAD_MAX_MB="1") as made:
+@pytest.fixture(scope="package")
+def site_port() -> int:
+    """Of somebody's site, which may use the widget."""
+    return free_port()
+
+
+@pytest.fixture(scope="package")
+def home(_databases, _redis_databases, site_port: int) -> Iterator[Shop]:
+    origin = f"http://127.0.0.1:{site_port}"
+    with page_shop(_databases, _redis_databases, ALLOWED_ORIGINS=origin, UPLOAD_MAX_MB="1") as made:
         yield made
 
 

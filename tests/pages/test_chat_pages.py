@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.chathouse import Shop, page_shop
+from tests.chathouse import Shop
 from tests.chatpages import (
     DESK,
     HOURS,
@@ -29,12 +29,14 @@ from tests.chatpages import (
 from tests.deadlines import eventually
 
 
-@pytest.fixture(scope="module")
-def home(_databases, _redis_databases) -> Iterator[Shop]:
-    with page_shop(_databases, _redis_databases, UPLOAD_MAX_MB="1") as made:
-        made.home.new_shop("Kiosk", tenant=KIOSK)
-        made.home.run("INSERT INTO faq (tenant, question, answer) VALUES (%s, %s, %s)", KIOSK, *HOURS)
-        yield made
+@pytest.fixture(scope="module", autouse=True)
+def _kiosk(home: Shop) -> Iterator[None]:
+    """A second tenant, which has a bot. Other files have one tenant alone, whose pages need not be told which."""
+    home.home.new_shop("Kiosk", tenant=KIOSK)
+    home.home.run("INSERT INTO faq (tenant, question, answer) VALUES (%s, %s, %s)", KIOSK, *HOURS)
+    yield
+    home.home.run("DELETE FROM visits WHERE tenant = %s", KIOSK)
+    home.home.run("DELETE FROM tenants WHERE id = %s", KIOSK)
 
 
 @pytest.fixture

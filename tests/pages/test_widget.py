@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.chathouse import Shop, page_shop
+from tests.chathouse import Shop
 from tests.chatpages import (
     DESK,
     LISTEN,
@@ -29,19 +29,6 @@ from tests.deadlines import eventually
 from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def site_port() -> int:
-    """Of somebody's site, which may use the widget."""
-    return free_port()
-
-
-@pytest.fixture(scope="module")
-def home(_databases, _redis_databases, site_port) -> Iterator[Shop]:
-    origin = f"http://127.0.0.1:{site_port}"
-    with page_shop(_databases, _redis_databases, ALLOWED_ORIGINS=origin, UPLOAD_MAX_MB="1") as made:
-        yield made
 
 
 # --- the widget on somebody's site
