@@ -1,5 +1,6 @@
 """The agent's page and its address, Back, a reload; what a supervisor sees first; a network that is gone."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.agentpages import PHONE, Customer
@@ -51,6 +52,7 @@ def test_a_supervisor_begins_with_what_there_is(desk, shop):
     expect(boss.page.locator("#no-rows-hint")).to_contain_text("Supervisors are given none by themselves")
 
 
+@pytest.mark.long
 def test_a_page_without_a_network_says_so_at_once_and_what_it_means(desk, shop):
     made = desk("agent@demo.com")
     made.pick(Customer(shop, "Maya Putri", "Hello"))

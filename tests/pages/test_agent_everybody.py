@@ -391,6 +391,7 @@ def test_axe_finds_nothing_grave_in_a_conversation_and_at_its_end(browser, shop)
             assert grave_faults(STATES[name](made)) == [], name
 
 
+@pytest.mark.long
 def test_a_row_says_that_its_customer_writes_only_while_they_do(desk, opened, shop):
     made, page = desk("agent@demo.com"), opened("/chat?tenant=shop")
     made.page.clock.install()

@@ -69,6 +69,7 @@ def test_a_message_whose_acknowledgement_got_lost_is_shown_once(desk, shop, maya
     assert maya.bodies() == ["Hi", "My answer"]
 
 
+@pytest.mark.long
 def test_a_file_whose_answer_got_lost_is_shown_once(desk, shop, maya):
     made = desk("agent@demo.com")
     held: list[Any] = []

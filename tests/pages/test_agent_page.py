@@ -129,6 +129,7 @@ def test_nobody_picks_over_their_limit(desk, shop):
     expect(made.page.locator("#room-state")).to_contain_text("Number 1 in line")
 
 
+@pytest.mark.long
 def test_a_colleague_without_room_can_not_be_chosen_and_the_list_says_who_is_away(desk, shop):
     ani, budi = desk("agent@demo.com"), desk("agent2@demo.com")
     for name in ("Joko W", "Dewi A"):

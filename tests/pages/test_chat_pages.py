@@ -156,6 +156,7 @@ def test_where_nobody_is_online_the_question_is_asked_for_and_kept(customer):
     expect(maya.bubbles()).to_have_text(["Please call me about order 10234"])
 
 
+@pytest.mark.long
 def test_who_is_there_is_never_said_of_a_connection_and_nothing_stays_that_is_true_no_more(customer, desk, shop):
     maya = customer().starts()
     hidden = maya.page.locator("#spoken")
@@ -444,6 +445,7 @@ def test_what_two_tabs_could_not_send_survives_both(customer, opened):
     expect(page.locator("#log .bubble")).to_have_text(["Hello", "line 0", "line 1", "line 2"])
 
 
+@pytest.mark.long
 def test_a_rating_is_on_every_page_of_its_customer_even_where_the_socket_was_away(customer, agent, opened):
     maya = customer().starts()
     tab, away = (opened("/healthz", maya.page.context) for _ in range(2))
@@ -648,6 +650,7 @@ def test_the_theme_follows_the_system_and_the_switch(opened):
     page.wait_for_function(f"dark => {ground} !== dark", arg=dark)
 
 
+@pytest.mark.long
 def test_where_motion_is_unwanted_a_new_theme_is_there_at_once(opened):
     for path in ("/", "/chat?tenant=shop"):
         page = opened(path, color_scheme="light")

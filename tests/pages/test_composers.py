@@ -73,6 +73,7 @@ def _pastes(on: Composer, text: str | None = None, html: str | None = None, widt
     on.field.press("Control+v")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("composer", first_of(WHERE), indirect=True)
 def test_of_a_spreadsheet_the_text_is_pasted_and_of_a_picture_the_picture(composer):
     composer.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -103,7 +104,7 @@ SOON = """() => { const set = setTimeout;
   window.setTimeout = (then, ms, ...more) => set(then, ms === 6e4 ? 3000 : ms, ...more); }"""
 
 
-@pytest.mark.parametrize("composer", WHERE, indirect=True)
+@pytest.mark.parametrize("composer", first_of(WHERE), indirect=True)
 def test_files_arrive_as_they_were_chosen_can_be_cancelled_and_are_not_waited_for_for_ever(composer):
     page = composer.page
     chosen = [["0.pdf", 900_000], ["1.pdf", 10], ["2.pdf", 500_000], ["3.pdf", 10], ["4.pdf", 10]]
@@ -161,7 +162,7 @@ def test_enter_that_ends_a_word_of_an_input_method_sends_nothing(composer):
     eventually(lambda: composer.stored() == ["半分"], 5, "the whole word, once")
 
 
-@pytest.mark.parametrize("where", ["widget", "chat"])
+@pytest.mark.parametrize("where", first_of(["widget", "chat"]))
 def test_enter_of_an_input_method_begins_no_chat(opened, shop, where):
     page = opened("/chat?tenant=shop" if where == "chat" else "/healthz")
     if where == "widget":
@@ -181,6 +182,7 @@ def test_enter_of_an_input_method_begins_no_chat(opened, shop, where):
     expect(page.locator("#log .happening").first).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_word_that_is_put_together_takes_no_canned_reply(desk, shop):
     shop.canned({"/thanks": "Thank you"})
     customer = agentpages.Customer(shop, "Maya Putri", "Hello")

@@ -1,5 +1,6 @@
 """Browsers two years old, and Safari 16: what they do not have is taken away, and everything works all the same."""
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests import agentpages
@@ -86,6 +87,7 @@ def test_the_customers_page_works_in_older_browsers(opened, shop, agent):
     expect(page.locator("#ending")).to_be_visible()
 
 
+@pytest.mark.long
 def test_the_agents_page_works_in_older_browsers(opened, shop):
     customer = agentpages.Customer(shop, "Maya Putri", LINKS)
     page = older(opened, f"{shop.url}/agent")

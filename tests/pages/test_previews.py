@@ -13,6 +13,7 @@ from tests.chatpages import PDF
 from tests.chatpages import Customer as CustomersPage
 from tests.deadlines import eventually
 from tests.services.test_previews import bomb
+from tests.variants import first_of
 
 FILES = re.compile(r"/api/v1/files/[0-9a-f]{32}")
 ORIGINAL = re.compile(r"/api/v1/files/[0-9a-f]{32}(\?|$)")
@@ -89,7 +90,7 @@ class Held:
             route.continue_()
 
 
-@pytest.mark.parametrize("who", ["agent", "customer"])
+@pytest.mark.parametrize("who", first_of(["customer", "agent"]))
 def test_a_room_with_pictures_opens_at_its_end_and_stays_there_while_they_come(desk, opened, shop, who):
     maya = album(shop)
     if who == "agent":
@@ -183,6 +184,7 @@ WRONG = {
 }
 
 
+@pytest.mark.long
 def test_a_file_that_is_not_taken_says_what_is_wrong_and_is_no_broken_picture(opened, desk, shop):
     page = opened(f"/chat?tenant={shop.id}")
     made = desk("agent@demo.com")

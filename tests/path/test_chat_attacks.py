@@ -19,6 +19,7 @@ from tests.chathouse import ChatHouse, Shop, chat_house
 from tests.chatpeople import API, AgentPage, Customer, People
 from tests.house import figures
 from tests.passwords import PASSWORD
+from tests.variants import first_of
 
 PAUSE_S = 0.1  # between two messages of a bystander
 LOGINS = 2_000  # tests/services/test_login.py has the ten thousand
@@ -236,7 +237,7 @@ def test_a_page_of_another_site_is_refused_everywhere(home: ChatHouse, origin: s
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("size", [FRAME_MOST + 1, 10 * 1024 * 1024])
+@pytest.mark.parametrize("size", first_of([FRAME_MOST + 1, 10 * 1024 * 1024]))
 @pytest.mark.parametrize("who", ["customer", "agent"])
 def test_a_frame_that_is_too_big_gets_an_error_and_a_close(home: ChatHouse, who: str, size: int) -> None:
     async def story() -> None:
@@ -259,6 +260,7 @@ def test_a_frame_that_is_too_big_gets_an_error_and_a_close(home: ChatHouse, who:
     asyncio.run(story())
 
 
+@pytest.mark.long
 def test_the_biggest_frame_that_is_allowed_passes(home: ChatHouse) -> None:
     async def story() -> None:
         async with a_room(home) as room:
@@ -297,7 +299,7 @@ def test_nonsense_gets_typed_errors_and_in_the_end_a_close(home: ChatHouse) -> N
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("who", ["customer", "agent"])
+@pytest.mark.parametrize("who", first_of(["customer", "agent"]))
 def test_a_flood_of_messages_is_slowed_down_and_then_closed(home: ChatHouse, who: str) -> None:
     async def story() -> None:
         async with a_room(home) as room:

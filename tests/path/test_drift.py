@@ -85,6 +85,7 @@ def test_a_chat_that_is_reassigned_by_hand_moves_in_the_ledger(shop):
     shop.judge(LIMIT)
 
 
+@pytest.mark.long
 def test_a_room_whose_agent_is_taken_out_waits_again_at_its_old_place(shop):
     first, *_, last = fill(shop, 7)
     agent = shop.holder(first)[0]
@@ -138,6 +139,7 @@ def test_an_agent_who_was_given_a_chat_by_hand_is_full_sooner(home):
     assert len(tenant.calls()) == before + 1
 
 
+@pytest.mark.long
 def test_a_supervisor_who_is_quicker_than_we_keeps_the_room(home):
     tenant = home.new_tenant("quick", agents=2)
     fill(tenant, 1)

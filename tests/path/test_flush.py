@@ -113,6 +113,7 @@ def test_resolves_that_a_flush_swallowed_are_found_by_the_sweep(home):
     tenant.judge(LIMIT, within_s=20)
 
 
+@pytest.mark.long
 def test_a_redis_that_was_killed_and_comes_back_keeps_what_it_had_taken(home, valkey):
     tenant = home.new_tenant("redis", agents=5)
     home.redis.set(limit_key(tenant.id), LIMIT)

@@ -35,6 +35,7 @@ def press_resolve_until_all_are_closed(tenant: Tenant, by: str) -> None:
     tenant.until(all_closed, 90, "every room is served and resolved")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("by", ["supervisor", pytest.param("admin", marks=pytest.mark.long)])
 def test_late_counts_and_a_resolve_by_somebody_else_make_no_difference(late, by):
     late.sim.faults(webhook_copies=2, webhook_copy_gap_s=0.2)

@@ -100,6 +100,7 @@ def test_nobody_online_is_nobody_given_and_who_comes_is_served(shop):
     assert shop.given() == {room: late}
 
 
+@pytest.mark.long
 def test_workers_that_are_killed_in_a_burst_leave_one_agent_a_session_and_nobody_over(shop):
     shop.home.start_worker()
     for number in (0, 1, 0, 1):

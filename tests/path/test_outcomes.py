@@ -93,6 +93,7 @@ def test_a_rotated_secret_sets_no_room_aside_and_costs_none_its_place(shop):
     shop.judge(LIMIT)
 
 
+@pytest.mark.long
 def test_the_pause_that_a_desk_asks_for_is_kept(shop):
     pause_s = 3
     shop.sim.faults(fail_next=1, fail_kinds=["429_retry_after"], fail_on=["assign"], retry_after_s=pause_s)
@@ -128,6 +129,7 @@ def test_a_room_that_the_desk_refuses_for_good_is_set_aside_with_its_reason_and_
     shop.judge(LIMIT, in_order=False)
 
 
+@pytest.mark.long
 def test_a_room_that_was_set_aside_is_tried_again_by_the_admin(shop):
     bad, *good = room_names(3)
     shop.sim.faults(fail_rooms={bad: 404})

@@ -13,6 +13,7 @@ def picked(tenant: Tenant) -> list[str]:
     return [row.agent for row in rows]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "policy",
     ["fill_two", pytest.param("upstream", marks=pytest.mark.long), pytest.param("round_robin", marks=pytest.mark.long)],

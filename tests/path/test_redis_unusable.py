@@ -20,6 +20,7 @@ from tests.deadlines import eventually
 from tests.house import street
 from tests.servers import Databases, OwnServer, free_port
 from tests.services.test_worker_process import worker
+from tests.variants import first_rows
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -37,7 +38,9 @@ def writable(client: Any) -> None:
     client.replicaof("NO", "ONE")
 
 
-@pytest.mark.parametrize(("spoil", "said"), [(full, "Redis is full"), (read_only, "Redis is a read-only replica")])
+@pytest.mark.parametrize(
+    ("spoil", "said"), first_rows([(full, "Redis is full"), (read_only, "Redis is a read-only replica")])
+)
 def test_a_full_or_read_only_redis_is_said_by_worker_and_sidecar_until_it_is_over(
     _databases: Databases, own_valkey: OwnServer, spoil: Callable[[Any], None], said: str
 ) -> None:

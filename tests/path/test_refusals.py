@@ -61,6 +61,7 @@ def test_an_agent_who_was_deleted_costs_no_room_its_turn(home):
     all_are_served(shop, shop.sim.add_customers(20))
 
 
+@pytest.mark.long
 def test_rooms_are_served_one_by_one_past_two_refused_agents_of_five(home):
     shop = warm(home, "two-of-five", 5)
     first, second = (str(agent["id"]) for agent in shop.sim.agents()[:2])
@@ -141,6 +142,7 @@ def test_while_every_agent_is_refused_nobody_pays_and_then_all_are_served(home):
     all_are_served(shop, rooms, 35.0)
 
 
+@pytest.mark.long
 def test_refusals_for_one_channel_hold_no_other_up(home):
     shop = warm(home, "channel", 2)
     first, second = (agent["id"] for agent in shop.sim.agents())

@@ -69,6 +69,7 @@ def test_nothing_that_happened_longer_than_a_lag_ago_is_overlooked(home, seed):
     assert [event for event in tenant.happened("assigned") if event["by"] == "api"]
 
 
+@pytest.mark.long
 def test_a_room_that_comes_after_a_quiet_time_waits_for_one_call_only(home):
     tenant = home.new_tenant("quiet", agents=1)
     tenant.sim.add_customers(1)

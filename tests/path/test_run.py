@@ -23,7 +23,7 @@ import requests
 from tests import servers
 from tests.deadlines import eventually
 from tests.servers import free_port
-from tests.variants import first_of
+from tests.variants import first_of, first_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = str(ROOT / "scripts" / "run")
@@ -287,6 +287,7 @@ def _expect_the_demo_once(run: Run) -> None:
     assert people == 3 and answers > 3, "the demo's people are there once"
 
 
+@pytest.mark.long
 def test_a_signal_during_the_start_stops_it_too(started_before: Path) -> None:
     with _run(started_before) as run:
         run.until(lambda: run.child("postgres"), "PostgreSQL")
@@ -343,6 +344,7 @@ def test_a_taken_port_is_refused_before_anything_starts(empty: Path, name: str) 
     assert not (empty / "demo" / "postgres").exists()
 
 
+@pytest.mark.long
 def test_the_folder_of_another_version_is_refused_and_untouched(empty: Path) -> None:
     place = empty / "demo" / "postgres"
     (place / "data").mkdir(parents=True)
@@ -354,7 +356,7 @@ def test_the_folder_of_another_version_is_refused_and_untouched(empty: Path) -> 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "eight"), ("DEMO", "maybe"), ("DATABASE_URL", "mysql://u:hush@h/d"), ("HOST", "no host")],
+    first_rows([("DATABASE_URL", "mysql://u:hush@h/d"), ("PORT", "eight"), ("DEMO", "maybe"), ("HOST", "no host")]),
 )
 def test_nonsense_in_a_setting_is_one_sentence(empty: Path, name: str, value: str) -> None:
     with _run(empty, **{name: value}) as run:

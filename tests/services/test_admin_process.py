@@ -149,6 +149,7 @@ def until_read(terminal: int, enough, within_s: float = 15.0) -> str:
     return text
 
 
+@pytest.mark.long
 def test_a_secret_typed_on_a_terminal_is_not_shown(home):
     ours, theirs = pty.openpty()
     command = [GILIRAN, "tenant", "add", "typed-app", "--no-check"]

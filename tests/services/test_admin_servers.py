@@ -16,6 +16,7 @@ from settings import ROOT
 from tests.servers import OwnServer, free_port
 from tests.services.test_admin import Ground
 from tests.services.test_worker_process import worker
+from tests.variants import first_of, first_rows
 
 KEY = "a-key-of-this-test-only"
 
@@ -51,6 +52,7 @@ def test_without_redis_the_line_and_a_rooms_story_show_what_postgresql_knows(sho
     assert "may be among the webhooks in Redis" in unknown.stderr
 
 
+@pytest.mark.long
 def test_a_redis_that_hangs_costs_one_wait_and_not_one_for_each_tenant(shop: Ground, own_valkey: OwnServer) -> None:
     for number in range(5):
         shop.add_tenant(f"shop{number}")
@@ -73,15 +75,18 @@ def test_a_limit_that_was_set_counts_in_the_line_without_redis(shop: Ground) -> 
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [
-        ("redis://:wrong@{at}/0", "Redis refuses the password: correct REDIS_URL"),
-        ("redis://{at}/0", "Redis refuses the password: correct REDIS_URL"),
-        ("redis://:{password}@{at}/99", "Redis has no such database number"),
-        ("rediss://:{password}@{at}/0", "Redis "),
-        ("redis://:{password}@nowhere.invalid:1/0", "its host is not known"),
-        ("unix:///nowhere.sock", "no such socket"),
-        ("redis://:{password}@{at}/0?nonsense=1", "REDIS_URL has nonsense after its ?"),
-    ],
+    first_rows(
+        [
+            ("redis://:wrong@{at}/0", "Redis refuses the password: correct REDIS_URL"),
+            ("redis://:{password}@{at}/0?nonsense=1", "REDIS_URL has nonsense after its ?"),
+            ("redis://{at}/0", "Redis refuses the password: correct REDIS_URL"),
+            ("redis://:{password}@{at}/99", "Redis has no such database number"),
+            ("rediss://:{password}@{at}/0", "Redis "),
+            ("redis://:{password}@nowhere.invalid:1/0", "its host is not known"),
+            ("unix:///nowhere.sock", "no such socket"),
+        ],
+        2,
+    ),
 )
 def test_what_is_wrong_with_redis_is_said_in_one_sentence(
     shop: Ground, own_valkey: OwnServer, change: str, said: str
@@ -100,12 +105,15 @@ def test_what_is_wrong_with_redis_is_said_in_one_sentence(
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [
-        ({"user": "nobody"}, "PostgreSQL"),
-        ({"dbname": "nowhere"}, "no such database"),
-        ({"port": "1"}, "PostgreSQL can't be reached (Connection refused)"),
-        ({"sslmode": "require"}, "does not speak TLS"),
-    ],
+    first_rows(
+        [
+            ({"port": "1"}, "PostgreSQL can't be reached (Connection refused)"),
+            ({"dbname": "nowhere"}, "no such database"),
+            ({"user": "nobody"}, "PostgreSQL"),
+            ({"sslmode": "require"}, "does not speak TLS"),
+        ],
+        2,
+    ),
 )
 def test_what_is_wrong_with_postgresql_is_said_in_one_sentence(shop: Ground, change: dict[str, str], said: str) -> None:
     parts = {**psycopg2.extensions.parse_dsn(shop.database_url), **change}
@@ -144,6 +152,7 @@ def test_a_read_only_replica_is_told(shop: Ground, tmp_path: Path) -> None:
     assert "Redis is a read-only replica: point REDIS_URL at the primary" in refused.stderr
 
 
+@pytest.mark.long
 def test_a_limit_is_not_written_into_another_installations_redis(shop: Ground) -> None:
     own = shop.json("installation", "show")["installation"]
     shop.redis.set(INSTALLATION, "0123456789abcdef")
@@ -239,7 +248,7 @@ def test_a_locked_account_is_listed_and_unlocked(chat: Ground) -> None:
     assert chat.run("agent", "unlock", "nobody@shop.example").exit_code == 3
 
 
-@pytest.mark.parametrize("words", [("password", "--password-file", "-"), ("enable",)])
+@pytest.mark.parametrize("words", first_of([("password", "--password-file", "-"), ("enable",)]))
 def test_a_new_password_and_an_account_that_is_enabled_end_a_lock(chat: Ground, words: tuple[str, ...]) -> None:
     lock(chat)
     chat.ok("agent", words[0], "ani@shop.example", *words[1:], stdin="another-password\n")

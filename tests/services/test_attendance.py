@@ -8,6 +8,7 @@ import pytest
 from sidecar import attendance
 from sidecar.attendance import Times
 from tests.services.chat_of import At, Chat, Customer, run_chat, until
+from tests.variants import first_of
 
 GONE = Times(gone_s=30.0, return_s=60.0)
 
@@ -104,7 +105,7 @@ def test_who_does_not_come_back_finds_the_chat_ended(database_url: str, redis_ur
     run_chat(database_url, redis_url, story)
 
 
-@pytest.mark.parametrize("how", ["a socket", "a page that asks", "a message"])
+@pytest.mark.parametrize("how", first_of(["a socket", "a page that asks", "a message"]))
 def test_every_way_of_being_here_counts(database_url: str, redis_url: str, how: str) -> None:
     async def story(chat: Chat) -> None:
         at = await chat.sidecar(times=GONE)
@@ -222,7 +223,7 @@ def test_one_who_is_being_given_to_an_agent_or_has_one_stays(database_url: str, 
     run_chat(database_url, redis_url, story)
 
 
-@pytest.mark.parametrize("end", ["the page closed", "its sidecar died"])
+@pytest.mark.parametrize("end", first_of(["the page closed", "its sidecar died"]))
 def test_a_message_that_was_left_while_nobody_was_there_keeps_its_place(
     database_url: str, redis_url: str, end: str
 ) -> None:

@@ -125,6 +125,7 @@ def own_valkey_line(url: str) -> int:
         return int(client.zcard(inbox.key(TENANT, "line")))
 
 
+@pytest.mark.long
 def test_tenants_whose_sockets_come_while_the_feed_is_connecting_are_heard_too(
     database_url: str, redis_url: str, own_valkey: OwnServer
 ) -> None:

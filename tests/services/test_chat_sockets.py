@@ -531,6 +531,7 @@ def test_a_large_history_reaches_a_slow_reader_in_one_piece(database_url: str, r
     run_chat(database_url, redis_url, story)
 
 
+@pytest.mark.long
 def test_a_large_history_reaches_a_new_page_in_order(database_url: str, redis_url: str) -> None:
     async def story(chat: Chat) -> None:
         at = await chat.sidecar()
@@ -550,6 +551,7 @@ def test_a_large_history_reaches_a_new_page_in_order(database_url: str, redis_ur
     run_chat(database_url, redis_url, story)
 
 
+@pytest.mark.long
 def test_a_crowd_that_comes_back_at_once_stands_in_line_and_nobody_is_sent_away(
     database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -628,6 +630,7 @@ def test_the_limit_of_messages_is_a_customers_however_many_pages_they_write_on(
     run_chat(database_url, redis_url, story)
 
 
+@pytest.mark.long
 def test_a_chat_that_is_open_on_very_many_pages_gets_no_further_one(database_url: str, redis_url: str) -> None:
     async def story(chat: Chat) -> None:
         at = await chat.sidecar()

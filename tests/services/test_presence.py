@@ -293,6 +293,7 @@ def test_unanswered_chats_of_who_stays_away_return_to_their_old_place(line: Line
     asyncio.run(story())
 
 
+@pytest.mark.long
 def test_who_comes_back_within_the_grace_keeps_their_chats(line: Line) -> None:
     async def story() -> None:
         times = {**QUICK, "grace_s": 3.0}

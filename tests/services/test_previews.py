@@ -138,6 +138,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.long
 def test_a_program_that_hangs_is_ended_and_two_run_at_once_at_most(
     play: Callable[..., None],  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,

@@ -147,6 +147,7 @@ def test_a_head_and_chunks_that_drip_have_an_end_too(receiver, store, chunked):
         assert time.monotonic() - start < 26
 
 
+@pytest.mark.long
 def test_a_thousand_dripping_connections_keep_no_webhook_out(receiver, store):
     with (
         dripping(receiver, 500, HEAD + b"Content-Length: 500\r\n\r\n{", b" "),

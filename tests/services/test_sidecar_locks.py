@@ -93,6 +93,7 @@ def test_a_locked_tenant_takes_few_threads_and_another_is_served(line: Line) -> 
     asyncio.run(story())
 
 
+@pytest.mark.long
 def test_of_many_who_come_at_once_only_the_locked_one_waits(line: Line) -> None:
     """Their pages are written down together; whose row somebody holds holds up nobody for good."""
 

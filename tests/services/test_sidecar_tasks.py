@@ -48,7 +48,7 @@ async def until_ready(at: At, wanted: str, within_s: float = 30) -> None:
         raise AssertionError(f"readiness did not say {wanted or 'ready'!r} within {within_s} s: {said[-1]}") from None
 
 
-SLOW = ("messages", "marks", "presence_beat")
+SLOW = ("messages", "marks", "presence_beat", "tokens", "team", "feed_look")
 
 
 @pytest.mark.parametrize("task", [pytest.param(n, marks=[pytest.mark.long] if n in SLOW else []) for n in BLOCKS])
@@ -122,6 +122,7 @@ def test_no_exception_ends_the_storage_of_messages(database_url: str, redis_url:
     run_chat(database_url, redis_url, story)
 
 
+@pytest.mark.long
 def test_a_listener_that_raises_ends_no_storage(database_url: str, redis_url: str) -> None:
     """The bot hears each message; before it was the end of all storage if it raised."""
 
