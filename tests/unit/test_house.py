@@ -102,10 +102,10 @@ def test_nobody_else_reads_the_environment() -> None:
             assert name(path) == "settings.py" or name(path).startswith("scripts/"), name(path)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_a_module_imports_at_its_head_only(path: Path) -> None:
+def test_a_module_imports_at_its_head_only() -> None:
     inside = [
-        found.lineno
+        f"{name(path)}:{found.lineno}"
+        for path in MODULES
         for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for found in ast.walk(node)
@@ -114,17 +114,19 @@ def test_a_module_imports_at_its_head_only(path: Path) -> None:
     assert inside == []
 
 
-@pytest.mark.parametrize("path", [path for path in [*MODULES, *TESTS] if path.read_text().strip()], ids=name)
-def test_a_module_opens_with_a_sentence(path: Path) -> None:
-    docstring = ast.get_docstring(tree(path))
-    assert docstring
-    assert docstring.split("\n\n")[0].rstrip().endswith((".", "!", "?", ":")), docstring.splitlines()[0]
+def test_a_module_opens_with_a_sentence() -> None:
+    written = [path for path in [*MODULES, *TESTS] if path.read_text().strip()]
+    openings = {name(path): (ast.get_docstring(tree(path)) or "").split("\n\n")[0].rstrip() for path in written}
+    assert {path: said for path, said in openings.items() if not said.endswith((".", "!", "?", ":"))} == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_a_module_has_a_name_and_an_end(path: Path) -> None:
-    assert path.stem not in NAMES_OF_NOTHING
-    assert len(path.read_text().splitlines()) <= LINES_MOST
+def test_a_module_has_a_name_that_says_something() -> None:
+    assert [name(path) for path in MODULES if path.stem in NAMES_OF_NOTHING] == []
+
+
+def test_a_module_has_an_end() -> None:
+    lines = {name(path): len(path.read_text().splitlines()) for path in MODULES}
+    assert {path: number for path, number in lines.items() if number > LINES_MOST} == {}
 
 
 def test_nothing_is_called_a_manager() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -40,30 +41,33 @@ def near(image: Image.Image, x: int, y: int, colour: tuple[int, ...]) -> bool:
     return all(abs(one - other) < 40 for one, other in zip(pixel, colour, strict=True))
 
 
-GIF = written(halves(900, 900), "GIF", save_all=True, append_images=[Image.new("RGB", (900, 900), "white")] * 3)
-PICTURES = {
-    "a large JPEG": ("JPEG", written(halves(3000, 2000), "JPEG"), (640, 427)),
-    "a progressive JPEG": ("JPEG", written(halves(1280, 1280), "JPEG", progressive=True), (640, 640)),
-    "a JPEG for print": ("JPEG", written(halves(800, 800).convert("CMYK"), "JPEG"), (640, 640)),
-    "a grey JPEG": ("JPEG", written(Image.linear_gradient("L"), "JPEG"), (256, 256)),
-    "a small PNG": ("PNG", written(halves(40, 30), "PNG"), (40, 30)),
-    "a PNG with a palette": ("PNG", written(halves(900, 300).convert("P"), "PNG"), (640, 213)),
-    "a PNG of 16 bits": ("PNG", written(Image.new("I;16", (700, 700)), "PNG"), (640, 640)),
-    "a PNG of one bit": ("PNG", written(Image.new("1", (700, 70)), "PNG"), (640, 64)),
-    "a thin PNG": ("PNG", written(Image.new("RGB", (1, 5000)), "PNG"), (1, 640)),
-    "a GIF that moves": ("GIF", GIF, (640, 640)),
-    "a WebP": ("WEBP", written(halves(700, 1400), "WEBP"), (320, 640)),
+def gif() -> bytes:
+    return written(halves(900, 900), "GIF", save_all=True, append_images=[Image.new("RGB", (900, 900), "white")] * 3)
+
+
+PICTURES: dict[str, tuple[str, Callable[[], bytes], tuple[int, int]]] = {
+    "a large JPEG": ("JPEG", lambda: written(halves(3000, 2000), "JPEG"), (640, 427)),
+    "a progressive JPEG": ("JPEG", lambda: written(halves(1280, 1280), "JPEG", progressive=True), (640, 640)),
+    "a JPEG for print": ("JPEG", lambda: written(halves(800, 800).convert("CMYK"), "JPEG"), (640, 640)),
+    "a grey JPEG": ("JPEG", lambda: written(Image.linear_gradient("L"), "JPEG"), (256, 256)),
+    "a small PNG": ("PNG", lambda: written(halves(40, 30), "PNG"), (40, 30)),
+    "a PNG with a palette": ("PNG", lambda: written(halves(900, 300).convert("P"), "PNG"), (640, 213)),
+    "a PNG of 16 bits": ("PNG", lambda: written(Image.new("I;16", (700, 700)), "PNG"), (640, 640)),
+    "a PNG of one bit": ("PNG", lambda: written(Image.new("1", (700, 70)), "PNG"), (640, 64)),
+    "a thin PNG": ("PNG", lambda: written(Image.new("RGB", (1, 5000)), "PNG"), (1, 640)),
+    "a GIF that moves": ("GIF", gif, (640, 640)),
+    "a WebP": ("WEBP", lambda: written(halves(700, 1400), "WEBP"), (320, 640)),
 }
 
 
 @pytest.mark.parametrize("what", PICTURES)
 def test_every_kind_of_picture_has_a_small_one(what: str) -> None:
-    kind, content, size = PICTURES[what]
-    assert preview(content, kind).size == size
+    kind, drawn, size = PICTURES[what]
+    assert preview(drawn(), kind).size == size
 
 
 def test_of_a_picture_that_moves_it_is_the_first_frame() -> None:
-    assert near(preview(GIF, "GIF"), 320, 20, RED)
+    assert near(preview(gif(), "GIF"), 320, 20, RED)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
@@ -93,6 +97,7 @@ def test_a_picture_is_read_as_what_it_was_found_to_be_and_as_nothing_else(kind: 
 
 
 def test_what_has_more_pixels_than_its_head_said_is_not_decoded() -> None:
-    large = GIF[:6] + struct.pack("<HH", 6000, 6000) + GIF[10:]
+    moving = gif()
+    large = moving[:6] + struct.pack("<HH", 6000, 6000) + moving[10:]
     with pytest.raises((ValueError, Image.DecompressionBombError)):
         make(io.BytesIO(large), "GIF", PIXELS_MOST)
