@@ -8,8 +8,8 @@ import hypothesis
 import pytest
 
 from db import migrate
-from tests import memory_disk, servers
-from tests.servers import Databases, OwnServer, RedisDatabases
+from testbed import memory_disk, servers
+from testbed.servers import Databases, OwnServer, RedisDatabases
 
 # Milliseconds of one example say how busy the machine is, not whether the answer is right.
 hypothesis.settings.register_profile("giliran", deadline=None)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.deadlines import eventually
+from testbed.deadlines import eventually
 
 ROOT = Path(__file__).parents[1]
 CAA, SOLVED = "/allocate-agent/webhook", "/mark-as-solved/webhook"

@@ -11,9 +11,9 @@ import signal
 import sys
 import time
 
-from tests import servers
-from tests.chromium import chromium
-from tests.walk.day import Sizes, Walk, day
+from testbed import servers
+from testbed.chromium import chromium
+from testbed.walk.day import Sizes, Walk, day
 
 LINE_EVERY_S = 10.0
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from playwright.sync_api import Browser, Error, Page
 
-from tests import servers
-from tests.axe import AT_REST, grave_faults
-from tests.chathouse import Shop, page_shop
-from tests.chromium import chromium
-from tests.states import STATES, make_kiosk, slug, stage
+from testbed import servers
+from testbed.axe import AT_REST, grave_faults
+from testbed.chathouse import Shop, page_shop
+from testbed.chromium import chromium
+from testbed.states import STATES, make_kiosk, slug, stage
 
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 ON_A_PHONE = {"viewport": PHONE, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}

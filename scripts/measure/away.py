@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 from scripts.measure.stage import servers
-from tests.chathouse import ChatHouse, chat_house
-from tests.chatpeople import AgentPage, Customer, People
+from testbed.chathouse import ChatHouse, chat_house
+from testbed.chatpeople import AgentPage, Customer, People
 
 AWAY_S, MESSAGES = 20.0, 30
 

@@ -26,7 +26,7 @@ from db.people import PEOPLE
 from scripts.measure.sockets import cpu_s
 from scripts.measure.stage import PYTHON, ROOT, START_S, Stage, servers, wait
 from sidecar.login import TOKEN_LIFE_S
-from tests.servers import free_port
+from testbed.servers import free_port
 
 RATE, ROOMS, SECONDS = 2000, 500, 10.0
 SHOPS, AGENTS = 5, 5  # agents of a shop; all of them hear all of their shop

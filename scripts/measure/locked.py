@@ -16,8 +16,9 @@ import psycopg2
 import requests
 
 from scripts.measure import stage
-from tests.house import House, Tenant, street
-from tests.servers import free_port
+from testbed.house import House, street
+from testbed.servers import free_port
+from testbed.tenant import Tenant
 
 BEFORE_S, LOCKED_S = 10.0, 60.0
 GAP_S = 0.05  # between samples

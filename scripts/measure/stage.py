@@ -16,12 +16,12 @@ import redis
 
 from db import inbox, migrate
 from scripts.measure import load
-from tests import servers as own
-from tests.servers import free_port
+from testbed import servers as own
+from testbed.servers import free_port
 
 PYTHON = sys.executable
 ROOT = Path(__file__).resolve().parents[2]
-PAYLOAD = ROOT / "tests" / "payloads" / "webhook_caa_modern.json"
+PAYLOAD = ROOT / "testbed" / "payloads" / "webhook_caa_modern.json"
 TENANT = "demo-qiscus"
 PATH = "/allocate-agent/webhook"
 START_S = 20.0

@@ -17,7 +17,7 @@ import requests
 
 from scripts.measure import stage
 from scripts.measure.stage import Stage
-from tests.simulated import Sim, simulator
+from testbed.simulated import Sim, simulator
 
 ROOMS, AGENTS, LIMIT, CHAT_S = 1000, 50, 2, 1.0
 DESKS_MS = {"at_once": 0, "after_20_ms": 20}

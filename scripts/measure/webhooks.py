@@ -27,7 +27,7 @@ from scripts.measure import load
 from scripts.measure.load import Load
 
 ROOT = Path(__file__).resolve().parents[2]
-PAYLOAD = ROOT / "tests" / "payloads" / "webhook_caa_modern.json"
+PAYLOAD = ROOT / "testbed" / "payloads" / "webhook_caa_modern.json"
 TENANT = "demo-qiscus"
 PATH = "/allocate-agent/webhook"
 CONNECTIONS, ROOMS, BURST = 50, 500, 1000

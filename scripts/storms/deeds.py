@@ -14,9 +14,10 @@ import redis
 import requests
 
 from scripts.storms.clocks import Clock
-from tests.house import House, Tenant
-from tests.servers import OwnServer
-from tests.simulated import SimulatorRefused
+from testbed.house import House
+from testbed.servers import OwnServer
+from testbed.simulated import SimulatorRefused
+from testbed.tenant import Tenant
 
 How = dict[str, Any]
 Item = TypeVar("Item")

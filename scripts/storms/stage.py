@@ -23,9 +23,10 @@ from scripts.storms.clocks import Clock
 from scripts.storms.deeds import FORGED, ORDINARY, Deeds
 from scripts.storms.plan import Step, chat_s
 from scripts.storms.watch import Decision, Span, Watch
-from tests import servers
-from tests.house import House, Tenant, street
-from tests.servers import OwnServer
+from testbed import servers
+from testbed.house import House, street
+from testbed.servers import OwnServer
+from testbed.tenant import Tenant
 
 LAG_S, COUNT_LAG_S = 4, 3  # what we are told of the desk's lateness, and how late its counts are
 KNOWN_S = LAG_S + COUNT_LAG_S  # a roster may be a lag old, and what it says COUNT_LAG_S older

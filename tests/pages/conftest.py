@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.agentpages import Desk, desks
-from tests.chathouse import Shop, page_shop
-from tests.chatpages import Agent, opening
-from tests.chromium import chromium
-from tests.servers import free_port
+from testbed.agentpages import Desk, desks
+from testbed.chathouse import Shop, page_shop
+from testbed.chatpages import Agent, opening
+from testbed.chromium import chromium
+from testbed.servers import free_port
 
 
 @pytest.fixture(scope="package")

@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from db.inbox import limit_key
-from tests.agentpages import Desk
-from tests.chathouse import STAFF, Shop
-from tests.chatpages import PHONE, PIXEL, Customer
+from testbed.agentpages import Desk
+from testbed.chathouse import STAFF, Shop
+from testbed.chatpages import PHONE, PIXEL, Customer
 
 ANI, BUDI = "agent@demo.com", "agent2@demo.com"
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.agentpages import PHONE, Customer
+from testbed.agentpages import PHONE, Customer
 
 
 def test_a_reload_shows_the_open_conversation_again_and_back_closes_it(desk, shop):

@@ -11,8 +11,8 @@ from playwright.sync_api import (
     expect,
 )
 
-from tests.agentpages import PHONE, Customer, Desk
-from tests.deadlines import eventually
+from testbed.agentpages import PHONE, Customer, Desk
+from testbed.deadlines import eventually
 
 
 def _editor(made: Desk) -> Locator:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import FilePayload, Page, Route, expect
 
-from tests.agentpages import Customer, Desk
+from testbed.agentpages import Customer, Desk
 
 DROP = """name => { const carried = new DataTransfer(); carried.items.add(new File(["text"], name));
   const drop = new DragEvent("drop", { dataTransfer: carried, bubbles: true, cancelable: true });

@@ -12,11 +12,11 @@ from playwright.sync_api import (
 )
 
 from db import chat
-from tests import chatpages
-from tests.agentpages import PHONE, PIXEL, TABLET, Customer, on_a_line, picture
-from tests.axe import grave_faults
-from tests.deadlines import eventually
-from tests.states import STATES, stage
+from testbed import chatpages
+from testbed.agentpages import PHONE, PIXEL, TABLET, Customer, on_a_line, picture
+from testbed.axe import grave_faults
+from testbed.deadlines import eventually
+from testbed.states import STATES, stage
 
 # --- people and devices
 

@@ -3,9 +3,9 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.agentpages import Customer, Desk
-from tests.chathouse import Shop
-from tests.deadlines import eventually
+from testbed.agentpages import Customer, Desk
+from testbed.chathouse import Shop
+from testbed.deadlines import eventually
 
 LONG = 3000
 FILL = """WITH people AS (

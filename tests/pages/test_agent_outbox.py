@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import FilePayload, Page, Route, expect
 
-from tests.agentpages import SIGNED_IN, Customer, Desk, Line, on_a_line
-from tests.chathouse import Shop
-from tests.deadlines import eventually
+from testbed.agentpages import SIGNED_IN, Customer, Desk, Line, on_a_line
+from testbed.chathouse import Shop
+from testbed.deadlines import eventually
 
 KEPT = "Object.keys(localStorage).filter(name => /outbox|drafts/.test(name))"
 

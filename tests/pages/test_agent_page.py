@@ -12,8 +12,8 @@ from playwright.sync_api import (
     expect,
 )
 
-from tests.agentpages import DESK, PHONE, PIXEL, Customer, Desk, on_a_line
-from tests.deadlines import eventually
+from testbed.agentpages import DESK, PHONE, PIXEL, Customer, Desk, on_a_line
+from testbed.deadlines import eventually
 
 # --- signing in
 

@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests import agentpages
-from tests.agentpages import Desk
-from tests.chathouse import Shop
-from tests.chatpages import PIXEL, Customer
-from tests.deadlines import eventually
-from tests.prefixed import behind
+from testbed import agentpages
+from testbed.agentpages import Desk
+from testbed.chathouse import Shop
+from testbed.chatpages import PIXEL, Customer
+from testbed.deadlines import eventually
+from testbed.prefixed import behind
 from tests.variants import first_of
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.chathouse import Shop
-from tests.chatpages import (
+from testbed.chathouse import Shop
+from testbed.chatpages import (
     DESK,
     HOURS,
     KIOSK,
@@ -26,7 +26,7 @@ from tests.chatpages import (
     faint_texts,
     heard,
 )
-from tests.deadlines import eventually
+from testbed.deadlines import eventually
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests import agentpages
-from tests.chathouse import Shop
-from tests.chatpages import Customer
-from tests.deadlines import eventually
+from testbed import agentpages
+from testbed.chathouse import Shop
+from testbed.chatpages import Customer
+from testbed.deadlines import eventually
 from tests.variants import first_of
 
 WHERE = ["widget", "chat", "agent"]

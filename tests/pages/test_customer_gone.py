@@ -4,7 +4,7 @@ import os
 
 from playwright.sync_api import expect
 
-from tests import agentpages, chatpages
+from testbed import agentpages, chatpages
 
 
 def test_agents_see_who_has_closed_the_page_and_who_comes_back_has_the_old_place(desk, opened, shop):

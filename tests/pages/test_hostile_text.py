@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.agentpages import Customer
+from testbed.agentpages import Customer
 from tests.hostile import LENGTHS, NOISE_S, SHAPES, STEP
 
 TRIES = 12  # the wall's time is measured here, and others' work with it: at as many moments the least is one's own

@@ -3,10 +3,10 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests import agentpages
-from tests.agentpages import Desk
-from tests.chatpages import Customer
-from tests.deadlines import eventually
+from testbed import agentpages
+from testbed.agentpages import Desk
+from testbed.chatpages import Customer
+from testbed.deadlines import eventually
 
 # What Safari 16.0 lacks of what Chromium has. A selector that it does not know is an error.
 OLDER = """

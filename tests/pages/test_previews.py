@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.agentpages import Customer, picture
-from tests.chatpages import PDF
-from tests.chatpages import Customer as CustomersPage
-from tests.deadlines import eventually
+from testbed.agentpages import Customer, picture
+from testbed.chatpages import PDF
+from testbed.chatpages import Customer as CustomersPage
+from testbed.deadlines import eventually
 from tests.services.test_previews import bomb
 from tests.variants import first_of
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.chromium import VIOLATIONS
-from tests.simulated import Sim, simulator
+from testbed.chromium import VIOLATIONS
+from testbed.simulated import Sim, simulator
 
 ASSIGN = "/api/v1/admin/service/assign_agent"
 

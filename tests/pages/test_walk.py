@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.walk.day import Sizes, day
+from testbed.walk.day import Sizes, day
 
 SHORT = Sizes(agents=2, supervisors=0, customers=2, sidecars=1, workers=0, lost_s=(0.3, 2), all_every=100)
 

@@ -14,8 +14,8 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.chathouse import Shop
-from tests.chatpages import (
+from testbed.chathouse import Shop
+from testbed.chatpages import (
     DESK,
     LISTEN,
     PHONE,
@@ -25,8 +25,8 @@ from tests.chatpages import (
     faint_texts,
     heard,
 )
-from tests.deadlines import eventually
-from tests.servers import free_port
+from testbed.deadlines import eventually
+from testbed.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,8 +8,8 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from tests.chathouse import Shop
-from tests.deadlines import eventually
+from testbed.chathouse import Shop
+from testbed.deadlines import eventually
 from tests.variants import first_of
 
 TICKS = os.sysconf("SC_CLK_TCK")

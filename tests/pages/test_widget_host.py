@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.chathouse import Shop
-from tests.deadlines import eventually
+from testbed.chathouse import Shop
+from testbed.deadlines import eventually
 from tests.variants import first_of, first_rows
 
 PAGE = """(chat, options) => new Promise(done => { const script = document.createElement('script');

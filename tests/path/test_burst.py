@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.house import House, Tenant, figures, street
+from testbed.figures import figures
+from testbed.house import House, street
+from testbed.tenant import Tenant
 
 AGENTS, LIMIT = 20, 2
 

@@ -15,10 +15,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.chathouse import ChatHouse, Shop, chat_house
-from tests.chatpeople import API, AgentPage, Customer, People
-from tests.house import figures
-from tests.passwords import PASSWORD
+from testbed.chathouse import ChatHouse, Shop, chat_house
+from testbed.chatpeople import API, AgentPage, Customer, People
+from testbed.figures import figures
+from testbed.passwords import PASSWORD
 from tests.variants import first_of
 
 PAUSE_S = 0.1  # between two messages of a bystander

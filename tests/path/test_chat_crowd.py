@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chathouse import ChatHouse, Shop, chat_house
-from tests.chatpeople import AgentPage, Customer, People
-from tests.house import APP, Tenant
-from tests.servers import free_port
-from tests.simulated import simulator
+from testbed.chathouse import ChatHouse, Shop, chat_house
+from testbed.chatpeople import AgentPage, Customer, People
+from testbed.installation import APP
+from testbed.servers import free_port
+from testbed.simulated import simulator
+from testbed.tenant import Tenant
 
 LIMIT = 2
 LATE_S = 3.0  # how old a place may be that somebody reads, on a machine with much to do

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from tests.chathouse import ChatHouse, Shop, chat_house
-from tests.chatpeople import AgentPage, Customer, People
+from testbed.chathouse import ChatHouse, Shop, chat_house
+from testbed.chatpeople import AgentPage, Customer, People
 
 ROOMS, FEWER, AGENTS = 50, 20, 5
 PAUSE_S = 0.25  # between two messages of one person in one room

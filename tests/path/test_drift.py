@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house import House, Tenant, street, wait_s
+from testbed.deadlines import wait_s
+from testbed.house import House, street
+from testbed.tenant import Tenant
 
 LIMIT = 2
 

@@ -8,9 +8,11 @@ import pytest
 
 from db import migrate
 from db.inbox import TENANTS, key, limit_key
-from tests import servers
-from tests.house import House, Tenant, room_names, street, wait_s
-from tests.servers import OwnServer
+from testbed import servers
+from testbed.deadlines import wait_s
+from testbed.house import House, street
+from testbed.servers import OwnServer
+from testbed.tenant import Tenant, room_names
 
 AGENTS, LIMIT = 20, 2
 WAITING = 300

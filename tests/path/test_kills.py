@@ -11,7 +11,10 @@ import pytest
 
 from db.inbox import ARRIVED, PUSH, Sender, Webhook, digest, key, push_call
 from scripts.simulator.faults import FAIL_KINDS
-from tests.house import House, Tenant, figures, room_names, street, wait_s
+from testbed.deadlines import wait_s
+from testbed.figures import figures
+from testbed.house import House, street
+from testbed.tenant import Tenant, room_names
 from worker.callers import TENANT_CALLS
 from worker.decision import LEASE_S
 from worker.desk.base import CALL_SECONDS

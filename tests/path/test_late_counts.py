@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house import House, Tenant, figures, street
+from testbed.figures import figures
+from testbed.house import House, street
+from testbed.tenant import Tenant
 
 ROOMS, AGENTS, LIMIT, LATE_S = 150, 8, 2, 3
 

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from db.inbox import limit_key
-from tests.house import House, Tenant, figures, street, wait_s
+from testbed.deadlines import wait_s
+from testbed.figures import figures
+from testbed.house import House, street
+from testbed.tenant import Tenant
 
 AGENTS = 4
 DEFAULT = 2  # MAX_AGENT_CHAT of the house

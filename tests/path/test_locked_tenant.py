@@ -11,9 +11,11 @@ import requests
 from db.inbox import TENANTS, UNSORTED
 from db.ledger import WORKER_LOCK_CLASS
 from scripts.measure.locked import TENANT, locked, next_ms, served
-from tests.deadlines import eventually
-from tests.house import House, Tenant, figures, percentile, street, wait_s
-from tests.servers import free_port
+from testbed.deadlines import eventually, wait_s
+from testbed.figures import figures, percentile
+from testbed.house import House, street
+from testbed.servers import free_port
+from testbed.tenant import Tenant
 
 STALLED_MS = 1000  # who waits for a lock waits for seconds; a slow machine's stalls are shorter
 BEFORE_S = 2.0

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from db import tickets
-from tests.house import House, house, stack_traces, wait_s
-from tests.servers import free_port
+from testbed.deadlines import wait_s
+from testbed.house import House, house
+from testbed.log_checks import stack_traces
+from testbed.servers import free_port
 from tests.services.native_world import NativeWorld
 
 LIMIT = 2

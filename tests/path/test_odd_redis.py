@@ -8,7 +8,7 @@ import pytest
 
 from db.inbox import INSTALLATION, TENANTS, UNSORTED, key
 from db.upkeep import TYPES
-from tests.house import House, street
+from testbed.house import House, street
 
 LIMIT = 2
 

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from scripts.simulator.faults import FAIL_KINDS
-from tests.house import House, Tenant, figures, room_names, street, wait_s
+from testbed.deadlines import wait_s
+from testbed.figures import figures
+from testbed.house import House, street
+from testbed.tenant import Tenant, room_names
 
 LIMIT = 2
 

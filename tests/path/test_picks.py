@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chathouse import ChatHouse, Shop, chat_house
-from tests.chatpeople import AgentPage, Customer, People
+from testbed.chathouse import ChatHouse, Shop, chat_house
+from testbed.chatpeople import AgentPage, Customer, People
 
 AGENTS, LIMIT, CUSTOMERS = 6, 2, 30
 HEAD = 4  # of the queue that everybody reaches for at once

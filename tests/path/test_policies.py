@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.house import Tenant, street
+from testbed.house import street
+from testbed.tenant import Tenant
 
 LIMIT, AGENTS, ROOMS = 2, 5, 60
 

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import APP, House, figures, leaks, street
+from testbed.figures import figures
+from testbed.house import House, street
+from testbed.installation import APP
+from testbed.log_checks import leaks
 
-PAYLOADS = Path(__file__).parent.parent / "payloads"
+PAYLOADS = Path(__file__).parents[2] / "testbed" / "payloads"
 
 
 @pytest.fixture(scope="module")

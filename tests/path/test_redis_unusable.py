@@ -14,11 +14,11 @@ import redis
 import requests
 
 from scripts.launch import valkey
-from tests.chathouse import chat_house
-from tests.chatpeople import People
-from tests.deadlines import eventually
-from tests.house import street
-from tests.servers import Databases, OwnServer, free_port
+from testbed.chathouse import chat_house
+from testbed.chatpeople import People
+from testbed.deadlines import eventually
+from testbed.house import street
+from testbed.servers import Databases, OwnServer, free_port
 from tests.services.test_worker_process import worker
 from tests.variants import first_rows
 

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house import House, Tenant, figures, room_names, street
+from testbed.figures import figures
+from testbed.house import House, street
+from testbed.tenant import Tenant, room_names
 from tests.variants import first_of
 
 LIMIT = 10

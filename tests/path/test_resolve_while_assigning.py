@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house import House, Tenant, street, wait_s
+from testbed.deadlines import wait_s
+from testbed.house import House, street
+from testbed.tenant import Tenant
 from tests.variants import first_of
 
 LIMIT = 1

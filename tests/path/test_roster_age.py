@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.house import House, Tenant, street, wait_s
+from testbed.deadlines import wait_s
+from testbed.house import House, street
+from testbed.tenant import Tenant
 
 LIMIT, LAG_S = 2, 1
 CALL_S = 1.5  # from a decision to the desk, on a machine that has much to do

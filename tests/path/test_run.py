@@ -20,9 +20,9 @@ import pytest
 import redis
 import requests
 
-from tests import servers
-from tests.deadlines import eventually
-from tests.servers import free_port
+from testbed import servers
+from testbed.deadlines import eventually
+from testbed.servers import free_port
 from tests.variants import first_of, first_rows
 
 ROOT = Path(__file__).resolve().parents[2]

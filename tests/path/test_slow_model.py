@@ -6,8 +6,8 @@ import time
 import pytest
 
 from sidecar.ai import DEADLINE_S
-from tests.chathouse import chat_house
-from tests.chatpeople import People
+from testbed.chathouse import chat_house
+from testbed.chatpeople import People
 from tests.model_server import KEY, model_server
 
 QUESTION = "When are you open?"

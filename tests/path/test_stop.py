@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house import House, room_names, stack_traces, street, wait_s
+from testbed.deadlines import wait_s
+from testbed.house import House, street
+from testbed.log_checks import stack_traces
+from testbed.tenant import room_names
 from tests.receivers import answer_on
 
 LIMIT = 2

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from db.inbox import limit_key
-from tests.house import APP, House, Tenant, figures, room_names, street
+from testbed.figures import figures
+from testbed.house import House, street
+from testbed.installation import APP
+from testbed.tenant import Tenant, room_names
 
 OTHER = "other-qiscus"
 LIMIT = 2

@@ -15,10 +15,10 @@ import redis
 
 from db import installation
 from db.inbox import INSTALLATION
-from tests.chathouse import ChatHouse, chat_house
-from tests.chatpeople import People
-from tests.deadlines import eventually
-from tests.servers import Databases, OwnServer
+from testbed.chathouse import ChatHouse, chat_house
+from testbed.chatpeople import People
+from testbed.deadlines import eventually
+from testbed.servers import Databases, OwnServer
 from tests.services.test_worker_process import Process, worker
 
 REFUSED = "belongs to another installation"

@@ -25,7 +25,7 @@ from sidecar.store import Store
 from sidecar.team import Team
 from sidecar.turns import Turns
 from sidecar.writer import Writer
-from tests.passwords import PASSWORD, hash_of
+from testbed.passwords import PASSWORD, hash_of
 from tests.services.line_of import Line
 
 KEY = "of every floor, as of all sidecars"

@@ -28,8 +28,8 @@ from db import people
 from db.postgres import Ledger
 from sidecar.app import SIDECAR, Config, Sidecar, create_app
 from sidecar.connection import TRY_AGAIN
-from tests.passwords import PASSWORD, hash_of
-from tests.servers import free_port
+from testbed.passwords import PASSWORD, hash_of
+from testbed.servers import free_port
 
 TENANT = "toko"
 WITHIN_S = 10.0

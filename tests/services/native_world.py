@@ -4,7 +4,7 @@ from typing import Any
 
 from db import chat, line, people
 from db.postgres import Ledger
-from tests.passwords import PASSWORD, hash_of
+from testbed.passwords import PASSWORD, hash_of
 from worker.desk.base import Desk
 
 SIDECAR = "test"

@@ -17,8 +17,8 @@ from db.ledger import WORKER_LOCK_CLASS
 from db.line import NewVisit
 from scripts.admin.__main__ import giliran
 from settings import ROOT
-from tests import servers
-from tests.simulated import simulator
+from testbed import servers
+from testbed.simulated import simulator
 from worker import decide
 from worker.rules import Rules
 

@@ -13,7 +13,7 @@ from db import chat, line, people
 from db.line import NewVisit
 from scripts.admin import account as accounts
 from sidecar.presence import PRESENCE_GRACE_S
-from tests.passwords import CHEAP
+from testbed.passwords import CHEAP
 from tests.services.test_admin import SECRET, Ground
 
 PASSWORD = "correct horse battery"

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 import pytest
 
 from settings import ROOT
-from tests.deadlines import eventually
-from tests.house import APP, House, street
+from testbed.deadlines import eventually
+from testbed.house import House, street
+from testbed.installation import APP
 
 GILIRAN = str(ROOT / "scripts" / "giliran")
 SECRET = "typed-secret-41"

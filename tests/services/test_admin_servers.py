@@ -13,7 +13,7 @@ import redis
 from db.inbox import INSTALLATION
 from db.people import FAILURES_MOST, login_subject
 from settings import ROOT
-from tests.servers import OwnServer, free_port
+from testbed.servers import OwnServer, free_port
 from tests.services.test_admin import Ground
 from tests.services.test_worker_process import worker
 from tests.variants import first_of, first_rows

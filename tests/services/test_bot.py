@@ -17,8 +17,8 @@ from sidecar.ai import Model
 from sidecar.bot import Bot
 from sidecar.store import Store
 from sidecar.writer import Writer
+from testbed.passwords import hash_of
 from tests.model_server import KEY, ModelServer, model_server
-from tests.passwords import hash_of
 from tests.variants import first_of
 
 TENANT = "toko"

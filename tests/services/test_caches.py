@@ -7,7 +7,7 @@ import pytest
 
 from db.inbox import InboxDown, Told, key
 from db.postgres import Ledger
-from tests.servers import Databases
+from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker import caches
 from worker.work import Work

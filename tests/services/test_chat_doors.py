@@ -27,7 +27,7 @@ from db.inbox import key
 from sidecar import strangers, turns
 from sidecar.connection import Connection
 from sidecar.site import FOLDER, PAGES, Demo
-from tests.passwords import PASSWORD
+from testbed.passwords import PASSWORD
 from tests.services.chat_of import TENANT, At, Chat, run_chat
 from tests.variants import first_rows
 

@@ -15,7 +15,7 @@ from sidecar import connection
 from sidecar.feed import Feed
 from sidecar.hub import Hub
 from sidecar.store import Store
-from tests.servers import OwnServer
+from testbed.servers import OwnServer
 from tests.services.chat_of import TENANT, WITHIN_S, Chat, run_chat, until
 from tests.services.test_chat_doors import NEW, SESSIONS
 from tests.services.test_chat_sockets import served

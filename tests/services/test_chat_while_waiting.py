@@ -14,8 +14,8 @@ from db import faq, people
 from db.postgres import Ledger
 from sidecar import answers
 from sidecar.app import Config, create_app
+from testbed.passwords import hash_of
 from tests.model_server import KEY, model_server
-from tests.passwords import hash_of
 
 TENANT, PASSWORD = "toko", "Test@1234"
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x07\x00\x00\x00\x05" + b"picture" * 1000

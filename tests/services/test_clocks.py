@@ -14,7 +14,7 @@ from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.line import LINE
 from db.people import PEOPLE
 from db.postgres import QUERIES
-from tests.servers import Databases
+from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker import intake
 from worker.calls import Parked, Roster, Seen

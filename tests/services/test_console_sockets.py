@@ -15,8 +15,8 @@ from aiohttp.test_utils import TestServer
 from db import people
 from sidecar.app import SIDECAR, Config, create_app
 from sidecar.login import Agent
-from tests.passwords import PASSWORD, hash_of
-from tests.servers import Databases
+from testbed.passwords import PASSWORD, hash_of
+from testbed.servers import Databases
 from tests.services.chat_floor import NATIVE
 from tests.services.line_of import TENANT, Line, empty, line_of
 

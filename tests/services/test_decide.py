@@ -14,7 +14,7 @@ import pytest
 
 from db.inbox import Told, key, limit_key
 from db.line import LINE
-from tests.servers import Databases
+from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of, remind
 from tests.variants import first_of
 from worker import intake, jobs, visits

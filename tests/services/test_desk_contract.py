@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from db import inbox
-from tests.deadlines import eventually
+from testbed.deadlines import eventually
+from testbed.simulated import simulator
 from tests.services.native_world import NativeWorld
-from tests.simulated import simulator
 from worker.desk.base import Assigned, DeskError, RoomRefused, RoomTaken
 from worker.desk.connections import Connections
 from worker.desk.native import NativeDesk, publisher

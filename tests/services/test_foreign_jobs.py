@@ -21,8 +21,8 @@ from rq.suspension import suspend
 import logs
 from db import tickets
 from db.inbox import key
-from tests.deadlines import eventually
-from tests.servers import Databases
+from testbed.deadlines import eventually
+from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
 from tests.variants import first_of
 from worker import jobs, serving

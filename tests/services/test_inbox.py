@@ -7,8 +7,8 @@ import redis
 
 from db import inbox
 from db.inbox import Cursor, Entry, Inbox, InboxDown, Sender, Told, Webhook, digest, key, limit_key
-from tests.deadlines import eventually
-from tests.servers import Databases
+from testbed.deadlines import eventually
+from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of, remind
 from worker import decide
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from db.inbox import Inbox, limit_key
-from tests.servers import Databases
+from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
 from tests.variants import first_of
 from worker import decide

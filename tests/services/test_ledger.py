@@ -11,7 +11,7 @@ from psycopg2.errors import CheckViolation, ForeignKeyViolation, InternalError_,
 from db import postgres
 from db.ledger import LEDGER
 from db.line import LINE
-from tests.servers import Databases
+from testbed.servers import Databases
 from tests.services.line_of import Line, empty, line_of
 
 WRITERS = 8

@@ -27,8 +27,8 @@ from sidecar.login import (
     LoginError,
     LoginLater,
 )
-from tests.passwords import PASSWORD, hash_of
-from tests.servers import Databases
+from testbed.passwords import PASSWORD, hash_of
+from testbed.servers import Databases
 from tests.services.chat_floor import Counter, Floor
 from tests.services.chat_of import WITHIN_S, Chat, run_chat, until
 from tests.services.line_of import TENANT, Line, empty, line_of

@@ -16,7 +16,7 @@ import pytest
 
 from db import migrate, postgres
 from db.migrate import MigrationError
-from tests.servers import Databases
+from testbed.servers import Databases
 from tests.variants import first_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from db import people
 from db.people import AccountError, shown_name
 from db.postgres import Ledger
-from tests.passwords import PASSWORD, hash_of
+from testbed.passwords import PASSWORD, hash_of
 from tests.services.chat_of import TENANT, Chat, run_chat
 
 SESSIONS = "/api/v1/public/sessions"

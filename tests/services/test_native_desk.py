@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from db import announce, chat, inbox
-from tests.deadlines import eventually
+from testbed.deadlines import eventually
 from tests.services.native_world import NativeWorld
 from worker.desk.base import DeskTrouble, RoomRefused
 from worker.desk.connections import Connections

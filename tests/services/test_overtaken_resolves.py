@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import Databases
+from testbed.servers import Databases
 from tests.services.line_of import Line, empty, line_of
 from worker.calls import Held, Pair, Parked, Refused, Seen
 from worker.desk.base import DeskTrouble

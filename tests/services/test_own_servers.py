@@ -12,8 +12,8 @@ import redis
 from scripts.launch import postgres, valkey
 from scripts.launch.errors import Refusal
 from scripts.launch.spawn import spawn
-from tests.deadlines import eventually
-from tests.servers import OwnServer, folder, running_postgres, running_valkey
+from testbed.deadlines import eventually
+from testbed.servers import OwnServer, folder, running_postgres, running_valkey
 
 
 def _mode(path: Path) -> int:

@@ -11,8 +11,8 @@ import pytest
 
 from db import migrate, postgres
 from db.postgres import LedgerDown
-from tests.deadlines import eventually
-from tests.servers import folder, free_port
+from testbed.deadlines import eventually
+from testbed.servers import folder, free_port
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 BOUNDS = {"statement_timeout": "5s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "2s"}

@@ -10,7 +10,7 @@ import pytest
 from db import chat, people
 from sidecar.login import Agent
 from sidecar.presence import Presence
-from tests.servers import Databases
+from testbed.servers import Databases
 from tests.services.chat_floor import Counter, Floor
 from tests.services.line_of import TENANT, Line, empty, line_of
 

@@ -20,14 +20,14 @@ import redis
 
 from db import inbox, tickets
 from db.inbox import Inbox, Told, connect, digest, key
-from tests import servers
-from tests.deadlines import eventually
+from testbed import servers
+from testbed.deadlines import eventually
+from testbed.servers import OwnServer
 from tests.receivers import CAA, HEAD, SOLVED, Gunicorn, answer_on, gunicorn, outcome
-from tests.servers import OwnServer
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 1.5
-MODERN = json.loads((ROOT / "tests" / "payloads" / "webhook_caa_modern.json").read_text())
+MODERN = json.loads((ROOT / "testbed" / "payloads" / "webhook_caa_modern.json").read_text())
 
 
 @pytest.fixture(scope="module")

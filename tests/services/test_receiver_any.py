@@ -15,7 +15,7 @@ from db.inbox import ARRIVED, RESOLVED, key
 from tests.receivers import CAA, SOLVED, Gunicorn, gunicorn
 from tests.services.line_of import TENANT, Line
 
-PAYLOADS = Path(__file__).parents[1] / "payloads"
+PAYLOADS = Path(__file__).parents[2] / "testbed" / "payloads"
 REAL = [
     {**json.loads((PAYLOADS / f"webhook_{name}.json").read_text()), "app_id": TENANT}
     for name in ("caa_modern", "mark_as_resolved")

@@ -18,8 +18,9 @@ import redis
 
 from db.inbox import Inbox, connect, digest, key
 from scripts.launch.valkey import binary as valkey_binary
-from tests import servers
-from tests.deadlines import eventually
+from testbed import servers
+from testbed.deadlines import eventually
+from testbed.servers import OwnServer
 from tests.receivers import (
     CAA,
     COMMAND,
@@ -33,7 +34,6 @@ from tests.receivers import (
     gunicorn,
     outcome,
 )
-from tests.servers import OwnServer
 from tests.variants import first_of
 
 

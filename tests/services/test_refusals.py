@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import Databases
+from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker.calls import Held, Pair, Refused
 from worker.desk.base import RosterAgent

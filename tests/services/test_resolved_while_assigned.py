@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg2
 import pytest
 
-from tests.servers import Databases
+from testbed.servers import Databases
 from tests.services.line_of import Line, empty, line_of
 from worker.calls import Held, Over, Pair, Parked, Refused
 from worker.desk.base import DeskTrouble

@@ -11,7 +11,7 @@ import pytest
 
 from db import postgres
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
-from tests.servers import Databases
+from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker import decide
 from worker.calls import Held, LookAt, Over, Pair, Parked, Refused, Roster, Seen, Suggested, Unserved

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deadlines import eventually
-from tests.servers import Databases
+from testbed.deadlines import eventually
+from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker import jobs
 from worker.calls import Held

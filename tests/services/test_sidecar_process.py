@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.deadlines import eventually
-from tests.servers import free_port
+from testbed.deadlines import eventually
+from testbed.servers import free_port
 from tests.variants import first_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ import requests
 
 from scripts.simulator.app import Plan
 from scripts.simulator.server import start_in_thread
-from tests.simulated import Sim, simulator
+from testbed.simulated import Sim, simulator
 
 PAYLOADS = (
     "app_id avatar_url candidate_agent email extras is_new_session is_resolved latest_service name room_id source"

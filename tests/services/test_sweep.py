@@ -13,8 +13,8 @@ from db import inbox, tickets
 from db.inbox import InboxDown, Sender, Webhook, digest, key, limit_key
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.postgres import LedgerBusy
-from tests.deadlines import eventually
-from tests.servers import Databases
+from testbed.deadlines import eventually
+from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker import sweep
 from worker.calls import Held, Parked, Refused, Roster, Unserved

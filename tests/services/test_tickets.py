@@ -15,8 +15,8 @@ from rq.serializers import JSONSerializer
 
 from db import inbox, tickets
 from db.inbox import Told, key, limit_key
-from tests.deadlines import eventually
-from tests.servers import Databases
+from testbed.deadlines import eventually
+from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of, remind
 from worker import jobs
 from worker.callers import TENANT_QUEUE, Callers

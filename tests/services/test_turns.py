@@ -9,7 +9,7 @@ from psycopg2.errors import CheckViolation
 from db import chat
 from sidecar.login import Agent
 from sidecar.turns import TurnRefused
-from tests.servers import Databases
+from testbed.servers import Databases
 from tests.services.chat_floor import Counter, Floor
 from tests.services.line_of import TENANT, Line, empty, line_of, pair_of
 from worker.calls import Refused

@@ -13,8 +13,8 @@ from redis.exceptions import ResponseError
 
 from db import tickets
 from db.postgres import LedgerDown
-from tests.deadlines import eventually
-from tests.servers import Databases, free_port
+from testbed.deadlines import eventually
+from testbed.servers import Databases, free_port
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker import health, jobs
 from worker.health import _is_near

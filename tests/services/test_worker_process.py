@@ -18,8 +18,8 @@ import redis
 import requests
 
 from db import tickets
-from tests.deadlines import eventually
-from tests.servers import OwnServer, free_port
+from testbed.deadlines import eventually
+from testbed.servers import OwnServer, free_port
 from tests.variants import first_of
 
 ROOT = Path(__file__).resolve().parents[2]

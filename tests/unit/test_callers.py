@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.deadlines import eventually
+from testbed.deadlines import eventually
 from worker.callers import Callers
 
 WITHIN_S = 10.0

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HOUSE = ("receiver", "db", "worker", "sidecar", "scripts")
 ALONE = tuple(path.name for path in sorted(ROOT.glob("*.py")))
 MODULES = [*(ROOT / each for each in ALONE), *(p for f in HOUSE for p in sorted((ROOT / f).rglob("*.py")))]
+BED = sorted((ROOT / "testbed").rglob("*.py"))  # what tests, storms and benches stand on
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # folder → what its modules never import: processes talk through Redis, PostgreSQL and HTTP, not through one another.
@@ -21,6 +22,7 @@ FORBIDDEN = {
         "worker",
         "sidecar",
         "scripts",
+        "testbed",
         "psycopg2",
         "requests",
         "db.postgres",
@@ -28,9 +30,11 @@ FORBIDDEN = {
         "db.ledger",
         "db.migrate",
     },
-    "db": {"receiver", "worker", "sidecar", "scripts", "flask", "aiohttp"},
-    "worker": {"receiver", "sidecar", "scripts", "flask", "aiohttp"},
-    "sidecar": {"receiver", "worker", "scripts", "flask"},
+    "db": {"receiver", "worker", "sidecar", "scripts", "testbed", "flask", "aiohttp"},
+    "worker": {"receiver", "sidecar", "scripts", "testbed", "flask", "aiohttp"},
+    "sidecar": {"receiver", "worker", "scripts", "testbed", "flask"},
+    "scripts": {"tests"},
+    "testbed": {"tests"},
     "settings.py": {"receiver", "worker", "sidecar", "db", "scripts"},
     "logs.py": {"receiver", "worker", "sidecar", "db", "scripts", "settings"},
     "stopping.py": {"receiver", "worker", "sidecar", "db", "scripts", "settings", "logs"},
@@ -76,7 +80,7 @@ def test_the_house_was_found() -> None:
 
 @pytest.mark.parametrize("folder", FORBIDDEN)
 def test_the_arrows_point_one_way(folder: str) -> None:
-    for path in MODULES:
+    for path in [*MODULES, *BED]:
         if name(path) == folder or name(path).startswith(f"{folder}/"):
             imports = set(imported(tree(path)))
             assert [each for each in FORBIDDEN[folder] if reaches(each, imports)] == [], name(path)
@@ -115,7 +119,7 @@ def test_a_module_imports_at_its_head_only() -> None:
 
 
 def test_a_module_opens_with_a_sentence() -> None:
-    written = [path for path in [*MODULES, *TESTS] if path.read_text().strip()]
+    written = [path for path in [*MODULES, *BED, *TESTS] if path.read_text().strip()]
     openings = {name(path): (ast.get_docstring(tree(path)) or "").split("\n\n")[0].rstrip() for path in written}
     assert {path: said for path, said in openings.items() if not said.endswith((".", "!", "?", ":"))} == {}
 

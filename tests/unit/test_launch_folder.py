@@ -9,7 +9,7 @@ import pytest
 from scripts.launch import folder
 from scripts.launch.errors import Refusal
 from scripts.launch.folder import Claim, Maker
-from tests.deadlines import eventually
+from testbed.deadlines import eventually
 
 HERE = Maker("PostgreSQL", "18")
 

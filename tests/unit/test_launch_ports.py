@@ -9,7 +9,7 @@ import pytest
 import settings
 from scripts.launch import ports
 from scripts.launch.errors import Refusal
-from tests.servers import free_port
+from testbed.servers import free_port
 
 
 def _listener(port: int) -> socket.socket:

@@ -15,7 +15,7 @@ from scripts.launch.errors import Refusal, Stopped
 from scripts.launch.output import BACKLOG_MAX, Output
 from scripts.launch.spawn import Program
 from scripts.launch.supervise import LONGEST_DELAY_S, Child, Supervisor, delay_s, how_it_ended
-from tests.deadlines import eventually
+from testbed.deadlines import eventually
 
 SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(60)"
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEPER

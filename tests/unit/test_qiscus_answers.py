@@ -14,7 +14,7 @@ from worker.desk.base import Assigned, DeskError, DeskTrouble, RoomRefused, Room
 from worker.desk.qiscus import ASSIGN, PROBE, ROSTER, SUGGEST, UNSERVED
 from worker.desk.qiscus_answers import Answer, Ask
 
-PAYLOADS = Path(__file__).parent.parent / "payloads"
+PAYLOADS = Path(__file__).parents[2] / "testbed" / "payloads"
 LOOK = Ask("look", "GET", "/", about_room=True)
 SECRET = "s3cret-key"
 

@@ -12,7 +12,7 @@ import settings
 from db.inbox import ARRIVED, RESOLVED, InboxDown, Pushed, Sender, Webhook, digest
 from receiver.app import create_app
 
-FOLDER = Path(__file__).parents[1] / "payloads"
+FOLDER = Path(__file__).parents[2] / "testbed" / "payloads"
 CAA, SOLVED, ALIAS = "/allocate-agent/webhook", "/mark-as-solved/webhook", "/mark-as-resolved/webhook"
 JSON = {"Content-Type": "application/json"}
 ROOM = b'{"room_id": "7", "app_id": "shop"}'

@@ -373,7 +373,7 @@ def test_every_link_leads_somewhere(page: Path, link: str) -> None:
 
 def test_every_hole_that_the_code_names_has_its_place_in_the_algorithm() -> None:
     there = targets(ROOT / "docs/algorithm.md")
-    for path in code(*PRODUCT, "tests"):
+    for path in code(*PRODUCT, "testbed", "tests"):
         for number in re.findall(r"\bH(\d+)\b", ast.get_docstring(tree(path)) or ""):
             assert f"h{number}" in there, path.name
 

@@ -23,7 +23,7 @@ from scripts.launch import ports, postgres, valkey
 from scripts.launch.postgres import Postgres
 from scripts.launch.spawn import spawn
 from scripts.launch.valkey import Valkey
-from tests.deadlines import eventually
+from testbed.deadlines import eventually
 
 START_S = 30
 

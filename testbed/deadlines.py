@@ -18,3 +18,8 @@ def eventually(condition: Callable[[], T], within_s: float = 10.0, what: str = "
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come true within {within_s} s (last value: {value!r})")
         time.sleep(LOOK_EVERY_S)
+
+
+def wait_s(seconds: float) -> None:
+    """Let time pass on purpose: for tests that show that something does *not* happen."""
+    time.sleep(seconds)

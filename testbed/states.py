@@ -13,11 +13,11 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.agentpages import Customer as Asker
-from tests.agentpages import Desk, desks, picture
-from tests.chathouse import Shop
-from tests.chatpages import HOURS, KIOSK, PDF, Agent, Customer, Gate, opening
-from tests.deadlines import eventually
+from testbed.agentpages import Customer as Asker
+from testbed.agentpages import Desk, desks, picture
+from testbed.chathouse import Shop
+from testbed.chatpages import HOURS, KIOSK, PDF, Agent, Customer, Gate, opening
+from testbed.deadlines import eventually
 
 LONG = "My order 57491250 came yesterday, but one of the three lamps is broken, and the box was open. " * 3
 CANNED = {

@@ -10,10 +10,10 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, FilePayload, Page
 
-from tests.chatpages import PIXEL
-from tests.chromium import VIOLATIONS
-from tests.walk.shown import unequal
-from tests.walk.wire import Wire
+from testbed.chatpages import PIXEL
+from testbed.chromium import VIOLATIONS
+from testbed.walk.shown import unequal
+from testbed.walk.wire import Wire
 
 LIVE_S = 45.0  # a page that tries again has waits of up to 15 s between its tries, and 6 s for each
 SETTLED_S = 20.0

@@ -21,13 +21,13 @@ from typing import Any
 
 from playwright.sync_api import Browser, Error
 
-from tests.agentpages import DESK, PHONE
-from tests.chathouse import STAFF, ChatHouse, Shop, chat_house
-from tests.servers import Databases, RedisDatabases, free_port
-from tests.walk.customers import SITE, CustomerOfTheDay, Fresh, WidgetOfTheDay
-from tests.walk.people import Book, Person, Said
-from tests.walk.staff import Staff
-from tests.walk.wire import Wire, wires
+from testbed.agentpages import DESK, PHONE
+from testbed.chathouse import STAFF, ChatHouse, Shop, chat_house
+from testbed.servers import Databases, RedisDatabases, free_port
+from testbed.walk.customers import SITE, CustomerOfTheDay, Fresh, WidgetOfTheDay
+from testbed.walk.people import Book, Person, Said
+from testbed.walk.staff import Staff
+from testbed.walk.wire import Wire, wires
 
 ON_A_PHONE = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
 LOW = {"width": 1440, "height": 560}  # so that conversations are longer than what is seen of them

@@ -7,11 +7,11 @@ from typing import Any
 
 from playwright.sync_api import Browser, Error, Locator, Page, expect
 
-from tests.agentpages import SIGNED_IN
-from tests.chathouse import Shop
-from tests.walk.people import LIVE_S, Book, Deed, Person
-from tests.walk.shown import AGENT
-from tests.walk.wire import Wire
+from testbed.agentpages import SIGNED_IN
+from testbed.chathouse import Shop
+from testbed.walk.people import LIVE_S, Book, Deed, Person
+from testbed.walk.shown import AGENT
+from testbed.walk.wire import Wire
 
 # Answers of the server come as late as a step wants it, each by another time: so they overtake one another.
 LATE = """window.lateMs = 0; const inTime = window.fetch; window.fetch = async (...asked) => {

@@ -20,9 +20,9 @@ from playwright.sync_api import (
     expect,
 )
 
-from tests.chathouse import Shop
-from tests.chromium import VIOLATIONS
-from tests.passwords import PASSWORD
+from testbed.chathouse import Shop
+from testbed.chromium import VIOLATIONS
+from testbed.passwords import PASSWORD
 
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 TABLET = {"width": 820, "height": 1180}

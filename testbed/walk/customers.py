@@ -7,9 +7,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.walk.people import LIVE_S, Book, Deed, Person
-from tests.walk.shown import CUSTOMER
-from tests.walk.wire import Wire
+from testbed.walk.people import LIVE_S, Book, Deed, Person
+from testbed.walk.shown import CUSTOMER
+from testbed.walk.wire import Wire
 
 KEPT = "giliran-chat-shop"
 SITE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">

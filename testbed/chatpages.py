@@ -10,8 +10,8 @@ from typing import Any
 import requests
 from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, expect
 
-from tests.chathouse import Shop
-from tests.chromium import VIOLATIONS
+from testbed.chathouse import Shop
+from testbed.chromium import VIOLATIONS
 
 DESK, PHONE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}, {"width": 360, "height": 740}
 KIOSK = "kiosk"  # a tenant with a bot

@@ -9,7 +9,7 @@ with page_shop(databases, redis_databases) as shop:     # for pages in a browser
     shop.post("public/sessions", tenant_id=shop.id, name="Maya", email="maya@example.com")
     with shop.home.house.worker(): ...                   # only then somebody is served by themselves
 
-Who talks in it without a browser: `tests/chatpeople.py`.
+Who talks in it without a browser: `testbed/chatpeople.py`.
 """
 
 import itertools
@@ -29,9 +29,10 @@ from db.inbox import limit_key
 from db.people import PEOPLE
 from db.postgres import Ledger
 from sidecar.login import TOKEN_LIFE_S
-from tests.house import House, house, piece_of, stack_traces
-from tests.passwords import PASSWORD, hash_of
-from tests.servers import Databases, RedisDatabases, free_port
+from testbed.house import House, house, piece_of
+from testbed.log_checks import stack_traces
+from testbed.passwords import PASSWORD, hash_of
+from testbed.servers import Databases, RedisDatabases, free_port
 
 STAFF = {  # of the shop for pages
     "agent@demo.com": ("Ani Lestari", "agent"),

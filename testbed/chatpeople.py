@@ -24,7 +24,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.chathouse import ChatHouse, Shop
+from testbed.chathouse import ChatHouse, Shop
 
 API = "/api/v1"
 AGAIN_S = 0.1  # until a page tries again after its socket was lost, or a message was not taken
