@@ -16,6 +16,7 @@ import requests
 from psycopg2.extras import NamedTupleCursor
 
 from testbed.deadlines import eventually
+from testbed.orphans import ends_with_us
 from testbed.simulated import Sim
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,7 +113,12 @@ class Installation:
     def _start(self, command: Sequence[str], name: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         with (self._logs / f"{name}.log").open("ab") as out:
             return subprocess.Popen(
-                command, cwd=ROOT, env={**self.env, **(env or {})}, stdout=out, stderr=out, start_new_session=True
+                ends_with_us(command),
+                cwd=ROOT,
+                env={**self.env, **(env or {})},
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
             )
 
     def stop(self) -> None:

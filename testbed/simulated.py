@@ -17,6 +17,8 @@ from typing import Any
 
 import requests
 
+from testbed.orphans import ends_with_us
+
 ROOT = Path(__file__).resolve().parent.parent
 NOBODY = "http://127.0.0.1:9"  # the discard port: every webhook is refused
 
@@ -144,7 +146,7 @@ def simulator(
     command += ["--page-size", str(page_size), "--senders", str(senders), f"--webhook-path-prefix={prefix}"]
     command += [f"--webhook-secret={webhook_secret}"] if webhook_secret else []
     command += [f"--app={name}:demo-secret" for name in more_apps]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(ends_with_us(command), cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         yield Sim(_address(process))
     finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.deadlines import eventually
+from testbed.orphans import ends_with_us
 
 ROOT = Path(__file__).parents[1]
 CAA, SOLVED = "/allocate-agent/webhook", "/mark-as-solved/webhook"
@@ -105,7 +106,7 @@ def gunicorn(
     environ = environment(folder, redis_url, port, **{"HOST": address, **environ})
     log = folder / f"receiver-{address.replace(':', '.')}-{port}.log"
     with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=out)
+        process = subprocess.Popen(ends_with_us(command), cwd=ROOT, env=environ, stdout=out, stderr=out)
     here = Gunicorn(address, port, log, process)
     try:
         eventually(lambda: _alive(here), 60, "a living receiver")

@@ -10,6 +10,6 @@ SHORT = Sizes(agents=2, supervisors=0, customers=2, sidecars=1, workers=0, lost_
 @pytest.mark.timeout(300)
 def test_agents_and_customers_walk_and_their_pages_stay_like_fresh_ones(_databases, _redis_databases, browser):
     with day(_databases, _redis_databases, browser, seed=4, sizes=SHORT) as walk:
-        for _ in range(8):
+        for _ in range(4):
             walk.step()
         walk.close()

@@ -1,0 +1,36 @@
+"""A test run that is killed leaves no process of the product behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testbed.deadlines import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+STARTS = """import subprocess, sys, time
+from testbed.orphans import ends_with_us
+long = [sys.executable, "-c", "import time; time.sleep(60)"]
+print(subprocess.Popen(ends_with_us(long), start_new_session=True).pid, flush=True)
+time.sleep(60)"""
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv of util-linux")
+def test_who_is_killed_takes_along_what_it_started() -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTS], cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout
+        child = int(run.stdout.readline())
+        run.send_signal(signal.SIGKILL)
+    eventually(lambda: not _is_alive(child), 10, "its process is gone, too")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
