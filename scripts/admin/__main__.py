@@ -1,4 +1,4 @@
-"""The admin tool, `./scripts/giliran`: looks at the line and sets limits, beside whatever processes run.
+"""The admin tool, `./scripts/giliran`: shows the queue and sets limits, beside whatever processes run.
 
 It reads PostgreSQL and Redis; of what it writes the workers take notice by themselves within a second.
 """
@@ -38,12 +38,12 @@ from settings import ROOT, SettingsError
 EPILOG = """\b
 Exit codes:
   0  done
-  1  can't: a server is away, the settings are wrong, the desk can't be asked
-  2  usage
+  1  failed: a server is away, a setting is wrong, the desk does not answer
+  2  wrong usage
   3  not found: unknown room, tenant or agent
-  4  refused: a value that is none, credentials that Qiscus refuses, --yes is missing
+  4  refused: an invalid value, credentials that Qiscus refuses, --yes is missing
 
-Settings are those of ./scripts/run: the environment and .env. Colours only on a terminal, and not with NO_COLOR.
+Settings are those of ./scripts/run: the environment and .env. NO_COLOR, or an output that is no terminal: no colours.
 """
 
 

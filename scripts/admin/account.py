@@ -15,13 +15,13 @@ from settings import secret_key
 
 GRACE_S = 30  # the sidecar's PRESENCE_GRACE_S; a test holds them equal
 PASSWORD_FILE = click.option(
-    "--password-file", metavar="FILE", help="Holds the password; - reads it from standard input."
+    "--password-file", metavar="FILE", help="A file with the password; - reads standard input."
 )
 
 
 @click.command()
 @click.argument("email", metavar="E-MAIL")
-@click.option("--name", required=True, help="As customers see it.")
+@click.option("--name", required=True, help="The name that customers see.")
 @click.option("--role", type=click.Choice(people.ROLES), default="agent", show_default=True)
 @PASSWORD_FILE
 @tenant_option
@@ -36,10 +36,10 @@ def add(
     tenant: str | None,
     as_json: bool,
 ) -> None:
-    """Let somebody log in to the agents' page of our own chat.
+    """Add an account that may log in to the native chat's agent page.
 
-    Agents are given chats by the worker; supervisors and admins see and may write into everybody's, and get none by
-    themselves. The password is asked for unless --password-file names where it is; it is never an argument.
+    The worker assigns chats to agents. Supervisors and admins get none; they see all chats and may write in them.
+    Giliran asks for the password unless --password-file names a file that holds it. It is never an argument.
     """
     with installation.reading() as cur:
         tenant = native.one(cur, tenant)
@@ -63,7 +63,7 @@ def add(
 def password(
     installation: Installation, agent: str, password_file: str | None, tenant: str | None, as_json: bool
 ) -> None:
-    """Give an account a new password; who is logged in with the old one is logged out. AGENT: an id or e-mail."""
+    """Set an account's password, and log out whoever used the old one. AGENT: an id or e-mail."""
     with installation.reading() as cur:
         tenant = native.one(cur, tenant)
         account = _known(cur, tenant, agent)
@@ -80,10 +80,10 @@ def password(
 @as_json
 @click.pass_obj
 def disable(installation: Installation, agent: str, tenant: str | None, as_json: bool) -> None:
-    """Let an account log in no more: it is logged out everywhere and gets no new chats. AGENT: an id or e-mail.
+    """Disable an account: it is logged out everywhere and gets no new chats. AGENT: an id or e-mail.
 
-    All its open chats, answered or not, go back to the line after 30 s, each to its old place. A supervisor can pass
-    them on before.
+    After 30 s all its open chats, answered or not, return to their old places in the queue. A supervisor can transfer
+    them before that.
     """
     _switch(installation, agent, tenant, disabled=True, as_json=as_json)
 
@@ -94,25 +94,26 @@ def disable(installation: Installation, agent: str, tenant: str | None, as_json:
 @as_json
 @click.pass_obj
 def enable(installation: Installation, agent: str, tenant: str | None, as_json: bool) -> None:
-    """Let a disabled account log in again. AGENT: an id or e-mail."""
+    """Enable a disabled account again. AGENT: an id or e-mail."""
     _switch(installation, agent, tenant, disabled=False, as_json=as_json)
 
 
 @click.command()
 @click.argument("agent", metavar="[AGENT]", required=False)
-@click.option("--address", metavar="IP", help="Let an address log in again, too: a hundred wrong passwords lock it.")
+@click.option("--address", metavar="IP", help="Also unlock an address, which a hundred wrong passwords lock.")
 @tenant_option
 @as_json
 @click.pass_obj
 def unlock(
     installation: Installation, agent: str | None, address: str | None, tenant: str | None, as_json: bool
 ) -> None:
-    """Let an account log in again that wrong passwords have locked. AGENT: an id or e-mail.
+    """Unlock an account that wrong passwords have locked. AGENT: an id or e-mail.
 
-    Within ten minutes ten wrong passwords from one address lock the account there, a hundred from anywhere lock it for
-    all addresses but those where it logged in during the last 30 days, and a hundred from one address lock that
-    address for others; until the first of them is ten minutes old. `giliran agent list` shows locked accounts; the
-    sidecars' log has `login_locked`, with the address. `agent password` and `agent enable` unlock the account too.
+    Ten wrong passwords from one address within ten minutes lock the account at that address. A hundred from anywhere
+    lock it everywhere, except at addresses where it logged in during the last 30 days. A hundred from one address lock
+    that address for other accounts. A lock ends when the first of them is ten minutes old. `giliran agent list` shows
+    locked accounts; `login_locked` in the sidecar's log has the address. `agent password` and `agent enable` unlock,
+    too.
     """
     if agent is None and address is None:
         raise click.UsageError("name an AGENT, an --address, or both")

@@ -18,12 +18,13 @@ def agent() -> None:
 @as_json
 @click.pass_obj
 def list_(installation: Installation, tenant: str | None, as_json: bool) -> None:
-    """Everybody whom the desk ever named, and the accounts of our own chat; who can be given chats first.
+    """List the agents of Qiscus and the accounts of the native chat; those who can get chats come first.
 
-    CHATS are seats that we gave, reserved or held. OTHERS are chats that are not ours, by the desk's count and with
-    its lateness taken off. ONLINE and DESK SAYS are as the desk told when the agent was SEEN last: it is asked while
-    rooms wait. For accounts of our own chat ONLINE is `online`, `away` (the page is open, no chats are given) or
-    `offline`, as it is now. LIMIT is what holds now; `giliran max` shows by which key.
+    CHATS are seats that Giliran assigned or reserved. OTHERS are the agent's chats that Giliran did not assign,
+    estimated from the desk's count. ONLINE and DESK SAYS are the desk's last answer, from when the agent was SEEN:
+    Giliran asks while rooms wait. For accounts of the native chat, ONLINE is the present state: `online`, `away` (the
+    page is open, no chats are assigned) or `offline`. LIMIT is the limit in force; `giliran max` shows which key sets
+    it.
     """
     with installation.reading() as cur:
         now = ADMIN.one(cur, "now").at
@@ -48,15 +49,15 @@ def _nobody(tenant: str, own_chat: bool) -> str:
 @agent.command(context_settings={"ignore_unknown_options": True})
 @click.argument("who", metavar="AGENT")
 @click.argument("n", metavar="[N]", required=False)
-@click.option("--clear", is_flag=True, help="Take the agent's own limit away: the next wider key holds.")
+@click.option("--clear", is_flag=True, help="Remove the agent's own limit: the next wider key applies.")
 @tenant_option
 @as_json
 @click.pass_obj
 def limit(installation: Installation, who: str, n: str | None, clear: bool, tenant: str | None, as_json: bool) -> None:
-    """Show or set the limit of one agent. N is 0 to 1000, 0 pauses.
+    """Show or set the limit of one agent. N is 0 to 1000; 0 pauses.
 
-    AGENT is an id or, in a chat of our own, an e-mail of `giliran agent list`. --tenant is needed only where several
-    tenants know such an agent.
+    AGENT is an id or, in a native chat, an e-mail of `giliran agent list`. --tenant is needed only where several
+    tenants have such an agent.
     """
     if any(text.startswith("-") and not text[1:].isdigit() for text in (who, n or "")):
         raise click.UsageError("No such option")

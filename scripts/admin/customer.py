@@ -27,7 +27,7 @@ ATTACHMENTS = "attachments"  # in GILIRAN_DATA, as the sidecar lays them out
 
 @click.group()
 def customer() -> None:
-    """Hand out or erase what our own chat stores about one customer."""
+    """Export or erase what the native chat stores about one customer."""
 
 
 @customer.command()
@@ -39,8 +39,8 @@ def customer() -> None:
 def export(installation: Installation, email: str, to: str | None, tenant: str | None, as_json: bool) -> None:
     """Print everything that is stored about a customer, as text or with --json as JSON.
 
-    Names, every chat with all its messages, the agents' private notes, ratings, and which files were sent. The files
-    themselves are copied with --to, where this machine has the sidecar's GILIRAN_DATA.
+    That is names, every chat with all its messages, the agents' private notes, ratings, and which files were sent. --to
+    also copies the files, on a machine that has the sidecar's GILIRAN_DATA.
     """
     with installation.reading() as cur:
         tenant = native.one(cur, tenant)
@@ -56,15 +56,15 @@ def export(installation: Installation, email: str, to: str | None, tenant: str |
 
 @customer.command()
 @click.argument("email", metavar="E-MAIL")
-@click.option("--yes", is_flag=True, help="Needed, since nothing brings it back.")
+@click.option("--yes", is_flag=True, help="Confirm: this can't be undone.")
 @tenant_option
 @as_json
 @click.pass_obj
 def erase(installation: Installation, email: str, yes: bool, tenant: str | None, as_json: bool) -> None:
     """Delete everything that is stored about a customer: chats, messages, notes, ratings, names.
 
-    Chats must be over. Files leave the disk within two hours, by the sidecar. What stays is a random id of each chat,
-    with its times and its agent, until KEEP_DAYS. Backups and the logs of other programs are yours to clean.
+    The customer's chats must have ended. The sidecar deletes the files within two hours. A random id of each chat, with
+    its times and its agent, stays until KEEP_DAYS. Backups and other programs' logs are yours to clean.
     """
     with installation.reading() as cur:
         tenant = native.one(cur, tenant)

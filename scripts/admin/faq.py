@@ -38,10 +38,9 @@ def faq() -> None:
 def import_(installation: Installation, file: str, tenant: str | None, as_json: bool) -> None:
     """Replace all questions and answers by those in FILE; - reads standard input.
 
-    A CSV file with the columns question and answer (a first line with these names may be there; commas, semicolons or
-    tabs between the columns), or a JSON list of
-    {"question": …, "answer": …}. Of a question that comes twice the last answer counts. The next customer is answered
-    from it.
+    FILE is CSV with the columns question and answer (a first line with these names is optional; commas, semicolons or
+    tabs separate the columns), or a JSON list of {"question": …, "answer": …}. If a question appears twice, its last
+    answer counts. The bot uses the new answers at once.
     """
     found = parsed(_content(file))
     with installation.writing() as cur:
@@ -56,9 +55,9 @@ def import_(installation: Installation, file: str, tenant: str | None, as_json: 
 @as_json
 @click.pass_obj
 def list_(installation: Installation, tenant: str | None, as_json: bool) -> None:
-    """The questions and answers as they are, in the order of the file.
+    """List the questions and answers, in the order of the file.
 
-    The table cuts long ones. --json has them whole, in a form that `giliran faq import` takes back.
+    The table shortens long ones. --json shows them whole, in a form that `giliran faq import` reads.
     """
     with installation.reading() as cur:
         tenant = native.one(cur, tenant)

@@ -16,15 +16,15 @@ LOOKS_S = 30.0  # two equal readings, a desk's lag apart, and the calls
 LOOK_EVERY_S = 0.25
 
 
-@click.command(short_help="Try a refused or set-aside room again.")
+@click.command(short_help="Try a refused or quarantined room again.")
 @click.argument("room")
 @tenant_option
 @as_json
 @click.pass_obj
 def retry(installation: Installation, room: str, tenant: str | None, as_json: bool) -> None:
-    """Try a room again that was refused or set aside: its refusals are forgotten and the desk is asked about it.
+    """Try a refused or quarantined room again: forget its refusals and ask the desk about it.
 
-    It keeps its place. Exit code 4 where there is nothing to try again: an agent has it, or it is closed.
+    The room keeps its place. The exit code is 4 if there is nothing to try: an agent has the room, or it is closed.
     """
     with installation.writing() as cur:
         owner = _owner(cur, room, tenant)
@@ -61,14 +61,14 @@ def _refuse_seated(visit: Any, room: str) -> None:
         raise Refused(f"room {clean(room, 64)} is {who}: there is nothing to try again")
 
 
-@click.command(short_help="Compare with the desk now, and heal.")
+@click.command(short_help="Compare with the desk now, and repair.")
 @tenant_option
 @as_json
 @click.pass_obj
 def reconcile(installation: Installation, tenant: str | None, as_json: bool) -> None:
-    """Compare with the desk now: learn rooms whose webhook was missed, look at those that agents have, heal caches.
+    """Compare with the desk now: discover rooms whose webhook was missed, verify assigned ones, repair caches.
 
-    A worker does it within a second; this waits until it has, and tells what was found.
+    A worker does this within a second. The command waits until it is done, and says what was found.
     """
     with installation.writing() as cur:
         tenant = one(cur, tenant)

@@ -10,22 +10,22 @@ from scripts.admin.installation import Installation, as_json, say
 
 SETTLED_S = 2.0  # a worker of another installation that still runs puts its id back twice a second
 
-yes_option = click.option("--yes", is_flag=True, help="Do it; without this nothing is changed.")
+yes_option = click.option("--yes", is_flag=True, help="Confirm; without it nothing changes.")
 
 
 @click.group()
 def installation() -> None:
-    """Which installation this is, and whose the Redis database is."""
+    """Show or change which installation this is, and which one the Redis database belongs to."""
 
 
 @installation.command()
 @as_json
 @click.pass_obj
 def show(here: Installation, as_json: bool) -> None:
-    """Show this installation's id, and whose the Redis database of REDIS_URL is.
+    """Show this installation's id, and which installation the database of REDIS_URL belongs to.
 
-    The id is in the ledger, so a dump that is restored brings it along. One database number of a Redis is for one
-    installation; another one's workers are refused there.
+    The ledger holds the id, so a restored dump has it, too. A Redis database number serves one installation: workers of
+    another one are refused.
     """
     own, holder = _id(here), here.upkeep.owner()
     whose = "nobody's yet: the first worker takes it" if holder is None else "this one's"
@@ -39,10 +39,10 @@ def show(here: Installation, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def take(here: Installation, yes: bool, as_json: bool) -> None:
-    """Make the Redis database of REDIS_URL this installation's.
+    """Take over the Redis database of REDIS_URL for this installation.
 
-    For a Redis that another installation has left for good: stop that one's processes first. Keys that it left are
-    used as they are, its limits too; where it shall begin empty, run FLUSHDB on that database before.
+    Use it if the other installation is gone for good, and stop its processes first. Its keys are used as they are, its
+    limits too. If you want to begin empty, run FLUSHDB on that database before.
     """
     if not yes:
         raise Refused("this takes the Redis database from whoever has it: say --yes")
@@ -60,10 +60,10 @@ def take(here: Installation, yes: bool, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def new(here: Installation, yes: bool, as_json: bool) -> None:
-    """Give this ledger another id: for a copy of a ledger whose original goes on.
+    """Give this ledger a new id: for a copy of a ledger whose original goes on.
 
-    A staging system that is made from production's dump, say. Stop its processes before, and give it a Redis database
-    of its own.
+    Use it for a staging system made from production's dump. Stop its processes before, and give it a Redis database of
+    its own.
     """
     if not yes:
         raise Refused("this makes the ledger another installation's, which its Redis will refuse: say --yes")

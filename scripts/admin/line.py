@@ -21,16 +21,16 @@ CLEAR = "\x1b[2J"
 CUT, WRAP = "\x1b[?7l", "\x1b[?7h"  # long lines are cut, so that a picture is as high as it has lines
 
 
-@click.command(short_help="Who waits and why, who holds what, what is wrong.")
+@click.command(short_help="Who waits and why, who has which room, what is wrong.")
 @tenant_filter
 @click.option("--rows", default=40, show_default=True, help="How many waiting rooms to show; 0 shows all.")
-@click.option("--watch", is_flag=True, help="Again every second, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Repeat every second, until Ctrl-C.")
 @as_json
 @click.pass_obj
 def line(installation: Installation, tenant: str | None, rows: int, watch: bool, as_json: bool) -> None:
-    """The line of each tenant: position, how long, and why not yet; then what agents hold, and drift.
+    """Show each tenant's queue: place, wait, and why each room waits; then what agents have, and drift.
 
-    With --watch and --json: one document a line, one line a second.
+    With --watch and --json it prints one document a line, one line a second.
     """
     most = rows if rows > 0 else None
     if watch:

@@ -42,7 +42,7 @@ class Maximum:
 @click.argument("n", metavar="[N]", required=False)
 @click.option("--tenant", metavar="TENANT", help="The limit of this tenant's agents.")
 @click.option("--agent", metavar="AGENT", help="The limit of this agent, by id or e-mail; see `giliran agent list`.")
-@click.option("--clear", is_flag=True, help="Take the key away: the next wider one holds.")
+@click.option("--clear", is_flag=True, help="Remove the key: the next wider one applies.")
 @as_json
 @click.pass_obj
 def max_(
@@ -50,8 +50,8 @@ def max_(
 ) -> None:
     """Show or set how many chats an agent may have.
 
-    Without N: every key there is, and what is in force. With N (0 to 1000, 0 pauses): set the global limit, or a
-    tenant's, or an agent's. The narrowest valid key wins; without any, MAX_AGENT_CHAT of the environment holds.
+    Without N it shows every key, and the limits in force. With N (0 to 1000; 0 pauses) it sets the global limit, or
+    that of a tenant or an agent. The narrowest valid key applies; without one, MAX_AGENT_CHAT of the environment does.
     Nobody loses a chat when a limit is lowered.
     """
     if n is not None and n.startswith("-") and not n[1:].isdigit():

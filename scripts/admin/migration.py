@@ -14,7 +14,7 @@ from scripts.launch.outside import known_reason
 @as_json
 @click.pass_obj
 def migrate(installation: Installation, as_json: bool) -> None:
-    """Bring the database to this version. Harmless to repeat."""
+    """Migrate the database to this version. Harmless to repeat."""
     try:
         ran = migrations.migrate(installation.servers.database_url)
     except migrations.MigrationError as error:

@@ -38,14 +38,14 @@ REMOVED = (  # what may be much, before what it hangs on
 
 @click.group()
 def tenant() -> None:
-    """Tenants: the Qiscus Omnichannel apps that are served, and our own chats."""
+    """Tenants: Qiscus Omnichannel apps and native chats."""
 
 
 @tenant.command("list")
 @as_json
 @click.pass_obj
 def list_(installation: Installation, as_json: bool) -> None:
-    """Every tenant, with its line and the state of its desk."""
+    """List the tenants, each with its queue and the state of its desk."""
     with installation.reading() as cur:
         now = ADMIN.one(cur, "now").at
         rows = ADMIN.all(cur, "tenants")
@@ -67,15 +67,21 @@ def _list_row(row: Any) -> tuple[object, ...]:
 
 @tenant.command()
 @click.argument("app_id", metavar="[ID]", required=False)
-@click.option("--native", "own_chat", is_flag=True, help="Our own chat instead of a Qiscus app; ID is yours to choose.")
-@click.option("--name", metavar="NAME", help="Of our own chat: what customers see (at first: ID).")
-@click.option("--identity-secret-file", metavar="FILE", help="Of our own chat: the key of userHash; - as below.")
-@click.option("--no-identity-secret", is_flag=True, help="Of our own chat: userHash is not used any more.")
-@click.option("--url", metavar="URL", help="Where its API is (default: QISCUS_OMNICHANNEL_URL).")
-@click.option("--secret-key-file", metavar="FILE", help="Holds the secret key; - reads it from standard input.")
-@click.option("--webhook-secret-file", metavar="FILE", help="Holds a secret that its webhooks must bring; - as above.")
-@click.option("--no-webhook-secret", is_flag=True, help="Its webhooks need no secret of their own any more.")
-@click.option("--no-check", is_flag=True, help="Do not ask Qiscus whether the credentials are good.")
+@click.option("--native", "own_chat", is_flag=True, help="A native chat instead of a Qiscus app; you choose ID.")
+@click.option("--name", metavar="NAME", help="Of a native chat: the name that customers see (default: ID).")
+@click.option(
+    "--identity-secret-file",
+    metavar="FILE",
+    help="Of a native chat: a file with the key of userHash; - reads standard input.",
+)
+@click.option("--no-identity-secret", is_flag=True, help="Of a native chat: userHash is no longer used.")
+@click.option("--url", metavar="URL", help="The address of Qiscus's API (default: QISCUS_OMNICHANNEL_URL).")
+@click.option("--secret-key-file", metavar="FILE", help="A file with the secret key; - reads standard input.")
+@click.option(
+    "--webhook-secret-file", metavar="FILE", help="A file with the secret of its webhooks; - reads standard input."
+)
+@click.option("--no-webhook-secret", is_flag=True, help="Its webhooks no longer need a secret of their own.")
+@click.option("--no-check", is_flag=True, help="Do not try the credentials at Qiscus.")
 @as_json
 @click.pass_obj
 def add(
@@ -92,13 +98,13 @@ def add(
     no_check: bool,
     as_json: bool,
 ) -> None:
-    """Serve one more Qiscus app, or give a known one new credentials. With --native: one more chat of our own.
+    """Add a Qiscus app, or give a known one new credentials. With --native: add a native chat.
 
-    ID is the app id of the Qiscus app. With --native it is yours to choose; without one it is `chat`. What is known of
-    a chat of our own and not given again stays: its name, its identity secret.
+    ID is the app id of the Qiscus app. With --native you choose it; the default is `chat`. For a native chat that
+    exists, what you do not give stays as it is: its name, its identity secret.
 
-    The secret key is asked for unless --secret-key-file names where it is; it is never an argument, where others on
-    this machine could read it. A running worker serves the tenant within a second.
+    Giliran asks for the secret key unless --secret-key-file names a file that holds it. It is never an argument,
+    because other users of this machine could read it. A running worker serves the tenant within a second.
     """
     if app_id is not None and not TENANT_ID.fullmatch(app_id):
         raise Refused(f"{clean(app_id)!r} is not a valid id: use {RULE}")
@@ -180,13 +186,14 @@ def _check(base_url: str, app_id: str, secret_key: str, ask: bool) -> None:
 
 @tenant.command()
 @click.argument("app_id", metavar="ID")
-@click.option("--yes", is_flag=True, help="Really: its rooms, agents and history are deleted.")
+@click.option("--yes", is_flag=True, help="Confirm: its rooms, agents and history are deleted.")
 @as_json
 @click.pass_obj
 def remove(installation: Installation, app_id: str, yes: bool, as_json: bool) -> None:
-    """Serve a tenant no longer, and delete what is known of it. Its limit keys stay: they are the admin's.
+    """Stop serving a tenant, and delete its data. Its limit keys stay: they are the admin's.
 
-    A long history goes in short steps, while all others are served. Interrupted, it is said again to go on.
+    A long history is deleted in short steps while other tenants are served. If the command is interrupted, run it
+    again.
     """
     with installation.reading() as cur:
         one(cur, app_id)

@@ -18,10 +18,10 @@ from scripts.admin.table import clean, harmless, listed
 @as_json
 @click.pass_obj
 def transcript(installation: Installation, session: str, kind: str, tenant: str | None, as_json: bool) -> None:
-    """A chat as text or JSON, without the agents' private notes. SESSION is its id.
+    """Print a chat as text or JSON, without the agents' private notes. SESSION is its id.
 
-    The agents' page shows it beside the chat; `giliran line` shows those that wait. The chat holds what the customer
-    wrote: give it to nobody who may not read it. --json is the same as --format json.
+    The agent page shows the id beside the chat; `giliran queue` shows those that wait. The chat holds what the customer
+    wrote: give it only to people who may read it. --json is the same as --format json.
     """
     with installation.reading() as cur:
         owner = _owner(cur, session, tenant)

@@ -14,13 +14,13 @@ from scripts.admin.installation import Installation, as_json, say
 @as_json
 @click.pass_obj
 def urls(installation: Installation, server: str | None, as_json: bool) -> None:
-    """The addresses of the servers, with their passwords. With SERVER that one alone, for another program:
+    """Print the addresses of the servers, with their passwords. With SERVER that one alone, for another program:
 
     \b
       psql "$(./scripts/giliran urls postgres)"
       redis-cli -u "$(./scripts/giliran urls redis)"
 
-    Only the owner of the data folder is told.
+    Only the owner of the data folder may do this.
     """
     _refuse_others(installation.settings.data)
     found = {"postgres": installation.servers.database_url, "redis": installation.servers.redis_url}

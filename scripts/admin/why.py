@@ -19,13 +19,13 @@ from scripts.admin.why_text import Story
 @click.command(short_help="A room's story: who got it and why, or why it waits.")
 @click.argument("room")
 @click.option("--tenant", metavar="TENANT", help="Only this tenant; a room id may exist in several.")
-@click.option("--visits", default=3, show_default=True, help="How many visits to tell, latest first; 0: all.")
+@click.option("--visits", default=3, show_default=True, help="How many visits to show, latest first; 0: all.")
 @as_json
 @click.pass_obj
 def why(installation: Installation, room: str, tenant: str | None, visits: int, as_json: bool) -> None:
-    """Tell a room's story: each visit, who was considered, why this agent, what went wrong; or why it waits.
+    """Show a room's story: each visit, the candidates, why this agent, what went wrong; or why it waits.
 
-    ROOM is a room id of Qiscus or the id of a session of our own chat.
+    ROOM is a room id of Qiscus, or the id of a session of the native chat.
     """
     with installation.reading() as cur:
         among = some(cur, tenant)
