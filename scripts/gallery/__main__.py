@@ -1,6 +1,6 @@
 """Every page in every state that people see: pictures in both themes and languages, on a desk and on a phone; or, with
 --axe, what axe finds there that is serious or critical: both themes, on a desk, a phone, 320 pixels wide, and at 200 %.
-With --axe the exit code is 1 where something was found.
+With --axe the exit code is 1 where something was found. --docs renews the pictures of the documents, docs/pictures/.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Error, Page
 
+from scripts.gallery import documents
 from testbed import servers
 from testbed.axe import AT_REST, grave_faults
 from testbed.chathouse import Shop, page_shop
@@ -42,6 +43,8 @@ def main() -> int:
         chromium() as browser,
     ):
         make_kiosk(shop)
+        if args.docs:
+            return _documents(browser, shop)
         wrong = _axe(browser, shop, names) if args.axe else _pictures(browser, shop, names, args.folder)
     for each in wrong:
         print(f"pictures: {each}")
@@ -64,6 +67,18 @@ def _pictures(browser: Browser, shop: Shop, names: list[str], folder: Path) -> l
 
             wrong += list(_each(browser, shop, names, {"locale": locale, **options}, take))
     return wrong
+
+
+def _documents(browser: Browser, shop: Shop) -> int:
+    documents.FOLDER.mkdir(exist_ok=True)
+    for name, reach in documents.PICTURES.items():
+        with stage(browser, shop, locale="en-GB", viewport=DESK) as made:
+            page, path = reach(made), documents.FOLDER / f"{name}.png"
+            page.evaluate(AT_REST)
+            page.screenshot(path=path)
+        documents.shrink(path)
+        print(f"pictures: {path.relative_to(documents.FOLDER.parents[1])}, {path.stat().st_size // 1024} KiB")
+    return 0
 
 
 def _axe(browser: Browser, shop: Shop, names: list[str]) -> list[str]:
@@ -92,10 +107,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("folder", nargs="?", type=_folder, help="where the pictures go")
     parser.add_argument("--axe", action="store_true", help="no pictures: what axe finds")
+    parser.add_argument("--docs", action="store_true", help="renew the pictures in docs/pictures/, and nothing else")
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="states whose names have these words")
     parser.add_argument("--list", action="store_true", help="name the states, and end")
     args = parser.parse_args()
-    if not (args.folder or args.axe or args.list):
+    if not (args.folder or args.axe or args.list or args.docs):
         parser.error("where do the pictures go?")
     return args
 
