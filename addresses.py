@@ -154,7 +154,7 @@ def _wrong_with_pairs(query: str, known: frozenset[str]) -> str | None:
             return f"has {shown} after its ?, which is unknown: " + (
                 f"did you mean {alike[0]}?"
                 if alike
-                else f"remove it, or see README for what may stand there {NOT_SHOWN}"
+                else f"remove it, or see docs/operations.md for what may stand there {NOT_SHOWN}"
             )
         if not equals or "=" in value:
             return f"has {name} after its ? without one value: write it as {name}=value"

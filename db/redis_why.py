@@ -42,7 +42,7 @@ _MEANING = (
     ),
 )
 _KEYS = "giliran:* config:max_agent_chat* rq:*"
-_RIGHTS = "README lists the rights that are needed"
+_RIGHTS = "docs/operations.md lists the rights that are needed"
 _NOT_ALLOWED = re.compile(r"no permissions to run the '([\w|-]+)' command", re.I)
 _OF_A_PIPELINE = re.compile(r"Command # \d+ \(\w+ ([!-~]{1,100})")
 

@@ -35,7 +35,7 @@ log = logging.getLogger("worker")
 stop = Stop()
 
 FINISH_S = 22.0  # for the callers: longer than any desk call
-SETTLE_S = 3.0  # for what they said last, and for the look under way; README says how long a stop may take in all
+SETTLE_S = 3.0  # for what they said last, and for the look under way; docs/operations.md says how long a stop takes
 STOP_S = 0.5  # of which for the threads that have nothing to finish
 FIRST_LOOK_S = 5.0  # then on without it: leases make up for a worker that is not known to live
 REDIS_S = 5.0

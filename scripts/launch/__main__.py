@@ -42,7 +42,7 @@ TENANTS_S = 15
 SIMULATOR_S = 15
 RECEIVER_S = 30
 SIDECAR_S = 30
-STOP_S = {  # as docker-compose.yml and README have it; each process's own stop is shorter
+STOP_S = {  # as docker-compose.yml and docs/operations.md have it; each process's own stop is shorter
     "receiver": 15.0,
     "worker": 30.0,
     "sidecar": 20.0,

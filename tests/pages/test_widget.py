@@ -67,8 +67,8 @@ def _serving(port: int, html: str, strict: str = "", policy: str = "") -> Thread
 
 
 def _strict_policy(home: Shop) -> str:
-    """Nothing, and what the README says that the widget needs; the page's own scripts have a nonce."""
-    told = re.search(r"^Content-Security-Policy: (.+)$", (ROOT / "README.md").read_text(), re.M)
+    """Nothing, and what the docs say that the widget needs; the page's own scripts have a nonce."""
+    told = re.search(r"^Content-Security-Policy: (.+)$", (ROOT / "docs" / "chat.md").read_text(), re.M)
     assert told
     policy = told[1].replace("chat.example.com", home.url[len("http://") :])
     policy = policy.replace("https:", "http:").replace("wss:", "ws:").replace("script-src", "script-src 'nonce-once'")

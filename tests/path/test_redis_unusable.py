@@ -22,7 +22,7 @@ from testbed.servers import Databases, OwnServer, free_port
 from tests.services.test_worker_process import worker
 from tests.variants import first_rows
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 
 
 def full(client: Any) -> None:
@@ -131,8 +131,8 @@ def test_a_policy_that_throws_keys_away_is_warned_of(database_url: str, own_valk
 
 
 def rights() -> list[str]:
-    """As README lists them."""
-    text = README.read_text()
+    """As the docs list them."""
+    text = OPERATIONS.read_text()
     lines = text[text.index("ACL SETUSER giliran") :].split("```")[0].split()
     return [word.replace(">PASSWORD", ">pass77") for word in lines[3:]]
 

@@ -1,4 +1,4 @@
-"""docs/chat-api.md against the code: every request, event, refusal and close code, and no other."""
+"""docs/api.md against the code: every request, event, refusal and close code, and no other."""
 
 import asyncio
 import re
@@ -11,7 +11,7 @@ from sidecar import connection, frames, refusals
 from sidecar.app import Config, Sidecar
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "chat-api.md").read_text()
+PAGE = (ROOT / "docs" / "api.md").read_text()
 SPOKEN = re.compile(r'"((?:chat\.[a-z]+\.?[a-z]*|auth\.ok|pong|error))"')
 
 

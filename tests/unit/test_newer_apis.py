@@ -1,5 +1,6 @@
-"""What the pages and the widget may use of browsers: what Safari 16 and all browsers of two years ago have, see README.
+"""What the pages and the widget may use of browsers: what Safari 16 and all browsers of two years ago have.
 
+docs/chat.md names these browsers.
 What is newer stands here with its first Safari. A file may use one where it does without it as well.
 """
 

@@ -1,4 +1,7 @@
-"""The words against the code: README, docs, settings, Procfile, containers; names of SQL, Lua, jobs, commands."""
+"""The words against the code: README, docs, settings, Procfile, containers; names of SQL, Lua, jobs, commands.
+
+Log words and terms have a test of their own, `test_terms.py`.
+"""
 
 import ast
 import importlib
@@ -23,6 +26,9 @@ from worker import choose
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+QISCUS = (ROOT / "docs/qiscus.md").read_text()
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 EXAMPLE = ROOT / ".env.example"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 PRODUCT = ("receiver", "db", "worker", "sidecar")
@@ -43,10 +49,10 @@ def code(*folders: str) -> list[Path]:
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
-def section(title: str) -> str:
-    """The text of one `##` section of the README."""
-    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README, re.M | re.S)
-    assert found, f"README has no section {title!r}"
+def section(page: str, title: str) -> str:
+    """The text of one `##` section of a page."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", page, re.M | re.S)
+    assert found, f"there is no section {title!r}"
     return found[1]
 
 
@@ -81,7 +87,7 @@ def test_the_example_with_every_line_switched_on_changes_nothing(given: dict[str
 
 
 def test_the_table_names_every_setting_with_its_default() -> None:
-    table = [row for row in rows(section("Settings")) if row[0].startswith("`")]
+    table = [row for row in rows(section(OPERATIONS, "Settings")) if row[0].startswith("`")]
     assert tuple(row[0].strip("`") for row in table) == settings.NAMES
     for name, default, sentence in table:
         expected = example()[name.strip("`")]
@@ -90,12 +96,12 @@ def test_the_table_names_every_setting_with_its_default() -> None:
 
 
 def test_the_table_of_policies_is_the_codes() -> None:
-    told = [row[0].strip("`") for row in rows(section("Who gets the room: policies")) if row[0].startswith("`")]
+    told = [row[0].strip("`") for row in rows(section(QISCUS, "Policies")) if row[0].startswith("`")]
     assert sorted(told) == sorted(settings.POLICIES)
 
 
 def test_limit_keys_are_told_as_they_are() -> None:
-    told = [row[0].strip("`") for row in rows(section("Limits")) if row[0].startswith("`")]
+    told = [row[0].strip("`") for row in rows(section(QISCUS, "Limits")) if row[0].startswith("`")]
     assert told == [inbox.limit_key(), inbox.limit_key("<app_id>"), inbox.limit_key("<app_id>", "<agent>")]
 
 
@@ -112,8 +118,8 @@ def commands() -> Iterator[tuple[str, list[str]]]:
         yield "Dockerfile", json.loads(command)
     for command in re.findall(r"^\t(\./.*)$", (ROOT / "Makefile").read_text(), re.M):
         yield "Makefile", shlex.split(command)
-    for command in re.findall(r"exec worker (scripts/\w+)", README):
-        yield "README", [command]
+    for command in re.findall(r"exec worker (scripts/\w+)", OPERATIONS):
+        yield "docs/operations.md", [command]
 
 
 @pytest.mark.parametrize(("where", "command"), list(commands()))
@@ -138,8 +144,8 @@ def test_the_containers_run_what_the_procfile_runs() -> None:
         assert command in told, name
 
 
-def test_the_readmes_processes_are_the_procfiles() -> None:
-    told = {row[0].strip("`"): row[1].strip("`") for row in rows(section("In production")) if len(row) == 4}
+def test_the_processes_of_the_docs_are_the_procfiles() -> None:
+    told = {row[0].strip("`"): row[1].strip("`") for row in rows(section(OPERATIONS, "The processes")) if len(row) == 4}
     for name, command in procfile.read(ROOT / "Procfile").items():
         assert shlex.split(told[name]) == command
 
@@ -155,7 +161,7 @@ def test_containers_start_after_what_they_need_and_have_time_to_stop() -> None:
 
 
 def test_a_stop_has_one_budget_everywhere_and_it_is_enough() -> None:
-    """What a process takes at most, and what it is given by the launcher, by docker compose and by README."""
+    """What a process takes at most, and what it is given by the launcher, by docker compose and by the docs."""
     compose = (ROOT / "docker-compose.yml").read_text()
     worker, sidecar = (importlib.import_module(f"{name}.__main__") for name in ("worker", "sidecar"))
     graceful = re.search(r"^graceful_timeout = (\d+)", (ROOT / "receiver/gunicorn.conf.py").read_text(), re.M)
@@ -169,7 +175,7 @@ def test_a_stop_has_one_budget_everywhere_and_it_is_enough() -> None:
         given = re.search(rf"\n  {name}:\n.*?stop_grace_period: (\d+)s", compose, re.S)
         assert given and float(given[1]) == launcher.STOP_S[name], name
         assert launcher.STOP_S[name] >= takes_s + 5, name
-    assert f"up to {takes['worker']:.0f} s: give it {launcher.STOP_S['worker']:.0f} s" in README
+    assert f"up to {takes['worker']:.0f} s: give it {launcher.STOP_S['worker']:.0f} s" in OPERATIONS
 
 
 def test_no_secret_and_no_folder_of_data_gets_into_the_image() -> None:
@@ -201,8 +207,8 @@ def leaves(group: click.Group, before: str = "") -> set[str]:
     return found
 
 
-def test_the_readme_names_every_command_of_the_admin_tool() -> None:
-    told = {words(row[0]) for row in rows(section("The admin tool")) if row[0].startswith("`giliran")}
+def test_the_docs_name_every_command_of_the_admin_tool() -> None:
+    told = {words(row[0]) for row in rows(section(OPERATIONS, "The admin tool")) if row[0].startswith("`giliran")}
     assert told == leaves(admin())
 
 
@@ -231,7 +237,8 @@ def spans(text: str) -> list[str]:
 
 
 def test_the_list_of_modules_is_complete_and_true() -> None:
-    listed = {target.rstrip("/") for target in re.findall(r"\]\(([\w./]+)\)", section("The modules"))}
+    table = section(ARCHITECTURE, "The modules")
+    listed = {target.rstrip("/") for target in re.findall(r"\]\(\.\./([\w./]+)\)", table)}
     there = {str(path.relative_to(ROOT)) for path in code(*PRODUCT) if path.name != "__init__.py"}
     there |= {path.name for path in ROOT.glob("*.py")}
     there |= {str(path.parent.relative_to(ROOT)) for path in (ROOT / "scripts").glob("*/__init__.py")}
@@ -262,9 +269,9 @@ def first_texts(call: ast.Call) -> set[str]:
     return set()
 
 
-def test_the_readme_tells_every_metric_and_no_other() -> None:
+def test_the_docs_have_every_metric_and_no_other() -> None:
     told = {
-        re.sub(r"\{.*", "", row[0].strip("`")) for row in rows(section("Health and metrics")) if "giliran_" in row[0]
+        re.sub(r"\{.*", "", row[0].strip("`")) for row in rows(section(OPERATIONS, "Metrics")) if "giliran_" in row[0]
     }
     assert told == metrics()
 
@@ -279,19 +286,8 @@ def test_every_kind_of_drift_is_told() -> None:
                 }
             if isinstance(node, ast.keyword) and node.arg == "kind" and isinstance(node.value, ast.Constant):
                 kinds.add(str(node.value.value))
-    told = section("Health and metrics").split("The kinds of drift:")[1].split("\n\n")[0]
+    told = section(OPERATIONS, "Metrics").split("The kinds of drift:")[1].split("\n\n")[0]
     assert set(re.findall(r"`(\w+)`", told)) == kinds
-
-
-@pytest.mark.parametrize(
-    "word",
-    re.findall(
-        r"`(desk_paused|new_epoch|sweep_failed|drain_failed|unsorted_dropped|entry_refused|limit_ignored|arrived_\w+|resolve_\w+)`",
-        README,
-    ),
-)
-def test_the_words_of_the_log_are_the_codes(word: str) -> None:
-    assert any(f'"{word}"' in path.read_text() for path in code("worker"))
 
 
 # --- SQL and Lua
@@ -405,7 +401,8 @@ NUMBERS = {
         rf"again after {HAS['TROUBLE_S']:.0f} s, counts for nothing": "a look in trouble",
         rf"\(at most {HAS['RETRY_AFTER_MAX_S']:.0f} s\)": "Retry-After",
     },
-    "README.md": {rf"at most {HAS['TENANT_CALLS']} calls of one tenant": "calls"},
+    "docs/operations.md": {rf"at most {HAS['TENANT_CALLS']} calls of one tenant": "calls"},
+    "docs/qiscus.md": {rf"at most {HAS['TENANT_CALLS']} calls of one tenant": "calls"},
     "docs/decisions.md": {
         rf"{HAS['INBOX_BATCH']} webhooks and {HAS['SEATS_BATCH']} seats": "batches",
         rf"{HAS['TENANT_CALLS']} calls of a tenant at once": "calls",

@@ -1,0 +1,143 @@
+"""One word, one thing: the glossary against the docs, the help texts and the pages; log words against their table; and
+where the architecture page says that something happens.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.unit.test_words import (
+    ARCHITECTURE,
+    EXAMPLE,
+    OPERATIONS,
+    PAGES,
+    PRODUCT,
+    ROOT,
+    admin,
+    code,
+    rows,
+    section,
+    tree,
+)
+
+GLOSSARY = (ROOT / "docs/glossary.md").read_text()
+OLDER = {"glossary.md", "CHANGELOG.md"}  # the one lists the words, the other is history
+SITE = sorted((ROOT / "sidecar/pages/js").glob("words-*.js"))
+
+
+# --- terms
+
+
+def terms() -> list[str]:
+    return re.findall(r"^\| \*\*(.+?)\*\* \|", section(GLOSSARY, "Terms"), re.M)
+
+
+def test_each_term_stands_once_in_the_order_of_the_alphabet() -> None:
+    assert terms() == sorted(set(terms()))
+
+
+def unwanted(on_pages: bool = False) -> Iterator[str]:
+    for said, _, pages in rows(section(GLOSSARY, "What we don't say"))[1:]:
+        if pages == "yes" or not on_pages:
+            yield from said.split(", ")
+
+
+def prose(text: str) -> str:
+    """Without code, names of files, targets of links, addresses."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    text = re.sub(r"`[^`]*`|\[[\w./\\]+\.\w+\]\([^)]*\)|\]\([^)]*\)|<[^>]*>", " ", text)
+    return re.sub(r"\s+", " ", text)
+
+
+def found(words: Iterator[str], text: str) -> list[str]:
+    return [word for word in words if re.search(rf"(?<![\w.-]){re.escape(word)}s?(?![\w-])", text, re.I)]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in OLDER] + [EXAMPLE], ids=lambda p: p.name)
+def test_a_document_uses_the_words_of_the_glossary(page: Path) -> None:
+    assert found(unwanted(), prose(page.read_text())) == []
+
+
+def helps(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
+    yield path, command.get_help(click.Context(command, info_name=path))
+    for name, child in getattr(command, "commands", {}).items():
+        yield from helps(child, f"{path} {name}")
+
+
+@pytest.mark.parametrize(("path", "text"), [pytest.param(p, text, id=p) for p, text in helps(admin(), "giliran")])
+def test_a_help_text_uses_the_words_of_the_glossary(path: str, text: str) -> None:
+    assert found(unwanted(), prose(text)) == []
+
+
+@pytest.mark.parametrize("file", SITE, ids=lambda p: p.name)
+def test_a_page_uses_the_words_of_the_glossary(file: Path) -> None:
+    english = re.search(r"^(?:  en: |const ENGLISH = )\{\n(.*?)^ *\}[,;]", file.read_text(), re.M | re.S)
+    assert english
+    said = " . ".join(re.findall(r'"((?:[^"\\]|\\.)*)"', english[1]))
+    assert found(unwanted(on_pages=True), said) == []
+
+
+# --- log words
+
+
+BY_NAME = {  # words that a variable carries to `logs.line`
+    "receiver/gunicorn.conf.py": r'found\["([a-z_]+)"\]',
+    "worker/intake.py": r'"((?:arrived|resolved?|already)(?:_\w+)?)"',
+    "sidecar/attendance.py": r'return "(session_ended|customer_gone)"',
+    "sidecar/seats.py": r'_logged\("(\w+)"',
+}
+SAID_ELSEWHERE = {"receiver/gunicorn.conf.py": "settings.py", "worker/intake.py": "worker/visits.py"}
+
+
+def log_words() -> set[str]:
+    """Of `logs.line("word", …)`, of an outage that begins and ends, and of the few that a variable carries."""
+    words = {"arrived", "resolved"}  # the receiver's f-string
+    carried = set()
+    for path in [*code(*PRODUCT), *(ROOT / "receiver").glob("*.py")]:
+        for call in (node for node in ast.walk(tree(path)) if isinstance(node, ast.Call)):
+            name, first = ast.unparse(call.func), call.args[:1]
+            if name in ("logs.line", "line") and first and path.name != "output.py":
+                if isinstance(first[0], ast.Constant):
+                    words.add(str(first[0].value))
+                else:
+                    carried.add(str(path.relative_to(ROOT)))
+            elif name.endswith(("Outage", "Outages")):
+                words |= {arg.value for arg in call.args[1:3] if isinstance(arg, ast.Constant)}
+    assert carried <= set(BY_NAME), "say where these words come from"
+    for path, pattern in BY_NAME.items():
+        words |= set(re.findall(pattern, (ROOT / SAID_ELSEWHERE.get(path, path)).read_text()))
+    return words
+
+
+def told_log_words() -> list[str]:
+    return re.findall(r"^\| `(\w+)` \|", section(OPERATIONS, "Log words"), re.M)
+
+
+def test_the_docs_have_every_log_word_once_and_no_other() -> None:
+    told = told_log_words()
+    assert sorted(told) == sorted(set(told))
+    assert set(told) == log_words()
+
+
+def test_each_log_word_says_what_to_do() -> None:
+    assert all(means.endswith(".") and do for _, means, do in rows(section(OPERATIONS, "Log words")) if do != "do")
+
+
+# --- where things happen
+
+
+def test_things_happen_where_the_tour_says() -> None:
+    for question, answer in rows(section(ARCHITECTURE, "Where does it happen?"))[1:]:
+        for file, names in re.findall(r"`([\w/]+\.\w+)`(?:: ((?:`\w+`(?:, )?)+))?", answer):
+            text = (ROOT / file).read_text()
+            for name in re.findall(r"`(\w+)`", names):
+                assert re.search(rf"^\s*(?:async )?(?:def|class) {name}\b", text, re.M), (question, name)
+
+
+def test_the_readme_is_short_and_its_pictures_are_small() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+    assert [path.name for path in (ROOT / "docs/pictures").iterdir() if path.stat().st_size > 150 * 1024] == []
