@@ -365,7 +365,10 @@ def test_disabling_tells_how_many_chats_go_back_to_the_line(shop):
     after = f"after {PRESENCE_GRACE_S:.0f} s"
     assert f"its 2 open chats, answered or not, go back to the line {after}" in shop.ok("agent", "disable", agent)
     help_text = " ".join(shop.ok("agent", "disable", "--help").split())
-    assert f"All its open chats, answered or not, go back to the line {after}" in help_text
+    assert (
+        f"{after.capitalize()} all its open chats, answered or not, return to their old places in the queue"
+        in help_text
+    )
     assert "open chat" not in shop.ok("agent", "enable", agent)
     assert accounts.GRACE_S == PRESENCE_GRACE_S
 
