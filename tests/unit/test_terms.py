@@ -127,6 +127,12 @@ def test_each_log_word_says_what_to_do() -> None:
     assert all(means.endswith(".") and do for _, means, do in rows(section(OPERATIONS, "Log words")) if do != "do")
 
 
+def test_what_the_runbook_quotes_is_what_the_programs_say() -> None:
+    said = "\n".join(path.read_text() for path in code(*PRODUCT, "scripts"))
+    quoted = re.findall(r'"([^"|]+)"', section(OPERATIONS, "Runbook"))
+    assert len(quoted) > 5 and [words for words in quoted if words not in said] == []
+
+
 # --- where things happen
 
 
