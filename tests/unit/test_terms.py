@@ -25,6 +25,7 @@ from tests.unit.test_words import (
 )
 
 GLOSSARY = (ROOT / "docs/glossary.md").read_text()
+CHAT = (ROOT / "docs/chat.md").read_text()
 OLDER = {"glossary.md", "CHANGELOG.md"}  # the one lists the words, the other is history
 SITE = sorted((ROOT / "sidecar/pages/js").glob("words-*.js"))
 
@@ -142,6 +143,12 @@ def test_things_happen_where_the_tour_says() -> None:
             text = (ROOT / file).read_text()
             for name in re.findall(r"`(\w+)`", names):
                 assert re.search(rf"^\s*(?:async )?(?:def|class) {name}\b", text, re.M), (question, name)
+
+
+def test_the_docs_have_every_option_of_the_widget() -> None:
+    listed = re.search(r"^const OPTIONS = \[(.*)\];$", (ROOT / "sidecar/pages/js/widget-demo.js").read_text(), re.M)
+    table = [row[0] for row in rows(section(CHAT, "The widget")) if row[0].startswith("`")]
+    assert listed and sorted(re.findall(r"\w+", listed[1])) == sorted(re.findall(r"\w+", " ".join(table)))
 
 
 def test_the_readme_is_short_and_its_pictures_are_small() -> None:
