@@ -27,7 +27,11 @@ from tests.unit.test_words import (
 GLOSSARY = (ROOT / "docs/glossary.md").read_text()
 CHAT = (ROOT / "docs/chat.md").read_text()
 OLDER = {"glossary.md", "CHANGELOG.md"}  # the one lists the words, the other is history
-SITE = sorted((ROOT / "sidecar/pages/js").glob("words-*.js"))
+SITE = [
+    *sorted((ROOT / "sidecar/pages/js").glob("words-*.js")),
+    ROOT / "sidecar/pages/widget/words.js",
+    ROOT / "scripts/simulator/page/words.js",
+]
 
 
 # --- terms
@@ -74,7 +78,7 @@ def test_a_help_text_uses_the_words_of_the_glossary(path: str, text: str) -> Non
     assert found(unwanted(), prose(text)) == []
 
 
-@pytest.mark.parametrize("file", SITE, ids=lambda p: p.name)
+@pytest.mark.parametrize("file", SITE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_page_uses_the_words_of_the_glossary(file: Path) -> None:
     english = re.search(r"^(?:  en: |const ENGLISH = )\{\n(.*?)^ *\}[,;]", file.read_text(), re.M | re.S)
     assert english
