@@ -130,7 +130,7 @@ def draft(
 
 
 def tenants(cur: cursor) -> list[Any]:
-    """(id, name) of the tenants with our own desk."""
+    """(id, name, color) of the tenants with our own desk."""
     return CHAT.all(cur, "tenants")
 
 

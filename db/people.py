@@ -17,11 +17,11 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from psycopg2.extensions import cursor
 
+from db import passwords
 from db.postgres import Statements
 
 PEOPLE = Statements("people")
 ROLES = ("agent", "supervisor", "admin")
-PASSWORD_LEAST, PASSWORD_MOST = 8, 1024  # characters
 FAILURES_MOST, FAILURES_WINDOW_S = 10, 600.0  # wrong passwords of one account from one address; then 429
 FAILURES_ALONE_MOST = 100  # of one account from anywhere, or from one address: an office, a proxy, shares one
 KNOWN_S = 30 * 86400.0  # since an account's last login from an address, that others' failures don't lock it out there
@@ -169,11 +169,12 @@ def login_subject(key: str, *parts: str) -> bytes:
     return hmac.digest(secret, text, "sha256")
 
 
-def hashed(password: str) -> str:
-    """Slow on purpose, so before a transaction, never inside one. Raises `AccountError`."""
+def hashed(password: str, *own: str) -> str:
+    """Slow on purpose, so before a transaction, never inside one. `own`: as of `passwords.refusal`. Raises
+    `AccountError`."""
     composed = unicodedata.normalize("NFC", password)
-    if len(composed) < PASSWORD_LEAST or len(password) > PASSWORD_MOST:
-        raise AccountError(f"a password has {PASSWORD_LEAST} to {PASSWORD_MOST} characters")
+    if why := passwords.refusal(composed, *own):
+        raise AccountError(why)
     return HASHER.hash(composed)
 
 

@@ -40,7 +40,8 @@ CREATE TABLE tenants (
     paused_for      interval NOT NULL DEFAULT '301 s', -- the longest that paused_until can be away
     last_place_us   bigint NOT NULL DEFAULT 0,         -- the last place given; it only rises, whatever a clock does
     served_at       timestamptz NOT NULL DEFAULT '-infinity', -- the last last_assigned_at; it only rises too
-    limits_digest   text NOT NULL DEFAULT ''           -- of the limits that agents.max_load was set by; '' = read them
+    limits_digest   text NOT NULL DEFAULT '',          -- of the limits that agents.max_load was set by; '' = read them
+    color           text CHECK (color ~ '^#[0-9a-f]{6}$') -- of its customers' page; NULL: ours
 ) WITH (fillfactor = 50);
 
 -- Not a CHECK: an id of an earlier version may have a `:` (its limit key is then that of an agent of another tenant).

@@ -130,7 +130,7 @@ class Console:
         tenant = text_of(found, "tenant_id", 64) if found.get("tenant_id") is not None else None
         email, password = text_of(found, "email", 254), found.get("password")
         if not isinstance(password, str) or not 0 < len(password) <= 1024:
-            raise Refused("invalid_payload", "password: must be a text of 1 to 1024 characters")
+            raise Refused("invalid_payload", "password: must be a string of 1 to 1024 characters")
         try:
             entry = await self._desk.login.login(tenant, email, password, self._desk.address_of(request))
         except LoginRefused:

@@ -68,7 +68,7 @@ def _checked(payload: Mapping[str, Any], fields: Mapping[str, "Check"]) -> dict[
 def body(value: object) -> str:
     """The text of a message, as it can be kept. Raises `ValueError`; also the REST handlers' check."""
     if not isinstance(value, str):
-        raise ValueError("must be a text")
+        raise ValueError("must be a string")
     if len(value) > BODY_MOST:
         raise ValueError(f"has {len(value)} characters, at most {BODY_MOST} are taken")
     kept = clean(value)
@@ -93,7 +93,7 @@ def room(value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not _ROOM.fullmatch(value):
-        raise ValueError("is no id of a session")
+        raise ValueError("is not a valid session id")
     return value
 
 

@@ -6,6 +6,7 @@ once a second for each tenant, at most, and an address has a budget.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from aiohttp import web
 
@@ -28,7 +29,7 @@ class Reception:
         """`address_of`: as `Door.subject`."""
         self._store, self._upload_most_mb = store, upload_most_mb
         self._strangers, self._address_of = strangers, address_of
-        self._tenants: Lately[None, Mapping[str, str]] = Lately(self._read_tenants, KEPT_S, 1)
+        self._tenants: Lately[None, Mapping[str, Any]] = Lately(self._read_tenants, KEPT_S, 1)
         self._lines: Lately[str, Line] = Lately(self._read_line, KEPT_S, TENANTS_MOST)
 
     def routes(self) -> list[web.RouteDef]:
@@ -45,7 +46,8 @@ class Reception:
         line = await self._lines.get(tenant)
         told = {
             "tenant_id": tenant,
-            "name": known[tenant],
+            "name": known[tenant].name,
+            "color": known[tenant].color,
             "agents_online": line.online,
             "waiting": line.waiting,
             **eta(line.wait(line.waiting + 1)),
@@ -53,8 +55,8 @@ class Reception:
         }
         return answer(told, headers={"Cache-Control": "no-store"})
 
-    async def _read_tenants(self, _: None) -> Mapping[str, str]:
-        return await self._store.run(lambda cur: {row.id: row.name for row in chat.tenants(cur)})
+    async def _read_tenants(self, _: None) -> Mapping[str, Any]:
+        return await self._store.run(lambda cur: {row.id: row for row in chat.tenants(cur)})
 
     async def _read_line(self, tenant: str) -> Line:
         return await self._store.run(lambda cur: places.read(cur, tenant, 0))

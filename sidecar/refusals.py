@@ -155,7 +155,7 @@ def text_of(found: Mapping[str, Any], name: str, most: int, *, least: int = 1) -
     """A text field without what no database can hold, trimmed."""
     value = found.get(name)
     if not isinstance(value, str):
-        raise Refused("invalid_payload", f"{name}: must be a text")
+        raise Refused("invalid_payload", f"{name}: must be a string")
     kept = frames.clean(value).strip()
     if not least <= len(kept) <= most:
         raise Refused("invalid_payload", f"{name}: must have {least} to {most} characters")

@@ -133,6 +133,11 @@ class ChatHouse:
             self.house.redis.set(limit_key(tenant), limit)
         return Shop(self, tenant)
 
+    def forget_others(self, shop: "Shop") -> None:
+        """All tenants but that one."""
+        self.run("DELETE FROM visits WHERE tenant <> %s", shop.id)
+        self.run("DELETE FROM tenants WHERE id <> %s", shop.id)
+
     def run(self, sql: str, *values: Any) -> None:
         """As `house.run`, on a connection that is kept."""
         with self.ledger.transaction() as cur:

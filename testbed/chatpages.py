@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
-from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Page, WebSocketRoute, expect
 
 from testbed.chathouse import Shop
 from testbed.chromium import VIOLATIONS
@@ -87,6 +87,14 @@ FAINT_AT_REST = """async () => {
   await frame(); await frame();
   while (moves().length) await frame();
   return (FAINT)(); }""".replace("FAINT", FAINT)
+
+
+def sends_files(page: Page, *files: FilePayload) -> None:
+    """Customer's page, widget or agent's page: they are chosen, wait in the composer, and go."""
+    page.locator("#files, #file").set_input_files(files)
+    expect(page.locator("#chosen li")).to_have_count(len(files))
+    page.locator("#text").press("Enter")
+    expect(page.locator("#chosen")).to_be_hidden()
 
 
 def faint_texts(page: Page) -> list[str]:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from testbed.agentpages import Customer as Asker
 from testbed.agentpages import Desk, desks, picture
 from testbed.chathouse import Shop
-from testbed.chatpages import HOURS, KIOSK, PDF, Agent, Customer, Gate, opening
+from testbed.chatpages import HOURS, KIOSK, PDF, Agent, Customer, Gate, opening, sends_files
 from testbed.deadlines import eventually
 
 LONG = "My order 57491250 came yesterday, but one of the three lamps is broken, and the box was open. " * 3
@@ -212,13 +212,11 @@ def _(made: Stage) -> Page:
 @_state("chat active")
 def _(made: Stage) -> Page:
     maya = made.served()
-    maya.page.locator("#files").set_input_files(
-        {"name": "An invoice with a long name 2026.pdf", "mimeType": "application/pdf", "buffer": PDF}
+    sends_files(
+        maya.page, {"name": "An invoice with a long name 2026.pdf", "mimeType": "application/pdf", "buffer": PDF}
     )
     maya.writes(LONG)
-    maya.page.locator("#files").set_input_files(
-        {"name": "lamp.png", "mimeType": "image/png", "buffer": picture(400, 260)}
-    )
+    sends_files(maya.page, {"name": "lamp.png", "mimeType": "image/png", "buffer": picture(400, 260)})
     maya.writes("👍")
     made.ani.says(maya.id, "See https://example.com/orders/57491250/returns?of=lamps&size=very-long-indeed-and-longer")
     expect(maya.page.locator("#log .picture img")).to_be_visible()
@@ -252,9 +250,26 @@ def _(made: Stage) -> Page:
 @_state("chat not sent")
 def _(made: Stage) -> Page:
     page = made.served().page
-    page.locator("#files").set_input_files({"name": "film.mp4", "mimeType": "video/mp4", "buffer": bytes(2 << 20)})
+    sends_files(page, {"name": "page.html", "mimeType": "text/html", "buffer": b"<!doctype html><script></script>"})
     expect(page.locator("#log .failed")).to_be_visible()
     return page
+
+
+def _chooses(page: Page, files: str) -> Page:
+    """A picture, a document, and what is too large; and a text to go with them."""
+    chosen = {"lamp.png": picture(400, 260), "An invoice with a long name 2026.pdf": PDF, "film.mp4": bytes(2 << 20)}
+    kinds = {"png": "image/png", "pdf": "application/pdf", "mp4": "video/mp4"}
+    page.locator(files).set_input_files(
+        [FilePayload(name=name, mimeType=kinds[name[-3:]], buffer=held) for name, held in chosen.items()]
+    )
+    page.locator("#text").fill("This is how it came.")
+    expect(page.locator("#chosen li")).to_have_count(3)
+    return page
+
+
+@_state("chat files chosen")
+def _(made: Stage) -> Page:
+    return _chooses(made.served().page, "#files")
 
 
 @_state("chat no connection")
@@ -320,12 +335,15 @@ def _(made: Stage) -> Page:
     room = made.newest()
     made.ani.picks(room)
     made.ani.says(room, LONG)
-    page.locator("#files").set_input_files(
-        {"name": "An invoice 2026.pdf", "mimeType": "application/pdf", "buffer": PDF}
-    )
+    sends_files(page, {"name": "An invoice 2026.pdf", "mimeType": "application/pdf", "buffer": PDF})
     expect(page.locator("#log .bubble")).to_have_count(2)
     expect(page.locator("#log .message.waiting")).to_have_count(0)
     return page
+
+
+@_state("widget files chosen")
+def _(made: Stage) -> Page:
+    return _chooses(STATES["widget active"](made), "#files")
 
 
 @_state("widget asks about the end")
@@ -402,6 +420,11 @@ def _served_by(made: Stage) -> tuple[Desk, Asker]:
 @_state("agent room")
 def _(made: Stage) -> Page:
     return _served_by(made)[0].page
+
+
+@_state("agent files chosen")
+def _(made: Stage) -> Page:
+    return _chooses(_served_by(made)[0].page, "#file")
 
 
 @_state("agent details")

@@ -30,15 +30,17 @@ RETURNING xmax = 0 AS added
 
 -- name: put_native_tenant
 -- No row: a Qiscus app has this id. An unset name (NULL) keeps the one that is there, a new tenant is called by its id.
--- An unset identity secret (NULL) keeps the one that is there, '' takes it away.
-INSERT INTO tenants AS t (id, desk, name, base_url, secret_key, identity_secret)
-VALUES (%(tenant)s, 'native', coalesce(%(name)s, %(tenant)s), '', '', nullif(%(identity_secret)s, ''))
+-- An unset identity secret or colour (NULL) keeps the one that is there, '' takes it away.
+INSERT INTO tenants AS t (id, desk, name, base_url, secret_key, identity_secret, color)
+VALUES (%(tenant)s, 'native', coalesce(%(name)s, %(tenant)s), '', '', nullif(%(identity_secret)s, ''),
+        nullif(%(color)s, ''))
     ON CONFLICT (id) DO UPDATE
    SET name = coalesce(%(name)s, t.name),
        identity_secret = CASE WHEN %(identity_secret)s::text IS NULL THEN t.identity_secret
-                              ELSE EXCLUDED.identity_secret END
+                              ELSE EXCLUDED.identity_secret END,
+       color = CASE WHEN %(color)s::text IS NULL THEN t.color ELSE EXCLUDED.color END
  WHERE t.desk = 'native'
-RETURNING xmax = 0 AS added, name, identity_secret IS NOT NULL AS proves
+RETURNING xmax = 0 AS added, name, identity_secret IS NOT NULL AS proves, color
 
 -- name: native_tenants
 SELECT id FROM tenants WHERE desk = 'native' ORDER BY id

@@ -2,7 +2,7 @@
 
 -- name: tenants
 -- Those with our own desk.
-SELECT id, name FROM tenants WHERE desk = 'native' ORDER BY id
+SELECT id, name, color FROM tenants WHERE desk = 'native' ORDER BY id
 
 -- name: put_customer
 -- Who proved who they are is another customer than who only said so, however equal the address.

@@ -40,10 +40,11 @@ def add(
 
     The worker assigns chats to agents. Supervisors and admins get none; they see all chats and may write in them.
     Giliran asks for the password unless --password-file names a file that holds it. It is never an argument.
+    A password has 8 characters or more, and is not among those that are tried first.
     """
     with installation.reading() as cur:
         tenant = native.one(cur, tenant)
-    password_hash = _hashed(secret.password(password_file))
+    password_hash = _hashed(secret.password(password_file), email, name)
     with installation.writing() as cur:
         try:
             agent = people.add_account(cur, tenant, email, name, password_hash, role)
@@ -67,7 +68,7 @@ def password(
     with installation.reading() as cur:
         tenant = native.one(cur, tenant)
         account = _known(cur, tenant, agent)
-    new = _hashed(secret.password(password_file))
+    new = _hashed(secret.password(password_file), account.email, account.name)
     with installation.writing() as cur:
         people.set_password(cur, tenant, account.agent, new)
     data = {"tenant": tenant, "agent": account.agent, "email": account.email, "password": "changed"}
@@ -164,8 +165,8 @@ def _known(cur: cursor, tenant: str, who: str) -> Any:
     return found
 
 
-def _hashed(password: str) -> str:
+def _hashed(password: str, *own: str) -> str:
     try:
-        return people.hashed(password)
+        return people.hashed(password, *own)
     except people.AccountError as error:
         raise Refused(str(error)) from error

@@ -1,5 +1,6 @@
 """Our own chat as a tenant, for `tenant`, `agent`, `faq` and `transcript`: adding one, and which one is meant."""
 
+import re
 from typing import Any
 
 import click
@@ -15,6 +16,8 @@ from settings import SECRET_MIN
 
 DESK = "native"
 ID = "chat"  # where `tenant add --native` is given none
+COLOR = re.compile("#[0-9a-fA-F]{6}")
+NO_COLOR = "none"
 
 
 def add(
@@ -23,20 +26,29 @@ def add(
     name: str | None,
     identity_file: str | None,
     no_identity: bool,
+    color: str | None,
     json: bool,
 ) -> None:
-    """Add it, or give a known one another name or identity secret. What is not given stays as it is."""
+    """Add it, or give a known one another name, identity secret or colour. What is not given stays as it is."""
     tenant = ID if given is None else given
     shown = None if name is None else _shown(name)
     identity = (
         secret.read("identity secret", identity_file, SECRET_MIN) if identity_file else "" if no_identity else None
     )
+    values = {"name": shown, "identity_secret": identity, "color": None if color is None else _color(color)}
     with installation.writing() as cur:
-        row = ADMIN.one(cur, "put_native_tenant", tenant=tenant, name=shown, identity_secret=identity)
+        row = ADMIN.one(cur, "put_native_tenant", tenant=tenant, **values)
     if row is None:
         raise Refused(f"{clean(tenant)} is a Qiscus app: our own chat needs an id of its own")
     page = f"/chat?tenant={tenant}"
-    data = {"tenant": tenant, "added": row.added, "name": row.name, "page": page, "identity_secret": row.proves}
+    data = {
+        "tenant": tenant,
+        "added": row.added,
+        "name": row.name,
+        "page": page,
+        "identity_secret": row.proves,
+        "color": row.color,
+    }
     say(json, data, added_text(tenant, row, page, chosen=given is None))
 
 
@@ -49,6 +61,15 @@ def added_text(tenant: str, row: Any, page: str, chosen: bool) -> str:
         [f"Agents log in with accounts: giliran agent add E-MAIL --name NAME --tenant {tenant}"] if row.added else []
     )
     return "\n".join(lines)
+
+
+def _color(color: str) -> str:
+    """As it is kept; empty for none."""
+    if color == NO_COLOR:
+        return ""
+    if not COLOR.fullmatch(color):
+        raise Refused(f"{clean(color)!r} is not a colour: write it like #7c3aed, or {NO_COLOR}")
+    return color.lower()
 
 
 def _shown(name: str) -> str:

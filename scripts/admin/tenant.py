@@ -75,6 +75,7 @@ def _list_row(row: Any) -> tuple[object, ...]:
     help="Of a native chat: a file with the key of userHash; - reads standard input.",
 )
 @click.option("--no-identity-secret", is_flag=True, help="Of a native chat: userHash is no longer used.")
+@click.option("--color", metavar="#RRGGBB", help="Of a native chat: the colour of its page; none: Giliran's own.")
 @click.option("--url", metavar="URL", help="The address of Qiscus's API (default: QISCUS_OMNICHANNEL_URL).")
 @click.option("--secret-key-file", metavar="FILE", help="A file with the secret key; - reads standard input.")
 @click.option(
@@ -91,6 +92,7 @@ def add(
     name: str | None,
     identity_secret_file: str | None,
     no_identity_secret: bool,
+    color: str | None,
     url: str | None,
     secret_key_file: str | None,
     webhook_secret_file: str | None,
@@ -101,7 +103,7 @@ def add(
     """Add a Qiscus app, or give a known one new credentials. With --native: add a native chat.
 
     ID is the app id of the Qiscus app. With --native you choose it; the default is `chat`. For a native chat that
-    exists, what you do not give stays as it is: its name, its identity secret.
+    exists, what you do not give stays as it is: its name, its identity secret, its colour.
 
     Giliran asks for the secret key unless --secret-key-file names a file that holds it. It is never an argument,
     because other users of this machine could read it. A running worker serves the tenant within a second.
@@ -111,13 +113,15 @@ def add(
     of_qiscus = url or secret_key_file or webhook_secret_file or no_webhook_secret or no_check
     if own_chat:
         if of_qiscus:
-            raise click.UsageError("with --native go --name, --identity-secret-file and --no-identity-secret only")
+            raise click.UsageError(
+                "with --native go --name, --color, --identity-secret-file and --no-identity-secret only"
+            )
         if identity_secret_file and no_identity_secret:
             raise click.UsageError("--identity-secret-file and --no-identity-secret exclude one another")
-        native.add(installation, app_id, name, identity_secret_file, no_identity_secret, as_json)
+        native.add(installation, app_id, name, identity_secret_file, no_identity_secret, color, as_json)
         return
-    if name is not None or identity_secret_file or no_identity_secret:
-        raise click.UsageError("--name, --identity-secret-file and --no-identity-secret go with --native only")
+    if name is not None or identity_secret_file or no_identity_secret or color is not None:
+        raise click.UsageError("--name, --color, --identity-secret-file and --no-identity-secret go with --native only")
     if app_id is None:
         raise click.UsageError(
             "ID is missing: the app id of the Qiscus app; only a chat of our own, --native, needs none"

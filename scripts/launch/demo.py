@@ -86,7 +86,7 @@ def main() -> int:
 
 def seed(cur: cursor, password_hash: str) -> None:
     if DEMO_TENANT not in {row.id for row in ADMIN.all(cur, "native_tenants")}:
-        ADMIN.one(cur, "put_native_tenant", tenant=DEMO_TENANT, name=NAME, identity_secret=None)
+        ADMIN.one(cur, "put_native_tenant", tenant=DEMO_TENANT, name=NAME, identity_secret=None, color=None)
     for account in ACCOUNTS:
         if people.account(cur, DEMO_TENANT, account.email) is None:
             people.add_account(cur, DEMO_TENANT, account.email, account.name, password_hash, account.role)

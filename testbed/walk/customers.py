@@ -142,9 +142,17 @@ class CustomerOfTheDay(Person):
 
     def attaches(self) -> None:
         self.page.locator("#files").set_input_files(self._file(self.name))
+        self._sends_files()
 
     def pastes(self) -> None:
         self._paste(self.page, self.name, self.book.number())
+        self._sends_files()
+
+    def _sends_files(self) -> None:
+        """Alone: what was typed goes with them, else."""
+        self.page.locator("#text").fill("")
+        self.page.locator("#text").press("Enter")
+        self.drafts.clear()
 
     def reloads(self) -> None:
         self.page.reload()

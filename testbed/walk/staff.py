@@ -205,10 +205,17 @@ class Staff(Person):
     def attaches(self) -> None:
         self.page.locator("#kind-reply").click()
         self.page.locator("#file").set_input_files(self._file(self.customer))
+        self._sends_files()
 
     def pastes(self) -> None:
         self.page.locator("#kind-reply").click()
         self._paste(self.page, self.customer, self.book.number())
+        self._sends_files()
+
+    def _sends_files(self) -> None:
+        """Alone: what was typed goes with them, else."""
+        self._fill("")
+        self.page.locator("#text").press("Enter")
 
     def gives(self) -> None:
         self._press("give")

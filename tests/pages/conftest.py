@@ -33,8 +33,9 @@ def home(_databases, _redis_databases, site_port: int) -> Iterator[Shop]:
 
 @pytest.fixture
 def shop(home: Shop) -> Shop:
-    """Nobody waits, everybody has a free hand."""
+    """Nobody waits, everybody has a free hand, and it is the only tenant: no page need be told which."""
     home.empty()
+    home.home.forget_others(home)
     return home
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from db.inbox import limit_key
 from testbed.agentpages import Desk
 from testbed.chathouse import STAFF, Shop
-from testbed.chatpages import PHONE, PIXEL, Customer
+from testbed.chatpages import PHONE, PIXEL, Customer, sends_files
 
 ANI, BUDI = "agent@demo.com", "agent2@demo.com"
 
@@ -19,6 +19,7 @@ ANI, BUDI = "agent@demo.com", "agent2@demo.com"
 @pytest.fixture
 def shop(home: Shop) -> Iterator[Shop]:
     home.empty()
+    home.home.forget_others(home)
     with home.home.house.worker():
         home.home.house.redis.set(limit_key(home.id), 1)
         yield home
@@ -60,7 +61,7 @@ def test_three_customers_are_served_by_two_agents_from_the_first_word_to_the_sea
     opens(giver, served)
     giver.write("Good morning, may I see it?")
     expect(served.bubbles().last).to_have_text("Good morning, may I see it?")
-    served.page.set_input_files("#files", [{"name": "vase.png", "mimeType": "image/png", "buffer": PIXEL}])
+    sends_files(served.page, {"name": "vase.png", "mimeType": "image/png", "buffer": PIXEL})
     expect(giver.page.locator("#log .picture img")).to_be_visible()
     expect(served.page.locator("#log .mark").last).to_have_attribute("data-mark", "read")
     picture(giver.page, "desk")

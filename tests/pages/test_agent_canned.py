@@ -100,7 +100,7 @@ def test_what_is_wrong_with_a_canned_reply_is_said_at_its_field_and_nothing_is_s
     for shortcut, text in (("Hello", "Hi"), ("two words", ""), ("a" * 33, "x" * 4001)):
         _add(editor, shortcut, text)
     _save(editor)
-    expect(editor.get_by_role("alert")).to_contain_text("5 fields are not right yet.")
+    expect(editor.get_by_role("alert")).to_contain_text("Correct 5 fields first.")
     expect(editor.get_by_label("Shortcut", exact=True).nth(1)).to_be_focused()
     for number, said in ((1, "/Hello is there twice."), (2, "no spaces and no slash"), (3, "At most 32 characters")):
         field = editor.get_by_label("Shortcut", exact=True).nth(number)

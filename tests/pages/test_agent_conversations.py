@@ -146,10 +146,13 @@ def test_files_go_to_the_conversation_that_they_were_chosen_for(two, shop):
         made.page.locator("#attach").click()
     made.open(joko)
     chooser.value.set_files(FilePayload(name="maya.txt", mimeType="text/plain", buffer=b"text"))
+    expect(made.page.locator("#chosen li")).to_have_count(0)
     made.open(maya)
+    expect(made.page.locator("#chosen b")).to_have_text("maya.txt")
+    made.page.locator("#text").press("Enter")
     expect(made.page.locator("#log .file-name")).to_have_text("maya.txt")
     made.open(joko)
-    expect(made.page.locator("#log .file-name")).to_have_count(0)
+    expect(made.page.locator("#log .file-name, #chosen li")).to_have_count(0)
 
 
 @pytest.mark.long
@@ -161,6 +164,7 @@ def test_files_that_are_dropped_where_no_conversation_is_shown_go_nowhere(two):
     made.page.evaluate(DROP, "secret.txt")
     made.open(joko)
     made.page.evaluate(DROP, "meant.txt")
+    made.page.locator("#text").press("Enter")
     expect(made.page.locator("#log .file-name", has_text="meant.txt")).to_be_visible()
     expect(made.page.locator("#log .file-name")).to_have_text(["meant.txt"])
     assert "secret.txt" not in f"{maya.sees()} {joko.sees()}"

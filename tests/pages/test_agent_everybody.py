@@ -479,4 +479,4 @@ def test_all_conversations_are_narrowed_by_agent_by_what_is_unread_and_by_what_i
     expect(made.row(maya)).to_have_count(0)
     dewi.ends()
     joko.ends()
-    expect(page.get_by_text("Nothing passes the filter")).to_be_visible()
+    expect(page.get_by_text("Nothing matches the filter")).to_be_visible()

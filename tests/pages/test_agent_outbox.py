@@ -8,6 +8,7 @@ from playwright.sync_api import FilePayload, Page, Route, expect
 
 from testbed.agentpages import SIGNED_IN, Customer, Desk, Line, on_a_line
 from testbed.chathouse import Shop
+from testbed.chatpages import sends_files
 from testbed.deadlines import eventually
 
 KEPT = "Object.keys(localStorage).filter(name => /outbox|drafts/.test(name))"
@@ -80,7 +81,7 @@ def test_a_file_whose_answer_got_lost_is_shown_once(desk, shop, maya):
 
     made.page.route("**/attachments", lose)
     made.open(maya)
-    made.page.locator("#file").set_input_files(FilePayload(name="terms.txt", mimeType="text/plain", buffer=b"text"))
+    sends_files(made.page, FilePayload(name="terms.txt", mimeType="text/plain", buffer=b"text"))
     expect(made.page.locator("#log .file-name")).to_have_text("terms.txt")
     expect(made.page.locator("#uploads li")).to_have_count(0)
 

@@ -13,6 +13,7 @@ from playwright.sync_api import (
 )
 
 from testbed.agentpages import DESK, PHONE, PIXEL, Customer, Desk, on_a_line
+from testbed.chatpages import sends_files
 from testbed.deadlines import eventually
 
 # --- signing in
@@ -22,7 +23,7 @@ def test_a_wrong_password_is_told_and_the_right_one_opens_the_desk(desk):
     page = desk(None).page
     made = Desk(page, [])
     made.sign_in("agent@demo.com", "wrong")
-    expect(page.locator("#login-error")).to_have_text("E-mail or password is not right.")
+    expect(page.locator("#login-error")).to_have_text("Wrong e-mail or password.")
     made.sign_in("agent@demo.com")
     made.expect_live()
     expect(page.get_by_role("heading", name="Giliran")).to_be_visible()
@@ -332,9 +333,7 @@ def test_files_go_both_ways(desk, shop):
     made.pick(maya)
     maya.sends_file("photo.png", PIXEL, "image/png")
     expect(made.page.locator("#log .picture img")).to_have_attribute("src", re.compile("^blob:"))
-    made.page.locator("#file").set_input_files(
-        {"name": "terms.txt", "mimeType": "text/plain", "buffer": b"All is well"}
-    )
+    sends_files(made.page, _file("terms.txt", "text/plain", b"All is well"))
     expect(made.page.locator("#log .file")).to_contain_text("terms.txt")
     assert maya.sees()["messages"][-1]["attachments"][0]["name"] == "terms.txt"
     with made.page.expect_download() as download:
@@ -356,7 +355,7 @@ def test_an_upload_stays_with_its_conversation_and_says_what_is_wrong(desk, shop
         held.append(route)
 
     page.route("**/attachments", hold)
-    files.set_input_files(_file("terms.txt", "text/plain", b"All is well"))
+    sends_files(page, _file("terms.txt", "text/plain", b"All is well"))
     eventually(lambda: page.title() and held, 5, "the upload")
     made.open(joko)
     expect(rows).to_have_count(0)
@@ -368,16 +367,17 @@ def test_an_upload_stays_with_its_conversation_and_says_what_is_wrong(desk, shop
     expect(page.locator("#log .file")).to_contain_text("terms.txt")
     expect(rows).to_have_count(0)
     asked: list[str] = []
-    files.set_input_files(_file("x.html", "text/html", b"<html><script>alert(1)</script>"))
+    sends_files(page, _file("x.html", "text/html", b"<html><script>alert(1)</script>"))
     expect(rows).to_contain_text("x.html is a kind of file that cannot be sent here")
     page.on("request", lambda request: asked.append(request.url))
     files.set_input_files(_file("big.bin", "application/octet-stream", bytes(1 + (1 << 20))))
-    expect(rows.last).to_contain_text("big.bin is too large: at most 1 MB may be sent.")
+    expect(page.locator("#chosen .wrong")).to_contain_text("big.bin is too large: at most 1 MB may be sent.")
+    page.locator("#text").press("Enter")
     expect(rows.get_by_role("button", name="Try again")).to_have_count(0)
     assert asked == []
-    for name in ("x.html", "big.bin"):
-        page.get_by_role("button", name=f"Remove {name}").click()
-    expect(rows).to_have_count(0)
+    page.get_by_role("button", name="Take out big.bin").click()
+    page.get_by_role("button", name="Remove x.html").click()
+    expect(page.locator("#chosen li, #uploads li")).to_have_count(0)
 
 
 @pytest.mark.long

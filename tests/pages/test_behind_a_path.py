@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from testbed import agentpages
 from testbed.agentpages import Desk
 from testbed.chathouse import Shop
-from testbed.chatpages import PIXEL, Customer
+from testbed.chatpages import PIXEL, Customer, sends_files
 from testbed.deadlines import eventually
 from testbed.prefixed import behind
 from tests.variants import first_of
@@ -55,7 +55,7 @@ def test_the_widget_talks_below_the_path(opened, shop, agent, prefixed, given):
     agent.picks(room)
     agent.says(room, "By the socket")
     expect(page.locator("#log .bubble")).to_have_text(["Hello", "By the socket"])
-    page.set_input_files("#files", [{"name": "dot.png", "mimeType": "image/png", "buffer": PIXEL}])
+    sends_files(page, {"name": "dot.png", "mimeType": "image/png", "buffer": PIXEL})
     picture = page.get_by_role("link", name="Open the picture dot.png").locator("img")
     eventually(lambda: picture.evaluate("img => img.naturalWidth") == 1, 5, "the picture")
     assert [urlsplit(url).path.startswith("/chat/ws/public/") for url in sockets] == [True]
@@ -74,7 +74,7 @@ def test_the_customers_page_lives_below_the_path(opened, shop, agent, prefixed):
     agent.picks(sent)
     agent.says(sent, "By the socket")
     expect(customer.bubbles()).to_have_text(["Hello", "By the socket"])
-    page.set_input_files("#files", [{"name": "dot.png", "mimeType": "image/png", "buffer": PIXEL}])
+    sends_files(page, {"name": "dot.png", "mimeType": "image/png", "buffer": PIXEL})
     picture = page.get_by_role("link", name="Open the picture dot.png").locator("img")
     eventually(lambda: picture.evaluate("img => img.naturalWidth") == 1, 5, "the picture")
     drawn = (

@@ -81,16 +81,19 @@ def test_of_a_spreadsheet_the_text_is_pasted_and_of_a_picture_the_picture(compos
     _pastes(composer, cells, "<table><tr><td>Kopi</td></tr></table>", width=20)
     expect(composer.field).to_have_value(cells)
     _pastes(composer, None, "<img src='https://shop.example/kopi.png'>", width=20)
-    eventually(lambda: len(composer.stored()) == 1, 10, "the picture alone")
+    expect(composer.page.locator("#chosen li")).to_have_count(1)
     expect(composer.field).to_have_value(cells)
-    composer.field.fill("")
+    composer.field.press("Enter")
+    eventually(lambda: len(composer.stored()) == 2, 10, "the text and the picture")
     paste = lambda text, names: composer.field.evaluate(GIVEN, {"text": text, "names": names})  # noqa: E731
     assert not paste("Faktur é.pdf\nb.pdf", ["Faktur e\u0301.pdf", "b.pdf"]), "files, as a file manager copies them"
     assert not paste("file:///home/maya/c%20d.pdf", ["c d.pdf"])
     assert not paste(" \n", ["e.pdf"])
     assert paste("Kopi", ["image.pdf"]), "text beside a picture"
-    eventually(lambda: len(composer.stored()) == 5, 10, "four files more")
-    files = sorted(name for names in composer.stored()[1:] for name in names)
+    composer.field.fill("")
+    composer.field.press("Enter")
+    eventually(lambda: len(composer.stored()) == 6, 10, "four files more")
+    files = sorted(name for names in composer.stored()[2:] for name in names)
     assert files == sorted(["Faktur é.pdf", "b.pdf", "c d.pdf", "e.pdf"])
 
 
@@ -104,11 +107,39 @@ SOON = """() => { const set = setTimeout;
   window.setTimeout = (then, ms, ...more) => set(then, ms === 6e4 ? 3000 : ms, ...more); }"""
 
 
+def _sends(on: Composer, files: list[list[Any]]) -> None:
+    on.field.evaluate(CHOSEN, files)
+    on.field.press("Enter")
+
+
+@pytest.mark.parametrize("composer", first_of(WHERE), indirect=True)
+def test_files_wait_in_the_composer_can_be_taken_out_and_go_after_their_text(composer):
+    page, chosen = composer.page, composer.page.locator("#chosen li")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "attachments" in request.url else None)
+    composer.field.evaluate(CHOSEN, [["wrong.pdf", 10], ["one.pdf", 10], ["large.pdf", 2 << 20], ["two.pdf", 10]])
+    expect(chosen).to_have_count(4)
+    expect(page.locator("#chosen .wrong")).to_contain_text("1 MB")
+    composer.field.fill("Here they are")
+    page.get_by_role("button", name="Take out wrong.pdf").click()
+    expect(page.get_by_role("button", name="Take out one.pdf")).to_be_focused()
+    assert asked == []
+    composer.field.press("Enter")
+    eventually(lambda: composer.stored() == ["Here they are", ["one.pdf"], ["two.pdf"]], 10, "text, then files")
+    expect(composer.field).to_have_value("")
+    expect(chosen).to_have_count(1)  # what can't be sent is not lost from sight
+    composer.field.press("Enter")
+    page.get_by_role("button", name="Take out large.pdf").click()
+    expect(page.locator("#chosen")).to_be_hidden()
+    expect(composer.field).to_be_focused()
+    assert len(composer.stored()) == 3
+
+
 @pytest.mark.parametrize("composer", first_of(WHERE), indirect=True)
 def test_files_arrive_as_they_were_chosen_can_be_cancelled_and_are_not_waited_for_for_ever(composer):
     page = composer.page
     chosen = [["0.pdf", 900_000], ["1.pdf", 10], ["2.pdf", 500_000], ["3.pdf", 10], ["4.pdf", 10]]
-    composer.field.evaluate(CHOSEN, chosen)
+    _sends(composer, chosen)
     eventually(lambda: len(composer.stored()) == 5, 20, "all of them")
     assert composer.stored() == [[name] for name, _ in chosen]
     held: list[Route] = []
@@ -118,7 +149,7 @@ def test_files_arrive_as_they_were_chosen_can_be_cancelled_and_are_not_waited_fo
         route.continue_() if held else held.append(route)
 
     page.route("**/attachments", hold)
-    composer.field.evaluate(CHOSEN, [["held.pdf", 10], ["unsent.pdf", 10], ["next.pdf", 10]])
+    _sends(composer, [["held.pdf", 10], ["unsent.pdf", 10], ["next.pdf", 10]])
     cancel = [page.get_by_role("button", name=f"Cancel sending {name}.pdf") for name in ("held", "unsent")]
     expect(cancel[0]).to_be_visible()
     eventually(lambda: page.title() is not None and len(held) == 1, 10, "one under way, the others behind it")
@@ -129,7 +160,7 @@ def test_files_arrive_as_they_were_chosen_can_be_cancelled_and_are_not_waited_fo
     expect(page.get_by_text("held.pdf")).to_have_count(0)
     page.evaluate(SOON)
     held.clear()
-    composer.field.evaluate(CHOSEN, [["still.pdf", 10]])
+    _sends(composer, [["still.pdf", 10]])
     again = page.get_by_role("button", name="Try again")
     again.click()
     eventually(lambda: composer.stored()[-1] == ["still.pdf"], 10, "once there is a way again")
@@ -206,5 +237,5 @@ def test_a_picture_that_is_pasted_into_a_private_note_goes_nowhere(desk, shop):
     asked: list[str] = []
     one.page.on("request", lambda request: asked.append(request.url) if "attachments" in request.url else None)
     assert one.page.locator("#text").evaluate(GIVEN, {"text": None, "names": ["secret.pdf"]})
-    expect(one.page.locator("#uploads li")).to_have_count(0)
+    expect(one.page.locator("#uploads li, #chosen li")).to_have_count(0)
     assert asked == []

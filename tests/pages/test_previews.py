@@ -190,14 +190,16 @@ def test_a_file_that_is_not_taken_says_what_is_wrong_and_is_no_broken_picture(op
     made = desk("agent@demo.com")
     made.pick(Customer(shop, "Joko Widodo", "Hi"))
     CustomersPage(shop, page).starts()
-    for name, (content, _) in WRONG.items():
-        file = {"name": name, "mimeType": "image/png", "buffer": content}
-        page.set_input_files("#files", [file])
-        made.page.set_input_files("#file", [file])
+    files = [{"name": name, "mimeType": "image/png", "buffer": content} for name, (content, _) in WRONG.items()]
+    page.set_input_files("#files", files)
+    made.page.set_input_files("#file", files)
+    for one in (page, made.page):
+        one.locator("#text").press("Enter")
     for name, (_, why) in WRONG.items():
-        expect(page.locator("#log .message.failed").filter(has_text=name)).to_contain_text(why)
+        expect(page.locator("#log .message.failed, #chosen .wrong").filter(has_text=name)).to_contain_text(why)
     expect(page.locator("#log .file img")).to_have_count(0)
     whys = ["fake.png is broken, or not what its name says.", "empty.txt is empty."]
-    expect(made.page.locator("#uploads small").filter(has_text=re.compile("broken|empty"))).to_have_text(whys)
+    said = made.page.locator("#uploads small, #chosen small").filter(has_text=re.compile("broken|empty"))
+    expect(said).to_have_text(whys)
     for button in made.page.locator("#uploads [data-part=again]").all():
         expect(button).to_be_hidden()

@@ -24,6 +24,7 @@ from testbed.chatpages import (
     Gate,
     faint_texts,
     heard,
+    sends_files,
 )
 from testbed.deadlines import eventually
 from testbed.servers import free_port
@@ -429,7 +430,7 @@ def test_what_the_readme_says_of_a_strict_policy_is_enough(opened, site, agent):
     agent.picks(room)
     agent.says(room, "By the socket")
     expect(page.locator("#log .bubble")).to_have_text(["Hello", "By the socket"])
-    page.set_input_files("#files", [{"name": "dot.png", "mimeType": "image/png", "buffer": PIXEL}])
+    sends_files(page, {"name": "dot.png", "mimeType": "image/png", "buffer": PIXEL})
     picture = page.get_by_role("link", name="Open the picture dot.png").locator("img")
     eventually(lambda: picture.evaluate("img => img.naturalWidth") == 1, 5, "the picture")
     expect(page.locator(".launcher")).to_have_css("background-color", "rgb(124, 58, 237)")

@@ -302,6 +302,7 @@ def test_a_chat_of_our_own_without_accounts_says_how_to_make_one(shop):
     [
         ("no address", (), PASSWORD, 4),
         ("ani@shop.example", (), "short", 4),
+        ("ani@shop.example", (), "P@ssw0rd1", 4),
         ("ani@shop.example", ("--role", "king"), PASSWORD, 2),
         ("ani@shop.example", ("--tenant", "nowhere"), PASSWORD, 3),
     ],

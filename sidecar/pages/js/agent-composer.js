@@ -2,7 +2,9 @@
 // the outbox (replies), REST (notes), agent-uploads.js (files). Drafts are kept for each conversation and kind.
 
 import { ask } from "./agent-api.js";
+import { inWords } from "./agent-notices.js";
 import { Uploads } from "./agent-uploads.js";
+import { ChosenFiles } from "./chosen-files.js";
 import { byId, make, setAttr, setText } from "./dom.js";
 import { EMOJIS } from "./emojis.js";
 import { filesPasted } from "./pasting.js";
@@ -19,7 +21,8 @@ export class Composer {
   constructor(outbox, drafts, deeds) {
     Object.assign(this, { outbox, drafts, deeds, session: null, kind: "reply", may: false, asked: false, saving: new Set(), filesOf: null, typedAt: 0, typingTimer: 0, found: [], chosen: 0 });
     this.text = byId("text");
-    this.uploads = new Uploads(deeds);
+    this.uploads = new Uploads({ ...deeds, passed: (id) => outbox.passed(id) });
+    this.chosen = new ChosenFiles(byId("chosen"), { mostBytes: () => this.uploads.mostBytes, why: (code, file) => inWords(this.uploads.refusal(code), file.name), left: () => this.text.focus(), pictures: true });
     this.wire();
   }
 
@@ -29,11 +32,22 @@ export class Composer {
     if (moved) this.stopTyping();
     if (moved) this.closePickers();
     Object.assign(this, { session, may, asked: this.asked && !moved });
-    if (!session) return this.uploads.show("");
+    if (!session) return this.showFiles("");
     const kind = this.kindNow(moved);
     if (moved || kind !== this.kind) this.choose(kind);
     this.words();
-    if (moved) this.uploads.show(session.session_id);
+    if (moved) this.showFiles(session.session_id);
+  }
+
+  /** The largest that may be sent, as soon as it is known. */
+  filesHave(mostBytes) {
+    this.uploads.mostBytes = mostBytes;
+    this.chosen.draw();
+  }
+
+  showFiles(id) {
+    this.uploads.show(id);
+    this.chosen.show(id);
   }
 
   /** Never another one while somebody writes: half a note would go to the customer, half a reply to the colleagues. */
@@ -147,14 +161,16 @@ export class Composer {
 
   submit() {
     const body = this.text.value.trim();
-    if (!body || !this.session || this.isStuck()) return;
+    if (!this.session || this.isStuck()) return;
     const { session_id: id } = this.session;
     this.stopTyping();
-    if (this.kind === "note") return this.saving.has(id) || this.saveNote(id, body);
+    if (this.kind === "note") return body && (this.saving.has(id) || this.saveNote(id, body));
     this.text.value = "";
     this.drafts.keep(id, "reply", "");
     this.grow();
-    this.outbox.add(id, body);
+    if (body) this.outbox.add(id, body);
+    const files = this.chosen.take();
+    if (files.length) this.uploads.add(id, files);
   }
 
   /** What is written on meanwhile stays, here and wherever the agent has gone. */
@@ -321,6 +337,8 @@ export class Composer {
 
   /** `session`: the one that they were chosen for; the dialog of files may outlast its being shown. */
   files(list, session = this.session) {
-    if (session && (this.may || session.session_id !== this.session?.session_id)) this.uploads.add(session.session_id, list);
+    if (!session || !(this.may || session.session_id !== this.session?.session_id)) return;
+    this.chosen.add(list, session.session_id);
+    if (session.session_id === this.session?.session_id) this.focus("reply"); // Enter sends them
   }
 }

@@ -62,6 +62,6 @@ function showVisits(visits, openVisit) {
     setText(part(node, "when"), dateTime(visit.created_at));
     setText(part(node, "stars"), visit.rating ? "★".repeat(visit.rating) : "");
     setText(part(node, "last"), excerpt(visit.last_message?.body ?? ""));
-    setText(part(node, "with"), visit.agent ? t("visitWith", { name: visit.agent.name }) : t("visitNobody"));
+    setText(part(node, "with"), [visit.status !== "ended" && t(`st_${visit.status}`), visit.agent ? t("visitWith", { name: visit.agent.name }) : visit.status === "ended" && t("visitNobody")].filter(Boolean).join(" · "));
   });
 }

@@ -10,6 +10,8 @@ import { clock, dateTime, span, t } from "./words.js";
 
 const DAY_MS = 86_400_000;
 const LOADING_MS = 3000;
+const LONG_MIN = 5; // after so many minutes people begin to leave a chat...
+const LATE_MIN = 15; // ... and few are still there
 const EXCERPT_MOST = 300; // characters: more than a line of the list has room for
 
 /** What a tab shows, in its order. */
@@ -86,7 +88,14 @@ function updateRow(node, session, view, desk, open) {
   setAttr(node, "aria-selected", id === open);
   setAttr(node, "data-at", id === view.at ? "" : null);
   setAttr(node, "data-agent", agent?.agent_id);
+  showWait(node, session);
   showAway(node, session);
+}
+
+/** By its colour: who has waited for long is seen without reading. */
+function showWait(node, { status, created_at: at }) {
+  const minutes = (serverNow() - Date.parse(at)) / 60_000;
+  setAttr(node, "data-wait", status !== "waiting" ? null : minutes >= LATE_MIN ? "late" : minutes >= LONG_MIN ? "long" : null);
 }
 
 /** No page of theirs is open; the first one may still be loading. */
@@ -100,7 +109,7 @@ function showAway(node, session) {
 }
 
 function showMark(node, session, desk, isFresh) {
-  if (session.status === "waiting") { setClass(node, "chip warn"); return setText(node, placeOf(session) ? t("place", { n: placeOf(session) }) : t("st_waiting")); }
+  if (session.status === "waiting") { setClass(node, "chip"); return setText(node, placeOf(session) ? t("place", { n: placeOf(session) }) : t("st_waiting")); }
   if (session.unread && desk.isMine(session)) { setClass(node, "badge"); setAttr(node, "aria-label", t("unread", { n: session.unread })); return setText(node, session.unread > 99 ? "99+" : session.unread); }
   node.removeAttribute("aria-label");
   if (isFresh) { setClass(node, "chip accent"); return setText(node, t("freshMark")); }
@@ -142,6 +151,7 @@ export function tickList(desk) {
       node.classList.remove("typing");
       if (session) setText(part(node, "last"), lastLine(session, desk));
     }
+    if (session) showWait(node, session);
     if (session) showAway(node, session);
   }
 }

@@ -135,7 +135,7 @@ function updateMessage(node, { message, first, last }, { session, me }) {
   setClass(node, `msg ${side}${first ? " first" : ""}${last ? " last" : ""}${node.classList.contains("flash") ? " flash" : ""}`);
   if (side === "bot") paintBot(part(node, "avatar"), "small");
   else paintAvatar(part(node, "avatar"), name || session.customer.name, "small");
-  const by = { theirs: name || session.customer.name, bot: name || t("bot"), mine: t("you"), colleague: name }[side];
+  const by = { theirs: name || session.customer.name, bot: t("bot"), mine: t("you"), colleague: name }[side];
   setText(part(node, "by"), by);
   if (side === "bot") setText(part(node, "bot"), t("botMark"));
   setText(part(node, "time"), clock(message.created_at));
@@ -150,7 +150,7 @@ function markOf({ seq }, { customer_read: readTo, customer_got: gotTo }) {
 function showMark(node, mark) {
   if (node.dataset.mark === mark) return;
   node.dataset.mark = mark;
-  node.replaceChildren(...(mark ? [make("span", { class: "unseen", text: t(mark) }), ...(mark === "sent" ? [icon("tick")] : [icon("ticks")])] : []));
+  node.replaceChildren(...(mark ? [make("span", { class: "unseen", text: t(mark) }), ...(mark === "sent" ? [icon("check")] : [icon("checks")])] : []));
   setAttr(node, "title", mark ? t(mark) : null);
 }
 
@@ -202,7 +202,7 @@ export async function shownIn(image, url) {
 
 function fileOf(file, facts) {
   const button = make("button", { type: "button", class: "file", "aria-label": `${t("download")}: ${file.name}` }, icon("file"),
-    make("span", { class: "file-text" }, make("span", { class: "file-name", text: file.name, dir: "auto" }), make("small", { text: bytes(file.size) })), icon("down"));
+    make("span", { class: "file-text" }, make("span", { class: "file-name", text: file.name, dir: "auto" }), make("small", { text: bytes(file.size) })), icon("download"));
   button.addEventListener("click", () => fetched(file, facts.refused));
   return button;
 }

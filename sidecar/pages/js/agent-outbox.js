@@ -43,6 +43,9 @@ export class Outbox {
     for (const box of this.boxes.values()) box.kick();
   }
 
+  /** None of those that wait now does any more. */
+  passed(id) { return this.boxes.get(id)?.passed(); }
+
   /** Whether all that can be sent has been stored, within a few seconds. */
   async written(id) {
     const deadline = Date.now() + WRITTEN_MS;

@@ -74,7 +74,7 @@ function showBar(session, desk, stuck) {
   if (!kind) return;
   byId("bar").dataset.kind = kind;
   setAttr(byId("bar-icon"), "href", BAR_ICONS[kind]);
-  const text = { waiting: () => t(session.gone_at ? "goneBar" : "waitingBar"), ended: () => t("endedBar", { when: short(session.ended_at) }), watching: () => t(desk.isBoss() ? "watchingBoss" : "watching", { name }), stuck: () => t(`stuck_${status}`, { name }) };
+  const text = { waiting: () => t(session.gone_at ? "goneBar" : desk.isBoss() ? "waitingBarBoss" : "waitingBar"), ended: () => t("endedBar", { when: short(session.ended_at) }), watching: () => t(desk.isBoss() ? "watchingBoss" : "watching", { name }), stuck: () => t(`stuck_${status}`, { name }) };
   setText(byId("bar-text"), text[kind]());
   byId("bar-deed").hidden = !stuck;
   setText(byId("bar-deed"), t("writeNote"));

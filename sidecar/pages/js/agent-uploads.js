@@ -10,10 +10,10 @@ import { Lane } from "./uploads.js";
 import { bytes, t } from "./words.js";
 
 const NEVER = new Set([413, 415]); // this size, this kind: another try ends the same way
-const WRONG = 415; // as the server would say it
+const WRONG = 415;
 
 export class Uploads {
-  /** `deeds`: {stored(message), refused(error, name)} */
+  /** `deeds`: {stored(message), refused(error, name), passed(id): the replies written so far} */
   constructor(deeds) {
     Object.assign(this, { deeds, all: [], lanes: new Map(), shown: "", mostBytes: Infinity });
   }
@@ -36,7 +36,15 @@ export class Uploads {
     Object.assign(one, { share: 0, error: null });
     this.draw();
     if (!this.lanes.has(one.id)) this.lanes.set(one.id, new Lane());
-    return this.lanes.get(one.id).add(() => this.all.includes(one) && this.sendNow(one));
+    return this.lanes.get(one.id).add(async () => {
+      await this.deeds.passed(one.id); // what was written before it comes before it
+      if (this.all.includes(one)) await this.sendNow(one);
+    });
+  }
+
+  /** As the server would say it. */
+  refusal(code) {
+    return Object.assign(new Refused(WRONG, code, ""), { facts: { most: bytes(this.mostBytes) } });
   }
 
   async sendNow(one) {
@@ -63,7 +71,7 @@ export class Uploads {
 
   async uploaded(one) {
     const wrong = wrongWith(one.file, this.mostBytes);
-    if (wrong) throw Object.assign(new Refused(WRONG, wrong, ""), { facts: { most: bytes(this.mostBytes) } });
+    if (wrong) throw this.refusal(wrong);
     return upload(`sessions/${one.id}/attachments`, one.file, { client_id: one.clientId }, { progress: (share) => { one.share = share; this.draw(); }, signal: one.sending.signal });
   }
 

@@ -83,7 +83,7 @@ function moved(id) {
 async function learnLimit() {
   const tenant = keptTenant();
   const { upload_max_mb: most } = await ask("GET", `public/desk${tenant ? `?tenant_id=${encodeURIComponent(tenant)}` : ""}`);
-  composer.uploads.mostBytes = most * 2 ** 20;
+  composer.filesHave(most * 2 ** 20);
 }
 
 // ---- conversations

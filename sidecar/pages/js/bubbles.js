@@ -202,7 +202,7 @@ function opens(file, on, attributes) {
 
 /** Where trying again can only fail again, it is not offered. */
 function failedFoot(letter, on) {
-  const why = wordOr(`failed_${letter.failed}`, null) === null ? t("failed_other") : t(`failed_${letter.failed}`, letter.facts ?? {});
+  const why = wordOr(`failed_${letter.failed}`, null) === null ? t("failed_other") : t(`failed_${letter.failed}`);
   const again = HOPELESS.has(letter.failed) ? null : make("button", { type: "button", text: t("tryAgain"), onclick: () => on.again(letter.client_id) });
   return [make("span", { text: why }), again, make("button", { type: "button", text: t("remove"), onclick: () => on.drop(letter.client_id) })].filter(Boolean);
 }

@@ -1,26 +1,32 @@
-/* Where the customer writes: text, emojis, files by button, paste and drop. Before talk.js, which sends. */
+/* Where the customer writes: text, emojis, files by button, paste and drop, which wait for Send. Before talk.js, which sends. */
 
+import { ChosenFiles } from "./chosen-files.js";
 import { byId, make } from "./dom.js";
 import { keepDraft, recallDraft } from "./drafts.js";
 import { EMOJIS } from "./emojis.js";
 import { filesPasted } from "./pasting.js";
-import { bytes } from "./tongue.js";
+import { bytes, t } from "./tongue.js";
 
 const COLUMNS = 8;
 
-/** `talk()` gives the present one. `said()`: something was sent. `mostBytes()`: of a file. */
-export function composer({ talk, said, mostBytes }) {
+/** `talk()` gives the present one. `said()`: something was sent. `mostBytes()`: of a file. `pictures`: whether those that
+ *  were chosen are shown. `signal`: of the end of the page. */
+export function composer({ talk, said, mostBytes, pictures = true, signal }) {
   const form = byId("composer");
   const text = byId("text");
+  const why = (code) => t(`failed_${code}`, { most: bytes(mostBytes()) });
+  const chosen = new ChosenFiles(byId("chosen"), { mostBytes, why, left: () => text.focus(), pictures, signal });
 
   const grow = () => {
     text.style.height = "auto";
     text.style.height = `${text.scrollHeight}px`;
   };
   const send = () => {
+    if (!talk()) return;
     const body = text.value.trim();
-    if (!body || !talk()) return;
-    talk().say(body);
+    const files = chosen.take();
+    if (!body && !files.length) return;
+    talk().say(body, files);
     text.value = "";
     keepDraft(talk().id, "");
     grow();
@@ -45,22 +51,22 @@ export function composer({ talk, said, mostBytes }) {
   });
   text.addEventListener("blur", () => talk()?.typingStopped());
 
-  const sendFiles = (files) => {
-    for (const file of files) talk()?.send(file, { bytes: mostBytes(), text: bytes(mostBytes()) });
-    if (files.length) said();
+  const choose = (files) => {
+    chosen.add(files);
+    text.focus({ preventScroll: true }); // Enter sends them
   };
   byId("attach").addEventListener("click", () => byId("files").click());
   byId("files").addEventListener("change", ({ target }) => {
-    sendFiles([...target.files]);
+    choose([...target.files]);
     target.value = "";
   });
   text.addEventListener("paste", (event) => {
     const files = filesPasted(event.clipboardData);
     if (!files.length) return;
     event.preventDefault();
-    sendFiles(files);
+    choose(files);
   });
-  dropping(byId("chat-view"), byId("drop"), () => !form.hidden, sendFiles);
+  dropping(byId("chat-view"), byId("drop"), () => !form.hidden, choose);
   emojiPicker(byId("emoji-button"), byId("emojis"), (emoji) => {
     text.setRangeText(emoji, text.selectionStart, text.selectionEnd, "end");
     text.dispatchEvent(new Event("input"));

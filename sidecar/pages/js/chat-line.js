@@ -5,6 +5,7 @@ import { keepDraft, recallDraft } from "./drafts.js";
 import { t } from "./tongue.js";
 
 const HOURS_FROM_S = 5400;
+const ROLL = { duration: 220, easing: "cubic-bezier(.2, .8, .2, 1)" };
 
 /** `leave(text)` sends it. `isWriting()`: there is text in the composer. `moveText(text)` takes what was typed here. */
 export function waitingCards({ leave, isWriting, moveText, speaker }) {
@@ -46,6 +47,7 @@ export function waitingCards({ leave, isWriting, moveText, speaker }) {
       byId("line-card").hidden = !waits || away;
       byId("away-card").hidden = !away && !asks;
       byId("away-form").hidden = !asks;
+      byId("away-card").toggleAttribute("data-asks", asks);
       if (waits) {
         const line = drawPlace(talk.place);
         const told = drawAway(away, asks, talk);
@@ -64,7 +66,9 @@ const placeOf = (position) => (position === null ? t("inLine") : position === 1 
 /** Gives the line that says how long. */
 function drawPlace({ position, waiting, eta, isWorse }) {
   const number = byId("place-number");
+  const isNew = number.textContent && number.textContent !== String(position ?? "–");
   setText(number, String(position ?? "–"));
+  if (isNew && !matchMedia("(prefers-reduced-motion: reduce)").matches) number.animate([{ opacity: 0, transform: "translateY(10px)" }, {}], ROLL);
   number.toggleAttribute("data-long", String(position ?? "").length > 2);
   setText(byId("place-title"), position > 1 && waiting > position ? t("placeOf", { n: position, of: waiting }) : placeOf(position));
   const line = [isWorse && t("placeWorse"), hope(eta)].filter(Boolean).join(" ");

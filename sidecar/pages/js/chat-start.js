@@ -111,7 +111,10 @@ function isComplete(form, { name, email, message }, needsQuestion) {
 /** Marks the field; gives it where it is wrong. */
 function wrong(input, text) {
   const place = byId(`${input.id}-wrong`);
+  const hint = byId(`${input.id}-hint`); // one line for both
   if (place) show(place, text);
+  if (place) place.hidden = !text && Boolean(hint);
+  if (hint) hint.hidden = Boolean(text);
   if (text) input.setAttribute("aria-invalid", "true");
   else input.removeAttribute("aria-invalid");
   return text ? input : null;

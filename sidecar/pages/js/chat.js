@@ -9,7 +9,8 @@ import { waitingCards } from "./chat-line.js";
 import { openMenu } from "./chat-menu.js";
 import { playTone } from "./chat-sound.js";
 import { startForm } from "./chat-start.js";
-import { avatar, byId, keepingFocus, make, setText, toast } from "./dom.js";
+import { paint as paintIn } from "./colours.js";
+import { avatar, byId, initials, keepingFocus, make, setText, toast } from "./dom.js";
 import { firstLoad } from "./first-load.js";
 import { leaveToInputMethod } from "./keys.js";
 import { openReader, openSpeaker } from "./spoken.js";
@@ -68,6 +69,8 @@ const askDesk = () => ask("GET", `public/desk${tenant ? `?tenant_id=${encodeURIC
 
 function knowDesk(found) {
   desk = found;
+  document.documentElement.toggleAttribute("data-brand", Boolean(desk.color));
+  if (desk.color) paintIn(document.documentElement, desk.color);
   start.about(desk);
   drawHead(talk?.loaded ? talk.now : undefined);
   draw();
@@ -189,10 +192,10 @@ function drawHead(now) {
   const lines = { waiting: talk?.agentsOnline === 0 ? "awayNow" : "waitingTitle", ended: "endedTitle" };
   setText(byId("who-line"), !now || !talk ? "" : now.status in lines ? t(lines[now.status]) : (desk?.name ?? ""));
   const face = byId("face");
-  const wanted = agent?.name ?? "";
+  const wanted = agent?.name ?? desk?.name ?? "";
   if (face.dataset.name !== wanted) {
     face.dataset.name = wanted;
-    face.replaceChildren(wanted ? avatar(wanted) : make("img", { src: "static/favicon.svg", alt: "", width: 36, height: 36 }));
+    face.replaceChildren(agent ? avatar(wanted) : make("span", { class: "avatar of-tenant", text: initials(wanted), "aria-hidden": "true" }));
   }
   drawTitle();
 }

@@ -6,6 +6,7 @@
  *   outbox.kick()         // the way is open again
  *   outbox.settle(id)     // came back as a row: no ack will be needed
  *   outbox.again(id), outbox.drop(id)   // of one that failed for good
+ *   await outbox.passed() // none of those that wait now does any more: what comes after them may go
  *   outbox.close()        // nothing is tried any more
  *
  * One letter is on its way at a time: so a retry can't overtake, and `client_id` makes the repetition harmless:
@@ -31,6 +32,7 @@ class Outbox {
   #timer = 0;
   #tries = 0;
   #watches = new AbortController();
+  #awaited = [];
 
   constructor(options) {
     this.#options = options;
@@ -57,7 +59,7 @@ class Outbox {
     this.letters = this.letters.filter((letter) => letter.client_id !== clientId);
     if (this.letters.length === before) return;
     forget(this.#options.kept, clientId);
-    this.#options.onChange?.();
+    this.#changed();
   }
 
   again(clientId) {
@@ -119,6 +121,16 @@ class Outbox {
 
   #keep(letter) {
     keep(this.#options.kept, letter);
+    this.#changed();
+  }
+
+  async passed() {
+    const mine = this.letters.filter((letter) => !letter.failed);
+    while (mine.some((letter) => this.letters.includes(letter) && !letter.failed)) await new Promise((done) => this.#awaited.push(done));
+  }
+
+  #changed() {
+    for (const done of this.#awaited.splice(0)) done();
     this.#options.onChange?.();
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { addressOf, ask, fetchBlob, upload } from "./api.js";
-import { refusedAs, wrongWith } from "./file-refusals.js";
+import { refusedAs } from "./file-refusals.js";
 import { FileTickets } from "./file-tickets.js";
 import { Lost, openLink } from "./link.js";
 import { newClientId, openOutbox } from "./outbox.js";
@@ -17,7 +17,7 @@ const HOLE_MS = 1500;
 const TYPING_SHOWN_MS = 6000;
 const TYPING_TOLD_MS = 3000;
 export const KEY_LIFE_MS = 24 * 60 * 60_000; // after the end, as the server has it (KEY_LIFE_S in db/chat.py)
-const REFUSED_FILE = { 413: "too_large", 415: "unsupported_media_type" }; // also where a proxy says it, without our code
+const REFUSED_FILE = { 413: "payload_too_large", 415: "unsupported_media_type" }; // also where a proxy says it, without our code
 
 export class Talk {
   thread = new Thread();
@@ -101,17 +101,18 @@ export class Talk {
     return shown;
   }
 
-  say(body) {
-    this.outbox.add(body);
+  /** The text first, the files after it. */
+  say(body, files = []) {
+    if (body) this.outbox.add(body);
     this.typingStopped();
+    for (const file of files) this.#sendFile(file);
   }
 
-  async send(file, most) {
-    const letter = { client_id: newClientId(), file, share: 0, facts: { most: most.text }, preview: this.previews && file.type.startsWith("image/") ? URL.createObjectURL(file) : null };
+  async #sendFile(file) {
+    const letter = { client_id: newClientId(), file, share: 0, preview: this.previews && file.type.startsWith("image/") ? URL.createObjectURL(file) : null };
     this.uploads.push(letter);
-    letter.failed = wrongWith(file, most.bytes);
     this.changed();
-    if (!letter.failed) await this.#upload(letter);
+    await this.#upload(letter);
     this.changed();
   }
 
@@ -186,7 +187,10 @@ export class Talk {
   }
 
   #upload(letter) {
-    return this.#lane.add(() => this.uploads.includes(letter) && this.#send(letter));
+    return this.#lane.add(async () => {
+      await this.outbox.passed(); // what was written before it comes before it
+      if (this.uploads.includes(letter)) await this.#send(letter);
+    });
   }
 
   async #send(letter) {

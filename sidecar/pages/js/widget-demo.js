@@ -9,6 +9,7 @@ import "./words-site.js";
 const FIELDS = ["tenantId", "primaryColor", "position", "title", "greeting", "locale", "theme"];
 const DEFAULTS = { primaryColor: "#0f766e", position: "right", theme: "auto" };
 const OPTIONS = ["apiUrl", "tenantId", "primaryColor", "position", "title", "greeting", "locale", "theme", "name", "email", "userHash"];
+const CALLS = ["init(options)", "open()", "close()", "destroy()"];
 const IDENTITY = `# Python, on your server
 import hashlib, hmac
 user_hash = hmac.new(SECRET.encode(), email.encode(), hashlib.sha256).hexdigest()`;
@@ -33,6 +34,7 @@ function draw() {
   byId("snippet").textContent = snippet(chosen());
   byId("identity").textContent = IDENTITY;
   byId("option-rows").replaceChildren(...OPTIONS.map((name) => make("tr", {}, make("td", {}, make("code", { text: name })), make("td", {}, preset(name)), make("td", { text: t(`o_${name}`) }))));
+  byId("call-rows").replaceChildren(...CALLS.map((call) => make("tr", {}, make("td", {}, make("code", { text: `CallCenterChat.${call}` })), make("td", { text: t(`c_${call.split("(")[0]}`) }))));
 }
 
 const preset = (name) => (DEFAULTS[name] ? make("code", { text: DEFAULTS[name] }) : wordOr(`o_${name}_default`, t("none")));
@@ -43,6 +45,7 @@ byId("options").addEventListener("submit", (event) => {
   apply(true);
 });
 byId("open").addEventListener("click", () => widget.open());
+byId("close").addEventListener("click", () => widget.close());
 byId("destroy").addEventListener("click", () => widget.destroy());
 byId("copy").addEventListener("click", () => navigator.clipboard?.writeText(byId("snippet").textContent).then(() => toast(t("copied")), () => null));
 onLanguage(draw);

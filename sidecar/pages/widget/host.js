@@ -2,13 +2,14 @@
  * again when the page has replaced what it stood in.
  */
 
+import { paint } from "../js/colours.js";
 import { make } from "../js/dom.js";
 import base from "../css/base.css" with { type: "text" };
+import brand from "../css/brand.css" with { type: "text" };
 import thread from "../css/thread.css" with { type: "text" };
 import tokens from "../css/tokens.css" with { type: "text" };
 import look from "./look.css" with { type: "text" };
 import { keepInside } from "./apart.js";
-import { paint } from "./colours.js";
 
 const TOP = "2147483000";
 const ID = "callcenter-chat";
@@ -23,7 +24,7 @@ export function makeHost({ primaryColor }, language) {
   paint(host, primaryColor);
   keepInside(host);
   const root = host.attachShadow({ mode: "open" });
-  dress(root, [tokens, base, thread, look]);
+  dress(root, [tokens, base, brand, thread, look]);
   return { host, root };
 }
 

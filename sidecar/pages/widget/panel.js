@@ -45,7 +45,7 @@ function scroller(isKnown, greeting) {
   return make(
     "div",
     { class: "scroll", id: "scroll", tabindex: "0", role: "region", "aria-label": t("history") },
-    make("div", { class: "line-card", id: "line-card", hidden }, make("b", { id: "place-title" }), make("span", { id: "place-line" }), make("span", { id: "place-number", hidden })),
+    make("section", { class: "line-card", id: "line-card", hidden }, make("div", { class: "place", "aria-hidden": "true" }, make("b", { id: "place-number" })), make("div", {}, make("b", { id: "place-title" }), make("p", { class: "soft", id: "place-line" }))),
     awayCard(),
     make("div", { class: "talk" }, make("p", { class: "bubble hi", dir: "auto", text: greeting ?? t("greeting") }), make("div", { class: "thread still", id: "log", role: "log", "aria-live": "off", "aria-label": t("conversation") })),
     startForm(isKnown),
@@ -60,7 +60,7 @@ function awayCard() {
 
 /** `isKnown`: the site has told who it is. */
 function startForm(isKnown) {
-  const field = (label, control, more) => make("label", { class: "field" }, make("span", { id: `${control.id}-label` }, t(label), more), control, make("small", { class: "wrong", id: `${control.id}-wrong`, hidden }));
+  const field = (label, control, more) => make("label", { class: "field" }, make("span", { id: `${control.id}-label` }, t(label), more), control, make("small", { class: "wrong", id: `${control.id}-wrong` }));
   const name = { id: "name", name: "name", dir: "auto", autocomplete: "name", maxlength: 100, "aria-labelledby": "name-label", "aria-describedby": "name-wrong" };
   const email = { id: "email", name: "email", type: "email", autocomplete: "email", inputmode: "email", maxlength: 254, "aria-labelledby": "email-label", "aria-describedby": "email-wrong" };
   const asked = isKnown ? [make("input", { ...name, type: "hidden" }), make("input", { ...email, type: "hidden" })] : [field("name", make("input", name)), field("email", make("input", email))];
@@ -94,6 +94,7 @@ function composer() {
   return make(
     "form",
     { class: "composer", id: "composer", hidden },
+    make("ul", { class: "chosen", id: "chosen", "aria-live": "polite", hidden }),
     iconButton("clip", "attach", { id: "attach" }),
     make("input", { type: "file", id: "files", multiple: true, tabindex: "-1", "aria-hidden": "true", hidden }),
     make("textarea", { id: "text", dir: "auto", rows: 1, maxlength: 10000, enterkeyhint: "send", "aria-label": t("message"), placeholder: t("writeHint") }),

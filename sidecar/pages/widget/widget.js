@@ -64,7 +64,7 @@ export class Widget {
     this.#panel = buildPanel(options);
     this.#launcher = buildLauncher();
     const theme = ["light", "dark"].includes(options.theme) ? options.theme : undefined;
-    root.append(make("div", { class: /left/.test(options.position ?? "") ? "all left" : "all", "data-theme": theme }, this.#panel, this.#launcher));
+    root.append(make("div", { class: /left/.test(options.position ?? "") ? "all left" : "all", "data-brand": true, "data-theme": theme }, this.#panel, this.#launcher));
     lookIn(root);
     this.#goAway = keepInPage(host, () => this.#returned());
     this.#parts = this.#join();
@@ -116,7 +116,7 @@ export class Widget {
     const { tenantId, userHash, name, email } = this.#options;
     const { signal } = this.#watches;
     const speaker = openSpeaker(byId("spoken"));
-    const write = composer({ talk: () => this.#talk, said: () => this.#toBottom(), mostBytes: () => (this.#desk?.upload_max_mb ? this.#desk.upload_max_mb * 1024 * 1024 : MOST_BYTES) });
+    const write = composer({ talk: () => this.#talk, said: () => this.#toBottom(), mostBytes: () => (this.#desk?.upload_max_mb ? this.#desk.upload_max_mb * 1024 * 1024 : MOST_BYTES), pictures: false, signal });
     return {
       write,
       reader: openReader(byId("told"), sentence),

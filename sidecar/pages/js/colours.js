@@ -1,4 +1,4 @@
-/* The colour that was wished for, made readable: as a ground with text on it, and as ink on our own grounds. */
+/* The colour that a site or a tenant wishes for, made readable: as a ground with text on it, and as ink on our own grounds. */
 
 const OURS = "#0f766e";
 const ENOUGH = 4.5; // WCAG AA
@@ -7,7 +7,8 @@ const DARK = [14, 22, 20];
 const DAY = [227, 231, 229]; // the darkest light ground and the lightest dark one that ink stands on
 const NIGHT = [38, 48, 46];
 
-/** Sets --fill, --on-fill, --shade (away from --on-fill), --ink-day and --ink-night. Important: no rule of the page shall change them. */
+/** Sets --fill, --on-fill, --shade (away from --on-fill), --ink-day and --ink-night. Important: no rule of the page shall change them.
+ *  What they are for: css/brand.css. */
 export function paint(host, wish) {
   const rgb = toRgb(wish && CSS.supports("color", wish) ? wish : OURS);
   const onFill = contrast(rgb, WHITE) >= contrast(rgb, DARK) || contrast(rgb, WHITE) >= ENOUGH ? WHITE : DARK;
