@@ -149,6 +149,13 @@ def test_things_happen_where_the_tour_says() -> None:
                 assert re.search(rf"^\s*(?:async )?(?:def|class) {name}\b", text, re.M), (question, name)
 
 
+def test_every_file_that_a_document_names_is_there() -> None:
+    for page in PAGES:
+        if page.name not in OLDER:
+            named = re.findall(r"`((?:\w+/)+[\w.]+\.\w+)`", page.read_text())
+            assert [name for name in named if "NNNN" not in name and not (ROOT / name).exists()] == [], page.name
+
+
 def test_the_docs_have_every_option_of_the_widget() -> None:
     listed = re.search(r"^const OPTIONS = \[(.*)\];$", (ROOT / "sidecar/pages/js/widget-demo.js").read_text(), re.M)
     table = [row[0] for row in rows(section(CHAT, "The widget")) if row[0].startswith("`")]
