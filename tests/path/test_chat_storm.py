@@ -9,6 +9,7 @@ import pytest
 
 from testbed.chathouse import ChatHouse, Shop, chat_house
 from testbed.chatpeople import AgentPage, Customer, People
+from tests.variants import first_of
 
 ROOMS, FEWER, AGENTS = 50, 20, 5
 PAUSE_S = 0.25  # between two messages of one person in one room
@@ -76,7 +77,8 @@ class Busy:
         self.people.judge(self.shop, self.customers, self.agents)
 
 
-def test_a_sidecar_killed_among_50_busy_rooms_loses_and_repeats_nothing(home: ChatHouse) -> None:
+@pytest.mark.parametrize("rooms", first_of([15, ROOMS]))
+def test_a_sidecar_killed_among_busy_rooms_loses_and_repeats_nothing(home: ChatHouse, rooms: int) -> None:
     async def trouble(busy: Busy) -> None:
         before = [page.connects for page in busy.pages]
         home.sidecar.kill()
@@ -84,7 +86,7 @@ def test_a_sidecar_killed_among_50_busy_rooms_loses_and_repeats_nothing(home: Ch
         for page, connects in zip(busy.pages, before, strict=True):
             await page.until(lambda page=page, connects=connects: page.connects > connects, 20, "a reconnect")
 
-    _busy_while(home, ROOMS, trouble)
+    _busy_while(home, rooms, trouble)
 
 
 @pytest.mark.long
