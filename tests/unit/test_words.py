@@ -356,15 +356,16 @@ def links() -> Iterator[tuple[Path, str]]:
             yield page, link
 
 
-@pytest.mark.parametrize(("page", "link"), [pytest.param(p, link, id=f"{p.name}-{link}") for p, link in links()])
-def test_every_link_leads_somewhere(page: Path, link: str) -> None:
+def test_every_link_leads_somewhere() -> None:
+    assert [f"{page.name}: {link}" for page, link in links() if not leads_somewhere(page, link)] == []
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
     if link.startswith(("http://", "https://")):
-        return
+        return True
     path, _, anchor = link.partition("#")
     target = (page.parent / path).resolve() if path else page
-    assert target.exists()
-    if anchor:
-        assert anchor in targets(target)
+    return target.exists() and (not anchor or anchor in targets(target))
 
 
 def test_every_hole_that_the_code_names_has_its_place_in_the_algorithm() -> None:
