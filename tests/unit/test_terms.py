@@ -106,7 +106,7 @@ def log_words() -> set[str]:
     for path in [*code(*PRODUCT), *(ROOT / "receiver").glob("*.py")]:
         for call in (node for node in ast.walk(tree(path)) if isinstance(node, ast.Call)):
             name, first = ast.unparse(call.func), call.args[:1]
-            if re.fullmatch(r"(?:(?:\w+\.)*(?:logs|turn|self)\.)?line", name) and first:
+            if re.fullmatch(r"(?:(?:\w+\.)*(?:logs|_?turn|self)\.)?line", name) and first:
                 if isinstance(first[0], ast.Constant):
                     words.add(str(first[0].value))
                 else:
