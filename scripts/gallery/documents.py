@@ -60,5 +60,5 @@ PICTURES: dict[str, Callable[[Stage], Page]] = {"agent": agent, "customer": cust
 
 def shrink(path: Path) -> None:
     with Image.open(path) as picture:
-        small = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        small = picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     small.save(path, optimize=True)
