@@ -75,7 +75,7 @@ def _list_row(row: Any) -> tuple[object, ...]:
     help="Of a native chat: a file with the key of userHash; - reads standard input.",
 )
 @click.option("--no-identity-secret", is_flag=True, help="Of a native chat: userHash is no longer used.")
-@click.option("--color", metavar="#RRGGBB", help="Of a native chat: the colour of its page; none: Giliran's own.")
+@click.option("--color", metavar="#RRGGBB", help="Of a native chat: the colour of its page; none removes it.")
 @click.option("--url", metavar="URL", help="The address of Qiscus's API (default: QISCUS_OMNICHANNEL_URL).")
 @click.option("--secret-key-file", metavar="FILE", help="A file with the secret key; - reads standard input.")
 @click.option(
