@@ -160,14 +160,30 @@ class Taken:
     limits_digest: str
 
 
-@dataclass(frozen=True)
-class Told:
-    """What a commit changed, for the caches."""
+HELD, GONE = "held", "gone"  # where a room stands that does not wait
 
-    waiting: list[tuple[str, int]] = field(default_factory=list)  # (room, arrived_us)
-    held: list[str] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
-    seats: dict[str, int] = field(default_factory=dict)
+
+@dataclass
+class Changes:
+    """What a commit changed, for the caches.
+
+    rooms   where each stands now: its place in the line, `HELD` or `GONE`; the last word counts
+    seats   agent → open ones
+    """
+
+    rooms: dict[str, int | str] = field(default_factory=dict, kw_only=True)
+    seats: dict[str, int] = field(default_factory=dict, kw_only=True)
+
+    def as_told(self) -> dict[str, list[Any]]:
+        """The rooms as done.lua and remind.lua read them."""
+        told: dict[str, list[Any]] = {"waiting": [], HELD: [], GONE: []}
+        for room, to in self.rooms.items():
+            told[to if isinstance(to, str) else "waiting"].append(room if isinstance(to, str) else [room, str(to)])
+        return told
+
+
+def _texts(seats: Mapping[str, int]) -> dict[str, str]:
+    return {agent: str(number) for agent, number in seats.items()}
 
 
 @dataclass(frozen=True)
@@ -212,20 +228,15 @@ class Inbox:
         """A change that takes nothing from the inbox is under way and will make `rev`."""
         self._run("begin", [key(tenant, "rev")], [str(rev)])
 
-    def done(self, tenant: str, epoch: str, last_id: str, rev: int, told: Told) -> None:
+    def done(self, tenant: str, epoch: str, last_id: str, rev: int, changes: Changes) -> None:
         """Trim the inbox up to `last_id` ('' for nothing) and tell the caches what the commit changed."""
         keys = [key(tenant, name) for name in ("epoch", "inbox", "rev", "line", "held", "seats")]
-        changes = {
-            "waiting": [[room, str(us)] for room, us in told.waiting],
-            "held": told.held,
-            "gone": told.gone,
-            "seats": {agent: str(seats) for agent, seats in told.seats.items()},
-        }
-        self._run("done", keys, [epoch, last_id, str(rev), json.dumps(changes)])
+        told = {**changes.as_told(), "seats": _texts(changes.seats)}
+        self._run("done", keys, [epoch, last_id, str(rev), json.dumps(told)])
 
     def restore_limits(self, values: Mapping[str, int]) -> None:
         """Put lost admin keys back; one that the admin has set since stays."""
-        with self._guarded() as client:
+        with self.guarded() as client:
             pipe = client.pipeline(transaction=False)
             for name, value in values.items():
                 pipe.set(name, value, nx=True)
@@ -233,7 +244,7 @@ class Inbox:
 
     def open_ticket(self, tenant: str, run: str) -> Counters:
         """A job begins to look. Its ticket stays out until `close_ticket`: who comes meanwhile puts no other job in."""
-        with self._guarded() as client:
+        with self.guarded() as client:
             pipe = client.pipeline(transaction=True)
             pipe.set(key(tenant, "ticket"), f"run-{run}", ex=TICKET_SECONDS, get=True)
             pipe.get(key(tenant, "rev"))
@@ -244,7 +255,7 @@ class Inbox:
 
     def seats(self, tenant: str) -> dict[str, int] | None:
         """Agent → open seats as the cache has them; None where they are not to be believed."""
-        with self._guarded() as client:
+        with self.guarded() as client:
             pipe = client.pipeline(transaction=True)
             pipe.get(key(tenant, "rev"))
             pipe.hgetall(key(tenant, "seats"))
@@ -255,7 +266,7 @@ class Inbox:
 
     def postpone_ticket(self, tenant: str) -> None:
         """The job met a busy tenant: whoever ran it replaces the ticket in a moment, and nobody else puts a job in."""
-        with self._guarded() as client:
+        with self.guarded() as client:
             client.set(key(tenant, "ticket"), f"{LATER}{secrets.token_hex(8)}", ex=LATER_SECONDS)
 
     def close_ticket(self, tenant: str, run: str, queue_key: str) -> tuple[str, int]:
@@ -267,12 +278,12 @@ class Inbox:
         return word, waiting
 
     def limit_texts(self, limit_keys: Sequence[str]) -> list[str | None]:
-        with self._guarded() as client:
+        with self.guarded() as client:
             return list(client.mget(limit_keys))
 
     def glance(self, tenants: Sequence[str], limit_keys: Mapping[str, Sequence[str]]) -> dict[str, Glance]:
         """One pipelined look at all tenants."""
-        with self._guarded() as client:
+        with self.guarded() as client:
             pipe = client.pipeline(transaction=False)
             for tenant in tenants:
                 pipe.xlen(key(tenant, "inbox"))
@@ -285,7 +296,7 @@ class Inbox:
 
     def publish(self, digests: Mapping[str, str]) -> None:
         """Tell the receivers which tenants exist: tenant → digest of its own webhook secret."""
-        with self._guarded() as client:
+        with self.guarded() as client:
             pipe = client.pipeline(transaction=True)
             pipe.delete(TENANTS)
             pipe.hset(TENANTS, mapping={**digests, "*": str(len(digests))})
@@ -293,12 +304,12 @@ class Inbox:
 
     def published(self) -> dict[str, str] | None:
         """None: nothing was, or Redis has lost it."""
-        with self._guarded() as client:
+        with self.guarded() as client:
             known: dict[str, str] = client.hgetall(TENANTS)
         return known if known.pop("*", None) is not None else None
 
     def unsorted(self, most: int) -> list[Entry]:
-        with self._guarded() as client:
+        with self.guarded() as client:
             return [_entry(row) for row in client.xrange(UNSORTED, count=most)]
 
     def sort(self, entry: Entry, tenant: str) -> None:
@@ -307,38 +318,35 @@ class Inbox:
         self._run("sort", keys, [entry.id, secrets.token_hex(8), *fields])
 
     def drop_unsorted(self, entry: Entry) -> None:
-        with self._guarded() as client:
+        with self.guarded() as client:
             client.xdel(UNSORTED, entry.id)
 
     def cached_rooms(self, tenant: str) -> tuple[dict[str, int], frozenset[str]]:
         """The cached line, room → place, and the held rooms; read in pieces, so that nobody waits for it. What changes
         meanwhile may be seen or not."""
-        with self._guarded() as client:
+        with self.guarded() as client:
             line = {room: int(place) for room, place in client.zscan_iter(key(tenant, "line"), count=1000)}
             return line, frozenset(client.sscan_iter(key(tenant, "held"), count=1000))
 
-    def remind(
-        self, tenant: str, rev: int, rooms: Told, seats: Mapping[str, int] | None, step: str, mender: str
-    ) -> int:
-        """Tell the caches again what the ledger says at `rev` about some rooms and, where `seats` is given, of all open
-        seats. Call it while the tenant's row is locked. `step`: `first` or `last` of the steps by which `mender` (hex)
-        mends the caches as a whole, or ''; after the last they are believed, if every change since the first was told.
-        How many entries were wrong though they passed for true and nothing was under way."""
+    def remind(self, tenant: str, rev: int, changes: Changes, step: str, mender: str) -> int:
+        """Tell the caches again what the ledger says at `rev` of some rooms. Call it while the tenant's row is locked.
+        `step`: `first` or `last` of the steps by which `mender` (hex) mends the caches as a whole, or ''. The last one
+        tells all open seats, too; after it the caches are believed, if every change since the first was told. How many
+        entries were wrong though they passed for true and nothing was under way."""
         keys = [key(tenant, name) for name in ("rev", "inbox", "line", "held", "seats")]
-        about = {"waiting": [[room, str(us)] for room, us in rooms.waiting], "held": rooms.held, "gone": rooms.gone}
-        open_seats = "" if seats is None else json.dumps({agent: str(number) for agent, number in seats.items()})
-        wrong: int = self._run("remind", keys, [str(rev), json.dumps(about), open_seats, step, mender])
+        open_seats = json.dumps(_texts(changes.seats)) if step == "last" else ""
+        wrong: int = self._run("remind", keys, [str(rev), json.dumps(changes.as_told()), open_seats, step, mender])
         return wrong
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Any:
         script = self._scripts[name]
-        with self._guarded() as client:
+        with self.guarded() as client:
             try:
                 return client.evalsha(script.sha, len(keys), *keys, *args)
             except NoScriptError:  # Redis was restarted or flushed
                 return client.eval(script.text, len(keys), *keys, *args)
 
-    def _guarded(self) -> "Guarded":
+    def guarded(self) -> "Guarded":
         return Guarded(self._client)
 
 

@@ -1,16 +1,12 @@
-"""The line in PostgreSQL: what one decision of a tenant reads and writes. Every function runs in the caller's
-transaction, after `lock`. The SQL, with its reasons, is in `queries/line.sql`.
+"""The line in PostgreSQL: visits opened and closed, seats taken, each in the caller's turn. The SQL, with its reasons,
+is in `queries/line.sql`.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from psycopg2.extensions import cursor
-
-from db.postgres import Statements
-
-LINE = Statements("line")
+from db.turn import Turn
 
 
 class NewVisit(NamedTuple):
@@ -38,116 +34,45 @@ class Seat(NamedTuple):
     limit: int
 
 
-def lock(cur: cursor, tenant: str) -> Any:
-    """The tenant's row, locked until the transaction ends; None where there is no such tenant."""
-    return LINE.one(cur, "lock", tenant=tenant)
+class Why(NamedTuple):
+    """Why these seats: the candidates at the start of the round, how many agents there were, and whose rooms wait."""
+
+    policy: str
+    candidates: Sequence[Mapping[str, Any]]
+    crew: Mapping[str, int]
+    passed_over: Mapping[str, str]
 
 
-def next_place(cur: cursor, tenant: str) -> int:
+def columns(rows: Sequence[tuple[Any, ...]], fields: Sequence[str]) -> dict[str, list[Any]]:
+    """What a block unnests: field → its values, row by row."""
+    return {field: [getattr(row, field) for row in rows] for field in fields}
+
+
+def next_place(turn: Turn) -> int:
     """A place behind all that were given: microseconds by PostgreSQL's clock, or one more than the last."""
-    return int(LINE.one(cur, "next_place", tenant=tenant).last_place_us)
+    return int(turn.one("next_place").last_place_us)
 
 
-def recall(cur: cursor, tenant: str, rooms: Sequence[str], lag_s: float) -> list[Any]:
-    return LINE.all(cur, "recall", tenant=tenant, rooms=list(rooms), lag_s=lag_s)
-
-
-def remember(cur: cursor, tenant: str, rooms: Sequence[tuple[str, int | None, bool | None]]) -> None:
-    """Write what is known of rooms: (room, highest closed service, whether the last close named one)."""
-    ordered = sorted(rooms)
-    LINE.run(
-        cur,
-        "remember",
-        tenant=tenant,
-        rooms=[room for room, _, _ in ordered],
-        services=[service for _, service, _ in ordered],
-        withs=[named for _, _, named in ordered],
-    )
-
-
-def close(cur: cursor, tenant: str, visits: Sequence[tuple[int, int | None, str]], *, exact: bool = False) -> list[Any]:
+def close(turn: Turn, visits: Sequence[tuple[int, int | None, str]], *, exact: bool = False) -> list[Any]:
     """Close visits: (visit, service, reason). Gives (id, room, last_agent) of those that were closed; not one whose
     assign call may still be applied. `exact`: of our own chat, whose session ends in this transaction."""
-    return LINE.all(
-        cur,
-        "close",
-        tenant=tenant,
-        visits=[visit for visit, _, _ in visits],
-        services=[service for _, service, _ in visits],
-        reasons=[reason for _, _, reason in visits],
-        exact=exact,
-    )
+    ids, services, reasons = ([visit[n] for visit in visits] for n in range(3))
+    return turn.all("close", visits=ids, services=services, reasons=reasons, exact=exact)
 
 
-def open_visits(cur: cursor, tenant: str, new: Sequence[NewVisit], learned_wait_s: float = 0.0) -> list[Any]:
-    """Gives (id, room, state), in the order given."""
-    return LINE.all(
-        cur,
-        "open",
-        tenant=tenant,
-        rooms=[n.room for n in new],
-        classes=[n.class_ for n in new],
-        sources=[n.source for n in new],
-        learned=[n.learned for n in new],
-        learned_wait_s=learned_wait_s,
-        arrived=[n.arrived_us for n in new],
-        bases=[n.base for n in new],
-        proved=[n.base_proved for n in new],
-        looks=[n.look for n in new],
-        suspects=[n.suspect for n in new],
-        services=[n.service for n in new],
-        reasons=[n.reason for n in new],
-    )
+def open_visits(turn: Turn, new: Sequence[NewVisit], learned_wait_s: float = 0.0) -> None:
+    """In the order given."""
+    turn.run("open", learned_wait_s=learned_wait_s, **columns(new, NewVisit._fields))
 
 
-def refuse(cur: cursor, tenant: str, entry: str, reason: str) -> None:
-    LINE.run(cur, "refuse", tenant=tenant, entry=entry, reason=reason)
-
-
-def reserve(cur: cursor, tenant: str, seats: Sequence[Seat], owner: int, lease_s: float) -> dict[int, int]:
+def reserve(turn: Turn, seats: Sequence[Seat], owner: int, lease_s: float) -> dict[int, int]:
     """Take the seats. Gives visit → attempt of those that were waiting. The seat guard raises CheckViolation."""
-    rows = LINE.all(
-        cur,
-        "reserve",
-        tenant=tenant,
-        owner=owner,
-        lease_s=lease_s,
-        visits=[seat.visit for seat in seats],
-        agents=[seat.agent for seat in seats],
-        limits=[seat.limit for seat in seats],
-    )
+    rows = turn.all("reserve", owner=owner, lease_s=lease_s, **columns(seats, ("visit", "agent", "limit")))
     return {row.id: row.attempt for row in rows}
 
 
-def record(
-    cur: cursor,
-    tenant: str,
-    policy: str,
-    candidates: Sequence[Mapping[str, Any]],
-    crew: Mapping[str, int],
-    passed_over: Mapping[str, str],
-    seats: Sequence[Seat],
-) -> dict[str, int]:
-    """Why these seats: the candidates at the start of the round and how many agents there were, then the picks in
-    order. Gives agent → open seats."""
-    rows = LINE.all(
-        cur,
-        "record",
-        tenant=tenant,
-        policy=policy,
-        candidates=json.dumps(list(candidates)),
-        crew=json.dumps(dict(crew)),
-        passed_over=json.dumps(dict(passed_over)),
-        visits=[seat.visit for seat in seats],
-        agents=[seat.agent for seat in seats],
-        loads=[seat.load_before for seat in seats],
-        limits=[seat.limit for seat in seats],
-    )
-    return {row.id: row.open_seats for row in rows}
-
-
-def seats_of(cur: cursor, tenant: str, agents: Sequence[str]) -> dict[str, int]:
-    """Open seats of these agents, as the ledger counts them."""
-    if not agents:
-        return {}
-    return {row.id: row.open_seats for row in LINE.all(cur, "seats_of", tenant=tenant, agents=list(agents))}
+def record(turn: Turn, why: Why, seats: Sequence[Seat]) -> None:
+    """The round and its picks, in order. The turn knows the open seats of their agents then."""
+    texts = {name: value if name == "policy" else json.dumps(value) for name, value in why._asdict().items()}
+    rows = turn.all("record", **texts, **columns(seats, Seat._fields))
+    turn.seats.update({row.id: row.open_seats for row in rows})

@@ -194,10 +194,11 @@ def is_spoken_to(conn: connection, within_s: float = 0.0) -> bool:
 
 
 class Statements:
-    """The named blocks of `queries/<name>.sql`: `-- name: reserve` opens one, up to the next is its SQL."""
+    """The named blocks of some `queries/<name>.sql`: `-- name: reserve` opens one, up to the next is its SQL."""
 
-    def __init__(self, name: str) -> None:
-        blocks = re.split(r"^-- name: (\w+)\n", (QUERIES / f"{name}.sql").read_text(), flags=re.M)[1:]
+    def __init__(self, *names: str) -> None:
+        text = "\n".join((QUERIES / f"{name}.sql").read_text() for name in names)
+        blocks = re.split(r"^-- name: (\w+)\n", text, flags=re.M)[1:]
         self.blocks = dict(zip(blocks[::2], (block.strip() for block in blocks[1::2]), strict=True))
 
     def all(self, cur: cursor, block: str, **values: Any) -> list[Any]:

@@ -18,7 +18,7 @@ class Upkeep(Inbox):
 
     def owner(self) -> str | None:
         """The id of the installation that has this database number; None: nobody has, or Redis was emptied."""
-        with self._guarded() as client:
+        with self.guarded() as client:
             held: str | None = client.get(INSTALLATION)
         return held
 
@@ -30,7 +30,7 @@ class Upkeep(Inbox):
     def evicts(self) -> str | None:
         """Its maxmemory-policy where that may throw away what nobody has seen yet; None: it does not, or does not say
         (a user of few rights may not ask)."""
-        with self._guarded() as client:
+        with self.guarded() as client:
             try:
                 policy = str(client.info("memory").get("maxmemory_policy", "noeviction"))
             except ResponseError:
@@ -42,7 +42,7 @@ class Upkeep(Inbox):
         meets one fails. They are removed, for nothing of ours is in them; which they were."""
         wanted = {TENANTS: "hash", UNSORTED: "stream"}
         wanted |= {key(tenant, name): kind for tenant in tenants for name, kind in TYPES.items()}
-        with self._guarded() as client:
+        with self.guarded() as client:
             pipe = client.pipeline(transaction=False)
             for name in wanted:
                 pipe.type(name)

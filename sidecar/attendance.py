@@ -24,10 +24,11 @@ from db.announce import News
 from db.chat import CHAT, Session
 from db.line import NewVisit
 from db.postgres import LedgerBusy, LedgerTrouble, Statements
+from db.turn import Turn
 from sidecar.presence import LIFE_S, POLL_S
 from sidecar.store import Store
 from sidecar.tasks import Tasks
-from sidecar.turns import Change, Tell, TurnRefused, Turns, close_visit, end_in
+from sidecar.turns import Tell, TurnRefused, Turns, close_visit, end_in
 
 log = logging.getLogger("sidecar.attendance")
 
@@ -112,7 +113,7 @@ class Attendance:
         if not session.gone:
             return False
         tenant, room = session.tenant, session.room
-        done = await self._turns.change(tenant, lambda cur, change: come_back(cur, change, tenant, room))
+        done = await self._turns.change(tenant, lambda turn: come_back(turn, room))
         if done:
             log.info(logs.line("customer_returned", tenant=tenant, room=room))
         return done
@@ -191,13 +192,13 @@ class Attendance:
         """Who is busy has its turn at the next look. Whether they are still gone is asked again under the lock."""
         tenant, room = row.tenant, row.room
 
-        def work(cur: cursor, change: Change) -> str:
-            still = self._gone(cur, tenant, room)
+        def work(turn: Turn) -> str:
+            still = self._gone(turn.cur, tenant, room)
             if not still or still[0].is_out != row.is_out:
                 return ""
             if row.is_out:
-                return "session_ended" if end_in(cur, change, tenant, room, SYSTEM, "") else ""
-            return "customer_gone" if leave(cur, change, tenant, room) else ""
+                return "session_ended" if end_in(turn, room, SYSTEM, "") else ""
+            return "customer_gone" if leave(turn, room) else ""
 
         try:
             done = await self._turns.change(tenant, work)
@@ -211,37 +212,38 @@ class Attendance:
             log.info(logs.line(done, tenant=tenant, room=room, why="no page of the customer is open"))
 
 
-def leave(cur: cursor, change: Change, tenant: str, room: str) -> bool:
-    """Inside `Turns.change`: out of the line; whether it stood there. One that is being given to an agent stays;
+def leave(turn: Turn, room: str) -> bool:
+    """Out of the line; whether it stood there. One that is being given to an agent stays;
     so does one that was left as a message for later, where its sidecar died before it could say so."""
+    cur, tenant = turn.cur, turn.tenant
     visit = CHAT.one(cur, "lock_visit", tenant=tenant, room=room)
     session = CHAT.one(cur, "lock_room", tenant=tenant, room=room)
     if session is None or session.status != "waiting" or visit is None or visit.state != "waiting":
         return False
     if ATTENDANCE.run(cur, "keep_place", session=session.id):
         return False
-    close_visit(cur, change, tenant, visit, "the customer is gone")
+    close_visit(turn, visit, "the customer is gone")
     ATTENDANCE.run(cur, "leave_line", session=session.id)
     name = session.customer_name
     event = chat.add_event(cur, tenant, room, {"type": "left", "name": name}, f"{name} went away and left the line")
-    change.news += chat.happened(cur, event)
+    turn.news += chat.happened(cur, event)
     return True
 
 
-def come_back(cur: cursor, change: Change, tenant: str, room: str) -> bool:
-    """Inside `Turns.change`: into the line again, at the old place; whether they were out of it."""
+def come_back(turn: Turn, room: str) -> bool:
+    """Into the line again, at the old place; whether they were out of it."""
+    cur, tenant = turn.cur, turn.tenant
     session = CHAT.one(cur, "lock_room", tenant=tenant, room=room)
     if session is None or session.gone_at is None:
         return False
     place = ATTENDANCE.one(cur, "old_place", tenant=tenant, room=room)
-    arrived_us = place.arrived_us if place else line.next_place(cur, tenant)
-    line.open_visits(cur, tenant, [NewVisit(room, arrived_us, chat.CLASS, chat.CLASS, base_proved=True)])
+    arrived_us = place.arrived_us if place else line.next_place(turn)
+    line.open_visits(turn, [NewVisit(room, arrived_us, chat.CLASS, chat.CLASS, base_proved=True)])
     ATTENDANCE.run(cur, "come_back", session=session.id)
     name = session.customer_name
     event = {"type": "returned", "name": name}
-    change.news += chat.happened(cur, chat.add_event(cur, tenant, room, event, f"{name} is back, at the old place"))
-    change.waiting[room] = arrived_us
-    change.wake = True
+    turn.news += chat.happened(cur, chat.add_event(cur, tenant, room, event, f"{name} is back, at the old place"))
+    turn.move(room, arrived_us)
     return True
 
 

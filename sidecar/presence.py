@@ -22,14 +22,14 @@ from psycopg2.extensions import cursor
 import logs
 from db import chat
 from db.announce import News
-from db.ledger import LEDGER
 from db.people import PEOPLE
 from db.postgres import LedgerBusy, LedgerTrouble
+from db.turn import Turn
 from sidecar.login import Agent
 from sidecar.seats import Seats
 from sidecar.store import Store
 from sidecar.tasks import Tasks
-from sidecar.turns import Change, TurnRefused, Turns
+from sidecar.turns import TurnRefused, Turns
 
 log = logging.getLogger("sidecar.presence")
 
@@ -139,13 +139,13 @@ class Presence:
         """`online` or `away`, as the agent says; the presence that follows."""
         who = {"tenant": agent.tenant, "agent": agent.agent_id}
 
-        def work(cur: cursor, change: Change) -> str:
-            PEOPLE.run(cur, "wish", wish=wish, **who)
-            self._settle_in(cur, change, agent.tenant, [agent.agent_id])
-            presence: str = PEOPLE.one(cur, "presence", **who).presence
-            known = {news.payload["agent_id"] for news in change.news}
+        def work(turn: Turn) -> str:
+            PEOPLE.run(turn.cur, "wish", wish=wish, **who)
+            self._settle_in(turn, [agent.agent_id])
+            presence: str = PEOPLE.one(turn.cur, "presence", **who).presence
+            known = {news.payload["agent_id"] for news in turn.news}
             if agent.agent_id not in known:
-                change.news.append(_news(agent.agent_id, agent.name, presence))
+                turn.news.append(_news(agent.agent_id, agent.name, presence))
             return presence
 
         return await self._turns.change(agent.tenant, work)
@@ -184,7 +184,7 @@ class Presence:
         if not here:
             return
         try:
-            await self._turns.change(tenant, lambda cur, change: self._enter(cur, change, tenant, here))
+            await self._turns.change(tenant, lambda turn: self._enter(turn, here))
         except (LedgerTrouble, TurnRefused) as error:
             if isinstance(error, LedgerBusy) and len(here) > 1:  # somebody's row is locked: nobody else's fault
                 await self._write_singly(tenant, list(here))
@@ -207,14 +207,15 @@ class Presence:
 
         await asyncio.gather(one_after_the_other(), one_after_the_other())  # of two, one may meet the locked one
 
-    def _enter(self, cur: cursor, change: Change, tenant: str, here: dict[Who, bool]) -> None:
+    def _enter(self, turn: Turn, here: dict[Who, bool]) -> None:
+        cur = turn.cur
         came, went = ([who for who, is_here in here.items() if is_here is wanted] for wanted in (True, False))
         if came:
             PEOPLE.run(cur, "beat", sidecar=self.sidecar, life_s=self._life_s)
             self._renew(cur, came)
         if went:
-            PEOPLE.run(cur, "leave", tenant=tenant, agents=[agent for _, agent in went], sidecar=self.sidecar)
-        self._settle_in(cur, change, tenant, [agent for _, agent in here])
+            PEOPLE.run(cur, "leave", tenant=turn.tenant, agents=[agent for _, agent in went], sidecar=self.sidecar)
+        self._settle_in(turn, [agent for _, agent in here])
 
     # --- the beat
 
@@ -281,22 +282,23 @@ class Presence:
 
     async def _settle(self, tenant: str) -> None:
         with contextlib.suppress(TurnRefused):  # the tenant was removed
-            await self._turns.change(tenant, lambda cur, change: self._settle_in(cur, change, tenant))
+            await self._turns.change(tenant, self._settle_in)
 
-    def _settle_in(self, cur: cursor, change: Change, tenant: str, agents: list[str] | None = None) -> None:
+    def _settle_in(self, turn: Turn, agents: list[str] | None = None) -> None:
         """What follows from the rows of presence, for these agents or for all."""
+        cur, tenant = turn.cur, turn.tenant
         PEOPLE.all(cur, "lock_agents", tenant=tenant, agents=agents)
         found = PEOPLE.all(cur, "settle", tenant=tenant, agents=agents)
         if agents is None:
             PEOPLE.run(cur, "forget_absent", tenant=tenant)
         moved = [row for row in found if row.moved]
         if moved:
-            _put_roster(cur, tenant, [row.agent for row in moved if row.available], self._retry_s)
-            change.agents.update(row.agent for row in moved)
-            change.wake = True
+            _put_roster(turn, [row.agent for row in moved if row.available], self._retry_s)
+            turn.agents.update(row.agent for row in moved)
+            turn.wake = True
         for row in found:
             log.info(logs.line("presence", tenant=tenant, agent=row.agent, now=row.presence))
-            change.news.append(_news(row.agent, row.name, row.presence))
+            turn.news.append(_news(row.agent, row.name, row.presence))
 
     async def _after(self, wait_s: float, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
         with contextlib.suppress(TimeoutError):
@@ -309,13 +311,12 @@ class Presence:
             log.warning(logs.line("presence_failed", why=error))
 
 
-def _put_roster(cur: cursor, tenant: str, came: list[str], retry_s: float) -> None:
+def _put_roster(turn: Turn, came: list[str], retry_s: float) -> None:
     """As if the worker had asked the desk just now. Whoever is available was named when they came, so only those who
     came now are new; who is not available may be named or not."""
-    roster = {"tenant": tenant, "class": chat.CLASS}
-    LEDGER.run(cur, "put_roster", age_s=0.0, asked_s=0.0, again_s=retry_s, **roster)
+    turn.run("put_roster", class_=chat.CLASS, age_s=0.0, asked_s=0.0, again_s=retry_s)
     if came:
-        LEDGER.run(cur, "put_eligible", agents=came, **roster)
+        turn.run("put_eligible", class_=chat.CLASS, agents=came)
 
 
 def _news(agent: str, name: str, presence: str) -> News:

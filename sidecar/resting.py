@@ -41,7 +41,7 @@ class RestingInbox(Inbox):
         elif isinstance(error, (NoConnection, NoAnswer)):
             self._failed, self._tries_at = True, time.monotonic() + self._rest_s
 
-    def _guarded(self) -> Guarded:
+    def guarded(self) -> Guarded:
         if self.rests:
             raise InboxDown("it did not answer lately")
         return _Heard(self, self._client)

@@ -1,8 +1,7 @@
-"""Whose turn it is: the transactions under a tenant's row lock that start a session, give it to an agent, and end it.
+"""Whose turn it is: starts a session, gives it to an agent, and ends it, each in one turn of its tenant (`db/turn.py`).
 
-After the handlers of REST, before the worker, which serves the line that these leave. Lock order: tenants → agents →
-visits → sessions. `change` is the step that all share: the lock, the work, and after the commit the sockets, the caches
-and the ticket.
+After the handlers of REST, before the worker, which serves the line that these leave. What many turns of a sidecar must
+not do to one another stands here: a tenant that is locked takes few of the threads, and the sockets are told first.
 """
 
 import asyncio
@@ -11,20 +10,18 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from psycopg2.extensions import cursor
-from redis.exceptions import RedisError
 from rq import Queue
 
 import logs
-from db import chat, line, tickets
+from db import chat, line
 from db.announce import News
 from db.chat import CHAT
-from db.inbox import InboxDown, Told
-from db.line import LINE, NewVisit
+from db.inbox import GONE
+from db.line import NewVisit
 from db.postgres import Ledger, LedgerBusy
+from db.turn import Turn, commit, publish
 from sidecar.resting import RestingInbox
 from sidecar.store import Store
 
@@ -50,21 +47,6 @@ class TurnRefused(Exception):
         self.code = code
 
 
-@dataclass
-class Change:
-    """What a transaction changed, filled by its work: for the caches, the line and the sockets."""
-
-    waiting: dict[str, int] = field(default_factory=dict)  # room → arrived_us: stands in the line (again)
-    held: set[str] = field(default_factory=set)
-    gone: set[str] = field(default_factory=set)
-    agents: set[str] = field(default_factory=set)  # whose seats may have changed
-    news: list[News] = field(default_factory=list)
-    wake: bool = False  # somebody may be served now
-
-    def is_seen(self) -> bool:
-        return bool(self.waiting or self.held or self.gone or self.agents)
-
-
 class Who(NamedTuple):
     """Begins a chat; see `Turns.start`."""
 
@@ -82,14 +64,6 @@ class Started(NamedTuple):
     position: int
 
 
-class After(NamedTuple):
-    """For the caches: what to tell them, and the revision that the commit made. `told` None: nothing."""
-
-    epoch: str
-    rev: int
-    told: Told | None
-
-
 class Turns:
     """Of one sidecar. Every method raises `LedgerTrouble`; chats go on while Redis is away."""
 
@@ -98,13 +72,16 @@ class Turns:
         self._store, self._inbox, self._queue, self._tell = store, inbox, queue, tell
         self._gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
 
-    async def change(self, tenant: str, work: Callable[[cursor, Change], T]) -> T:
-        """`work` in one transaction, with the tenant's row locked. Raises `TurnRefused` where there is no tenant."""
-        result, change, after = await self._in_turn(tenant, lambda ledger: self._locked(ledger, tenant, work))
-        if change.news:
-            self._tell(tenant, change.news)
-        if after.told or change.wake:
-            await self._store.call(lambda _: self._spread(tenant, change, after))
+    async def change(self, tenant: str, work: Callable[[Turn], T]) -> T:
+        """`work` in one turn of the tenant. Raises `TurnRefused` where there is no tenant."""
+        done = await self._in_turn(tenant, lambda ledger: commit(ledger, self._inbox, tenant, work, LOCK_MS))
+        if done is None:
+            raise TurnRefused("not_found", "no such tenant")
+        result, turn = done
+        if turn.news:
+            self._tell(tenant, turn.news)
+        if turn.begun or turn.wake:
+            await self._store.call(lambda _: publish(turn, self._inbox, self._queue))
         return result
 
     async def _in_turn(self, tenant: str, work: Callable[[Ledger], T]) -> T:
@@ -128,41 +105,6 @@ class Turns:
         finally:
             gate.release()
 
-    def _locked(self, ledger: Ledger, tenant: str, work: Callable[[cursor, Change], T]) -> tuple[T, Change, After]:
-        def locked(cur: cursor) -> tuple[T, Change, After]:
-            row = line.lock(cur, tenant)
-            if row is None:
-                raise TurnRefused("not_found", "no such tenant")
-            change = Change()
-            result = work(cur, change)
-            told = self._begun(cur, tenant, row.rev + 1, change) if change.is_seen() else None
-            return result, change, After(row.epoch, row.rev + 1, told)
-
-        return ledger.do(locked, LOCK_MS)
-
-    def _begun(self, cur: cursor, tenant: str, rev: int, change: Change) -> Told:
-        """The caches are not believed from before the commit until they are told."""
-        LINE.run(cur, "bump", tenant=tenant)
-        seats = line.seats_of(cur, tenant, sorted(change.agents))
-        try:
-            self._inbox.begin(tenant, rev)
-        except InboxDown as error:  # the next change, or the sweep, finds that the caches missed one
-            log.warning(logs.line("caches_not_told", tenant=tenant, why=error))
-        return Told(list(change.waiting.items()), sorted(change.held), sorted(change.gone), seats)
-
-    def _spread(self, tenant: str, change: Change, after: After) -> None:
-        """After the commit. Where it fails, the sweep does the same a moment later."""
-        try:
-            if after.told:
-                self._inbox.done(tenant, after.epoch, "", after.rev, after.told)
-            if change.wake and not self._inbox.rests:
-                tickets.ask(self._queue, tenant, due=True)
-        except InboxDown as error:
-            log.warning(logs.line("caches_not_told", tenant=tenant, why=error))
-        except RedisError as error:
-            self._inbox.heard(error)
-            log.warning(logs.line("caches_not_told", tenant=tenant, why=type(error).__name__))
-
     # --- customers
 
     async def start(
@@ -179,43 +121,42 @@ class Turns:
         `language`: `en` or `id`, of the page. `origin`: a digest of the address; raises `TurnRefused` (too_many_open)
         where it, or the e-mail, has so many."""
         who = Who(email, name, proved, origin, language)
-        started: Started = await self.change(tenant, lambda cur, change: _start(cur, change, tenant, who, message))
+        started: Started = await self.change(tenant, lambda turn: _start(turn, who, message))
         log.info(logs.line("session_started", tenant=tenant, room=started.room, position=started.position))
         return started
 
     async def end(self, tenant: str, room: str, by: str, name: str, may: May = lambda session: True) -> None:
         """`by`: `customer`, `agent:<id>` or `system`; `name` is shown. Ending what has ended changes nothing. `may`:
         asked with the session's status and agent, once nobody can change them."""
-        if await self.change(tenant, lambda cur, change: end_in(cur, change, tenant, room, by, name, may)):
+        if await self.change(tenant, lambda turn: end_in(turn, room, by, name, may)):
             log.info(logs.line("session_ended", tenant=tenant, room=room, by=by))
 
 
-def _start(cur: cursor, change: Change, tenant: str, who: Who, message: str | None) -> Started:
+def _start(turn: Turn, who: Who, message: str | None) -> Started:
+    cur, tenant = turn.cur, turn.tenant
     email, name, proved, origin, language = who
     are_open = CHAT.one(cur, "open_ones", tenant=tenant, email=email, origin=origin)
     if are_open.of_customer >= OPEN_OF_CUSTOMER or are_open.of_origin >= OPEN_OF_ORIGIN:
         raise TurnRefused("too_many_open", "too many chats are open")
     room, key = chat.new_room(), chat.new_key()
-    arrived_us = line.next_place(cur, tenant)
-    line.open_visits(cur, tenant, [NewVisit(room, arrived_us, chat.CLASS, chat.CLASS, base_proved=True)])
+    arrived_us = line.next_place(turn)
+    line.open_visits(turn, [NewVisit(room, arrived_us, chat.CLASS, chat.CLASS, base_proved=True)])
     session, customer = chat.open_session(cur, tenant, room, key, email, name, proved)
     CHAT.run(cur, "set_beginning", session=session, origin=origin, language=language)
     event = chat.add_event(cur, tenant, room, {"type": "started", "name": name}, f"{name} started the chat")
     rows = []
     if message:
         rows = chat.add_messages(cur, [chat.draft(session, "customer", message, sender_name=name)])
-    change.waiting[room] = arrived_us
-    change.wake = True
-    change.news += chat.happened(cur, event)
-    change.news += [chat.news_of(row) for row in rows if isinstance(row, chat.Message)]
+    turn.move(room, arrived_us)
+    turn.news += chat.happened(cur, event)
+    turn.news += [chat.news_of(row) for row in rows if isinstance(row, chat.Message)]
     view = chat.session_view(cur, tenant, room)
     return Started(room, key, customer, view["position"] if view else 1)
 
 
-def end_in(
-    cur: cursor, change: Change, tenant: str, room: str, by: str, name: str, may: May = lambda session: True
-) -> bool:
-    """Inside `Turns.change`; whether it was open until now."""
+def end_in(turn: Turn, room: str, by: str, name: str, may: May = lambda session: True) -> bool:
+    """Whether it was open until now."""
+    cur, tenant = turn.cur, turn.tenant
     visit = CHAT.one(cur, "lock_visit", tenant=tenant, room=room)
     session = CHAT.one(cur, "lock_room", tenant=tenant, room=room)
     if session is None:
@@ -225,20 +166,17 @@ def end_in(
     if not may(session):
         raise TurnRefused("forbidden", "this chat has another agent")
     if visit is not None:
-        close_visit(cur, change, tenant, visit, f"ended by {by.replace(':', ' ')}")
+        close_visit(turn, visit, f"ended by {by.replace(':', ' ')}")
     CHAT.run(cur, "end_session", session=session.id, by=by)
     agent_id = by.partition(":")[2] or None
     event = {"type": "ended", "by": by.partition(":")[0], "agent_id": agent_id, "name": name}
     said = f"{name} ended the chat" if name else "the chat ended: the customer did not come back"
     message = chat.add_event(cur, tenant, room, event, said)
-    change.news += chat.happened(cur, message)
+    turn.news += chat.happened(cur, message)
     return True
 
 
-def close_visit(cur: cursor, change: Change, tenant: str, visit: Any, reason: str) -> None:
+def close_visit(turn: Turn, visit: Any, reason: str) -> None:
     """The visit ends and its seat is free. The reason stands in the visit itself."""
-    for row in line.close(cur, tenant, [(visit.id, None, reason)], exact=True):
-        change.gone.add(row.room)
-        change.wake = True
-        if row.last_agent:
-            change.agents.add(row.last_agent)
+    for row in line.close(turn, [(visit.id, None, reason)], exact=True):
+        turn.move(row.room, GONE, row.last_agent)

@@ -24,7 +24,7 @@ import settings
 from db import inbox, installation, migrate, postgres, redis_why, tickets
 from db.ledger import LEDGER
 from db.upkeep import Upkeep
-from worker import health, jobs, serving, sweep
+from worker import health, jobs, serving, settler, sweep
 from worker.desks import NATIVE, Desks, Kinds, every_kind
 from worker.liveness import Liveness
 from worker.redis_watch import NotOurs, RedisWatch
@@ -103,14 +103,14 @@ def serve(config: settings.Settings, servers: settings.Servers, kinds: Kinds = e
     watch = RedisWatch(Upkeep(inbox.connect(servers.redis_url, REDIS_S, 1)), here, desks.tenants, stop)
     watch.start()
     work = jobs.Work(servers.database_url, box, _queue(servers, REDIS_S), rules(config), desks, owner)
-    lives, settler, sweeper = Liveness(servers.database_url, owner), jobs.Settler(work), sweep.Sweeper(work)
+    lives, settles, sweeper = Liveness(servers.database_url, owner), settler.Settler(work), sweep.Sweeper(work)
     work.redis_trouble = watch.trouble
     jobs.open_for(work)
     if config.worker_port:
-        _answer_health(config.host, config.worker_port, work, settler, sweeper)
+        _answer_health(config.host, config.worker_port, work, settles, sweeper)
     stop.finish_first()
     lives.start()
-    settler.start()
+    settles.start()
     sweeper.start()
     _wait_for(lives)
     log.info(logs.line("worker_started", worker=owner, policy=config.allocation_policy))
@@ -118,16 +118,16 @@ def serve(config: settings.Settings, servers: settings.Servers, kinds: Kinds = e
         serving.serve(_queue(servers, serving.SOCKET_S), work, stop)
         log.info(logs.line("worker_stops", worker=owner))  # what is under way is finished; a second signal ends it
     finally:
-        _finish(work, settler, sweeper, lives)
+        _finish(work, settles, sweeper, lives)
     log.info(logs.line("worker_stopped", worker=owner))
     if watch.refused:
         raise watch.refused
     return 0
 
 
-def _answer_health(host: str, port: int, work: jobs.Work, settler: jobs.Settler, sweeper: sweep.Sweeper) -> None:
+def _answer_health(host: str, port: int, work: jobs.Work, settles: settler.Settler, sweeper: sweep.Sweeper) -> None:
     try:
-        health.serve(host, port, work, settler, sweeper)
+        health.serve(host, port, work, settles, sweeper)
     except OSError as error:
         raise StartError(
             f"can't listen on {host}:{port} ({error.strerror}): set WORKER_PORT to a free port, another one for each"
@@ -149,12 +149,12 @@ def _queue(servers: settings.Servers, timeout_s: float) -> Queue:
     return tickets.queue(client)
 
 
-def _finish(work: jobs.Work, settler: jobs.Settler, sweeper: sweep.Sweeper, lives: Liveness) -> None:
+def _finish(work: jobs.Work, settles: settler.Settler, sweeper: sweep.Sweeper, lives: Liveness) -> None:
     """The lock of this worker goes last: until then its pairs are its own business."""
     if not work.callers.close(FINISH_S):
         log.warning(logs.line("callers_left", seconds=FINISH_S))
     until = time.monotonic() + SETTLE_S
-    settler.stop(SETTLE_S - STOP_S)
+    settles.stop(SETTLE_S - STOP_S)
     sweeper.stop(max(0.1, until - time.monotonic()))
     lives.stop(STOP_S)
 

@@ -9,9 +9,10 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from db.inbox import Told
+from db.inbox import GONE, HELD, Changes
 from db.ledger import LEDGER
 from db.postgres import Ledger
+from db.turn import Drift
 from worker.work import BUSY_MS, Work
 
 ROOMS_A_STEP = 1000  # some 20 ms
@@ -49,21 +50,16 @@ def differences(ours: Rooms, cached: Rooms) -> list[str]:
 
 def _tell(work: Work, ledger: Ledger, tenant: str, mender: str, rooms: Sequence[str], step: str = "") -> int:
     """One step. The last one tells the seats, too. How many entries were wrong."""
-    with work.turn(tenant, BUSY_MS / 1000), ledger.transaction() as cur:
+    with work.alone(tenant, BUSY_MS / 1000), ledger.transaction() as cur:
         row = LEDGER.one(cur, "snapshot", tenant=tenant)
         if row is None:
             return 0
         found = LEDGER.all(cur, "open_rooms_of", tenant=tenant, rooms=list(rooms)) if rooms else []
-        states = {r.room: r for r in found}
-        told = Told(
-            [(r.room, r.arrived_us) for r in found if r.state == "waiting"],
-            [r.room for r in found if r.state != "waiting"],
-            [room for room in rooms if room not in states],
-        )
-        seats = None
+        changes = Changes(rooms=dict.fromkeys(rooms, GONE))
+        changes.rooms.update({r.room: r.arrived_us if r.state == "waiting" else HELD for r in found})
         if step == "last":
-            seats = {r.id: r.open_seats for r in LEDGER.all(cur, "cached_seats", tenant=tenant)}
-        wrong = work.inbox.remind(tenant, row.rev, told, seats, step, mender)
+            changes.seats = {r.id: r.open_seats for r in LEDGER.all(cur, "cached_seats", tenant=tenant)}
+        wrong = work.inbox.remind(tenant, row.rev, changes, step, mender)
         if wrong:
-            LEDGER.run(cur, "count_drift", tenant=tenant, kind="cache", n=wrong)
+            LEDGER.run(cur, "count_drift", tenant=tenant, kind=Drift.CACHE, n=wrong)
     return wrong

@@ -1,21 +1,28 @@
-"""What one decision asks for: seats reserved, looks, rosters, candidates; handed to the callers and to the caches."""
+"""By what a decision is made, and what it asks the callers for: pairs to finish, looks, rosters, candidates."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from db.inbox import Cursor, Told
-from worker.calls import LookAt
+from worker.calls import LookAt, Pair
+from worker.rules import Rules
 
 CALLS_MOST = 1000  # of one decision
 LEASE_S = 30.0  # at least twice the longest desk call, so that a slow call is not taken for a dead one
 
 
-class Reserved(NamedTuple):
-    visit: int
-    attempt: int
-    room: str
-    agent: str
-    unclear_s: float | None = None
+@dataclass(frozen=True)
+class Terms:
+    """owner         the worker
+    free_callers  how many calls the pool would take
+    due           look also for what time alone has brought: pauses that are over, abandoned reservations, looks
+    gone          workers whose lock has been free for a while; None where this moment's locks are to be believed
+    """
+
+    rules: Rules
+    owner: int
+    free_callers: int
+    due: bool = True
+    gone: Collection[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -35,17 +42,10 @@ class Question:
 
 @dataclass
 class Decision:
-    """What was decided, for the callers, the caches and the next ticket."""
-
-    cursor: Cursor
-    epoch: str = ""
-    seen: str = "0-0"
-    reserved: list[Reserved] = field(default_factory=list)
+    reserved: list[Pair] = field(default_factory=list)
     looks: list[LookAt] = field(default_factory=list)
     rosters: list[Question] = field(default_factory=list)
     suggestions: list[Question] = field(default_factory=list)
-    seats: dict[str, int] = field(default_factory=dict)  # open ones of the agents who got or lost a chat
-    told: Told = field(default_factory=Told)
     more: bool = False
     cut: bool = False  # the callers' queue was full: the line is to be looked at again when calls have ended
     most_calls: int = CALLS_MOST

@@ -6,19 +6,17 @@ is the desk's trouble, and one room of the class is tried at a time. Written by 
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 
-from psycopg2.extensions import cursor
-
-from db.refusals import REFUSALS
+from db.turn import Turn
 from worker.choose import Doubts, Waiting
 
 
-def read(cur: cursor, tenant: str, eligible: Mapping[str, Set[str]]) -> Doubts:
-    rows = REFUSALS.all(cur, "doubted", tenant=tenant)
+def read(turn: Turn, eligible: Mapping[str, Set[str]]) -> Doubts:
+    rows = turn.all("doubted")
     unproved = {row.agent for row in rows if row.unproved}
     trial = {(row.class_, row.agent) for row in rows}
     trial |= {(class_, agent) for class_, agents in eligible.items() for agent in unproved & agents}
     refused: dict[int, set[str]] = {}
-    for row in REFUSALS.all(cur, "refused", tenant=tenant):
+    for row in turn.all("refused"):
         refused.setdefault(row.visit, set()).add(row.agent)
     return Doubts(
         out={(row.class_, row.agent) for row in rows if row.is_out},
@@ -28,10 +26,10 @@ def read(cur: cursor, tenant: str, eligible: Mapping[str, Set[str]]) -> Doubts:
     )
 
 
-def stopped(cur: cursor, tenant: str, eligible: Mapping[str, Set[str]], doubts: Doubts) -> dict[str, bool]:
+def stopped(turn: Turn, eligible: Mapping[str, Set[str]], doubts: Doubts) -> dict[str, bool]:
     """Classes of which one room is tried at a time → whether its time has not come. An agent who came since is not
     under doubt, and serves."""
-    found = {row.class_: row.waits for row in REFUSALS.all(cur, "stopped", tenant=tenant)}
+    found = {row.class_: row.waits for row in turn.all("stopped")}
     return {
         class_: waits
         for class_, waits in found.items()

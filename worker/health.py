@@ -14,7 +14,7 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 from db.ledger import LEDGER
 from db.postgres import Ledger, LedgerBusy, LedgerTrouble, must_write
-from worker.jobs import Settler
+from worker.settler import Settler
 from worker.sweep import Sweeper
 from worker.work import BUSY_MS, Work
 

@@ -6,15 +6,14 @@ The first thing that a decision does, before it looks for any seat. An entry tha
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import cursor
 
 import logs
 from db import line
-from db.inbox import RESOLVED, Entry
+from db.inbox import GONE, HELD, RESOLVED, Entry
+from db.turn import Turn
 from worker import visits
 from worker.rules import Rules
 from worker.visits import Arrived, Closed, Resolved, Room, Visit
@@ -27,47 +26,40 @@ SERVICE_MAX = 2**63 - 1
 PLACE_MAX_US = 2**62  # nothing can be made of an arrival beyond it
 BEHIND_US = 1_000_000  # two clocks differ by less
 RECALLED = Visit._fields
+REMEMBERED = ("id", "closed_service", "closed_with_service")
+OPENED = ("room", "arrived_us", "class_", "source", "base", "base_proved", "look", "suspect")
+REVISED = ("id", "base", "base_proved", "suspect", "again_us", "again_latest", "resolved_comment", "look", "aside",
+           "arrived_us")  # fmt: skip
 UNWRITABLE = (psycopg2.DataError, psycopg2.IntegrityError, ValueError)  # ValueError: the driver's own refusal
+
+
+Batch = Sequence[tuple[Entry, Arrived | Resolved]]
 
 
 class BadEntry(Exception):
     """Nothing can be made of an inbox entry; the text says why."""
 
 
-@dataclass
-class Intake:
-    """What a batch changed: rooms as they are now, agents who have a seat less, whether the desk is to be asked."""
-
-    waiting: dict[str, int] = field(default_factory=dict)  # room → arrived_us
-    held: set[str] = field(default_factory=set)
-    gone: set[str] = field(default_factory=set)
-    agents: set[str] = field(default_factory=set)
-    looks: bool = False
-
-    def add(self, other: "Intake") -> None:
-        self.waiting.update(other.waiting)
-        self.held |= other.held
-        self.gone |= other.gone
-        self.agents |= other.agents
-        self.looks |= other.looks
-
-
-def take_over(cur: cursor, tenant: str, entries: Sequence[Entry], rules: Rules) -> Intake:
-    """All entries into the ledger, in their order. A batch that PostgreSQL refuses is taken entry by entry."""
-    done = Intake()
+def take_over(turn: Turn, entries: Sequence[Entry], rules: Rules) -> bool:
+    """All entries into the ledger, in their order; whether the desk is to be asked about a room. A batch that
+    PostgreSQL refuses is taken entry by entry."""
     if not entries:
-        return done
-    readable = _readable(cur, tenant, entries)
+        return False
+    readable = _readable(turn, entries)
     try:
-        return _in_savepoint(cur, tenant, readable, rules)
+        return _in_savepoint(turn, readable, rules)
     except UNWRITABLE as error:
-        log.error(logs.line("batch_refused", tenant=tenant, entries=len(readable), why=error))
-    for entry, webhook in readable:
-        try:
-            done.add(_in_savepoint(cur, tenant, [(entry, webhook)], rules))
-        except UNWRITABLE as error:
-            _refuse(cur, tenant, entry, type(error).__name__)
-    return done
+        log.error(turn.line("batch_refused", entries=len(readable), why=error))
+    looks = [_take_singly(turn, entry, webhook, rules) for entry, webhook in readable]
+    return any(looks)
+
+
+def _take_singly(turn: Turn, entry: Entry, webhook: Arrived | Resolved, rules: Rules) -> bool:
+    try:
+        return _in_savepoint(turn, [(entry, webhook)], rules)
+    except UNWRITABLE as error:
+        _refuse(turn, entry, type(error).__name__)
+        return False
 
 
 def placed(entries: Sequence[Entry], last_us: int) -> tuple[list[Entry], int]:
@@ -111,49 +103,54 @@ def _number(entry: Entry, name: str) -> int | None:
     return int(text)
 
 
-def _readable(cur: cursor, tenant: str, entries: Sequence[Entry]) -> list[tuple[Entry, Arrived | Resolved]]:
+def _readable(turn: Turn, entries: Sequence[Entry]) -> Batch:
     found = []
     for entry in entries:
         try:
             found.append((entry, read_entry(entry)))
         except BadEntry as error:
-            _refuse(cur, tenant, entry, str(error))
+            _refuse(turn, entry, str(error))
     return found
 
 
-def _refuse(cur: cursor, tenant: str, entry: Entry, reason: str) -> None:
-    line.refuse(cur, tenant, entry.id, reason)
-    log.error(logs.line("entry_refused", tenant=tenant, entry=entry.id, why=reason))
+def _refuse(turn: Turn, entry: Entry, reason: str) -> None:
+    turn.run("refuse", entry=entry.id, reason=reason)
+    log.error(turn.line("entry_refused", entry=entry.id, why=reason))
 
 
-def _in_savepoint(cur: cursor, tenant: str, batch: Sequence[tuple[Entry, Arrived | Resolved]], rules: Rules) -> Intake:
-    cur.execute("SAVEPOINT intake")
+def _in_savepoint(turn: Turn, batch: Batch, rules: Rules) -> bool:
+    turn.cur.execute("SAVEPOINT intake")
     try:
-        done = _take(cur, tenant, batch, rules)
+        return _take(turn, batch, rules)
     except (psycopg2.Error, ValueError):
-        if not cur.connection.closed:
-            cur.execute("ROLLBACK TO SAVEPOINT intake")
+        if not turn.cur.connection.closed:
+            turn.cur.execute("ROLLBACK TO SAVEPOINT intake")
         raise
-    return done
 
 
-def _take(cur: cursor, tenant: str, batch: Sequence[tuple[Entry, Arrived | Resolved]], rules: Rules) -> Intake:
-    before = _recall(cur, tenant, {webhook.room for _, webhook in batch}, rules)
-    after, closed, opened = _decide(tenant, batch, before, int(rules.lag_s * 1e6))
-    done = Intake()
+def _take(turn: Turn, batch: Batch, rules: Rules) -> bool:
+    """The turn learns of it last, when nothing can be refused any more."""
+    before = _recall(turn, {webhook.room for _, webhook in batch}, rules)
+    after, closed, opened = _decide(turn.tenant, batch, before, int(rules.lag_s * 1e6))
     over = [(gone.visit.id, gone.service, gone.reason) for gone in closed if gone.visit.id is not None]
-    if over:
-        done.agents.update(row.last_agent for row in line.close(cur, tenant, over) if row.last_agent)
-    _remember(cur, tenant, before, after)
-    _open(cur, tenant, after, closed, opened)
-    _revise(cur, tenant, before, after)
-    for room in after.values():
-        _tell(done, room)
-    return done
+    freed = [row.last_agent for row in line.close(turn, over) if row.last_agent] if over else []
+    _remember(turn, before, after)
+    _open(turn, after, closed, opened)
+    _revise(turn, before, after)
+    turn.agents.update(freed)
+    turn.rooms.update({room.id: _stands(room.visit) for room in after.values()})
+    return any(room.visit.look for room in after.values() if room.visit)
 
 
-def _recall(cur: cursor, tenant: str, rooms: set[str], rules: Rules) -> dict[str, Room]:
-    return {row.room: _room(row) for row in line.recall(cur, tenant, sorted(rooms), rules.lag_s + rules.step_s)}
+def _stands(visit: Visit | None) -> int | str:
+    if visit is None:
+        return GONE
+    return visit.arrived_us if visit.state == "waiting" else HELD
+
+
+def _recall(turn: Turn, rooms: set[str], rules: Rules) -> dict[str, Room]:
+    rows = turn.all("recall", rooms=sorted(rooms), lag_s=rules.lag_s + rules.step_s)
+    return {row.room: _room(row) for row in rows}
 
 
 def _room(row: Any) -> Room:
@@ -163,7 +160,7 @@ def _room(row: Any) -> Room:
 
 
 def _decide(
-    tenant: str, batch: Sequence[tuple[Entry, Arrived | Resolved]], before: dict[str, Room], lag_us: int
+    tenant: str, batch: Batch, before: dict[str, Room], lag_us: int
 ) -> tuple[dict[str, Room], list[Closed], dict[str, int]]:
     """The rooms afterwards, the visits that closed, and which webhook of the batch opened a room's visit."""
     rooms = dict(before)
@@ -183,72 +180,30 @@ def _decide(
     return rooms, closed, opened
 
 
-def _remember(cur: cursor, tenant: str, before: dict[str, Room], after: dict[str, Room]) -> None:
-    changed = [
-        (room.id, room.closed_service, room.closed_with_service)
-        for room in after.values()
-        if room._replace(visit=None) != before[room.id]._replace(visit=None)
-    ]
+def _remember(turn: Turn, before: dict[str, Room], after: dict[str, Room]) -> None:
+    rooms = sorted(after.values(), key=lambda room: room.id)
+    changed = [room for room in rooms if room._replace(visit=None) != before[room.id]._replace(visit=None)]
     if changed:
-        line.remember(cur, tenant, changed)
+        turn.run("remember", **line.columns(changed, REMEMBERED))
 
 
-def _open(cur: cursor, tenant: str, after: dict[str, Room], closed: Sequence[Closed], opened: dict[str, int]) -> None:
+def _open(turn: Turn, after: dict[str, Room], closed: Sequence[Closed], opened: dict[str, int]) -> None:
     """Closed ones first: a room may have come, gone and come again inside one batch. Then in the order of the inbox,
     also where several came in one microsecond."""
     new = [_new(gone.visit, gone) for gone in closed if gone.visit.id is None]
     still = [room.visit for room in after.values() if room.visit is not None and room.visit.id is None]
     new += [_new(visit) for visit in sorted(still, key=lambda visit: (visit.arrived_us, opened[visit.room]))]
     if new:
-        line.open_visits(cur, tenant, new)
+        line.open_visits(turn, new)
 
 
 def _new(visit: Visit, gone: Closed | None = None) -> line.NewVisit:
-    return line.NewVisit(
-        room=visit.room,
-        arrived_us=visit.arrived_us,
-        class_=visit.class_,
-        source=visit.source,
-        base=visit.base,
-        base_proved=visit.base_proved,
-        look=visit.look and gone is None,
-        suspect=visit.suspect,
-        service=gone.service if gone else None,
-        reason=gone.reason if gone else None,
-    )
+    same = line.NewVisit(**{name: getattr(visit, name) for name in OPENED})
+    return same._replace(look=False, service=gone.service, reason=gone.reason) if gone else same
 
 
-def _revise(cur: cursor, tenant: str, before: dict[str, Room], after: dict[str, Room]) -> None:
-    told = [
-        room.visit
-        for room in after.values()
-        if room.visit is not None and room.visit.id is not None and room.visit != before[room.id].visit
-    ]
-    if told:
-        line.LINE.run(
-            cur,
-            "revise",
-            tenant=tenant,
-            visits=[visit.id for visit in told],
-            bases=[visit.base for visit in told],
-            proved=[visit.base_proved for visit in told],
-            suspects=[visit.suspect for visit in told],
-            again=[visit.again_us for visit in told],
-            latest=[visit.again_latest for visit in told],
-            comments=[visit.resolved_comment for visit in told],
-            looks=[visit.look for visit in told],
-            aside=[visit.aside for visit in told],
-            arrived=[visit.arrived_us for visit in told],
-        )
-
-
-def _tell(done: Intake, room: Room) -> None:
-    visit = room.visit
-    if visit is None:
-        done.gone.add(room.id)
-        return
-    done.looks |= visit.look
-    if visit.state == "waiting":
-        done.waiting[room.id] = visit.arrived_us
-    else:
-        done.held.add(room.id)
+def _revise(turn: Turn, before: dict[str, Room], after: dict[str, Room]) -> None:
+    known = [room.visit for room in after.values() if room.visit is not None and room.visit.id is not None]
+    changed = [visit for visit in known if visit != before[visit.room].visit]
+    if changed:
+        turn.run("revise", **line.columns(changed, REVISED))

@@ -5,21 +5,20 @@ Runs after the inbox was taken over, in the same transaction, under the tenant's
 
 import heapq
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from psycopg2.errors import CheckViolation
-from psycopg2.extensions import cursor
 
 import logs
 from db import line
-from db.ledger import LEDGER, WORKER_LOCK_CLASS
-from db.line import LINE
+from db.ledger import WORKER_LOCK_CLASS
+from db.turn import Turn
 from worker import doubts as doubt
-from worker.calls import LookAt
+from worker.calls import LookAt, Pair
 from worker.choose import NO_DOUBTS, Answer, Doubts, Seats, Waiting, all_full, choose
-from worker.decision import LEASE_S, Decision, Question, Reserved
-from worker.rules import UPSTREAM_ASK_S, Rules
+from worker.decision import LEASE_S, Decision, Question, Terms
+from worker.rules import UPSTREAM_ASK_S
 
 log = logging.getLogger("worker.decide")
 
@@ -67,72 +66,66 @@ class Team:
 class Seating:
     """What the steps share; `decision` is what they fill in."""
 
-    def __init__(
-        self,
-        cur: cursor,
-        tenant: str,
-        rules: Rules,
-        owner: int,
-        decision: Decision,
-        doubted: bool,
-    ) -> None:
-        self._cur, self._tenant, self._rules, self._owner = cur, tenant, rules, owner
-        self._decision = decision
-        self._doubted = doubted  # some refusal is not judged yet
+    def __init__(self, turn: Turn, terms: Terms, decision: Decision) -> None:
+        self._turn, self._terms, self._decision = turn, terms, decision
 
-    def claim(self, gone: Collection[int] | None) -> None:
-        """Reservations to finish and visits to look at. `gone`: see `decide`."""
-        decision, tenant = self._decision, self._tenant
-        dead = {"gone": None if gone is None else list(gone), "lock_class": WORKER_LOCK_CLASS}
-        claim = {"tenant": tenant, "owner": self._owner, **dead}
-        most = min(CLAIMS, decision.calls_left)
-        pairs = LEDGER.all(self._cur, "claim_seats", most=most, lease_s=LEASE_S, **claim)
+    def claim(self) -> None:
+        """Reservations to finish and visits to look at."""
+        gone = None if self._terms.gone is None else list(self._terms.gone)
+        dead = {"owner": self._terms.owner, "gone": gone, "lock_class": WORKER_LOCK_CLASS}
+        pairs = self._turn.all("claim_seats", most=self._claims(), lease_s=LEASE_S, **dead)
         for row in pairs:
-            log.info(logs.line("claimed", tenant=tenant, room=row.room, agent=row.agent, attempt=row.attempt))
+            words = {"room": row.room, "agent": row.agent, "attempt": row.attempt}
+            log.info(self._turn.line("claimed", **words))
             unclear_s = self._surely_s(row.unclear_s)
-            decision.reserved.append(Reserved(row.id, row.attempt, row.room, row.agent, unclear_s))
-        most = min(CLAIMS, decision.calls_left)
-        looks = LEDGER.all(self._cur, "claim_looks", most=most, lease_s=LOOK_LEASE_S, **claim)
+            self._reserve_for(row.id, row.attempt, row.room, row.agent, unclear_s)
+        looks = self._turn.all("claim_looks", most=self._claims(), lease_s=LOOK_LEASE_S, **dead)
         surely_s = self._surely_s
-        decision.looks = [
+        self._decision.looks = [
             LookAt(*row._replace(age_s=surely_s(row.age_s), waited_s=surely_s(row.waited_s))) for row in looks
         ]
 
+    def _claims(self) -> int:
+        return min(CLAIMS, self._decision.calls_left)
+
+    def _reserve_for(self, visit: int, attempt: int, room: str, agent: str, unclear_s: float | None = None) -> None:
+        """The deadline is that of a lease that began with the turn: a frozen process is never late."""
+        deadline = self._turn.began_s + LEASE_S
+        self._decision.reserved.append(Pair(visit, attempt, room, agent, deadline, unclear_s))
+
     def _surely_s(self, age_s: float | None) -> float | None:
-        return None if age_s is None else self._rules.surely_s(age_s)
+        return None if age_s is None else self._terms.rules.surely_s(age_s)
 
     def seat(self) -> None:
         """Seats for the oldest rooms of the classes whose roster is young enough; the others' are read first (H16)."""
-        classes = LINE.all(
-            self._cur, "classes", tenant=self._tenant, roster_s=self._rules.roster_s, retry_s=self._rules.retry_s
-        )
+        classes = self._turn.all("classes", roster_s=self._terms.rules.roster_s, retry_s=self._terms.rules.retry_s)
         if not classes:
             return
         believed = [c for c in classes if self._is_believed(c)]
         team = self._team([c.class_ for c in classes], some_believed=0 < len(believed) < len(classes))
         answer = self._reserve(believed, team, self._turns_elsewhere(classes, team)) if believed else Answer()
         self._ask_rosters(classes, team, answer)
-        if self._rules.policy == "upstream":
+        if self._terms.rules.policy == "upstream":
             self._ask_suggestions(believed, answer)
 
     def _is_believed(self, of: Any) -> bool:
-        return of.age_s is not None and of.age_s <= self._rules.roster_s
+        return of.age_s is not None and of.age_s <= self._terms.rules.roster_s
 
     def _team(self, classes: Sequence[str], some_believed: bool) -> Team:
         """Who may be given rooms of these classes: all who are online where a refusal, the desk's candidate or a class
         whose roster is too old may make any of them matter; else those who come first."""
-        everybody = self._doubted or self._rules.policy == "upstream" or some_believed
+        everybody = self._turn.row.doubted or self._terms.rules.policy == "upstream" or some_believed
         return self._read_team(classes, FIRST, everybody)
 
     def _read_team(self, classes: Sequence[str], most: int, everybody: bool = False) -> Team:
-        of = {"classes": list(classes), "policy": self._rules.policy, "everybody": everybody}
+        of = {"classes": list(classes), "policy": self._terms.rules.policy, "everybody": everybody}
         of["most"] = most + RUNNERS_UP
-        return Team(LINE.all(self._cur, "candidates", tenant=self._tenant, **of), classes, most, everybody)
+        return Team(self._turn.all("candidates", **of), classes, most, everybody)
 
     def _turns_elsewhere(self, classes: Sequence[Any], team: Team) -> list[tuple[Waiting, Set[str]]]:
         """Oldest rooms of classes whose roster is read first, with the free agents whom it names: no later room of
         another class takes these meanwhile (P4). A roster that can't be read for long holds nobody up."""
-        longest_s = self._rules.retry_s + 2 * self._rules.roster_s
+        longest_s = self._terms.rules.retry_s + 2 * self._terms.rules.roster_s
         old = [c for c in classes if c.age_s is not None and not self._is_believed(c)]
         return [
             (Waiting(c.visit, c.room, c.class_, c.arrived_us, c.priority), team.free(c.class_))
@@ -146,56 +139,53 @@ class Seating:
         if most <= 0:
             return Answer()
         eligible = {class_: team.of(class_) for class_ in names}
-        doubts = doubt.read(self._cur, self._tenant, eligible) if self._doubted else NO_DOUBTS
+        doubts = doubt.read(self._turn, eligible) if self._turn.row.doubted else NO_DOUBTS
         heads = self._heads(eligible, most, doubts)
         if min(most, len(heads)) > team.most and not team.everybody:
             team = self._read_team(names, min(most, len(heads)))
             eligible = {class_: team.of(class_) for class_ in names}
         rooms = _in_turn(heads, eligible, elsewhere)
         suggested = {c.class_: c.suggested for c in classes if c.suggested}
-        answer = choose(rooms, team.seats, eligible, self._rules.policy, most, suggested, doubts)
+        answer = choose(rooms, team.seats, eligible, self._terms.rules.policy, most, suggested, doubts)
         if answer.picks:
             self._write(answer, team)
         if suggested:
             used = sorted({pick.waiting.class_ for pick in answer.picks})
             asked = {"used": used, "classes": sorted(suggested), "wait_s": UPSTREAM_ASK_S}
-            LINE.run(self._cur, "use_suggestions", tenant=self._tenant, **asked)
+            self._turn.run("use_suggestions", **asked)
         return answer
 
     def _heads(self, eligible: Mapping[str, Set[str]], most: int, doubts: Doubts) -> list[Waiting]:
         """The oldest rooms of each class, and so many more as may have to be stepped over. Of a class whose agents are
         all refused alike one room, when its time has come."""
-        stopped = doubt.stopped(self._cur, self._tenant, eligible, doubts) if self._doubted else {}
+        stopped = doubt.stopped(self._turn, eligible, doubts) if self._turn.row.doubted else {}
         classes = [class_ for class_ in eligible if not stopped.get(class_)]
         more = most + len(doubts.refused)
-        rows = LINE.all(self._cur, "heads", tenant=self._tenant, classes=classes, most=more)
+        rows = self._turn.all("heads", classes=classes, most=more)
         rooms = [Waiting(*row) for row in rows]
         return doubt.one_each(rooms, [class_ for class_ in classes if class_ in stopped], doubts) if stopped else rooms
 
     def _write(self, answer: Answer, team: Team) -> None:
         """The picks into the ledger, with who was considered. The seat guard has the last word."""
-        tenant, decision = self._tenant, self._decision
+        turn, decision = self._turn, self._decision
         chosen = [line.Seat(p.waiting.visit, p.agent, p.load_before, p.limit) for p in answer.picks]
-        why = {
-            "policy": self._rules.policy,
-            "candidates": self._considered(team, {seat.agent for seat in chosen}),
-            "crew": LINE.one(self._cur, "crew", tenant=tenant)._asdict(),
-            "passed_over": self._passed_over(answer, team),
-        }
-        self._cur.execute("SAVEPOINT seats")
+        candidates = self._considered(team, {seat.agent for seat in chosen})
+        crew = turn.one("crew")._asdict()
+        why = line.Why(self._terms.rules.policy, candidates, crew, self._passed_over(answer, team))
+        turn.cur.execute("SAVEPOINT seats")
         try:
-            attempts = line.reserve(self._cur, tenant, chosen, self._owner, LEASE_S)
+            attempts = line.reserve(turn, chosen, self._terms.owner, LEASE_S)
         except CheckViolation as error:  # a seat taken by another code path: decide again on what it left
-            self._cur.execute("ROLLBACK TO SAVEPOINT seats")
-            log.error(logs.line("seat_refused", tenant=tenant, why=str(error).splitlines()[0]))
+            turn.cur.execute("ROLLBACK TO SAVEPOINT seats")
+            log.error(turn.line("seat_refused", why=str(error).splitlines()[0]))
             decision.more = True
             return
         taken = [seat for seat in chosen if seat.visit in attempts]
-        decision.seats.update(line.record(self._cur, tenant, seats=taken, **why))
+        line.record(turn, why, taken)
         rooms = {pick.waiting.visit: pick.waiting.room for pick in answer.picks}
         for seat in taken:
-            decision.reserved.append(Reserved(seat.visit, attempts[seat.visit], rooms[seat.visit], seat.agent))
-        logs.each(log, [_reserved_line(tenant, rooms[seat.visit], seat) for seat in taken])
+            self._reserve_for(seat.visit, attempts[seat.visit], rooms[seat.visit], seat.agent)
+        logs.each(log, [_reserved_line(turn.tenant, rooms[seat.visit], seat) for seat in taken])
         decision.more |= len(answer.picks) == SEATS_BATCH
 
     def _considered(self, team: Team, chosen: Set[str]) -> list[dict[str, Any]]:
@@ -208,14 +198,14 @@ class Seating:
         kept = [seat for seat in team.seats if seat.agent in chosen] + others
         found = {seat.agent: (seat.load, seat.limit) for seat in kept}
         if len(others) < RUNNERS_UP:
-            for row in LINE.all(self._cur, "full_agents", tenant=self._tenant, most=RUNNERS_UP):
+            for row in self._turn.all("full_agents", most=RUNNERS_UP):
                 found.setdefault(row.id, (row.load, row.max_load))
         return [{"agent": agent, "load": load, "limit": limit} for agent, (load, limit) in sorted(found.items())]
 
     def _passed_over(self, answer: Answer, team: Team) -> Mapping[str, str]:
         if team.everybody or not answer.passed_over:
             return answer.passed_over
-        rows = LINE.all(self._cur, "online_for", tenant=self._tenant, classes=list(answer.passed_over))
+        rows = self._turn.all("online_for", classes=list(answer.passed_over))
         online = {row.class_: row.agents for row in rows}
         return {class_: all_full(online.get(class_, 0)) for class_ in answer.passed_over}
 
@@ -224,14 +214,14 @@ class Seating:
         just used and soon will be too old: while rooms keep coming, none of them waits for a roster."""
         hasten = [c.class_ for c in classes if c.age_s is not None and team.has_doubtful(c.class_)]
         if hasten:
-            LINE.run(self._cur, "hasten_rosters", tenant=self._tenant, classes=hasten, after_s=self._rules.lag_s)
+            self._turn.run("hasten_rosters", classes=hasten, after_s=self._terms.rules.lag_s)
         used = {pick.waiting.class_ for pick in answer.picks}
         wanted = {c.class_: c for c in classes if c.due or self._is_wanted(c, c.class_ in used, team)}
         self._decision.rosters = self._claim_questions(wanted, roster=True)
 
     def _is_wanted(self, of: Any, used: bool, team: Team) -> bool:
         if used:
-            return bool(of.age_s > self._rules.roster_s / 2)
+            return bool(of.age_s > self._terms.rules.roster_s / 2)
         return not self._is_believed(of) and bool(team.free(of.class_))
 
     def _ask_suggestions(self, classes: Sequence[Any], answer: Answer) -> None:
@@ -247,9 +237,9 @@ class Seating:
         classes = sorted(wanted)[: max(0, self._decision.calls_left)]
         if not classes:
             return []
-        leased = {"owner": self._owner, "lease_s": ROSTER_LEASE_S, "lock_class": WORKER_LOCK_CLASS}
-        asked = {"tenant": self._tenant, "classes": classes, "roster": roster}
-        rows = LINE.all(self._cur, "claim_rosters", **asked, **leased)
+        leased = {"owner": self._terms.owner, "lease_s": ROSTER_LEASE_S, "lock_class": WORKER_LOCK_CLASS}
+        asked = {"classes": classes, "roster": roster}
+        rows = self._turn.all("claim_rosters", **asked, **leased)
         claimed = [row.class_ for row in rows]
         many = self._rooms_to_ask(claimed) if roster else {}
         return [Question(c, many.get(c) or (wanted[c].room,), wanted[c].source) for c in claimed]
@@ -258,7 +248,7 @@ class Seating:
         """Where the desk does not know some rooms of a class, several others at once: none of them is to keep the next
         one waiting (H19)."""
         most = min(ROOMS_ASKED // 2, self._decision.calls_left // 2)
-        rows = LINE.all(self._cur, "rooms_to_ask", tenant=self._tenant, classes=list(classes), most=most)
+        rows = self._turn.all("rooms_to_ask", classes=list(classes), most=most)
         return {row.class_: tuple(dict.fromkeys(row.rooms)) for row in rows}
 
 

@@ -4,66 +4,57 @@ Before: `settle` and `healing`, which know that it is so; each call is part of t
 block of that name.
 """
 
+import logging
 from typing import Any
 
-from psycopg2.extensions import cursor
-
 from db import line
-from db.ledger import LEDGER
-from worker.aftermath import Aftermath, closed, note
+from db.inbox import GONE, HELD
+from db.turn import Turn
 from worker.rules import Rules
 
+log = logging.getLogger("worker.settle")
 
-def find(cur: cursor, tenant: str, visit: int, attempt: int) -> Any:
+
+def find(turn: Turn, visit: int, attempt: int) -> Any:
     """The open visit, if nobody has taken it over since; locked."""
-    return LEDGER.one(cur, "stay", tenant=tenant, visit=visit, attempt=attempt)
+    return turn.one("stay", visit=visit, attempt=attempt)
 
 
-def end(cur: cursor, tenant: str, stay: Any, why: str, after: Aftermath) -> None:
+def end(turn: Turn, stay: Any, why: str) -> None:
     """Close the visit; by the highest service known to be closed, where a webhook named one since it opened."""
     service = stay.closed_service if stay.service_closed else None
-    LEDGER.run(cur, "end_visit", visit=stay.id, attempt=stay.attempt, reason=why, service=service)
+    turn.run("end_visit", visit=stay.id, attempt=stay.attempt, reason=why, service=service)
     if service is not None or not stay.doubted:  # a stay that perhaps never was says nothing of the last close
-        LEDGER.run(cur, "remember_close", tenant=tenant, room=stay.room, with_service=service is not None)
-    closed(tenant, stay.room, stay.agent, why, after)
+        turn.run("remember_close", room=stay.room, with_service=service is not None)
+    log.info(turn.line("closed", room=stay.room, agent=stay.agent, why=why))
+    turn.move(stay.room, GONE, stay.agent)
 
 
-def end_seen(cur: cursor, tenant: str, stay: Any, why: str, rules: Rules, after: Aftermath) -> None:
+def end_seen(turn: Turn, stay: Any, why: str, rules: Rules) -> None:
     """Close the visit because the desk says that the room is resolved. A customer who came back so shortly before that
     the desk may not know of it waits, and it is asked once more."""
-    end(cur, tenant, stay, why, after)
+    end(turn, stay, why)
     if stay.again_us is not None and rules.surely_s(stay.again_age_s) < rules.lag_s:
-        begin(cur, tenant, stay, after, look=True)
+        begin(turn, stay, look=True)
 
 
-def begin(cur: cursor, tenant: str, stay: Any, after: Aftermath, *, look: bool) -> None:
+def begin(turn: Turn, stay: Any, *, look: bool) -> None:
     """The room waits again, at the time of the webhook that came meanwhile. `look`: the desk is asked first."""
-    arrived_us = _arrived_us(cur, tenant, stay)
+    arrived_us = _arrived_us(turn, stay)
     new = line.NewVisit(stay.room, arrived_us, stay.class_, stay.source, look=look, **_base(stay))
-    line.open_visits(cur, tenant, [new])
-    after.gone.discard(stay.room)
-    after.waiting[stay.room] = arrived_us
+    line.open_visits(turn, [new])
+    turn.rooms[stay.room] = arrived_us
 
 
-def go_on(cur: cursor, tenant: str, stay: Any, agent: str, after: Aftermath) -> None:
+def go_on(turn: Turn, stay: Any, agent: str) -> None:
     """The agent whom the desk names is in the room's next stay already: the visit ends, and they hold the next one."""
-    end(cur, tenant, stay, "resolved", after)
-    LEDGER.run(cur, "know_agents", tenant=tenant, agents=[agent])
+    end(turn, stay, "resolved")
+    turn.run("know_agents", agents=[agent])
     first = stay.first_comment_id if stay.resolved_comment not in (None, stay.first_comment_id) else None
-    new = LEDGER.one(
-        cur,
-        "go_on",
-        visit=stay.id,
-        tenant=tenant,
-        agent=agent,
-        first=first,
-        arrived_us=_arrived_us(cur, tenant, stay),
-        **_base(stay),
-    )
-    note(cur, new.id, "began", f"the desk has {agent} in the room, whose stay before has ended")
-    after.gone.discard(stay.room)
-    after.held.add(stay.room)
-    after.agents.add(agent)
+    place = {"arrived_us": _arrived_us(turn, stay), **_base(stay)}
+    new = turn.one("go_on", visit=stay.id, agent=agent, first=first, **place)
+    turn.note(new.id, "began", f"the desk has {agent} in the room, whose stay before has ended")
+    turn.move(stay.room, HELD, agent)
 
 
 def _base(stay: Any) -> dict[str, Any]:
@@ -72,5 +63,5 @@ def _base(stay: Any) -> dict[str, Any]:
     return {"base": service, "base_proved": service is not None and stay.again_latest == service}
 
 
-def _arrived_us(cur: cursor, tenant: str, stay: Any) -> int:
-    return stay.again_us or line.next_place(cur, tenant)
+def _arrived_us(turn: Turn, stay: Any) -> int:
+    return stay.again_us or line.next_place(turn)

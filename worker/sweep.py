@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from redis.exceptions import RedisError
 
 import logs
-from db import limits, line, tickets
+from db import limits, tickets
 from db.inbox import LATER, Entry, Glance, InboxDown
-from db.ledger import LEDGER, WORKER_LOCK_CLASS
+from db.ledger import LEDGER, WORKER_LOCK_CLASS, lock
 from db.postgres import Ledger, LedgerBusy, LedgerDown, LedgerTrouble
 from db.redis_why import told
 from worker import caches, jobs
@@ -285,7 +285,7 @@ class Sweeper:
         tenant's lock: no decision has just read what is forgotten here."""
         old = {"tenant": tenant, "keep_days": self._work.rules.keep_days}
         with self._ledger.transaction() as cur:
-            line.lock(cur, tenant)
+            lock(cur, tenant)
             rooms = LEDGER.run(cur, "prune_rooms", most=PRUNE_MOST, **old)
             classes = LEDGER.all(cur, "unused_classes", most=PRUNE_MOST, **old)
             LEDGER.run(cur, "prune_rosters", tenant=tenant, classes=[row.class_ for row in classes])
@@ -298,7 +298,7 @@ class Sweeper:
         """Under the tenant's lock: nobody begins a chat as a customer who is just being forgotten."""
         keep_days = self._work.rules.keep_chats_days
         with self._ledger.transaction() as cur:
-            line.lock(cur, tenant)
+            lock(cur, tenant)
             gone = LEDGER.all(cur, "prune_chats", tenant=tenant, keep_days=keep_days, most=PRUNE_CHATS_MOST)
             LEDGER.run(cur, "prune_customers", customers=[row.customer for row in gone])
         return len(gone)

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import rq
 from redis.exceptions import RedisError
@@ -21,6 +21,7 @@ from db.inbox import Inbox, InboxDown
 from db.ledger import LEDGER
 from db.postgres import Ledger, LedgerBusy, LedgerTrouble
 from db.redis_why import why
+from db.turn import Turn, wake
 from worker.backlog import Backlog
 from worker.callers import Callers
 from worker.clock import Clock
@@ -46,7 +47,6 @@ class Figures:
     settled: int = 0
     skipped_full: int = 0
     foreign_jobs: int = 0
-    last_drain_s: float = field(default_factory=time.monotonic)
 
 
 class Work:
@@ -79,7 +79,7 @@ class Work:
         self._limits_seen: dict[str, tuple[str | None, ...]] = {}
 
     @contextmanager
-    def turn(self, tenant: str, within_s: float) -> Iterator[None]:
+    def alone(self, tenant: str, within_s: float) -> Iterator[None]:
         """Held over a commit and the telling of the caches, so that this process tells them in order. Raises
         `LedgerBusy` where another thread has it for longer."""
         lock = self._turns[tenant]
@@ -89,6 +89,10 @@ class Work:
             yield
         finally:
             lock.release()
+
+    def rules_of(self, turn: Turn) -> Rules:
+        """What ages are judged by in this turn: PostgreSQL's clock may have been stepped."""
+        return self.clock.held_against(self.rules, turn.row.now_s, turn.began_s)
 
     def room_for(self, tenant: str) -> int:
         """How many calls a decision may ask for: what the callers take, less what is not written yet of the calls
@@ -101,11 +105,7 @@ class Work:
         return known != texts
 
     def wake(self, tenant: str, due: bool = False) -> None:
-        """Ask for a look at the line. Redis away: the sweeper asks again."""
-        try:
-            tickets.ask(self.tickets, tenant, due)
-        except RedisError as error:
-            log.warning(logs.line("ticket_failed", tenant=tenant, why=why(error)))
+        wake(self.inbox, self.tickets, tenant, due)
 
     def replace(self, tenant: str) -> None:
         """Another ticket in place of the one that met a busy tenant."""
@@ -139,11 +139,14 @@ class Patience:
     def __init__(self) -> None:
         self._left_s, self._at = BUSY_MS / 1000, time.monotonic()
 
-    def wait_s(self) -> float:
-        now = time.monotonic()
-        self._left_s = min(2 * BUSY_MS / 1000, self._left_s + (now - self._at) * BUSY_SHARE)
-        self._at = now
-        return max(0.0, min(BUSY_MS / 1000, self._left_s))
-
-    def spend(self, seconds: float) -> None:
-        self._left_s = max(-1.0, self._left_s - seconds)
+    @contextmanager
+    def wait(self) -> Iterator[float]:
+        """For how many seconds; what was in vain counts."""
+        began = time.monotonic()
+        self._left_s = min(2 * BUSY_MS / 1000, self._left_s + (began - self._at) * BUSY_SHARE)
+        self._at = began
+        try:
+            yield max(0.0, min(BUSY_MS / 1000, self._left_s))
+        except LedgerBusy:
+            self._left_s = max(-1.0, self._left_s - (time.monotonic() - began))
+            raise

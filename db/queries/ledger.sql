@@ -80,7 +80,7 @@ UPDATE visits v
        unconfirmed = h.unconfirmed, settled_at = clock_timestamp(), looked_at = clock_timestamp(),
        lease_until = NULL, unclear_at = NULL, tries = 0, refusals = 0, aside = NULL, answered = v.attempt,
        look_at = CASE WHEN v.suspect IS NOT NULL THEN clock_timestamp() END, looks = 0
-  FROM unnest(%(visits)s::bigint[], %(attempts)s::integer[], %(agents)s::text[], %(firsts)s::text[],
+  FROM unnest(%(visits)s::bigint[], %(attempts)s::integer[], %(agent)s::text[], %(first_comment_id)s::text[],
               %(unconfirmed)s::boolean[]) AS h(visit, attempt, agent, first_comment_id, unconfirmed)
  WHERE v.id = h.visit  -- alone: see the head of line.sql
    AND CASE WHEN v.state = 'reserved' THEN v.tenant = %(tenant)s AND v.attempt = h.attempt END
@@ -228,7 +228,7 @@ UPDATE visits SET lease_until = clock_timestamp()
 
 -- name: has_room
 SELECT EXISTS (SELECT FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
-                WHERE e.tenant = %(tenant)s AND e.class = %(class)s AND a.available AND a.open_seats < a.max_load) AS has_room
+                WHERE e.tenant = %(tenant)s AND e.class = %(class_)s AND a.available AND a.open_seats < a.max_load) AS has_room
 
 -- name: steady
 -- Our chats that the desk's count must know of, whatever moment since then it speaks of.
@@ -268,7 +268,7 @@ RETURNING id
 -- name: put_roster
 -- Asked for `asked_s` ago, counts as `age_s` old. None: a reader who asked more than a moment later has answered already.
 INSERT INTO rosters AS r (tenant, class, read_at, due_at, claimed_until)
-VALUES (%(tenant)s, %(class)s, clock_timestamp() - %(age_s)s * interval '1 second',
+VALUES (%(tenant)s, %(class_)s, clock_timestamp() - %(age_s)s * interval '1 second',
         clock_timestamp() + %(again_s)s * interval '1 second', '-infinity')
     ON CONFLICT (tenant, class) DO UPDATE
    SET read_at = EXCLUDED.read_at, due_at = EXCLUDED.due_at, claimed_until = '-infinity'
@@ -276,13 +276,13 @@ VALUES (%(tenant)s, %(class)s, clock_timestamp() - %(age_s)s * interval '1 secon
 RETURNING r.class AS class_
 
 -- name: eligible
-SELECT agent FROM eligible WHERE tenant = %(tenant)s AND class = %(class)s
+SELECT agent FROM eligible WHERE tenant = %(tenant)s AND class = %(class_)s
 
 -- name: drop_eligible
-DELETE FROM eligible WHERE tenant = %(tenant)s AND class = %(class)s AND agent = ANY(%(agents)s::text[])
+DELETE FROM eligible WHERE tenant = %(tenant)s AND class = %(class_)s AND agent = ANY(%(agents)s::text[])
 
 -- name: put_eligible
-INSERT INTO eligible (tenant, class, agent) SELECT %(tenant)s, %(class)s, a FROM unnest(%(agents)s::text[]) a ORDER BY a
+INSERT INTO eligible (tenant, class, agent) SELECT %(tenant)s, %(class_)s, a FROM unnest(%(agents)s::text[]) a ORDER BY a
     ON CONFLICT DO NOTHING
 
 -- name: nobody_names
@@ -295,7 +295,7 @@ UPDATE agents a SET available = false, seen_at = clock_timestamp()
 -- Nobody asks again before the pause is over. Nothing where another room's answer has come meanwhile.
 UPDATE rosters SET claimed_until = clock_timestamp() + %(wait_s)s * interval '1 second', due_at = '-infinity',
                    ask_after = clock_timestamp() + %(wait_s)s * interval '1 second'
- WHERE tenant = %(tenant)s AND class = %(class)s AND (claimed_until > '-infinity' OR %(wait_s)s > 0)
+ WHERE tenant = %(tenant)s AND class = %(class_)s AND (claimed_until > '-infinity' OR %(wait_s)s > 0)
 
 -- name: doubt_room
 -- A waiting room that the desk does not speak of as of one that waits: out of the way while the desk is asked again.
@@ -313,7 +313,7 @@ RETURNING id
 -- name: put_suggestion
 UPDATE rosters SET suggested = %(agent)s, claimed_until = '-infinity',
        ask_after = clock_timestamp() + %(wait_s)s * interval '1 second'
- WHERE tenant = %(tenant)s AND class = %(class)s
+ WHERE tenant = %(tenant)s AND class = %(class_)s
 
 -- name: known_rooms
 -- Rooms of the desk's unserved list that are ours already, or closed or settled too recently to be believed.

@@ -30,7 +30,7 @@ SELECT w.room, r.closed_service, r.closed_with_service, v.id, v.state, v.arrived
 
 -- name: remember
 INSERT INTO rooms (tenant, id, closed_service, closed_with_service)
-SELECT %(tenant)s, * FROM unnest(%(rooms)s::text[], %(services)s::bigint[], %(withs)s::boolean[])
+SELECT %(tenant)s, * FROM unnest(%(id)s::text[], %(closed_service)s::bigint[], %(closed_with_service)s::boolean[])
     ON CONFLICT (tenant, id) DO UPDATE
    SET closed_service = EXCLUDED.closed_service, closed_with_service = EXCLUDED.closed_with_service,
        seen_at = clock_timestamp()
@@ -57,13 +57,12 @@ SELECT %(tenant)s, n.room, n.class, n.source, n.learned, n.arrived_us, n.base, n
        CASE WHEN n.look THEN clock_timestamp() END, n.suspect,
        CASE WHEN n.learned THEN clock_timestamp() + %(learned_wait_s)s * interval '1 second' END,
        n.service, n.reason, CASE WHEN n.reason IS NOT NULL THEN clock_timestamp() END
-  FROM unnest(%(rooms)s::text[], %(classes)s::text[], %(sources)s::text[], %(learned)s::boolean[],
-              %(arrived)s::bigint[], %(bases)s::bigint[], %(proved)s::boolean[], %(looks)s::boolean[],
-              %(suspects)s::text[], %(services)s::bigint[], %(reasons)s::text[])
+  FROM unnest(%(room)s::text[], %(class_)s::text[], %(source)s::text[], %(learned)s::boolean[],
+              %(arrived_us)s::bigint[], %(base)s::bigint[], %(base_proved)s::boolean[], %(look)s::boolean[],
+              %(suspect)s::text[], %(service)s::bigint[], %(reason)s::text[])
        WITH ORDINALITY AS n(room, class, source, learned, arrived_us, base, base_proved, look, suspect,
                             service, reason, ord)
  ORDER BY n.ord
-RETURNING id, room, state
 
 -- name: revise
 -- Visits of which a webhook told something new: proof of their base, a question to the desk, or a sign of life of a
@@ -79,9 +78,9 @@ UPDATE visits v
        refusals = CASE WHEN r.aside OR v.aside IS NULL THEN v.refusals ELSE 0 END,
        retry_at = CASE WHEN (r.aside OR v.aside IS NULL) AND r.arrived_us = v.arrived_us THEN v.retry_at END,
        learned = v.learned AND r.arrived_us = v.arrived_us, arrived_us = r.arrived_us
-  FROM unnest(%(visits)s::bigint[], %(bases)s::bigint[], %(proved)s::boolean[], %(suspects)s::text[],
-              %(again)s::bigint[], %(latest)s::bigint[], %(comments)s::text[], %(looks)s::boolean[],
-              %(aside)s::boolean[], %(arrived)s::bigint[])
+  FROM unnest(%(id)s::bigint[], %(base)s::bigint[], %(base_proved)s::boolean[], %(suspect)s::text[],
+              %(again_us)s::bigint[], %(again_latest)s::bigint[], %(resolved_comment)s::text[], %(look)s::boolean[],
+              %(aside)s::boolean[], %(arrived_us)s::bigint[])
        AS r(visit, base, proved, suspect, again_us, again_latest, resolved_comment, look, aside, arrived_us)
  WHERE v.id = r.visit AND CASE WHEN v.state <> 'closed' THEN v.tenant = %(tenant)s END
 
@@ -171,7 +170,7 @@ UPDATE visits v
        attempt = v.attempt + 1, lease_until = clock_timestamp() + %(lease_s)s * interval '1 second',
        parked = false, unclear_at = NULL, tries = 0, reserved_at = clock_timestamp(), settled_at = NULL,
        suspect = NULL, resolved_comment = NULL
-  FROM unnest(%(visits)s::bigint[], %(agents)s::text[], %(limits)s::integer[]) AS p(visit, agent, seat_limit)
+  FROM unnest(%(visit)s::bigint[], %(agent)s::text[], %(limit)s::integer[]) AS p(visit, agent, seat_limit)
  WHERE v.id = p.visit AND CASE WHEN v.state = 'waiting' THEN v.tenant = %(tenant)s END
 RETURNING v.id, v.attempt
 
@@ -182,7 +181,7 @@ WITH round AS (
     INSERT INTO rounds (tenant, policy, candidates, passed_over, crew)
     VALUES (%(tenant)s, %(policy)s, %(candidates)s, %(passed_over)s, %(crew)s) RETURNING id),
 picks AS (
-    SELECT * FROM unnest(%(visits)s::bigint[], %(agents)s::text[], %(loads)s::integer[], %(limits)s::integer[])
+    SELECT * FROM unnest(%(visit)s::bigint[], %(agent)s::text[], %(load_before)s::integer[], %(limit)s::integer[])
              WITH ORDINALITY AS p(visit, agent, load_before, seat_limit, ord)),
 written AS (
     INSERT INTO decisions (tenant, round, visit, agent, load_before, seat_limit)

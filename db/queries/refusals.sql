@@ -9,7 +9,7 @@ RETURNING r.times = 1 AND NOT EXISTS (
 
 -- name: doubt
 -- A refused agent. `in_row`: rooms refused with no room given between, of this class or of any.
-INSERT INTO doubts AS d (tenant, class, agent, why) VALUES (%(tenant)s, %(class)s, %(agent)s, %(why)s)
+INSERT INTO doubts AS d (tenant, class, agent, why) VALUES (%(tenant)s, %(class_)s, %(agent)s, %(why)s)
     ON CONFLICT (tenant, class, agent) DO UPDATE
    SET refused = d.refused + %(strike)s, why = EXCLUDED.why, unproved = true
 RETURNING d.outs, NOT is_due(d.out_until, interval '301 s') AS is_out,
@@ -19,17 +19,17 @@ RETURNING d.outs, NOT is_due(d.out_until, interval '301 s') AS is_out,
 
 -- name: leave_out
 UPDATE doubts SET outs = outs + 1, out_until = clock_timestamp() + %(wait_s)s * interval '1 second'
- WHERE tenant = %(tenant)s AND agent = %(agent)s AND (class = %(class)s OR unproved)
+ WHERE tenant = %(tenant)s AND agent = %(agent)s AND (class = %(class_)s OR unproved)
 
 -- name: ask_roster
 -- Perhaps the desk does not list the agent any more.
-UPDATE rosters SET due_at = '-infinity' WHERE tenant = %(tenant)s AND class = %(class)s
+UPDATE rosters SET due_at = '-infinity' WHERE tenant = %(tenant)s AND class = %(class_)s
 
 -- name: others
 -- Agents with whom the room has not been tried and who are not left out.
 SELECT count(*) AS n
   FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
- WHERE e.tenant = %(tenant)s AND e.class = %(class)s AND a.available AND a.max_load > 0
+ WHERE e.tenant = %(tenant)s AND e.class = %(class_)s AND a.available AND a.max_load > 0
    AND NOT EXISTS (SELECT FROM refusals r WHERE r.visit = %(visit)s AND r.agent = e.agent)
    AND NOT EXISTS (SELECT FROM doubts d WHERE d.tenant = e.tenant AND d.class = e.class AND d.agent = e.agent
                       AND NOT is_due(d.out_until, interval '301 s'))
@@ -50,10 +50,10 @@ SELECT c AS class_, r.alike_tries AS tries
 -- name: stop_class
 -- The desk's trouble, no agent's: nobody of the class is left out, but its rooms are tried one at a time.
 WITH free AS (
-    UPDATE doubts SET outs = 0, out_until = '-infinity' WHERE tenant = %(tenant)s AND class = %(class)s)
+    UPDATE doubts SET outs = 0, out_until = '-infinity' WHERE tenant = %(tenant)s AND class = %(class_)s)
 UPDATE rosters SET refused_alike = %(why)s, alike_tries = alike_tries + 1,
        assign_after = clock_timestamp() + %(wait_s)s * interval '1 second'
- WHERE tenant = %(tenant)s AND class = %(class)s
+ WHERE tenant = %(tenant)s AND class = %(class_)s
 
 -- name: resume_classes
 -- The desk has given a room of the class to somebody. Until now it was in trouble: what it refused meanwhile is forgiven.
@@ -163,6 +163,6 @@ SELECT r.class AS class_, NOT is_due(r.assign_after, interval '16 s') OR EXISTS 
 -- name: listed
 -- A roster was read: who is not in it any more is tried anew when the desk names them again, and so is who is offline.
 WITH gone AS (
-    DELETE FROM doubts WHERE tenant = %(tenant)s AND class = %(class)s AND agent <> ALL(%(agents)s::text[]))
+    DELETE FROM doubts WHERE tenant = %(tenant)s AND class = %(class_)s AND agent <> ALL(%(agents)s::text[]))
 UPDATE doubts SET out_until = '-infinity'
- WHERE tenant = %(tenant)s AND class = %(class)s AND agent = ANY(%(offline)s::text[]) AND out_until > '-infinity'
+ WHERE tenant = %(tenant)s AND class = %(class_)s AND agent = ANY(%(offline)s::text[]) AND out_until > '-infinity'

@@ -5,8 +5,9 @@ from typing import Any
 import click
 from psycopg2.extensions import cursor
 
-from db import line, people
+from db import people
 from db.admin import ADMIN
+from db.ledger import lock
 from scripts.admin import native, secret
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation, as_json, say, tenant_option
@@ -138,7 +139,7 @@ def _switch(installation: Installation, agent: str, tenant: str | None, disabled
     """Under the tenant's lock, so that no decision that saw the old state comes after it."""
     with installation.writing() as cur:
         tenant = native.one(cur, tenant)
-        line.lock(cur, tenant)
+        lock(cur, tenant)
         account = _known(cur, tenant, agent)
         people.set_disabled(cur, tenant, account.agent, disabled)
         chats = ADMIN.one(cur, "not_available", tenant=tenant, agent=account.agent).open_seats if disabled else None

@@ -12,9 +12,9 @@ from typing import Any
 import click
 from psycopg2.extensions import cursor
 
-from db import line
 from db import transcript as transcripts
 from db.admin import ADMIN
+from db.ledger import lock
 from scripts.admin import native
 from scripts.admin.errors import CantDo, NotFound, Refused
 from scripts.admin.installation import Installation, as_json, say, tenant_option
@@ -128,13 +128,13 @@ def _erase(installation: Installation, tenant: str, customers: list[int]) -> int
     chats = 0
     while True:
         with installation.writing() as cur:
-            line.lock(cur, tenant)
+            lock(cur, tenant)
             gone = len(ADMIN.all(cur, "erase_sessions", customers=customers, most=ERASE_BATCH))
             chats += gone
             if gone < ERASE_BATCH:
                 break
     with installation.writing() as cur:
-        line.lock(cur, tenant)
+        lock(cur, tenant)
         if ADMIN.run(cur, "erase_customers", customers=customers) < len(customers):
             raise CantDo("a new chat began meanwhile: end it, then say it again")
     return chats

@@ -7,34 +7,35 @@ decision = line.decide()                 # one ticket: the transaction, then the
 line.settle(*line.held(decision))        # the desk said yes
 """
 
+import dataclasses
 import functools
 import itertools
 import keyword
 import secrets
 from collections import namedtuple
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg2
 import redis
 
-from db import inbox, line, tickets
-from db.inbox import ARRIVED, PUSH, RESOLVED, Inbox, Pushed, Sender, Told, Webhook, digest, key
+from db import inbox, tickets
+from db.inbox import ARRIVED, PUSH, RESOLVED, Changes, Inbox, Pushed, Sender, Webhook, digest, key
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
-from db.line import LINE
 from db.postgres import Ledger
+from db.turn import Turn, commit, publish
 from worker import decide, settle
-from worker.aftermath import Aftermath
 from worker.calls import Held, LookAt, Pair, Roster, Seen
 from worker.clock import Clock
-from worker.decision import Decision, Reserved
+from worker.decision import Decision, Terms
 from worker.desk.base import RosterAgent
 from worker.desks import Desks
 from worker.jobs import Work
 from worker.rules import Rules
 from worker.settle import Report
 
+T = TypeVar("T")
 TENANT = "toko"
 FOREVER = 1e12  # a deadline that no test reaches
 _owners = itertools.count(1)
@@ -60,6 +61,7 @@ class Line:
         self.inbox = Inbox(self.redis)
         self.ledger = _ledger_of(database_url)
         self.owner = next(_owners)
+        self.turns: dict[int, Turn] = {}  # of its decisions, by their ids
         self._watch = _watch_of(database_url)
         self.run("INSERT INTO tenants (id, base_url, secret_key) VALUES (%s, 'http://desk', 'x')", tenant)
         self.publish()
@@ -124,15 +126,30 @@ class Line:
         self, free: int = 400, *, tell: bool = True, owner: int | None = None, clock: Clock | None = None
     ) -> Decision:
         """One ticket. `tell=False`: the worker died after its commit."""
-        with self.ledger.transaction() as cur:
-            made = decide.decide(cur, self.inbox, self.tenant, self.rules, owner or self.owner, free, clock=clock)
-        assert made is not None
+        made, turn = self.turn(lambda turn: self.decision(turn, free, owner or self.owner, clock))
+        self.turns[id(made)] = turn
         if tell:
             self.tell(made)
         return made
 
+    def decision(
+        self, turn: Turn, free: int = 400, owner: int = 1, clock: Clock | None = None, gone: Any = None
+    ) -> Decision:
+        rules = clock.held_against(self.rules, turn.row.now_s, turn.began_s) if clock else self.rules
+        return decide.decide(turn, self.inbox, Terms(rules, owner, free, gone=gone))
+
+    def turn(self, work: Callable[[Turn], T]) -> tuple[T, Turn]:
+        """One turn, committed; nobody is told of it."""
+        done = commit(self.ledger, self.inbox, self.tenant, work)
+        assert done is not None
+        return done
+
     def tell(self, made: Decision) -> None:
-        self.inbox.done(self.tenant, made.epoch, made.seen, made.cursor.rev + 1, made.told)
+        self._publish(self.turns[id(made)])
+
+    def _publish(self, turn: Turn) -> None:
+        """The caches learn of it. Nobody is woken: that would need a queue."""
+        publish(dataclasses.replace(turn, wake=False), self.inbox, None)  # type: ignore[arg-type]
 
     def drain(self) -> list[Decision]:
         """Tickets until one finds nothing more."""
@@ -141,21 +158,15 @@ class Line:
             made.append(self.decide())
         return made
 
-    def settle(self, *reports: Report) -> Aftermath:
-        """One round of the settler."""
+    def settle(self, *reports: Report) -> Turn:
+        """One round of the settler; what it changed."""
         if not reports:
-            return Aftermath()
-        with self.ledger.transaction() as cur:
-            row = line.lock(cur, self.tenant)
-            after = settle.write(cur, self.tenant, reports, self.rules, row.troubled, row.doubted)
-            if after.is_seen():
-                LINE.run(cur, "bump", tenant=self.tenant)
-                self.inbox.begin(self.tenant, row.rev + 1)
-        if after.is_seen():
-            self.inbox.done(self.tenant, row.epoch, "", row.rev + 1, after.told())
-        return after
+            return Turn(None, self.tenant)  # type: ignore[arg-type]
+        _, turn = self.turn(lambda turn: settle.write(turn, reports, self.rules))
+        self._publish(turn)
+        return turn
 
-    def roster(self, *agents: str | RosterAgent, class_: str = "", took_s: float = 0.0) -> Aftermath:
+    def roster(self, *agents: str | RosterAgent, class_: str = "", took_s: float = 0.0) -> Turn:
         """The desk named them for a class; those given by name are online with as many chats as we know of."""
         rostered = tuple(self._rostered(agent) for agent in agents)
         return self.settle(Roster(class_, "any", agents=rostered, took_s=took_s))
@@ -168,7 +179,8 @@ class Line:
         return [Held(pair, pair.agent, first) for pair in self.pairs(made)]
 
     def pairs(self, made: Decision) -> list[Pair]:
-        return [pair_of(reserved) for reserved in made.reserved]
+        """What was reserved, with a deadline that no test reaches."""
+        return [pair._replace(deadline=FOREVER) for pair in made.reserved]
 
     def serve(self, *rooms: str, first: str | None = None) -> Decision:
         """Rooms arrive and are held."""
@@ -178,7 +190,7 @@ class Line:
         self.settle(*self.held(made, first))
         return made
 
-    def look(self, made: Decision, what: str, *agents: str) -> Aftermath:
+    def look(self, made: Decision, what: str, *agents: str) -> Turn:
         """The desk's answer to everything that the decision wanted to be looked at."""
         return self.settle(*(Seen(about, what, agents) for about in made.looks))
 
@@ -302,14 +314,10 @@ def _row_of(columns: tuple[str, ...]) -> Any:
     return namedtuple("Row", [f"{name}_" if keyword.iskeyword(name) else name for name in columns])
 
 
-def remind(box: Inbox, rev: int, told: Told, seats: dict[str, int]) -> int:
-    """The caches are mended in one step, and believed."""
-    wrong = box.remind(TENANT, rev, told, seats, "first", "a1")
-    return wrong + box.remind(TENANT, rev, Told(), None, "last", "a1")
-
-
-def pair_of(reserved: Reserved) -> Pair:
-    return Pair(reserved.visit, reserved.attempt, reserved.room, reserved.agent, FOREVER, reserved.unclear_s)
+def remind(box: Inbox, rev: int, rooms: dict[str, int | str], seats: dict[str, int]) -> int:
+    """The caches are mended in two steps, and believed."""
+    wrong = box.remind(TENANT, rev, Changes(rooms=rooms), "first", "a1")
+    return wrong + box.remind(TENANT, rev, Changes(seats=seats), "last", "a1")
 
 
 # Connections are kept from test to test: opening them would take longer than most tests. They end with the database.

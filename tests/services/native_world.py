@@ -3,7 +3,9 @@
 from typing import Any
 
 from db import chat, line, people
+from db.ledger import lock
 from db.postgres import Ledger
+from db.turn import Turn
 from testbed.passwords import PASSWORD, hash_of
 from worker.desk.base import Desk
 
@@ -54,20 +56,20 @@ class NativeWorld:
         """A session with its place in the line, as a start makes it; no ticket is asked for."""
         room = chat.new_room()
         with self.ledger.transaction() as cur:
-            line.lock(cur, self.tenant)
-            visit = line.NewVisit(room, line.next_place(cur, self.tenant), chat.CLASS, chat.CLASS, base_proved=True)
-            line.open_visits(cur, self.tenant, [visit])
+            turn = Turn(cur, self.tenant, lock(cur, self.tenant))
+            visit = line.NewVisit(room, line.next_place(turn), chat.CLASS, chat.CLASS, base_proved=True)
+            line.open_visits(turn, [visit])
             chat.open_session(cur, self.tenant, room, chat.new_key(), "budi@example.com", "Budi")
         return room
 
     def end(self, room: str) -> None:
         """As an end by the customer or the agent: the seat is free."""
         with self.ledger.transaction() as cur:
-            line.lock(cur, self.tenant)
+            turn = Turn(cur, self.tenant, lock(cur, self.tenant))
             cur.execute(
                 "SELECT id FROM visits WHERE tenant = %s AND room = %s AND state <> 'closed'", (self.tenant, room)
             )
-            line.close(cur, self.tenant, [(row.id, None, "ended by the customer") for row in cur.fetchall()])
+            line.close(turn, [(row.id, None, "ended by the customer") for row in cur.fetchall()])
             cur.execute(END, (self.tenant, room))
 
     def agents(self, online: bool = True) -> list[str]:

@@ -15,11 +15,14 @@ from psycopg2.extras import NamedTupleCursor
 from db import inbox, line
 from db.ledger import WORKER_LOCK_CLASS
 from db.line import NewVisit
+from db.postgres import Ledger
+from db.turn import Turn, commit
 from scripts.admin.__main__ import giliran
 from settings import ROOT
 from testbed import servers
 from testbed.simulated import simulator
 from worker import decide
+from worker.decision import Terms
 from worker.rules import Rules
 
 SECRET = "very-secret-key-77"
@@ -69,8 +72,8 @@ class Ground:
     def add_rooms(self, *rooms: str, tenant: str = "shop") -> None:
         """In the line, in this order."""
         now_us = int(self.sql("SELECT extract(epoch FROM now()) * 1e6 AS us")[0].us)
-        self.in_line(lambda cur: line.open_visits(
-            cur, tenant, [NewVisit(room, now_us - 10_000_000 + i, "7") for i, room in enumerate(rooms)]))  # fmt: skip
+        new = [NewVisit(room, now_us - 10_000_000 + i, "7") for i, room in enumerate(rooms)]
+        self.in_line(lambda cur: line.open_visits(Turn(cur, tenant), new))
 
     def in_line(self, change) -> None:
         with psycopg2.connect(self.database_url, cursor_factory=NamedTupleCursor) as conn, conn.cursor() as cur:
@@ -78,7 +81,8 @@ class Ground:
 
     def decide(self, tenant: str = "shop") -> None:
         """One real decision; nobody calls the desk."""
-        self.in_line(lambda cur: decide.decide(cur, self.inbox, tenant, RULES, 1, 100))
+        with closing(Ledger(self.database_url, "test")) as ledger:
+            commit(ledger, self.inbox, tenant, lambda turn: decide.decide(turn, self.inbox, Terms(RULES, 1, 100)))
 
     @contextmanager
     def a_worker(self) -> Iterator[None]:
@@ -381,7 +385,7 @@ def test_why_tells_the_last_visits_first_and_counts_the_rest(shop):
         shop.add_rooms("1")
         visit = shop.visit("1").id
         shop.sql("INSERT INTO events (visit, what, detail) VALUES (%s, 'refused', %s)", visit, f"no {service}\x1b[2J")
-        shop.in_line(lambda cur, v=visit, s=service: line.close(cur, "shop", [(v, s, "resolved")]))
+        shop.in_line(lambda cur, v=visit, s=service: line.close(Turn(cur, "shop"), [(v, s, "resolved")]))
     shown = shop.ok("why", "1")
     assert shown.index("refused: no 4?[2J") < shown.index("refused: no 3") and "no 1" not in shown
     assert "… and 2 earlier visits" in shown and "closed: resolved, service 4" in shown
@@ -410,7 +414,7 @@ def test_retry_frees_a_room_that_was_set_aside_and_asks_for_a_look(shop):
 def test_retry_leaves_alone_what_an_agent_has_or_what_is_over(shop):
     shop.add_rooms("1", "2")
     shop.decide()
-    shop.in_line(lambda cur: line.close(cur, "shop", [(shop.visit("2").id, None, "resolved")]))
+    shop.in_line(lambda cur: line.close(Turn(cur, "shop"), [(shop.visit("2").id, None, "resolved")]))
     assert "reserved for ana" in shop.run("retry", "1").stderr
     assert [shop.run("retry", room).exit_code for room in "12"] == [4, 4]
     assert shop.visit("1").state == "reserved"

@@ -11,6 +11,7 @@ from psycopg2.extras import NamedTupleCursor
 
 from db import chat, line, people
 from db.line import NewVisit
+from db.turn import Turn
 from scripts.admin import account as accounts
 from sidecar.presence import PRESENCE_GRACE_S
 from testbed.passwords import CHEAP
@@ -55,7 +56,7 @@ def begin(shop, tenant="shop", name="Budi", text="Where is my order?"):
 def serve(shop, agent, *rooms: str, tenant="shop"):
     """The agent has these rooms."""
     now_us = 1_700_000_000_000_000
-    shop.in_line(lambda cur: line.open_visits(cur, tenant, [NewVisit(room, now_us, "native") for room in rooms]))
+    shop.in_line(lambda cur: line.open_visits(Turn(cur, tenant), [NewVisit(room, now_us, "native") for room in rooms]))
     shop.sql(
         "UPDATE visits SET state = 'held', answered = attempt, agent = %s, last_agent = %s WHERE room = ANY(%s)",
         agent,
@@ -283,7 +284,7 @@ def test_who_waits_is_told_that_somebody_is_only_away(shop):
     hire(shop)
     come(shop, account(shop).agent, "away")
     room = begin(shop)
-    shop.in_line(lambda cur: line.open_visits(cur, "shop", [NewVisit(room, 1_700_000_000_000_000, "native")]))
+    shop.in_line(lambda cur: line.open_visits(Turn(cur, "shop"), [NewVisit(room, 1_700_000_000_000_000, "native")]))
     shop.sql("INSERT INTO rosters (tenant, class, read_at, due_at) VALUES ('shop', 'native', now(), now())")
     with shop.a_worker():
         assert "nobody is online for it, 1 agent is away" in shop.ok("why", room)

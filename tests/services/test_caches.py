@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from db.inbox import InboxDown, Told, key
+from db.inbox import Changes, InboxDown, key
 from db.postgres import Ledger
 from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
@@ -93,9 +93,9 @@ def test_a_long_line_is_told_in_steps_and_decisions_go_on_between_them(
     sizes: list[int] = []
     remind = work.inbox.remind
 
-    def watched(tenant: str, rev: int, rooms: Told, *more: Any) -> int:
-        sizes.append(len(rooms.waiting) + len(rooms.held) + len(rooms.gone))
-        return remind(tenant, rev, rooms, *more)
+    def watched(tenant: str, rev: int, changes: Changes, *more: Any) -> int:
+        sizes.append(len(changes.rooms))
+        return remind(tenant, rev, changes, *more)
 
     def between(*_: object) -> tuple[dict[str, int], frozenset[str]]:
         found = cached_rooms(TENANT)
@@ -147,7 +147,7 @@ def test_of_two_who_mend_at_once_the_first_believes_nothing_that_was_lost_before
         found = cached_rooms(tenant)
         line.arrive("lost")
         line.decide(tell=False)
-        line.inbox.remind(TENANT, line.tenant_row().rev, Told(), None, "first", "b2")
+        line.inbox.remind(TENANT, line.tenant_row().rev, Changes(), "first", "b2")
         return found
 
     line.redis.delete(key(TENANT, "rev"))

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import pytest
 
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
-from db.line import LINE
 from db.people import PEOPLE
 from db.postgres import QUERIES
 from testbed.servers import Databases
@@ -276,10 +275,10 @@ def test_places_rise_also_where_a_thousand_webhooks_come_in_a_millisecond(line: 
 
 def test_a_native_newcomer_stands_behind_who_waits(line: Line, step_s: int) -> None:
     with line.ledger.transaction() as cur:
-        before = [LINE.one(cur, "next_place", tenant=TENANT).last_place_us for _ in range(3)]
+        before = [LEDGER.one(cur, "next_place", tenant=TENANT).last_place_us for _ in range(3)]
     line.run("UPDATE tenants SET last_place_us = last_place_us + %s", step_s * 1_000_000)
     with line.ledger.transaction() as cur:
-        after = [LINE.one(cur, "next_place", tenant=TENANT).last_place_us for _ in range(3)]
+        after = [LEDGER.one(cur, "next_place", tenant=TENANT).last_place_us for _ in range(3)]
     assert before == sorted(set(before))
     assert after == [before[-1] + step_s * 1_000_000 + n for n in (1, 2, 3)]
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from db.inbox import Told, key, limit_key
-from db.line import LINE
+from db.inbox import GONE, HELD, key, limit_key
+from db.ledger import LEDGER
+from db.turn import Turn, commit
 from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of, remind
 from tests.variants import first_of
@@ -153,7 +154,7 @@ def test_the_ledger_remembers_of_every_room_what_the_pure_rules_remember(line: L
             _serve_some(line, dice, rooms)
     line.decide(free=0)
     with line.ledger.transaction() as cur:
-        found = intake._recall(cur, TENANT, set(rooms), line.rules)
+        found = intake._recall(Turn(cur, TENANT), set(rooms), line.rules)
     assert {name: _plain(room) for name, room in found.items()} == {name: _plain(room) for name, room in rooms.items()}
     ended = line.rows("SELECT room, count(*) n FROM visits WHERE state = 'closed' GROUP BY 1")
     assert {row.room: row.n for row in ended} == {room: n for room, n in closed.items() if n}
@@ -307,7 +308,7 @@ def test_a_resolve_before_its_settling_keeps_the_seat_until_the_settling_which_t
     after = line.settle(*line.held(made, first="c2"))
     assert line.stays("r1") == ["closed"]
     assert line.seats() == {}
-    assert (after.held, after.gone, after.wake) == (set(), {"r1"}, True)
+    assert (after.rooms, after.wake) == ({"r1": GONE}, True)
     assert line.remembered("r1") == (2, True)
 
 
@@ -495,7 +496,7 @@ def believed(line: Line) -> Line:
     line.arrive("r1", latest=1)
     line.serve("r2", "r3")
     waiting = line.visit("r3").arrived_us
-    remind(line.inbox, line.tenant_row().rev, Told([("r3", waiting)], ["r1", "r2"]), {"ani": 2})
+    remind(line.inbox, line.tenant_row().rev, {"r3": waiting, "r1": HELD, "r2": HELD}, {"ani": 2})
     return line
 
 
@@ -696,7 +697,7 @@ def test_a_full_channel_holds_nobody_else_up(line: Line) -> None:
 def _plan(line: Line, block: str, values: dict[str, Any]) -> tuple[int, set[str]]:
     """How many rows of visits the block read in all, and by which kinds of scan."""
     with line.ledger.transaction() as cur:
-        cur.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {LINE.blocks[block]}", values)
+        cur.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {LEDGER.blocks[block]}", values)
         found = cur.fetchone()[0]
         cur.connection.rollback()
     nodes = list(_nodes((found if isinstance(found, list) else json.loads(found))[0]["Plan"]))
@@ -754,13 +755,12 @@ def test_a_report_of_another_tenants_visit_changes_nothing(line: Line) -> None:
         made = line.decide()
         after = other.settle(*line.held(made))
         assert line.states() == {"r1": "reserved"}
-        assert after.held == set()
+        assert after.rooms == {}
 
 
 def test_a_tenant_that_was_removed_decides_nothing(line: Line) -> None:
     line.run("DELETE FROM tenants")
-    with line.ledger.transaction() as cur:
-        assert jobs.decide.decide(cur, line.inbox, TENANT, line.rules, line.owner, 10) is None
+    assert commit(line.ledger, line.inbox, TENANT, line.decision) is None
 
 
 # --- policies

@@ -10,8 +10,6 @@ import pytest
 from db.inbox import Inbox, limit_key
 from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
-from tests.variants import first_of
-from worker import decide
 from worker.choose import Seats, Waiting, choose
 from worker.desk.base import RosterAgent
 from worker.seating import SEATS_BATCH
@@ -144,9 +142,8 @@ def test_an_agent_who_is_new_has_the_limit_that_was_there_before(line: Line) -> 
 def test_another_worker_with_another_default_reads_the_limits_by_its_own(line: Line) -> None:
     line.roster("ani")
     line.decide()
-    other = dataclasses.replace(line.rules, default_limit=5)
-    with line.ledger.transaction() as cur:
-        decide.decide(cur, Inbox(line.redis), TENANT, other, line.owner, 400)
+    line.rules, line.inbox = dataclasses.replace(line.rules, default_limit=5), Inbox(line.redis)
+    line.decide()
     assert line.agent("ani").max_load == 5
 
 
@@ -154,11 +151,11 @@ def test_workers_who_know_different_agents_agree_on_the_digest(line: Line) -> No
     line.roster("ani", "budi")
     line.decide()
     line.run("DELETE FROM agents WHERE id = 'budi'")
-    other = Inbox(line.redis)
-    for inbox in (other, line.inbox, other):  # the first one finds that nobody else asks for this agent's key
-        with line.ledger.transaction() as cur:
-            decide.decide(cur, inbox, TENANT, line.rules, line.owner, 400)
-    assert other.limit_keys[TENANT].digest == line.inbox.limit_keys[TENANT].digest
+    one, other = line.inbox, Inbox(line.redis)
+    for inbox in (other, one, other):  # the first one finds that nobody else asks for this agent's key
+        line.inbox = inbox
+        line.decide(tell=False)
+    assert other.limit_keys[TENANT].digest == one.limit_keys[TENANT].digest
 
 
 def _marked(line: Line) -> str:

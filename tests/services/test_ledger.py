@@ -10,7 +10,6 @@ from psycopg2.errors import CheckViolation, ForeignKeyViolation, InternalError_,
 
 from db import postgres
 from db.ledger import LEDGER
-from db.line import LINE
 from testbed.servers import Databases
 from tests.services.line_of import Line, empty, line_of
 
@@ -132,8 +131,8 @@ def test_writers_who_move_waiting_rooms_to_a_seat_meet_the_same_guard(line: Line
         for _ in range(60):
             try:
                 with connection, connection.cursor() as cur:
-                    LINE.all(
-                        cur, "reserve", visits=[dice.choice(ids)], agents=[dice.choice(agents)], limits=[2], **values
+                    LEDGER.all(
+                        cur, "reserve", visit=[dice.choice(ids)], agent=[dice.choice(agents)], limit=[2], **values
                     )
             except CheckViolation:
                 continue
@@ -149,7 +148,7 @@ def test_one_statement_that_gives_three_rooms_to_an_agent_with_two_seats_gives_n
     line.decide()
     ids = [line.visit(room).id for room in ("a", "b", "c")]
     with pytest.raises(CheckViolation, match="agent0 would have 3 chats of 2"), line.ledger.transaction() as cur:
-        LINE.all(cur, "reserve", tenant="toko", owner=1, lease_s=30, visits=ids, agents=["agent0"] * 3, limits=[2] * 3)
+        LEDGER.all(cur, "reserve", tenant="toko", owner=1, lease_s=30, visit=ids, agent=["agent0"] * 3, limit=[2] * 3)
     assert line.states() == {"a": "waiting", "b": "waiting", "c": "waiting"}
     assert line.agent("agent0").open_seats == 0
 
@@ -194,7 +193,7 @@ def _end_or_move(cur: psycopg2.extensions.cursor, dice: random.Random, mine: lis
     elif step == "adopt":
         LEDGER.run(cur, "adopt", visit=visit, agent=agent)
     else:
-        values = {"agents": [agent], "firsts": [None], "unconfirmed": [False]}
+        values = {"agent": [agent], "first_comment_id": [None], "unconfirmed": [False]}
         LEDGER.all(cur, "hold", tenant="toko", visits=[visit], attempts=[0], **values)
     if step in ("close", "delete"):
         mine.remove(visit)

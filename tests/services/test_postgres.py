@@ -20,15 +20,15 @@ IDLE_S = IDLE_IN_TRANSACTION_MS / 1000
 
 HOLDER = """
 import sys
-from db import line
+from db.ledger import lock
 from db.postgres import Ledger, LedgerDown
 ledger = Ledger(sys.argv[1], "holder")
 try:
     with ledger.transaction() as cur:
-        line.lock(cur, sys.argv[2])
+        lock(cur, sys.argv[2])
         print("locked", flush=True)
         sys.stdin.readline()
-        line.lock(cur, sys.argv[2])
+        lock(cur, sys.argv[2])
     print("committed", flush=True)
 except LedgerDown:
     print("lost", flush=True)

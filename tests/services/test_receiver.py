@@ -19,10 +19,9 @@ import pytest
 import redis
 
 from db import inbox, tickets
-from db.inbox import Inbox, Told, connect, digest, key
+from db.inbox import HELD, Changes, Inbox, connect, digest, key
 from testbed import servers
 from testbed.deadlines import eventually
-from testbed.servers import OwnServer
 from tests.receivers import CAA, HEAD, SOLVED, Gunicorn, answer_on, gunicorn, outcome
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +88,7 @@ def test_everything_that_is_kept_of_a_webhook_is_in_the_inbox(receiver, store):
 
 def test_a_room_that_we_hold_is_already_assigned_and_still_told_to_the_workers(receiver, store):
     receiver.arrive("7")
-    Inbox(store).done("shop", str(store.get(key("shop", "epoch"))), "", (0, 1), Told(held=["7"]))
+    Inbox(store).done("shop", str(store.get(key("shop", "epoch"))), "", (0, 1), Changes(rooms={"7": HELD}))
     assert receiver.arrive("7") == {"status": "already_assigned", "room_id": "7", "position": None}
     assert rooms(store) == ["7", "7"]
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from db import postgres
+from db.inbox import GONE
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
-from worker import decide
 from worker.calls import Held, LookAt, Over, Pair, Parked, Refused, Roster, Seen, Suggested, Unserved
 from worker.decision import LEASE_S, Decision
 from worker.desk.base import DeskTrouble, RoomRefused, RosterAgent, UnservedRoom
@@ -60,7 +60,7 @@ def test_a_yes_holds_the_seat_and_keeps_how_to_know_the_visit_again(line: Line, 
     visit = line.visit("r1")
     assert (visit.state, visit.agent, visit.first_comment_id) == ("held", "ani", "c1")
     assert visit.settled_at is not None and visit.lease_until is None
-    assert not after.is_seen(), "the caches were told when the seat was reserved"
+    assert not after.begun, "the caches were told when the seat was reserved"
     assert line.caches()["held"] == ["r1"]
     assert line.events("r1") == []
 
@@ -76,7 +76,7 @@ def test_a_report_of_an_attempt_that_others_took_over_changes_nothing(line: Line
     before = line.visit("r1")
     after = line.settle(late)
     assert line.visit("r1") == before
-    assert (after.held, after.waiting, after.gone, after.wake) == (set(), {}, set(), False)
+    assert (after.rooms, after.wake) == ({}, False)
     assert line.events("r1") == []
 
 
@@ -92,7 +92,7 @@ def test_a_report_after_the_visit_was_closed_changes_nothing(line: Line, pair: P
     }[report]
     after = line.settle(late)
     assert line.visit("r1") == before
-    assert after.held | after.gone == set()
+    assert after.rooms == {}
 
 
 def test_a_late_yes_beside_the_valid_one_adds_nothing_to_it(line: Line, pair: Pair) -> None:
@@ -129,7 +129,7 @@ def test_a_room_that_is_over_at_the_desk_is_closed_and_its_seat_is_free(line: Li
     after = line.settle(Over(pair, "resolved at the desk"))
     assert (line.visit("r1").state, line.visit("r1").reason) == ("closed", "resolved at the desk")
     assert line.seats() == {}
-    assert (after.gone, after.seats, after.wake) == ({"r1"}, {"ani": 0}, True)
+    assert (after.rooms, after.seats, after.wake) == ({"r1": GONE}, {"ani": 0}, True)
     assert line.remembered("r1") == (None, False), "no service was named"
 
 
@@ -591,7 +591,7 @@ def test_only_rooms_that_nobody_knows_are_learned(line: Line) -> None:
     )
     known = [(room, 1e9) for room in ("held", "waiting", "gone", "long gone", "new")]
     after = unserved(line, *known)
-    assert set(after.waiting) == {"long gone", "new"}
+    assert set(after.rooms) == {"long gone", "new"}
     assert line.drift() == {"missed_arrival": 2}
     assert line.stays("gone") == ["closed"], "closed within the lag: the list is late"
     visit = line.visit("new")
@@ -640,7 +640,7 @@ def test_a_list_of_unserved_rooms_that_names_nothing_new_changes_nothing(line: L
     line.arrive("r1")
     line.decide()
     after = unserved(line, ("r1", 1e9))
-    assert (after.waiting, after.wake, line.drift()) == ({}, False, {})
+    assert (after.rooms, after.wake, line.drift()) == ({}, False, {})
 
 
 # --- claims: who comes after a crash finishes what was begun (H5)
@@ -706,7 +706,7 @@ def test_the_old_owner_of_claimed_pairs_settles_nothing(line: Line) -> None:
     before = line.rows("SELECT * FROM visits ORDER BY id")
     after = line.settle(*(Held(pair, pair.agent) for pair in old[:10]), *(Refused(pair, "x") for pair in old[10:]))
     assert line.rows("SELECT * FROM visits ORDER BY id") == before
-    assert (after.held, after.waiting) == (set(), {})
+    assert after.rooms == {}
 
 
 def test_a_living_owner_is_left_alone_until_its_lease_ends(line: Line) -> None:
@@ -729,12 +729,10 @@ def test_an_owner_whose_lock_was_free_for_a_moment_only_keeps_its_pairs(line: Li
     line.roster("ani")
     line.arrive("r1")
     line.decide(owner=12345)  # nobody of that number lives
-    with line.ledger.transaction() as cur:
-        made = decide.decide(cur, line.inbox, TENANT, line.rules, line.owner, 400, frozenset())
-    assert made is not None and made.reserved == []
-    with line.ledger.transaction() as cur:
-        made = decide.decide(cur, line.inbox, TENANT, line.rules, line.owner, 400, frozenset({12345}))
-    assert made is not None and [r.room for r in made.reserved] == ["r1"]
+    made, _ = line.turn(lambda turn: line.decision(turn, owner=line.owner, gone=frozenset()))
+    assert made.reserved == []
+    made, _ = line.turn(lambda turn: line.decision(turn, owner=line.owner, gone=frozenset({12345})))
+    assert [r.room for r in made.reserved] == ["r1"]
 
 
 def test_a_dead_owners_parked_pair_keeps_its_time(line: Line) -> None:

@@ -9,7 +9,7 @@ import pytest
 from testbed.deadlines import eventually
 from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
-from worker import jobs
+from worker import settler as settling
 from worker.calls import Held
 from worker.jobs import Work
 
@@ -40,7 +40,7 @@ def test_a_stop_while_postgresql_is_away_ends_in_time_and_says_little(
 ) -> None:
     work = line.work()
     work.database_url = NOBODY
-    settler = jobs.Settler(work)
+    settler = settling.Settler(work)
     settler.start()
     with caplog.at_level(logging.WARNING):
         _held(line, work)
@@ -50,7 +50,7 @@ def test_a_stop_while_postgresql_is_away_ends_in_time_and_says_little(
         assert time.monotonic() - began < 3.0
         assert time.process_time() - busy < 1.0, "it waits between its tries"
     said = [record.getMessage() for record in caplog.records if "settle" in record.name or "jobs" in record.name]
-    assert len([text for text in said if text.startswith("settle_failed")]) <= jobs.SETTLERS
+    assert len([text for text in said if text.startswith("settle_failed")]) <= settling.SETTLERS
     assert any(text.startswith("reports_left") for text in said)
     eventually(lambda: not any(thread.is_alive() for thread in settler._threads), 3, "the end of its threads")
 
@@ -58,13 +58,13 @@ def test_a_stop_while_postgresql_is_away_ends_in_time_and_says_little(
 def test_what_was_reported_while_postgresql_was_away_is_written_when_it_is_back(line: Line) -> None:
     work = line.work()
     url, work.database_url = work.database_url, NOBODY
-    settler = jobs.Settler(work)
+    settler = settling.Settler(work)
     settler.start()
     _held(line, work)
     time.sleep(0.5)
     settler.stop(0.1)
     assert line.states() == {"r1": "reserved"}
-    again = jobs.Settler(work)
+    again = settling.Settler(work)
     work.database_url = url
     work.backlog.pause(0.0)
     again.start()

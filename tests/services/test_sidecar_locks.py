@@ -86,7 +86,7 @@ def test_a_locked_tenant_takes_few_threads_and_another_is_served(line: Line) -> 
                 stuck = [asyncio.ensure_future(floor.start(f"C{n}")) for n in range(20)]
                 await asyncio.sleep(0.3)
                 began = time.monotonic()
-                await floor.turns.change("warung", lambda cur, change: None)
+                await floor.turns.change("warung", lambda turn: None)
                 assert time.monotonic() - began < 1.0
             await asyncio.gather(*stuck)
 

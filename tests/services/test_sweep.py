@@ -465,10 +465,10 @@ def test_a_change_that_is_under_way_this_moment_is_not_written_over(watch: Watch
     made = line.decide(tell=False)
     watch.sweeper._rewritten.clear()
     watch.look()
-    assert line.caches()["rev"] == f"~{made.cursor.rev + 1}"
+    assert line.caches()["rev"] == f"~{line.turns[id(made)].rev}"
     line.tell(made)
     watch.look()
-    assert line.caches()["rev"] == str(made.cursor.rev + 1)
+    assert line.caches()["rev"] == str(line.turns[id(made)].rev)
 
 
 def test_caches_that_drifted_are_healed_and_counted_by_the_sweep(watch: Watch) -> None:

@@ -14,7 +14,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from db import inbox, tickets
-from db.inbox import Told, key, limit_key
+from db.inbox import key, limit_key
 from testbed.deadlines import eventually
 from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of, remind
@@ -23,6 +23,7 @@ from worker.callers import TENANT_QUEUE, Callers
 from worker.calls import Held, Suggested
 from worker.desk.base import Assigned, RosterAgent
 from worker.jobs import Work
+from worker.settler import Settler
 from worker.sweep import Sweeper
 
 
@@ -143,7 +144,7 @@ def test_who_asks_while_the_job_looks_makes_it_look_again_at_what_is_due(work: W
     looks = []
     decide = jobs.decide.decide
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs.decide, "decide", lambda *of, **how: (looks.append(how["due"]), decide(*of, **how))[1])
+        patch.setattr(jobs.decide, "decide", lambda *of, **how: (looks.append(of[-1].due), decide(*of, **how))[1])
         jobs.drain(TENANT)
     assert looks == [False, True]
     assert (flag(line), work.tickets.count) == (None, 0)
@@ -273,7 +274,7 @@ def test_a_backlog_of_many_batches_is_taken_by_one_job(work: Work, line: Line, m
 def test_a_ticket_for_a_full_tenant_costs_no_transaction(work: Work, line: Line) -> None:
     line.roster("ani")
     line.serve("r1", "r2", "r3")
-    remind(line.inbox, line.tenant_row().rev, Told(), {"ani": 2})
+    remind(line.inbox, line.tenant_row().rev, {}, {"ani": 2})
     rev = line.tenant_row().rev
     jobs.drain(TENANT)
     jobs.drain(TENANT)
@@ -285,7 +286,7 @@ def test_a_ticket_for_a_full_tenant_costs_no_transaction(work: Work, line: Line)
 def test_a_due_ticket_is_never_skipped(work: Work, line: Line) -> None:
     line.roster("ani")
     line.serve("r1", "r2", "r3")
-    remind(line.inbox, line.tenant_row().rev, Told(), {"ani": 2})
+    remind(line.inbox, line.tenant_row().rev, {}, {"ani": 2})
     rev = line.tenant_row().rev
     for _ in range(3):
         jobs.drain(TENANT, True)
@@ -296,7 +297,7 @@ def test_a_due_ticket_is_never_skipped(work: Work, line: Line) -> None:
 def test_counters_that_are_wrong_keep_no_room_from_a_free_seat(work: Work, line: Line, desk: Desk) -> None:
     """H8: the cache says full for ever, PostgreSQL knows better, and a webhook is enough to be asked."""
     line.roster("ani")
-    remind(line.inbox, line.tenant_row().rev, Told(), {"ani": 99})
+    remind(line.inbox, line.tenant_row().rev, {}, {"ani": 99})
     for _ in range(2):
         jobs.drain(TENANT)
     line.arrive("r1")
@@ -308,7 +309,7 @@ def test_counters_that_are_wrong_keep_no_room_from_a_free_seat(work: Work, line:
 def test_a_raised_limit_gives_the_seat_at_the_next_ticket(work: Work, line: Line, desk: Desk) -> None:
     line.roster("ani")
     line.serve("r1", "r2", "r3")
-    remind(line.inbox, line.tenant_row().rev, Told(), {"ani": 2})
+    remind(line.inbox, line.tenant_row().rev, {}, {"ani": 2})
     for _ in range(2):
         jobs.drain(TENANT)
     line.redis.set(limit_key(TENANT, "ani"), "3")
@@ -338,7 +339,7 @@ def test_settled_answers_wake_the_line_where_they_freed_a_seat(work: Work, line:
     line.roster("ani")
     line.arrive("r1")
     (pair,) = line.pairs(line.decide())
-    settler = jobs.Settler(work)
+    settler = Settler(work)
     settler.start()
     started = time.monotonic()
     work.reports.put((TENANT, jobs.calls.Refused(pair, "no")))
@@ -355,7 +356,7 @@ def test_rooms_that_found_the_callers_busy_are_served_as_soon_as_they_are_not(wo
     work.callers = Callers(threads=2, tenant_calls=2, queue=3)
     line.roster(*(f"a{n}" for n in range(5)))
     line.arrive_all([f"r{n}" for n in range(10)])
-    settler, sweeper = jobs.Settler(work), Sweeper(work)
+    settler, sweeper = Settler(work), Sweeper(work)
     settler.start()
     jobs.drain(TENANT)
 
@@ -377,7 +378,7 @@ def test_a_report_that_can_not_be_written_stops_no_other(work: Work, line: Line)
     line.roster("ani", "budi")
     line.arrive_all(["r1", "r2"])
     first, second = line.pairs(line.decide())
-    settler = jobs.Settler(work)
+    settler = Settler(work)
     work.reports.put((TENANT, Held(first, "a\0b")))
     work.reports.put((TENANT, Held(second, second.agent)))
     settler.start()

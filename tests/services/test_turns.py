@@ -11,7 +11,7 @@ from sidecar.login import Agent
 from sidecar.turns import TurnRefused
 from testbed.servers import Databases
 from tests.services.chat_floor import Counter, Floor
-from tests.services.line_of import TENANT, Line, empty, line_of, pair_of
+from tests.services.line_of import TENANT, Line, empty, line_of
 from worker.calls import Refused
 from worker.desk.base import RosterAgent
 
@@ -153,8 +153,8 @@ def test_a_chat_that_ends_while_the_worker_gives_it_frees_its_seat_at_once(line:
             (reserved,) = line.decide().reserved
             await floor.turns.end(TENANT, room, "customer", "Budi")
             assert (line.stays(room), line.seats()) == (["closed"], {})
-            late = Refused(pair_of(reserved), "the session has ended")
-            assert line.settle(late).waiting == {}
+            late = Refused(reserved, "the session has ended")
+            assert line.settle(late).rooms == {}
             assert line.stays(room) == ["closed"]
 
     asyncio.run(story())

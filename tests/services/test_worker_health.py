@@ -16,8 +16,9 @@ from db.postgres import LedgerDown
 from testbed.deadlines import eventually
 from testbed.servers import Databases, free_port
 from tests.services.line_of import TENANT, Line, empty, line_of
-from worker import health, jobs
+from worker import health
 from worker.health import _is_near
+from worker.settler import Settler
 from worker.sweep import Sweeper
 
 
@@ -38,7 +39,7 @@ class Page:
 
     def __init__(self, line: Line) -> None:
         self.work = line.work()
-        self.settler, self.sweeper = jobs.Settler(self.work), Sweeper(self.work)
+        self.settler, self.sweeper = Settler(self.work), Sweeper(self.work)
         self.settler.start()
         self.port = free_port()
         self._server = health.serve("127.0.0.1", self.port, self.work, self.settler, self.sweeper)

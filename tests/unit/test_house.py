@@ -27,6 +27,7 @@ FORBIDDEN = {
         "requests",
         "db.postgres",
         "db.line",
+        "db.turn",
         "db.ledger",
         "db.migrate",
     },

@@ -20,6 +20,7 @@ import pytest
 
 import settings
 from db import inbox, tickets
+from db.turn import Drift
 from scripts.launch import __main__ as launcher
 from scripts.launch import procfile
 from worker import choose
@@ -277,39 +278,37 @@ def test_the_docs_have_every_metric_and_no_other() -> None:
 
 
 def test_every_kind_of_drift_is_told() -> None:
-    kinds = set()
-    for path in code("worker"):
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "drift":
-                kinds |= {
-                    str(c.value) for c in ast.walk(node.args[2]) if isinstance(c, ast.Constant) if "_" in str(c.value)
-                }
-            if isinstance(node, ast.keyword) and node.arg == "kind" and isinstance(node.value, ast.Constant):
-                kinds.add(str(node.value.value))
     told = section(OPERATIONS, "Metrics").split("The kinds of drift:")[1].split("\n\n")[0]
-    assert set(re.findall(r"`(\w+)`", told)) == kinds
+    assert set(re.findall(r"`(\w+)`", told)) == set(Drift)
 
 
 # --- SQL and Lua
 
 
-STATEMENTS = {path.stem.upper(): path.stem for path in sorted((ROOT / "db/queries").glob("*.sql"))}
+LEDGER = ("line", "ledger", "refusals")  # files of one name; a turn knows all their blocks
+STATEMENTS = {
+    path.stem.upper(): (path.stem,) for path in sorted((ROOT / "db/queries").glob("*.sql")) if path.stem not in LEDGER
+}
+STATEMENTS["LEDGER"] = LEDGER
 
 
 def uses(variable: str) -> Iterator[tuple[Path, str]]:
-    """Blocks that are named in a call, `LINE.run(cur, "reserve", ...)`."""
+    """Blocks that are named in a call, `CHAT.run(cur, "add", ...)`, or `turn.run("reserve", ...)` of the ledger."""
     for path in code(*PRODUCT, "scripts"):
         for node in ast.walk(tree(path)):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and len(node.args) > 1):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
                 continue
-            owner = ast.unparse(node.func.value).rpartition(".")[2]
-            if owner == variable and isinstance(node.args[1], ast.Constant):
-                yield path, str(node.args[1].value)
+            owner = ast.unparse(node.func.value).rpartition(".")[2].strip("_")
+            asked = node.func.attr in ("all", "one", "run")
+            at = 0 if owner == "turn" and variable == "LEDGER" and asked else 1 if owner == variable else len(node.args)
+            if at < len(node.args) and isinstance(node.args[at], ast.Constant):
+                yield path, str(node.args[at].value)
 
 
 def texts(variable: str) -> set[str]:
     """All texts of the modules that use these statements: a block may be named by a loop."""
-    paths = [path for path in code(*PRODUCT, "scripts") if re.search(rf"\b{variable}\b", path.read_text())]
+    names = rf"\b{variable}\b|\bTurn\b" if variable == "LEDGER" else rf"\b{variable}\b"
+    paths = [path for path in code(*PRODUCT, "scripts") if re.search(names, path.read_text())]
     return {
         n.value for p in paths for n in ast.walk(tree(p)) if isinstance(n, ast.Constant) and isinstance(n.value, str)
     }
@@ -317,15 +316,19 @@ def texts(variable: str) -> set[str]:
 
 @pytest.mark.parametrize("variable", STATEMENTS)
 def test_every_block_of_sql_that_is_named_exists_and_every_block_is_named(variable: str) -> None:
-    blocks = set(re.findall(r"^-- name: (\w+)$", (ROOT / f"db/queries/{STATEMENTS[variable]}.sql").read_text(), re.M))
+    text = "\n".join((ROOT / f"db/queries/{file}.sql").read_text() for file in STATEMENTS[variable])
+    found = re.findall(r"^-- name: (\w+)$", text, re.M)
+    blocks = set(found)
+    assert len(found) == len(blocks)
     assert {name for _, name in uses(variable)} <= blocks
     assert blocks <= texts(variable)
 
 
-@pytest.mark.parametrize(("variable", "file"), STATEMENTS.items())
-def test_every_file_of_sql_has_its_statements(variable: str, file: str) -> None:
+@pytest.mark.parametrize(("variable", "files"), STATEMENTS.items())
+def test_every_file_of_sql_has_its_statements(variable: str, files: tuple[str, ...]) -> None:
     """Under the same name, so that the two tests above find them."""
-    made = f'{variable} = Statements("{file}")'
+    quoted = ", ".join(f'"{file}"' for file in files)
+    made = f"{variable} = Statements({quoted})"
     assert [path.name for path in code(*PRODUCT) if made in path.read_text()] != []
 
 
