@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 import addresses
 import kept_key
 from env_file import EnvFileError, nearest, others, read
+from policies import POLICIES
 from tenant_ids import RULE, TENANT_ID
 
 ROOT = Path(__file__).resolve().parent
-POLICIES = ("least_loaded", "upstream", "fill_two", "round_robin")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LIMIT_MAX = 1000  # chats for one agent; 0 pauses
 SECRET_MIN = 16  # characters of a secret that somebody chooses; those that we make have 43
@@ -166,7 +166,7 @@ def load(
         qiscus_app_id=DEMO_APP_ID if demo else app_id,
         qiscus_secret_key=DEMO_SECRET_KEY if demo and keys else secret_key,
         max_agent_chat=_number(given, "MAX_AGENT_CHAT", 2, 0, LIMIT_MAX),
-        allocation_policy=_choice(given, "ALLOCATION_POLICY", POLICIES, "least_loaded"),
+        allocation_policy=_choice(given, "ALLOCATION_POLICY", tuple(POLICIES), "least_loaded"),
         retry_seconds=_number(given, "RETRY_SECONDS", 30, 1, 3600),
         idle_seconds=_number(given, "IDLE_SECONDS", 60, 1, 86400),
         desk_lag_seconds=_number(given, "DESK_LAG_SECONDS", 5, 0, 60),

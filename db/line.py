@@ -6,7 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from db.ledger import LEDGER
 from db.turn import Turn
+from policies.policy import Policy
+
+DEFAULT_ORDER = "load AS rank, last_assigned_at AS since FROM agents a"
 
 
 class NewVisit(NamedTuple):
@@ -63,6 +67,15 @@ def close(turn: Turn, visits: Sequence[tuple[int, int | None, str]], *, exact: b
 def open_visits(turn: Turn, new: Sequence[NewVisit], learned_wait_s: float = 0.0) -> None:
     """In the order given."""
     turn.run("open", learned_wait_s=learned_wait_s, **columns(new, NewVisit._fields))
+
+
+def candidates(turn: Turn, policy: Policy, classes: Sequence[str], most: int, everybody: bool) -> list[Any]:
+    """See the block: of each class the first `most` in the policy's order, or everybody."""
+    order = f"{policy.rank} AS rank, {policy.since} AS since FROM agents a {policy.join}"
+    sql = LEDGER.blocks["candidates"].replace(DEFAULT_ORDER, order)
+    values = {"tenant": turn.tenant, "classes": list(classes), "most": most, "everybody": everybody}
+    turn.cur.execute(sql, values)
+    return turn.cur.fetchall()
 
 
 def reserve(turn: Turn, seats: Sequence[Seat], owner: int, lease_s: float) -> dict[int, int]:

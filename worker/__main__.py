@@ -24,6 +24,7 @@ import settings
 from db import inbox, installation, migrate, postgres, redis_why, tickets
 from db.ledger import LEDGER
 from db.upkeep import Upkeep
+from policies import POLICIES
 from worker import health, jobs, serving, settler, sweep
 from worker.desks import NATIVE, Desks, Kinds, every_kind
 from worker.liveness import Liveness
@@ -61,7 +62,7 @@ def main() -> int:
 
 def rules(config: settings.Settings) -> Rules:
     return Rules(
-        policy=config.allocation_policy,
+        policy=POLICIES[config.allocation_policy],
         default_limit=config.max_agent_chat,
         lag_s=config.desk_lag_seconds,
         retry_s=config.retry_seconds,

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from policies.policy import Policy, Seats
+
 
 class Waiting(NamedTuple):
     """One room of the line. `arrived_us` and `visit` order rooms inside a priority."""
@@ -28,20 +30,6 @@ class Waiting(NamedTuple):
     @property
     def place(self) -> tuple[int, int, int]:
         return (-self.priority, self.arrived_us, self.visit)
-
-
-class Seats(NamedTuple):
-    """What an agent can take. `load` counts our open seats and the desk's others; `limit` 0 pauses."""
-
-    agent: str
-    load: int
-    limit: int
-    idle_since_s: float = 0.0  # when the agent was last given a room, unix seconds; 0: never
-    owed: bool = False  # their only chat is a first one: policy fill_two owes them the second
-
-    @property
-    def free(self) -> int:
-        return max(0, self.limit - self.load)
 
 
 class Pick(NamedTuple):
@@ -80,14 +68,14 @@ def choose(
     rooms: Iterable[Waiting],
     seats: Sequence[Seats],
     eligible: Mapping[str, Set[str]],
-    policy: str,
+    policy: Policy,
     most: int,
     suggested: Mapping[str, str] | None = None,
     doubts: Doubts = NO_DOUBTS,
 ) -> Answer:
-    """At most `most` picks. `eligible` maps a class to the agents who are online for it; `suggested` (policy
-    `upstream`) maps a class to the desk's candidate, who serves one room of it. A candidate whom the desk itself
-    refuses is replaced by the least loaded agent.
+    """At most `most` picks. `eligible` maps a class to the agents who are online for it; `suggested` (of a
+    policy that asks the desk) maps a class to the desk's candidate, who serves one room of it. A candidate whom the
+    desk itself refuses is replaced by the policy's first agent.
 
     Guarantees: no agent above their limit; of two rooms that one agent could serve, the earlier place is picked
     first; the same input gives the same answer.
@@ -142,7 +130,7 @@ class _Chooser:
         self,
         seats: Sequence[Seats],
         eligible: Mapping[str, Set[str]],
-        policy: str,
+        policy: Policy,
         suggested: Mapping[str, str],
         doubts: Doubts,
     ) -> None:
@@ -154,13 +142,12 @@ class _Chooser:
         self._tried = set(doubts.tried)
         self._open: dict[str, Set[str]] = {}
         self._unpaused: dict[str, Set[str]] = {}
-        self._twice = {seat.agent for seat in seats if seat.owed}  # fill_two: agents who get their second room next
         self._clock = max((seat.idle_since_s for seat in seats), default=0.0)
         self._heaps: dict[str, list[tuple[tuple[float, ...], str]]] = {}
 
     def agent_for(self, waiting: Waiting) -> Seats | None:
         class_, refused = waiting.class_, self._refused_for(waiting)
-        if self._policy == "upstream":
+        if self._policy.asks_desk:
             name = self._suggested.get(class_, "")
             agent = self._seats.get(name)
             if agent is None or name not in self._eligible.get(class_, frozenset()):
@@ -179,7 +166,7 @@ class _Chooser:
         while heap and found is None:
             rank, name = heap[0]
             seat = self._seats[name]
-            if rank != self._rank(seat) or not seat.free or (name in self._tried and self._is_shut(class_, name)):
+            if rank != self._policy.key(seat) or not seat.free or (name in self._tried and self._is_shut(class_, name)):
                 heapq.heappop(heap)
             elif name in refused:
                 stepped_over.append(heapq.heappop(heap))
@@ -201,24 +188,22 @@ class _Chooser:
     def seat(self, agent: Seats, class_: str) -> None:
         """The agent has one chat more; every class that they serve learns of it."""
         self._clock += 1e-6
-        if self._policy == "upstream":
+        if self._policy.asks_desk:
             del self._suggested[class_]
-        if self._policy == "fill_two":
-            (self._twice.add if agent.load == 0 else self._twice.discard)(agent.agent)
         if (class_, agent.agent) in self._doubts.trial:
             self._tried.add(agent.agent)
-        taken = agent._replace(load=agent.load + 1, idle_since_s=self._clock)
+        taken = agent._replace(load=agent.load + 1, idle_since_s=self._clock, owed=agent.load == 0)
         self._seats[agent.agent] = taken
         if taken.free:
             for heap_class, heap in self._heaps.items():
                 if agent.agent in self._names(heap_class):
-                    heapq.heappush(heap, (self._rank(taken), agent.agent))
+                    heapq.heappush(heap, (self._policy.key(taken), agent.agent))
 
     def why_nobody(self, class_: str) -> str:
         names = self._eligible.get(class_, frozenset())
         if not names:
             return all_full(0)
-        if self._policy == "upstream":
+        if self._policy.asks_desk:
             return self._why_not(self._suggested.get(class_), names)
         if out := len(names) - len(self._names(class_)):
             return f"of {len(names)} agents online for it the desk refuses {out}, the others are at their limit"
@@ -233,7 +218,7 @@ class _Chooser:
 
     def _heap(self, class_: str) -> list[tuple[tuple[float, ...], str]]:
         if class_ not in self._heaps:
-            heap = [(self._rank(self._seats[name]), name) for name in self._names(class_) if name in self._seats]
+            heap = [(self._policy.key(self._seats[name]), name) for name in self._names(class_) if name in self._seats]
             heapq.heapify(heap)
             self._heaps[class_] = heap
         return self._heaps[class_]
@@ -253,10 +238,3 @@ class _Chooser:
             names = self._names(class_)
             self._unpaused[class_] = {name for name in names if name in self._seats and self._seats[name].limit > 0}
         return self._unpaused[class_]
-
-    def _rank(self, seat: Seats) -> tuple[float, ...]:
-        if self._policy == "round_robin":
-            return (seat.idle_since_s,)
-        if self._policy == "fill_two" and seat.agent in self._twice:
-            return (-1.0, seat.idle_since_s)
-        return (float(seat.load), seat.idle_since_s)

@@ -18,7 +18,7 @@ def decide(turn: Turn, inbox: Inbox, terms: Terms) -> Decision:
     taken, limits_digest = limits.take(turn, inbox, INBOX_BATCH, terms.rules.default_limit)
     entries, place_us = intake.placed(taken.entries, turn.row.last_place_us)
     looks = intake.take_over(turn, entries, terms.rules)
-    if turn.agents and terms.rules.policy == "upstream":
+    if turn.agents and terms.rules.policy.asks_desk:
         turn.run("ask_again")
     due = terms.due or looks
     _lift(turn, due)

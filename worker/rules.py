@@ -3,6 +3,8 @@
 import random
 from dataclasses import dataclass
 
+from policies.policy import Policy
+
 REFUSED_IN_ROW = 2  # rooms refused for an agent, with none given between, before they are left out
 ALIKE_MOST_S = 15.0  # between two rooms that are tried while all agents of a class are refused alike
 OUT_S = (10.0, 30.0, 120.0, 300.0)  # for so long, longer each time; then one room shows whether they are accepted again
@@ -20,7 +22,7 @@ UPSTREAM_ASK_S = 1.0  # between two candidates asked for, where the last one was
 class Rules:
     """The settings that settling and deciding follow; seconds."""
 
-    policy: str
+    policy: Policy
     default_limit: int
     lag_s: float
     retry_s: float

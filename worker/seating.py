@@ -105,7 +105,7 @@ class Seating:
         team = self._team([c.class_ for c in classes], some_believed=0 < len(believed) < len(classes))
         answer = self._reserve(believed, team, self._turns_elsewhere(classes, team)) if believed else Answer()
         self._ask_rosters(classes, team, answer)
-        if self._terms.rules.policy == "upstream":
+        if self._terms.rules.policy.asks_desk:
             self._ask_suggestions(believed, answer)
 
     def _is_believed(self, of: Any) -> bool:
@@ -114,13 +114,12 @@ class Seating:
     def _team(self, classes: Sequence[str], some_believed: bool) -> Team:
         """Who may be given rooms of these classes: all who are online where a refusal, the desk's candidate or a class
         whose roster is too old may make any of them matter; else those who come first."""
-        everybody = self._turn.row.doubted or self._terms.rules.policy == "upstream" or some_believed
+        everybody = self._turn.row.doubted or self._terms.rules.policy.asks_desk or some_believed
         return self._read_team(classes, FIRST, everybody)
 
     def _read_team(self, classes: Sequence[str], most: int, everybody: bool = False) -> Team:
-        of = {"classes": list(classes), "policy": self._terms.rules.policy, "everybody": everybody}
-        of["most"] = most + RUNNERS_UP
-        return Team(self._turn.all("candidates", **of), classes, most, everybody)
+        rows = line.candidates(self._turn, self._terms.rules.policy, classes, most + RUNNERS_UP, everybody)
+        return Team(rows, classes, most, everybody)
 
     def _turns_elsewhere(self, classes: Sequence[Any], team: Team) -> list[tuple[Waiting, Set[str]]]:
         """Oldest rooms of classes whose roster is read first, with the free agents whom it names: no later room of
@@ -171,7 +170,7 @@ class Seating:
         chosen = [line.Seat(p.waiting.visit, p.agent, p.load_before, p.limit) for p in answer.picks]
         candidates = self._considered(team, {seat.agent for seat in chosen})
         crew = turn.one("crew")._asdict()
-        why = line.Why(self._terms.rules.policy, candidates, crew, self._passed_over(answer, team))
+        why = line.Why(self._terms.rules.policy.name, candidates, crew, self._passed_over(answer, team))
         turn.cur.execute("SAVEPOINT seats")
         try:
             attempts = line.reserve(turn, chosen, self._terms.owner, LEASE_S)
@@ -225,7 +224,7 @@ class Seating:
         return not self._is_believed(of) and bool(team.free(of.class_))
 
     def _ask_suggestions(self, classes: Sequence[Any], answer: Answer) -> None:
-        """Policy upstream: ask the desk for a candidate wherever a room waits and none is at hand."""
+        """Ask the desk for a candidate wherever a room waits and none is at hand."""
         served = {pick.waiting.class_ for pick in answer.picks}
         asked = {question.class_ for question in self._decision.rosters}
         wanted = {c.class_: c for c in classes if c.class_ in served or (not c.suggested and c.may_ask)}

@@ -180,7 +180,7 @@ class Sweeper:
 
     def _due(self, cur: Any) -> set[str]:
         rules = self._work.rules
-        due = {"upstream": rules.policy == "upstream", "retry_s": rules.retry_s}
+        due = {"asks_desk": rules.policy.asks_desk, "retry_s": rules.retry_s}
         return {row.id for row in LEDGER.all(cur, "due", lock_class=WORKER_LOCK_CLASS, **due) if row.due}
 
     def _learn_agents(self, cur: Any) -> None:

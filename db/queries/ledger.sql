@@ -358,7 +358,7 @@ SELECT t.id, (is_due(t.paused_until, t.paused_for) AND (
                   AND is_due(v.retry_at, CASE WHEN v.aside IS NULL THEN interval '61 s' ELSE interval '301 s' END))
     OR EXISTS (SELECT FROM rosters r WHERE r.tenant = t.id
                   AND (is_due(r.claimed_until, interval '5 s') OR r.claimed_by NOT IN (SELECT id FROM live))
-                  AND (is_due(r.due_at, %(retry_s)s * interval '1 s') OR (%(upstream)s AND is_due(r.ask_after, interval '5 s')))
+                  AND (is_due(r.due_at, %(retry_s)s * interval '1 s') OR (%(asks_desk)s AND is_due(r.ask_after, interval '5 s')))
                   AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.class = r.class AND v.state = 'waiting'
                                  AND v.aside IS NULL AND v.look_at IS NULL AND v.retry_at IS NULL))
     OR EXISTS (SELECT FROM doubts d WHERE d.tenant = t.id AND d.out_until > '-infinity' AND is_due(d.out_until, interval '301 s'))

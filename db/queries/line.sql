@@ -125,13 +125,11 @@ SELECT w.id AS visit, w.room, w.class AS class_, w.arrived_us, w.priority
 -- name: candidates
 -- Who may be given rooms of these classes, and of which: of each class the first `most` by the policy, as `choose` ranks
 -- them, those with a free seat before those whose seat is closed by an estimate only. `everybody`: also who is full.
+-- The line of `team` that says so is the policy's (see `line.candidates`); here stands the default's.
 WITH team AS MATERIALIZED (
-    SELECT id, open_seats, load, max_load, owed AND load = 1 AS owed, last_assigned_at,
-           CASE WHEN last_assigned_at = '-infinity' THEN 0 ELSE extract(epoch FROM last_assigned_at)::float8 END
-               AS idle_since_s,
-           CASE WHEN %(policy)s = 'round_robin' THEN 0
-                WHEN %(policy)s = 'fill_two' AND owed AND load = 1 THEN -1 ELSE load END AS rank
-      FROM agents WHERE tenant = %(tenant)s AND available AND (%(everybody)s OR open_seats < max_load)),
+    SELECT id, open_seats, load, max_load, owed AND load = 1 AS owed,
+           load AS rank, last_assigned_at AS since FROM agents a
+     WHERE a.tenant = %(tenant)s AND available AND (%(everybody)s OR open_seats < max_load)),
 first AS (
     SELECT DISTINCT ON (f.id) f.*
       FROM unnest(%(classes)s::text[]) AS c(class)
@@ -139,9 +137,10 @@ first AS (
            SELECT t.* FROM team t
             CROSS JOIN LATERAL (SELECT FROM eligible e
                                  WHERE e.tenant = %(tenant)s AND e.class = c.class AND e.agent = t.id LIMIT 1) e
-            ORDER BY t.load >= t.max_load, t.rank, t.last_assigned_at, t.id COLLATE "C"
+            ORDER BY t.load >= t.max_load, t.rank, t.since, t.id COLLATE "C"
             LIMIT CASE WHEN %(everybody)s THEN NULL ELSE %(most)s::bigint END) f ORDER BY f.id)
-SELECT id, open_seats, load, max_load, owed, idle_since_s,
+SELECT id, open_seats, load, max_load, owed,
+       CASE WHEN since = '-infinity' THEN 0 ELSE extract(epoch FROM since)::float8 END AS idle_since_s,
        ARRAY(SELECT e.class FROM eligible e
               WHERE e.tenant = %(tenant)s AND e.agent = f.id AND e.class = ANY(%(classes)s::text[])) AS classes
   FROM first f

@@ -1,8 +1,10 @@
 """Why this agent? Pure: what a round recorded → who was considered at that very moment, and the policy in words."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from policies import POLICIES
 
 
 @dataclass(frozen=True)
@@ -37,41 +39,9 @@ def _considered(row: dict[str, Any], decision: Any, named: Collection[str]) -> C
 def words(decision: Any, among: Sequence[Considered], crew: Mapping[str, int] | None = None) -> str:
     """The rule that picked, in one sentence. `crew`: how many agents there were, where not all were kept."""
     able = [c for c in among if c.free and c.fits]
-    rule = _RULES.get(decision.policy)
+    policy = POLICIES.get(decision.policy)
     head = f"{decision.policy}: {len(able)} of {len(among)} online agents had a free seat for it"
     if crew and crew["online"] > len(among):
         free = crew["online"] - crew["full"] - crew["paused"]
         head = f"{decision.policy}: {free} of {crew['online']} online agents had a free seat, the best of them are kept"
-    return f"{head}; {rule(decision, able)}" if rule else head
-
-
-def _least_loaded(decision: Any, able: Iterable[Considered]) -> str:
-    others = [c for c in able if not c.chosen]
-    fewest = f"{decision.agent} had the fewest chats ({decision.load_before})"
-    if any(c.load < decision.load_before for c in others):
-        return f"{fewest} of those whom the desk named for it then"
-    equal = sum(c.load == decision.load_before for c in others)
-    return f"{fewest} and, of {equal + 1} with as few, was served longest ago" if equal else fewest
-
-
-def _fill_two(decision: Any, able: Iterable[Considered]) -> str:
-    owed = any(c.load == 0 and not c.chosen for c in able)
-    if decision.load_before == 1 and (owed or list(decision.earlier)[-1:] == [decision.agent]):
-        return f"{decision.agent} had no chat, so gets two in a row: this is the second"
-    return _least_loaded(decision, able)
-
-
-def _round_robin(decision: Any, able: Iterable[Considered]) -> str:
-    return f"{decision.agent} was served longest ago"
-
-
-def _upstream(decision: Any, able: Iterable[Considered]) -> str:
-    return f"{decision.agent} is whom the desk named, and had a free seat"
-
-
-_RULES = {
-    "least_loaded": _least_loaded,
-    "fill_two": _fill_two,
-    "round_robin": _round_robin,
-    "upstream": _upstream,
-}
+    return f"{head}; {policy.why(decision, able)}" if policy else head

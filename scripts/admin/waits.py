@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from policies import POLICIES
 from scripts.admin.crew import Member
 from scripts.admin.table import ahead, clean, counted, listed, span
 
@@ -111,7 +112,7 @@ def _seats(row: Any, of: Class, team: Mapping[str, Member], desk: Desk) -> str:
         return f"the desk refuses {listed(refused)}: they are tried with one room at a time"
     if row.ahead_in_class >= free:
         return f"{counted(row.ahead_in_class, 'earlier room')} for {counted(free, 'free seat')}"
-    if desk.policy == "upstream":
+    if POLICIES[desk.policy].asks_desk:
         named = f"the desk named {clean(of.suggested)}" if of.suggested else "the desk is asked for a candidate"
         return f"{counted(free, 'seat')} free; {named}"
     return f"{counted(free, 'seat')} free: its turn at the next look"

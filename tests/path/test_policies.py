@@ -1,4 +1,4 @@
-"""The three policies beside the default, each with a worker of its own: a burst, webhooks twice, chats that end."""
+"""The policies beside the default, each with a worker of its own: a burst, webhooks twice, chats that end."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def picked(tenant: Tenant) -> list[str]:
 @pytest.mark.long
 @pytest.mark.parametrize(
     "policy",
-    ["fill_two", pytest.param("upstream", marks=pytest.mark.long), pytest.param("round_robin", marks=pytest.mark.long)],
+    ["fill_two", *(pytest.param(name, marks=pytest.mark.long) for name in ("upstream", "round_robin", "longest_idle"))],
 )
 def test_a_burst_under_a_policy_keeps_limit_and_order_and_serves_everybody(policy, _databases, _redis_databases):
     with street(_databases, _redis_databases, ALLOCATION_POLICY=policy) as home:

@@ -25,6 +25,7 @@ from db.inbox import ARRIVED, PUSH, RESOLVED, Changes, Inbox, Pushed, Sender, We
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.postgres import Ledger
 from db.turn import Turn, commit, publish
+from policies import POLICIES
 from worker import decide, settle
 from worker.calls import Held, LookAt, Pair, Roster, Seen
 from worker.clock import Clock
@@ -56,7 +57,7 @@ class Line:
     ) -> None:
         self.tenant = tenant
         self.database_url, self.redis_url = database_url, redis_url
-        self.rules = Rules(policy, limit, lag_s, retry_s, idle_s, keep_days=90)
+        self.rules = Rules(POLICIES[policy], limit, lag_s, retry_s, idle_s, keep_days=90)
         self.redis = inbox.connect(redis_url, 5.0, 8)
         self.inbox = Inbox(self.redis)
         self.ledger = _ledger_of(database_url)

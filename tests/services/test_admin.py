@@ -17,6 +17,7 @@ from db.ledger import WORKER_LOCK_CLASS
 from db.line import NewVisit
 from db.postgres import Ledger
 from db.turn import Turn, commit
+from policies import POLICIES
 from scripts.admin.__main__ import giliran
 from settings import ROOT
 from testbed import servers
@@ -26,7 +27,7 @@ from worker.decision import Terms
 from worker.rules import Rules
 
 SECRET = "very-secret-key-77"
-RULES = Rules("least_loaded", default_limit=2, lag_s=5, retry_s=30, idle_s=60, keep_days=90)
+RULES = Rules(POLICIES["least_loaded"], default_limit=2, lag_s=5, retry_s=30, idle_s=60, keep_days=90)
 
 
 class Ground:

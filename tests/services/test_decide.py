@@ -851,6 +851,23 @@ def test_round_robin_gives_to_who_was_served_longest_ago(database: str, redis_ur
         assert sorted(turns[:3]) == ["ani", "budi", "citra"]
 
 
+def test_longest_idle_lets_rest_who_has_just_finished_a_chat(database: str, redis_url: str) -> None:
+    """Round robin would take the one who was served longest ago; a chat that ended long ago counts no more."""
+    with line_of(empty(database), redis_url, policy="longest_idle", limit=9) as line:
+        line.roster("ani", "budi")
+        assert given(line.serve("r1")) == {"r1": "ani"}
+        assert given(line.serve("r2")) == {"r2": "budi"}
+        line.run(
+            "UPDATE visits SET state = 'closed', answered = attempt, agent = NULL, reason = 'x', closed_at = now()"
+            " WHERE room = 'r1'"
+        )
+        assert given(line.serve("r3")) == {"r3": "budi"}, "ani's chat has ended a moment ago"
+        assert given(line.serve("r4")) == {"r4": "ani"}
+        line.run("UPDATE agents SET last_assigned_at = now() - interval '20 min' * (id = 'ani')::integer")
+        line.run("UPDATE visits SET closed_at = now() - interval '16 min' WHERE closed_at IS NOT NULL")
+        assert given(line.serve("r5")) == {"r5": "ani"}
+
+
 @pytest.fixture
 def upstream(database: str, redis_url: str) -> Iterator[Line]:
     with line_of(empty(database), redis_url, policy="upstream", limit=1) as made:

@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.choose import Doubts, Seats, Waiting, choose
+from policies import POLICIES as TABLE
+from policies.policy import Seats
+from worker import choose as choosing
+from worker.choose import Doubts, Waiting
 
-POLICIES = ["least_loaded", "round_robin", "fill_two", "upstream"]
-OURS = ["least_loaded", "round_robin", "fill_two"]  # policies by which we choose the agent
+POLICIES = [*TABLE]
+OURS = [name for name, policy in TABLE.items() if not policy.asks_desk]  # policies by which we choose the agent
+
+
+def choose(rooms, agents, eligible, policy, *more):
+    return choosing.choose(rooms, agents, eligible, TABLE[policy], *more)
 
 
 def line(*classes, priority=0):
@@ -54,6 +61,11 @@ def test_least_loaded_fills_the_gaps_first():
 def test_round_robin_takes_turns_whatever_the_load():
     found = picked(line(*"cccc"), seats(a=(4, 9, 30), b=(0, 9, 10), c=(2, 9, 20)), "round_robin")
     assert [agent for _, agent in found] == ["b", "c", "a", "b"]
+
+
+def test_longest_idle_takes_turns_too_and_waits_for_nobody_with_fewer_chats():
+    found = picked(line(*"cccc"), seats(a=(4, 9, 30), b=(0, 9, 20), c=(2, 9, 10)), "longest_idle")
+    assert [agent for _, agent in found] == ["c", "b", "a", "c"]
 
 
 def test_round_robin_is_fair_over_a_hundred_rooms():
@@ -216,7 +228,7 @@ def one_by_one(rooms, agents, eligible, policy, most, suggested):
         "round_robin": lambda a: (turn[a], a),
         "fill_two": lambda a: (-1 if a in second else load[a], turn[a], a),
         "upstream": lambda a: a,
-    }[policy]
+    }.get(policy, lambda a: (*TABLE[policy].key(Seats(a, load[a], limit[a], turn[a], a in second)), a))
     for room in sorted(rooms, key=lambda room: (-room.priority, room.arrived_us, room.visit)):
         could = {a for a in eligible.get(room.class_, ()) if a in load and load[a] < limit[a]}
         if policy == "upstream":

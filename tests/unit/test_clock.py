@@ -2,12 +2,13 @@
 
 import pytest
 
+from policies import POLICIES
 from worker import clock
 from worker.clock import BACK_S, Clock
 from worker.rules import Rules
 
 LAG_S = 5.0
-RULES = Rules("least_loaded", 2, LAG_S, 60, 60, 30)
+RULES = Rules(POLICIES["least_loaded"], 2, LAG_S, 60, 60, 30)
 UNIX_S = 1_800_000_000.0
 
 
