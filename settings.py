@@ -18,11 +18,11 @@ import addresses
 import kept_key
 from env_file import EnvFileError, nearest, others, read
 from policies import POLICIES
+from policies.policy import LIMIT_MAX
 from tenant_ids import RULE, TENANT_ID
 
 ROOT = Path(__file__).resolve().parent
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-LIMIT_MAX = 1000  # chats for one agent; 0 pauses
 SECRET_MIN = 16  # characters of a secret that somebody chooses; those that we make have 43
 NEAR_A_SECRET = 0.87  # of difflib's ratio: a slip of one or two letters, not another program's variable
 

@@ -9,6 +9,7 @@ from psycopg2.extensions import cursor
 from db.postgres import Statements
 
 LEDGER = Statements("line", "ledger", "refusals")
+NATIVE_DESK = "native"  # `tenants.desk` of our own chat
 WORKER_LOCK_CLASS = 7_461_921  # advisory locks (class, worker id): held while the worker lives
 
 

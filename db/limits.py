@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from db.inbox import LimitKeys, limit_key
+from policies.policy import LIMIT_MAX
 
 GLOBAL, TENANT = "", "tenant"
-LIMIT_MAX = 1000
 
 
 def agent_scope(agent: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+LIMIT_MAX = 1000  # chats for one agent; 0 pauses
+
 
 class Seats(NamedTuple):
     """What an agent can take. `load` counts our open seats and the desk's others; `limit` 0 pauses."""

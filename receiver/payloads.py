@@ -7,7 +7,6 @@ Messages never repeat a value of the payload: payloads can carry credentials.
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +14,11 @@ from typing import Any
 import orjson
 
 from db.inbox import ARRIVED, RESOLVED, Webhook
+from room_ids import ROOM_DIGITS, ROOM_ID
 from tenant_ids import TENANT_ID
 
 INVALID_JSON, INVALID_PAYLOAD = "invalid_json", "invalid_payload"
 
-ROOM = re.compile(r"[!-~]{1,64}")
-ROOM_DIGITS = 64
 ID_MOST = 2**63 - 1  # a bigint of PostgreSQL; a greater id would fail there, so it counts as not told
 WORD_MOST = 64
 
@@ -113,7 +111,7 @@ def _service(payload: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _room(value: object, field: str) -> str:
-    if type(value) is str and ROOM.fullmatch(value):
+    if type(value) is str and ROOM_ID.fullmatch(value):
         return value
     if type(value) is int and 0 <= value < 10**ROOM_DIGITS:  # never a bool: its type is not int
         return str(value)

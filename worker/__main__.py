@@ -22,11 +22,11 @@ from rq import Queue
 import logs
 import settings
 from db import inbox, installation, migrate, postgres, redis_why, tickets
-from db.ledger import LEDGER
+from db.ledger import LEDGER, NATIVE_DESK
 from db.upkeep import Upkeep
 from policies import POLICIES
 from worker import health, jobs, serving, settler, sweep
-from worker.desks import NATIVE, Desks, Kinds, every_kind
+from worker.desk.registry import Desks, Kinds, every_kind
 from worker.liveness import Liveness
 from worker.redis_watch import NotOurs, RedisWatch
 from worker.rules import Rules
@@ -84,7 +84,7 @@ def _register(config: settings.Settings, servers: settings.Servers, kinds: Kinds
                 values = {"base_url": config.qiscus_url, "secret_key": config.qiscus_secret_key}
                 LEDGER.run(cur, "put_tenant", tenant=config.qiscus_app_id, **values)
             rows = LEDGER.all(cur, "tenants")
-            if any(row.id == config.qiscus_app_id and row.desk == NATIVE for row in rows):
+            if any(row.id == config.qiscus_app_id and row.desk == NATIVE_DESK for row in rows):
                 raise StartError(f"QISCUS_APP_ID is {config.qiscus_app_id}, but that tenant has a desk of our own")
             here = installation.id_of(cur)
             scope = installation.scope(here, servers.redis_url)

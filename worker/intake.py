@@ -14,13 +14,13 @@ import logs
 from db import line
 from db.inbox import GONE, HELD, RESOLVED, Entry
 from db.turn import Turn
+from room_ids import ROOM_ID
 from worker import visits
 from worker.rules import Rules
 from worker.visits import Arrived, Closed, Resolved, Room, Visit
 
 log = logging.getLogger("worker.intake")
 
-ROOM_MAX = 64
 WORD_MAX = 64
 SERVICE_MAX = 2**63 - 1
 PLACE_MAX_US = 2**62  # nothing can be made of an arrival beyond it
@@ -79,10 +79,7 @@ def placed(entries: Sequence[Entry], last_us: int) -> tuple[list[Entry], int]:
 def read_entry(entry: Entry) -> Arrived | Resolved:
     """The webhook that an entry holds. Raises `BadEntry`."""
     room = entry.fields.get("room", "")
-    if (
-        not (1 <= len(room) <= ROOM_MAX and room.isascii() and room.isprintable() and " " not in room)
-        or entry.at_us == 0
-    ):
+    if entry.at_us == 0 or not ROOM_ID.fullmatch(room):
         raise BadEntry("no usable room id")
     if entry.fields.get("kind") == RESOLVED:
         return Resolved(room, _number(entry, "service"), _word(entry, "first") or None)

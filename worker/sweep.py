@@ -18,11 +18,10 @@ from redis.exceptions import RedisError
 import logs
 from db import limits, tickets
 from db.inbox import LATER, Entry, Glance, InboxDown
-from db.ledger import LEDGER, WORKER_LOCK_CLASS, lock
+from db.ledger import LEDGER, NATIVE_DESK, WORKER_LOCK_CLASS, lock
 from db.postgres import Ledger, LedgerBusy, LedgerDown, LedgerTrouble
 from db.redis_why import told
 from worker import caches, jobs
-from worker.desks import NATIVE
 from worker.work import BUSY_MS, BUSY_NEWS_S, Work
 
 log = logging.getLogger("worker.sweep")
@@ -119,7 +118,7 @@ class Sweeper:
             trouble = error
             if isinstance(error, LedgerDown):
                 self._note_dead(set())
-        by_webhook = [row for row in self._rows if row.desk != NATIVE]
+        by_webhook = [row for row in self._rows if row.desk != NATIVE_DESK]
         if self._rows or trouble is None:
             self._publish(by_webhook)
             self._sort(by_webhook)

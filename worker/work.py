@@ -25,7 +25,7 @@ from db.turn import Turn, wake
 from worker.backlog import Backlog
 from worker.callers import Callers
 from worker.clock import Clock
-from worker.desks import Desks
+from worker.desk.registry import Desks
 from worker.later import Later
 from worker.rules import Rules
 from worker.settle import Report

@@ -28,7 +28,7 @@ UPDATE visits v
    SET attempt = v.attempt + 1, owner = %(owner)s, parked = false, unclear_at = due.unclear_at,
        lease_until = clock_timestamp() + %(lease_s)s * interval '1 second'
   FROM due WHERE v.id = due.id
-RETURNING v.id, v.room, v.agent, v.attempt, v.tries,
+RETURNING v.id, v.room, v.agent, v.attempt,
           seconds_since(v.unclear_at) AS unclear_s
 
 -- name: dead_owners
@@ -84,7 +84,7 @@ UPDATE visits v
               %(unconfirmed)s::boolean[]) AS h(visit, attempt, agent, first_comment_id, unconfirmed)
  WHERE v.id = h.visit  -- alone: see the head of line.sql
    AND CASE WHEN v.state = 'reserved' THEN v.tenant = %(tenant)s AND v.attempt = h.attempt END
-RETURNING v.id, v.attempt, v.room, v.suspect IS NOT NULL AS marked
+RETURNING v.id, v.attempt, v.suspect IS NOT NULL AS marked
 
 -- name: know_agents
 INSERT INTO agents (tenant, id) SELECT %(tenant)s, * FROM (SELECT DISTINCT a FROM unnest(%(agents)s::text[]) a ORDER BY a) s
@@ -96,7 +96,7 @@ UPDATE visits
    SET parked = true, lease_until = clock_timestamp() + %(wait_s)s * interval '1 second',
        unclear_at = CASE WHEN %(unclear)s THEN coalesce(unclear_at, clock_timestamp()) END, tries = tries + %(taken)s
  WHERE id = %(visit)s AND tenant = %(tenant)s AND state = 'reserved' AND attempt = %(attempt)s
-RETURNING id, room, agent, tries
+RETURNING tries
 
 -- name: give_back
 -- Refused for good: back to the line with the old place.
@@ -210,7 +210,7 @@ UPDATE tenants t SET desk_failures = 0, desk_trouble = NULL,
        paused_until = CASE WHEN was.desk_failures >= %(open)s THEN '-infinity' ELSE t.paused_until END
   FROM (SELECT id, desk_failures FROM tenants WHERE id = %(tenant)s) was
  WHERE t.id = was.id AND (was.desk_failures > 0 OR t.desk_trouble IS NOT NULL)
-RETURNING was.desk_failures AS failures, t.id
+RETURNING was.desk_failures AS failures
 
 -- name: desk_fails
 UPDATE tenants SET desk_failures = desk_failures + %(failures)s, desk_trouble = %(trouble)s

@@ -9,11 +9,11 @@ from psycopg2.extensions import cursor
 
 from db import limits
 from db.inbox import limit_key
+from policies.policy import LIMIT_MAX
 from scripts.admin import crew, in_force, setting
 from scripts.admin.in_force import ENVIRONMENT, TenantLimits
 from scripts.admin.installation import Installation, as_json, say, some
 from scripts.admin.table import clean, table
-from settings import LIMIT_MAX
 
 TEXT_MOST = 100  # characters of a key's value worth showing
 

@@ -14,7 +14,6 @@ from scripts.admin.installation import Installation, say
 from scripts.admin.table import clean, listed
 from settings import SECRET_MIN
 
-DESK = "native"
 ID = "chat"  # where `tenant add --native` is given none
 COLOR = re.compile("#[0-9a-fA-F]{6}")
 NO_COLOR = "none"

@@ -8,10 +8,10 @@ from psycopg2.extensions import cursor
 from db import limits
 from db.admin import ADMIN
 from db.inbox import limit_key
+from policies.policy import LIMIT_MAX
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation, one
 from scripts.admin.table import clean, listed
-from settings import LIMIT_MAX
 
 
 def checked(text: str) -> int:

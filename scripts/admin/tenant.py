@@ -11,6 +11,7 @@ import click
 from addresses import wrong_with_http
 from db import inbox
 from db.admin import ADMIN
+from db.ledger import NATIVE_DESK
 from db.postgres import LedgerBusy
 from scripts.admin import native, secret
 from scripts.admin.errors import CantDo, Refused
@@ -60,7 +61,7 @@ def _list_text(rows: list[Any]) -> str:
 
 def _list_row(row: Any) -> tuple[object, ...]:
     trouble = click.style(clean(row.desk_trouble, 60), fg="red") if row.desk_trouble else ""
-    desk = "our own chat" if row.desk == native.DESK else clean(row.base_url, 50)
+    desk = "our own chat" if row.desk == NATIVE_DESK else clean(row.base_url, 50)
     name = clean(row.name, 30)
     return clean(row.id), name, desk, row.waiting, row.seated, row.agents, row.online, moment(row.created_at), trouble
 

@@ -31,7 +31,7 @@ from worker.calls import Held, LookAt, Pair, Roster, Seen
 from worker.clock import Clock
 from worker.decision import Decision, Terms
 from worker.desk.base import RosterAgent
-from worker.desks import Desks
+from worker.desk.registry import Desks
 from worker.jobs import Work
 from worker.rules import Rules
 from worker.settle import Report

@@ -19,6 +19,7 @@ from db import announce, chat
 from db.announce import News
 from db.native import NATIVE
 from db.postgres import LedgerTrouble, why
+from room_ids import ROOM_ID
 from worker.desk.base import Assigned, DeskTrouble, RoomRefused, RoomTaken, RoomView, RosterAgent, UnservedRoom
 from worker.desk.connections import AllBusy, Connections
 
@@ -124,6 +125,6 @@ class NativeDesk:
 
 def _checked(room: str) -> str:
     """PostgreSQL's texts hold no NUL, and ours nothing strange."""
-    if not (room.isascii() and room.isprintable()):
+    if not ROOM_ID.fullmatch(room):
         raise RoomRefused("not an id of this desk")
     return room

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
+from room_ids import ROOM_DIGITS, ROOM_ID
 from worker.desk.base import (
     Assigned,
     DeskError,
@@ -31,7 +32,6 @@ NAME_MAX = 200
 CURSOR_MAX = 2000  # a cursor travels in a URL; gateways refuse lines from 4,096 or 8,192 bytes on
 COUNT_MAX = 1_000_000  # above that the desk's count is nonsense, and may not fit an integer column
 
-_ID = re.compile(r"[!-~]{1,64}")
 _CURSOR = re.compile(rf"[!-~]{{1,{CURSOR_MAX}}}")
 _TAGS = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|$)|<[^>]*(?:>|$)", re.DOTALL | re.IGNORECASE)
 _PRIVATE = re.compile(
@@ -296,10 +296,10 @@ def unserved_room(row: object) -> UnservedRoom | None:
 
 
 def plain_id(value: object) -> str | None:
-    """An id as text: visible ASCII without spaces, up to 64, or a whole number. What fits neither breaks databases."""
+    """An id of a room or an agent as text, or a whole number. What fits neither breaks databases."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value) if 0 <= value < 10**64 else None
-    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+        return str(value) if 0 <= value < 10**ROOM_DIGITS else None
+    return value if isinstance(value, str) and ROOM_ID.fullmatch(value) else None
 
 
 def truth(value: object) -> bool | None:

@@ -1,4 +1,4 @@
-"""The desks of all tenants, kept for their keep-alive connections; made anew when a tenant's credentials change."""
+"""The desks of all tenants, each of its kind, kept for their connections; made anew when credentials change."""
 
 import logging
 import threading
@@ -7,6 +7,7 @@ from typing import Any
 
 import logs
 from db import inbox
+from db.ledger import NATIVE_DESK
 from worker.callers import TENANT_CALLS
 from worker.desk.base import Desk
 from worker.desk.connections import Connections
@@ -18,7 +19,6 @@ log = logging.getLogger("worker.desks")
 Make = Callable[[Any], Desk]
 Kinds = Callable[[str, str, str], Make]  # from the URLs of database and Redis, and whose events are told
 
-NATIVE = "native"
 REDIS_S = 3.0
 REDIS_CONNECTIONS = 4
 
@@ -32,7 +32,7 @@ def every_kind(database_url: str, redis_url: str, scope: str) -> Make:
     """Makes the desk that a row names. The native ones share a few connections, and tell the sidecars of `scope`."""
     connections = Connections(database_url)
     tell = publisher(inbox.connect(redis_url, REDIS_S, REDIS_CONNECTIONS), scope)
-    return lambda row: NativeDesk(row.id, connections, tell) if row.desk == NATIVE else qiscus(row)
+    return lambda row: NativeDesk(row.id, connections, tell) if row.desk == NATIVE_DESK else qiscus(row)
 
 
 class Desks:
