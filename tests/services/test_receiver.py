@@ -22,6 +22,7 @@ from db import inbox, tickets
 from db.inbox import HELD, Changes, Inbox, connect, digest, key
 from testbed import servers
 from testbed.deadlines import eventually
+from testbed.servers import OwnServer
 from tests.receivers import CAA, HEAD, SOLVED, Gunicorn, answer_on, gunicorn, outcome
 
 ROOT = Path(__file__).parents[2]
