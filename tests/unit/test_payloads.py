@@ -10,7 +10,7 @@ from db.inbox import ARRIVED, RESOLVED, Webhook
 from receiver import payloads
 from receiver.payloads import BadPayload, Posted
 
-FOLDER = Path(__file__).parents[1] / "payloads"
+FOLDER = Path(__file__).parents[2] / "testbed" / "payloads"
 APP = "exampleapp-0123456789abcde"
 
 
