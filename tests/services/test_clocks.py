@@ -75,7 +75,7 @@ def given(made: Decision) -> dict[str, str]:
 def is_due(line: Line) -> bool:
     """Whether the sweeper asks for a ticket."""
     with line.ledger.transaction() as cur:
-        values = {"lock_class": WORKER_LOCK_CLASS, "upstream": False, "retry_s": line.rules.retry_s}
+        values = {"lock_class": WORKER_LOCK_CLASS, "asks_desk": False, "retry_s": line.rules.retry_s}
         return bool(LEDGER.all(cur, "due", **values)[0].due)
 
 
