@@ -24,7 +24,9 @@ class Composer:
     shop: Shop
 
     def stored(self) -> list[Any]:
-        """What was said since the beginning: texts, and the names of files."""
+        """What was said since the beginning: texts, and the names of files. Its routes are served only while Playwright
+        is asked for something."""
+        self.page.title()
         rows = self.shop.get(f"public/sessions/{self.key}")["messages"]
         said = [row for row in rows if row["sender_type"] != "system" and row["body"] != "Hello"]
         return [[file["name"] for file in row["attachments"]] or row["body"] for row in said]
