@@ -71,11 +71,14 @@ def open_visits(turn: Turn, new: Sequence[NewVisit], learned_wait_s: float = 0.0
 
 def candidates(turn: Turn, policy: Policy, classes: Sequence[str], most: int, everybody: bool) -> list[Any]:
     """See the block: of each class the first `most` in the policy's order, or everybody."""
-    order = f"{policy.rank} AS rank, {policy.since} AS since FROM agents a {policy.join}"
-    sql = LEDGER.blocks["candidates"].replace(DEFAULT_ORDER, order)
     values = {"tenant": turn.tenant, "classes": list(classes), "most": most, "everybody": everybody}
-    turn.cur.execute(sql, values)
+    turn.cur.execute(candidates_sql(policy), values)
     return turn.cur.fetchall()
+
+
+def candidates_sql(policy: Policy) -> str:
+    order = f"{policy.rank} AS rank, {policy.since} AS since FROM agents a {policy.join}"
+    return LEDGER.blocks["candidates"].replace(DEFAULT_ORDER, order)
 
 
 def reserve(turn: Turn, seats: Sequence[Seat], owner: int, lease_s: float) -> dict[int, int]:

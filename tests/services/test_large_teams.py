@@ -3,11 +3,14 @@
 import dataclasses
 import json
 import random
+import re
 from collections.abc import Iterator
 
 import pytest
+from psycopg2.extensions import cursor
 
 from db.inbox import Inbox, limit_key
+from db.line import candidates_sql
 from policies import POLICIES
 from policies.policy import Seats
 from testbed.servers import Databases
@@ -49,6 +52,33 @@ def test_it_chooses_as_if_it_had_read_everybody(
             assert [(reserved.room, reserved.agent) for reserved in made.reserved] == expected
             line.settle(*line.held(made))
             _change(line, dice)
+
+
+OLD = """INSERT INTO visits (tenant, room, class, source, arrived_us, state, closed_at, reason, last_agent)
+SELECT %s, 'old' || n, 'a', 's', n, 'closed', clock_timestamp() - n * interval '10 s', 'resolved', 'a0'
+  FROM generate_series(1, 20000) n"""
+VISITS_READ = re.compile(r"Removed by Filter: (\d+)|on visits.*actual.*rows=(\d+)")
+
+
+@pytest.mark.parametrize("policy", OURS)
+def test_no_policy_reads_the_history_of_the_tenant(database: str, redis_url: str, policy: str) -> None:
+    """Candidates are read under the tenant's lock: closed visits may be years old, and very many."""
+    with line_of(empty(database), redis_url, policy=policy) as line:
+        line.roster(*(RosterAgent(f"a{n}", f"a{n}", True, 0) for n in range(20)), class_="a")
+        line.decide()  # now they have limits, and seats
+        with line.ledger.transaction() as cur:
+            cur.execute(OLD, (TENANT,))
+            cur.execute("ANALYZE visits")
+        with line.ledger.transaction() as cur:
+            plan = explained(cur, policy)
+        read = [int(number) for row in plan for found in VISITS_READ.findall(row) for number in found if number]
+        assert sum(read) < 500, plan
+
+
+def explained(cur: cursor, policy: str) -> list[str]:
+    values = {"tenant": TENANT, "classes": ["a"], "most": 10, "everybody": False}
+    cur.execute(f"EXPLAIN ANALYZE {candidates_sql(POLICIES[policy])}", values)
+    return [row[0] for row in cur.fetchall()]
 
 
 def _fill(line: Line, dice: random.Random, kind: str) -> None:
