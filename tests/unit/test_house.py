@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HOUSE = ("policies", "receiver", "db", "worker", "sidecar", "scripts")
+HOUSE = ("policies", "receiver", "routing", "db", "worker", "sidecar", "scripts")
 ALONE = tuple(path.name for path in sorted(ROOT.glob("*.py")))
 MODULES = [*(ROOT / each for each in ALONE), *(p for f in HOUSE for p in sorted((ROOT / f).rglob("*.py")))]
 BED = sorted((ROOT / "testbed").rglob("*.py"))  # what tests, storms and benches stand on
@@ -32,6 +32,23 @@ FORBIDDEN = {
         "db.migrate",
     },
     "policies": {"receiver", "worker", "sidecar", "db", "scripts", "testbed", "settings", "psycopg2"},
+    "routing": {
+        "receiver",
+        "worker",
+        "sidecar",
+        "db",
+        "scripts",
+        "testbed",
+        "settings",
+        "logs",
+        "flask",
+        "aiohttp",
+        "psycopg2",
+        "redis",
+        "requests",
+        "os",
+        "pathlib",
+    },
     "db": {"receiver", "worker", "sidecar", "scripts", "testbed", "flask", "aiohttp"},
     "worker": {"receiver", "sidecar", "scripts", "testbed", "flask", "aiohttp"},
     "sidecar": {"receiver", "worker", "scripts", "testbed", "flask"},

@@ -1,0 +1,76 @@
+"""Pure: who may serve a queue at a step, from the file's words and what is known of agents and divisions.
+
+Comes after `route`; order.py gives the rooms to those who are found here. A division that is gone, or empty, is said
+and not passed over in silence.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from routing.faults import shown
+from routing.model import Agents, Rules
+from routing.texts import fold
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One whom the desk knows, online or not."""
+
+    id: str
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """`agents`: ids. `missing`: what the file names and the desk doesn't have, a sentence each."""
+
+    agents: frozenset[str]
+    missing: tuple[str, ...] = ()
+
+
+def may_serve(
+    rules: Rules,
+    queue: str,
+    step: int,
+    agents: Iterable[Agent],
+    divisions: Mapping[str, Set[str]],
+    channel: Set[str] = frozenset(),
+) -> Team:
+    """After `step` steps of the queue. `divisions`: name → ids of members, as the desk says; two with the same name
+    count as one. `channel`: the ids of those whom the desk names for the room."""
+    roster, members = _Roster(agents), _folded(divisions)
+    teams = [_named(one, roster, members, channel) for one in _parts(rules, queue, step)]
+    missing = dict.fromkeys(sentence for team in teams for sentence in team.missing)
+    return Team(frozenset().union(*(team.agents for team in teams)), tuple(missing))
+
+
+class _Roster:
+    def __init__(self, agents: Iterable[Agent]) -> None:
+        found = list(agents)
+        self.ids = {agent.id for agent in found}
+        self.by_email = {fold(agent.email): agent.id for agent in found if agent.email}
+
+
+def _parts(rules: Rules, queue: str, step: int) -> Sequence[Agents]:
+    of = rules.queue(queue)
+    return [of.agents, *(each.agents for each in of.steps[:step] if each.agents is not None)]
+
+
+def _named(part: Agents, roster: _Roster, members: Mapping[str, Set[str]], channel: Set[str]) -> Team:
+    ids = {one for one in part.ids if one in roster.ids}
+    by_email = {roster.by_email[fold(one)] for one in part.emails if fold(one) in roster.by_email}
+    by_division = set().union(*(members.get(fold(one), frozenset()) for one in part.divisions))
+    missing = [
+        *(f"the desk has no division '{shown(one)}'" for one in part.divisions if fold(one) not in members),
+        *(f"the division '{shown(one)}' is empty" for one in part.divisions if members.get(fold(one)) == frozenset()),
+        *(f"the desk has no agent {shown(one)}" for one in part.ids if one not in roster.ids),
+        *(f"the desk has no agent {shown(one)}" for one in part.emails if fold(one) not in roster.by_email),
+    ]
+    return Team(frozenset(ids | by_email | by_division | (channel if part.channel else set())), tuple(missing))
+
+
+def _folded(divisions: Mapping[str, Set[str]]) -> dict[str, Set[str]]:
+    found: dict[str, Set[str]] = {}
+    for name, ids in divisions.items():
+        found[fold(name)] = frozenset(ids | found.get(fold(name), frozenset()))
+    return found
