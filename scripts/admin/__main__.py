@@ -24,6 +24,7 @@ from scripts.admin import (
     line,
     maximum,
     migration,
+    routing,
     tenant,
     transcript,
     troubles,
@@ -39,7 +40,7 @@ EPILOG = """\b
 Exit codes:
   0  done
   1  failed: a server is away, a setting is wrong, the desk does not answer
-  2  wrong usage
+  2  wrong usage, or a rules file with faults
   3  not found: unknown room, tenant or agent
   4  refused: an invalid value, credentials that Qiscus refuses, --yes is missing
 
@@ -95,6 +96,7 @@ COMMANDS = (
     agent.agent,
     maximum.max_,
     tenant.tenant,
+    routing.routing,
     faq.faq,
     transcript.transcript,
     customer.customer,

@@ -1,0 +1,226 @@
+"""`giliran routing`: a file that says who may serve whom, checked and tried. Needs no server."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from receiver import payloads
+from receiver.payloads import BadPayload
+from routing import facts, file
+from routing.faults import Fault
+from routing.file import Checked
+from routing.model import CHANNEL, Agents, Rules, Step
+from routing.reading import span
+from routing.route import BY_DEFAULT, BY_RULE, BY_TOPIC, Route, named, route
+from scripts.admin.errors import CantDo, Refused
+from scripts.admin.installation import as_json, say
+from scripts.admin.table import clean, counted, moment
+
+FAULTY = 2  # the exit code of a file that can't be used
+TEXT_MAX = 300  # characters of a message worth showing
+PAYLOAD_BYTES_MAX = 1024 * 1024  # as the receiver takes
+
+
+@click.group()
+def routing() -> None:
+    """Who may serve whom: a rules file, checked and tried."""
+
+
+@routing.command()
+@click.argument("file", metavar="FILE")
+@as_json
+@click.pass_context
+def check(ctx: click.Context, file: str, as_json: bool) -> None:
+    """Check a rules file; - reads standard input. Nothing is applied.
+
+    Every fault is named with its line, what is wrong and what would be right. Warnings are about rules that can be
+    used but hardly mean what they say. Exit code 0: it can be used, 2: it can't.
+    """
+    checked = _checked(file)
+    say(as_json, _check_data(file, checked), _check_text(file, checked))
+    ctx.exit(FAULTY if checked.faults else 0)
+
+
+@routing.command("try")
+@click.argument("payload", metavar="PAYLOAD.json")
+@click.option("--file", "rules_file", metavar="FILE", required=True, help="The rules file to try.")
+@click.option(
+    "--at", metavar="TIME", help="When it arrives, 2026-12-25T08:00 say; by the clock of the file's time zone."
+)
+@as_json
+@click.pass_context
+def try_(ctx: click.Context, payload: str, rules_file: str, at: str | None, as_json: bool) -> None:
+    """Show where a webhook's body would lead. Nothing is stored.
+
+    PAYLOAD.json is the body of a Custom Agent Allocation webhook; - reads standard input. Which agents of a division
+    are there only the desk knows: here they are shown as the file names them.
+    """
+    checked = _checked(rules_file)
+    if checked.rules is None:
+        say(as_json, _check_data(rules_file, checked), _check_text(rules_file, checked))
+        ctx.exit(FAULTY)
+    body, now = _body(payload), _moment(at, checked.rules)
+    known = facts.of_webhook(body, named(checked.rules))
+    found = route(known, checked.rules, now)
+    data = _route_data(found, checked.rules)
+    say(as_json, data, _route_text(found, checked.rules, known))
+
+
+def _checked(path: str) -> Checked:
+    return file.check(_content(path, file.BYTES_MAX))
+
+
+def _content(path: str, most: int) -> bytes:
+    """One byte more than `most` at most: then whoever reads it says that it is too large."""
+    try:
+        if path == "-":
+            return sys.stdin.buffer.read(most + 1)
+        with Path(path).open("rb") as opened:
+            return opened.read(most + 1)
+    except (OSError, ValueError) as error:
+        raise CantDo(f"{_shown(path)} can't be read ({getattr(error, 'strerror', None) or 'not a path'})") from error
+
+
+def _body(path: str) -> bytes:
+    """Refused with the receiver's own words where the receiver would refuse it."""
+    body = _content(path, PAYLOAD_BYTES_MAX)
+    if len(body) > PAYLOAD_BYTES_MAX:
+        raise Refused(f"{_shown(path)} is larger than a webhook may be")
+    try:
+        payloads.arrived(body)
+    except BadPayload as error:
+        raise Refused(f"{_shown(path)}: {error.message}") from error
+    return body
+
+
+def _moment(text: str | None, rules: Rules) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=_zone(rules))).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise click.UsageError(f"--at {clean(text)!r} is not a time: write 2026-12-25T08:00, say") from error
+
+
+def _zone(rules: Rules) -> ZoneInfo:
+    return ZoneInfo(rules.hours.zone if rules.hours else "UTC")
+
+
+def _check_text(path: str, checked: Checked) -> str:
+    lines = [*_fault_lines(path, checked.faults, ""), *_fault_lines(path, checked.warnings, "warning: ")]
+    if checked.faults:
+        return "\n".join([*lines, f"{_shown(path)} can't be used: {counted(len(checked.faults), 'fault')}"])
+    rules = checked.rules or Rules()
+    parts = (
+        counted(len(rules.queues), "queue"),
+        counted(len(rules.rules), "rule"),
+        counted(len(rules.topics), "topic"),
+    )
+    return "\n".join([*lines, f"{_shown(path)} can be used: {', '.join(parts)}"])
+
+
+def _shown(path: str) -> str:
+    return "standard input" if path == "-" else clean(path, TEXT_MAX)
+
+
+def _fault_lines(path: str, faults: Iterable[Fault], kind: str) -> list[str]:
+    return [f"{_shown(path)}:{fault.line}: {kind}{clean(fault, TEXT_MAX)}" for fault in faults]
+
+
+def _check_data(path: str, checked: Checked) -> dict[str, Any]:
+    return {
+        "file": path,
+        "ok": not checked.faults,
+        "faults": [asdict(fault) for fault in checked.faults],
+        "warnings": [asdict(fault) for fault in checked.warnings],
+    }
+
+
+def _route_data(found: Route, rules: Rules) -> dict[str, Any]:
+    agents = rules.queue(found.queue).agents
+    return {
+        "rule": found.rule,
+        "by": found.by,
+        "queue": found.queue,
+        "priority": found.priority,
+        "agents": [_agent_data(one) for one in (*agents.ids, *agents.emails)],
+        "served_by": asdict(agents),
+        "steps": [{**_step_data(due.step), "due_at": due.due_at} for due in found.steps],
+        "hours": found.hours,
+        "serve_from": found.serve_from,
+    }
+
+
+def _agent_data(named_as: str) -> dict[str, Any]:
+    """What the file says of an agent: an id or an e-mail. The rest only the desk knows."""
+    unknown = dict.fromkeys(("name", "online", "load", "limit"))
+    return {"id": None, "email": named_as, **unknown} if "@" in named_as else {"id": named_as, **unknown}
+
+
+def _step_data(step: Step) -> dict[str, Any]:
+    return {
+        "after_s": step.after_s,
+        "served_by": asdict(step.agents) if step.agents else None,
+        "priority": step.priority,
+    }
+
+
+def _route_text(found: Route, rules: Rules, known: facts.Facts) -> str:
+    rows = [
+        ("queue", _queue_text(found)),
+        ("priority", str(found.priority)),
+        ("served by", _agents_text(rules.queue(found.queue).agents)),
+        *(("then", f"after {span(due.step.after_s)} {_step_text(due.step)}") for due in found.steps),
+        ("hours", _hours_text(found, rules)),
+        ("known", _known_text(known)),
+    ]
+    return "\n".join(f"{name:<9}  {text}" for name, text in rows)
+
+
+def _queue_text(found: Route) -> str:
+    why = {
+        BY_RULE: f"by the rule '{clean(found.rule)}'",
+        BY_TOPIC: "by the topic that the customer chose",
+        BY_DEFAULT: "by default: no rule fits",
+    }
+    shown = clean(found.queue).removeprefix(CHANNEL)
+    return f"{shown}, {why[found.by]}" if found.by in why else f"of the channel '{shown}': no rule fits, and no default"
+
+
+def _agents_text(agents: Agents) -> str:
+    parts = [_listed("division", agents.divisions), _listed("agent", (*agents.ids, *agents.emails))]
+    parts += ["whom the desk names for the room"] if agents.channel else []
+    return ", ".join(part for part in parts if part) or "nobody"
+
+
+def _listed(what: str, names: tuple[str, ...]) -> str:
+    return f"{what}{'s' if len(names) > 1 else ''} {', '.join(map(clean, names))}" if names else ""
+
+
+def _step_text(step: Step) -> str:
+    parts = [f"also {_agents_text(step.agents)}"] if step.agents else []
+    parts += [f"priority {step.priority}"] if step.priority is not None else []
+    return ", ".join(parts)
+
+
+def _hours_text(found: Route, rules: Rules) -> str:
+    if found.hours == "open":
+        return "open" if rules.hours else "always open"
+    opens = found.serve_from if rules.hours and rules.hours.outside == "wait" else None
+    if opens is None:
+        return "closed, and served all the same" if found.serve_from else "closed, with no next opening"
+    return f"closed until {moment(opens)} ({opens.astimezone(_zone(rules)):%a %H:%M} in {clean(_zone(rules).key)})"
+
+
+def _known_text(known: facts.Facts) -> str:
+    data = facts.as_data(known)
+    shown = {**data, **{facts.PROPERTY + key: value for key, value in data["properties"].items()}}
+    pairs = [f"{name} {clean(value)}" for name, value in shown.items() if name not in ("properties", "proved")]
+    return ", ".join(pairs) or "nothing"
