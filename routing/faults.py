@@ -80,7 +80,8 @@ def dotted(path: Path) -> str:
 
 
 def _key(key: str) -> str:
-    return key if key.isascii() and key.replace("-", "_").isidentifier() else f'"{shown(key)}"'
+    plain = key.isascii() and key.replace("-", "_").isidentifier()
+    return shown(key) if plain else f'"{shown(key)}"'
 
 
 def shown(value: object, most: int = 40) -> str:

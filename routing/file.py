@@ -24,10 +24,15 @@ BYTES_MAX = 256 * 1024
 MESSAGE_MAX, LABEL_MAX, RULE_NAME_MAX = 1000, 80, 80  # characters
 PRIORITY_MAX = 1000
 QUEUE_LIMIT_MAX = 1000  # as any limit of an agent
-YEAR_S, DAY_S, HOUR_S = 365 * 86_400, 86_400, 3600
+RULES_MAX, QUEUES_MAX, STEPS_MAX, TOPICS_MAX = 500, 200, 20, 50  # each rule is compared with each before it
+YEAR_S, DAY_S = 365 * 86_400, 86_400
 AGAIN_LEAST_S = 30  # a customer who is told more often stops to read
 
 QUEUE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
+# `tomllib` takes memory by the square of a key's parts.
+DEEP_KEY = re.compile(
+    r"""(?<![\w.-])(?:[\w-]+|"[^"\n]*"|'[^'\n]*')(?:[ \t]*\.[ \t]*(?:[\w-]+|"[^"\n]*"|'[^'\n]*')){32}"""
+)
 SECTIONS = ("hours", "sticky", "messages", "queues", "rules", "topics", "default")
 SERVED_BY = 'say who serves it, agents = { divisions = ["Sales"] } or { channel = true }'
 NO_TOML = {  # how tomllib's words begin → what to do
@@ -68,6 +73,9 @@ def check(content: str | bytes) -> Checked:
         source = _decoded(content)
     except FaultyRules as error:
         return Checked(None, error.faults)
+    if deep := DEEP_KEY.search(source):
+        line = source[: deep.start()].count("\n") + 1
+        return Checked(None, (Fault(line, "", "has a key of more than 32 parts", "no known key has more than 5"),))
     try:
         tree = tomllib.loads(source)
         findings = Findings(lines(source))
@@ -148,7 +156,7 @@ def _by_language(values: Mapping[str, Any], at: At, is_table: bool, longest: int
     for language in values:
         if language in LANGUAGES:
             place = at / language if is_table else at
-            found[language] = text(longest)(section.values[language], place)
+            found[language] = text(longest, longest != MESSAGE_MAX)(section.values[language], place)
             _check_placeholders(found[language] or "", place, str(at.path[-1]))
     return {language: words for language, words in found.items() if words is not None} or None
 
@@ -163,6 +171,8 @@ def _check_placeholders(words: str, at: At, name: str) -> None:
 def _queues(value: Any, at: At) -> dict[str, Queue] | None:
     if type(value) is not dict:
         return at.fault(f"must be tables with names, is {kind(value)}", "begin each with [queues.NAME]")
+    if len(value) > QUEUES_MAX:
+        return at.fault(f"are {len(value)}", f"{QUEUES_MAX} are the most")
     by_lower: dict[str, str] = {}
     for name in value:
         if not QUEUE_NAME.fullmatch(name):
@@ -216,7 +226,7 @@ def _email(value: Any, at: At) -> str | None:
 
 
 def _steps(queue: str, value: Any, at: At) -> tuple[Step, ...]:
-    found = [_step(one, place) for one, place in tables(value, at, f"queues.{queue}.steps")]
+    found = [_step(one, place) for one, place in tables(value, at, f"queues.{queue}.steps", STEPS_MAX)]
     read_ones = [
         (step, place) for step, place in zip(found, map(at.__truediv__, range(len(found))), strict=True) if step
     ]
@@ -236,7 +246,7 @@ def _step(value: Any, at: At) -> Step | None:
 
 
 def _each_rule(value: Any, at: At) -> tuple[Rule, ...]:
-    return tuple(_rule(one, place) for one, place in tables(value, at, "rules"))
+    return tuple(_rule(one, place) for one, place in tables(value, at, "rules", RULES_MAX))
 
 
 def _rule(value: Any, at: At) -> Rule:
@@ -265,7 +275,7 @@ def _in_all_languages(rule: Rule, topics: Sequence[Topic]) -> Rule:
 
 
 def _each_topic(value: Any, at: At) -> tuple[Topic, ...]:
-    return tuple(_topic(one, place) for one, place in tables(value, at, "topics"))
+    return tuple(_topic(one, place) for one, place in tables(value, at, "topics", TOPICS_MAX))
 
 
 def _topic(value: Any, at: At) -> Topic:

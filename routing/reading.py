@@ -4,12 +4,13 @@ Comes after `tomllib`; file.py puts the readers together. Messages name the valu
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any, TypeVar
 
 from routing.faults import At, shown, suggestion
-from routing.texts import VALUE_MAX, is_storable
+from routing.texts import VALUE_MAX
 
 TYPE_NAMES: dict[type, str] = {
     str: "a text",
@@ -24,6 +25,7 @@ TYPE_NAMES: dict[type, str] = {
 }
 
 DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+LIST_MAX = 400  # elements: more closed days, or agents by name, than a list is good for
 UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 DURATIONS = "write a number with s, m, h or d, as in 30s, 2m, 1h, 30d"
 
@@ -40,7 +42,9 @@ def wrong_type(at: At, value: object, wanted: str) -> Any:
     return at.fault(f"must be {wanted}, is {kind(value)}")
 
 
-def text(longest: int) -> Read[str]:
+def text(longest: int, on_one_line: bool = True) -> Read[str]:
+    """Without control characters: names are shown on terminals and pages, and PostgreSQL refuses NUL."""
+
     def read(value: Any, at: At) -> str | None:
         if type(value) is not str:
             return wrong_type(at, value, "a text")
@@ -48,8 +52,8 @@ def text(longest: int) -> Read[str]:
             return at.fault("is empty")
         if len(value) > longest:
             return at.fault(f"has {len(value)} characters", f"{longest} are the most")
-        if not is_storable(value):
-            return at.fault("holds a NUL character", "take it out")
+        if any(unicodedata.category(char) == "Cc" and (on_one_line or char != "\n") for char in value):
+            return at.fault("holds a control character", "write it on one line" if on_one_line else "take it out")
         return value
 
     return read
@@ -105,13 +109,15 @@ def choice(*words: str) -> Read[str]:
 
 
 def listed(read_one: Read[T], example: str) -> Read[tuple[T, ...]]:
-    """A list of at least one; elements that can't be read are noted and left out."""
+    """A list of at least one and LIST_MAX at most; elements that can't be read are noted and left out."""
 
     def read(value: Any, at: At) -> tuple[T, ...] | None:
         if type(value) is not list:
             return at.fault(f"must be a list, is {kind(value)}", f"write {example}")
         if not value:
             return at.fault("is an empty list", f"write {example}, or leave it out")
+        if len(value) > LIST_MAX:
+            return at.fault(f"has {len(value)} elements", f"{LIST_MAX} are the most")
         found = [read_one(one, at / index) for index, one in enumerate(value)]
         return tuple(one for one in found if one is not None)
 
@@ -156,10 +162,12 @@ class Section:
         return self.get(key, read)
 
 
-def tables(value: Any, at: At, header: str) -> list[tuple[Any, At]]:
-    """The elements of an array of tables."""
+def tables(value: Any, at: At, header: str, most: int) -> list[tuple[Any, At]]:
+    """The elements of an array of tables, `most` at most."""
     if type(value) is list:
-        return [(one, at / index) for index, one in enumerate(value)]
+        if len(value) > most:
+            (at / most).fault(f"is one more than {most}", f"{most} are the most")
+        return [(one, at / index) for index, one in enumerate(value[:most])]
     at.fault(f"must be a list of tables, is {kind(value)}", f"begin each with [[{header}]]")
     return []
 

@@ -19,8 +19,12 @@ STRING = re.compile(
 SCALAR = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:[^\s,\]}#]+|[^\s,\]}#]+")  # a date and its time may have a space between
 
 
+DEPTH_MAX = 32  # a dotted key of thousands of parts must not fill the memory
+
+
 def lines(text: str) -> dict[Path, int]:
-    """The 1-based line of the first mention of each key, table and element. () is the whole file."""
+    """The 1-based line of the first mention of each key, table and element, down to a depth that no reader needs. ()
+    is the whole file."""
     return _Scan(text.replace("\r\n", "\n")).run()
 
 
@@ -125,4 +129,5 @@ class _Scan:
         return self._at
 
     def _note(self, path: Path, at: int) -> None:
-        self._found.setdefault(path, bisect.bisect_left(self._ends, at) + 1)
+        if len(path) <= DEPTH_MAX:
+            self._found.setdefault(path, bisect.bisect_left(self._ends, at) + 1)

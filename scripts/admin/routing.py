@@ -23,6 +23,7 @@ from scripts.admin.installation import as_json, say
 from scripts.admin.table import clean, counted, moment
 
 FAULTY = 2  # the exit code of a file that can't be used
+FAULTS_MAX = 100  # lines that a person reads
 TEXT_MAX = 300  # characters of a message worth showing
 PAYLOAD_BYTES_MAX = 1024 * 1024  # as the receiver takes
 
@@ -131,7 +132,11 @@ def _shown(path: str) -> str:
 
 
 def _fault_lines(path: str, faults: Iterable[Fault], kind: str) -> list[str]:
-    return [f"{_shown(path)}:{fault.line}: {kind}{clean(fault, TEXT_MAX)}" for fault in faults]
+    lines = [f"{_shown(path)}:{fault.line}: {kind}{clean(fault, TEXT_MAX)}" for fault in faults]
+    more = (
+        [f"… and {counted(len(lines) - FAULTS_MAX, 'line')} more (--json has all)"] if len(lines) > FAULTS_MAX else []
+    )
+    return lines[:FAULTS_MAX] + more
 
 
 def _check_data(path: str, checked: Checked) -> dict[str, Any]:

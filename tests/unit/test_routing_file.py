@@ -180,7 +180,7 @@ ONE_FAULT = [
     ("[sticky]\nwithin='0s'", 2, "out of range: from 1s to 365d"),
     ("[sticky]\nwait='2m'", 1, "has no 'within'"),
     ("[messages]\nqueued=''", 2, "is empty"),
-    ("[messages]\nqueued='a\\u0000'".replace("'", '"'), 2, "NUL"),
+    ("[messages]\nqueued='a\\u0000'".replace("'", '"'), 2, "control character"),
     ("[messages]\nqueued={}", 2, "is empty"),
     ("[messages]\nqueued='{opens}'", 2, "unknown placeholder {opens}"),
     ("[messages]\nqueued='x'\nagain_every='1s'", 3, "out of range"),
@@ -209,6 +209,10 @@ ONE_FAULT = [
     (f"x = {'[' * 5000}", 1, "nested too deeply"),
     (f"x = {'9' * 5000}", 1, "is not valid TOML"),
     ("x" * (BYTES_MAX + 1), 1, "is larger than 256 KiB"),
+    ("#\n" + ".".join(["a"] * 60_000) + " = 1", 2, "a key of more than 32 parts"),
+    ("[messages]\nqueued = \"a\\tb\"", 2, "control character: take it out"),
+    ("[queues.q]\nagents.divisions = [\"a\\nb\"]\n[default]\nqueue = 'q'", 2, "control character: write it on one line"),
+    (f"[queues.q]\nagents.ids = {[1] * 401}\n[default]\nqueue = 'q'", 2, "has 401 elements: 400 are the most"),
     (b"a = 1\nb = '\xff'", 2, "not text in UTF-8"),
     ("x = { a = 1,\n b = 2 }", 1, "has to be on one line"),
     ("x = wa", 1, "texts need quotes"),
@@ -261,6 +265,11 @@ def test_no_more_properties_may_be_named_than_are_kept() -> None:
     assert check(with_queue(rules.replace("k20", "k19"))).faults == ()
     (found,) = faults(with_queue(rules))
     assert found[0] == 83 and "one property more than 20" in found[1]
+
+
+def test_no_more_rules_are_read_than_can_be_compared_with_one_another() -> None:
+    rules = "".join(f"[[rules]]\nname = '{n}'\nwhen.source = '{n}'\nqueue = 'q'\n" for n in range(501))
+    assert faults(with_queue(rules)) == [(2001, "rules[501]: is one more than 500: 500 are the most")]
 
 
 def shadowed(*whens: str) -> list[int]:
