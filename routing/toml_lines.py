@@ -7,6 +7,7 @@ tables without being misled by what is inside of them. A path is a tuple of keys
 import bisect
 import re
 import tomllib
+from contextlib import suppress
 
 Path = tuple[str | int, ...]
 
@@ -24,18 +25,26 @@ DEPTH_MAX = 32  # a dotted key of thousands of parts must not fill the memory
 
 def lines(text: str) -> dict[Path, int]:
     """The 1-based line of the first mention of each key, table and element, down to a depth that no reader needs. ()
-    is the whole file."""
-    return _Scan(text.replace("\r\n", "\n")).run()
+    is the whole file. Where it loses its way, which no text is known to bring about, later lines are missing: whoever
+    asks for one gets that of the table around it."""
+    scan = _Scan(text.replace("\r\n", "\n"))
+    with suppress(_Lost, IndexError, ValueError):
+        scan.run()
+    return scan.found
+
+
+class _Lost(Exception):
+    """Nothing that was expected stands here: going on would go on for ever."""
 
 
 class _Scan:
     def __init__(self, text: str) -> None:
         self._text, self._at = text, 0
         self._ends = [found.start() for found in re.finditer("\n", text)]
-        self._found: dict[Path, int] = {(): 1}
+        self.found: dict[Path, int] = {(): 1}
         self._tables: dict[Path, int] = {}  # array of tables → how many there are so far
 
-    def run(self) -> dict[Path, int]:
+    def run(self) -> None:
         table: Path = ()
         while self._skip(BLANK) < len(self._text):
             if self._text.startswith("[[", self._at):
@@ -44,7 +53,6 @@ class _Scan:
                 table = self._header()
             else:
                 self._pair(table)
-        return self._found
 
     def _header(self) -> Path:
         self._at += 1
@@ -82,12 +90,15 @@ class _Scan:
         self._value(path)
 
     def _value(self, path: Path) -> None:
+        start = self._at
         if self._text[self._at] == "[":
             self._array(path)
         elif self._text[self._at] == "{":
             self._inline(path)
         else:
             self._skip(STRING if self._text[self._at] in "\"'" else SCALAR)
+        if self._at == start:
+            raise _Lost
 
     def _array(self, path: Path) -> None:
         index, self._at = 0, self._at + 1
@@ -130,4 +141,4 @@ class _Scan:
 
     def _note(self, path: Path, at: int) -> None:
         if len(path) <= DEPTH_MAX:
-            self._found.setdefault(path, bisect.bisect_left(self._ends, at) + 1)
+            self.found.setdefault(path, bisect.bisect_left(self._ends, at) + 1)

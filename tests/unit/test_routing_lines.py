@@ -149,3 +149,9 @@ def test_a_table_within_a_list_of_tables_belongs_to_the_last_one() -> None:
         ("a", "b", 1, "g", 0): 11,
         ("a", "b", 1, "g", 0, "h.i"): 12,
     }
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.sampled_from("[]{}=,.#'\"\\ \na1"), max_size=40))
+def test_a_text_that_is_no_toml_ends_the_scan_all_the_same(text: str) -> None:
+    assert lines(text)[()] == 1
