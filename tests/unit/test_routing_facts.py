@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from routing.facts import Facts, Named, as_data, of_chat, of_data, of_webhook
 from routing.texts import KEY_MAX, VALUE_MAX, comparable, fold
 
-FOLDER = Path(__file__).parents[1] / "payloads"
+FOLDER = Path(__file__).parents[2] / "testbed" / "payloads"
 
 ALL = Named(frozenset({"channel", "email", "name", "returning"}), frozenset({"city", "tier", "topic", "kota asal"}))
 

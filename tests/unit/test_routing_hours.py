@@ -137,6 +137,7 @@ def test_a_clock_that_is_set_forward_over_the_opening_opens_at_once_and_leaves_o
     assert early.opens(at("2026-03-29 00:00", "Europe/Berlin")) == at("2026-03-29 03:00", "Europe/Berlin")
     within = Hours("Europe/Berlin", (Span(6, 130, 170),))
     assert within.opens(at("2026-03-29 00:00", "Europe/Berlin")) == at("2026-04-05 02:10", "Europe/Berlin")
+    assert within.opens(at("2026-03-23 12:00", "Europe/Berlin")) == at("2026-04-05 02:10", "Europe/Berlin")
     midnight = Hours("America/Santiago", (Span(6, 0, 120),))  # on 2026-09-06 no clock there shows 00:00
     assert midnight.opens(at("2026-09-05 12:00", "America/Santiago")) == at("2026-09-06 01:00", "America/Santiago")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from routing.file import read
 from routing.office_hours import NoOfficeHours, section
 
-ANSWER = json.loads((Path(__file__).parents[1] / "payloads" / "api_office_hours.json").read_text())
+ANSWER = json.loads((Path(__file__).parents[2] / "testbed" / "payloads" / "api_office_hours.json").read_text())
 
 
 def answer(rows: list[tuple[Any, Any, Any]], timezone: Any = "+07:00") -> dict[str, Any]:
