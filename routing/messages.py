@@ -6,11 +6,15 @@ the first one of the file.
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from routing.model import Messages
+
 POSITION, ETA, OPENS = "position", "eta", "opens"
-PLACEHOLDERS = {"queued": (POSITION, ETA), "closed": (OPENS, POSITION)}
+QUEUED, CLOSED = "queued", "closed"
+PLACEHOLDERS = {QUEUED: (POSITION, ETA), CLOSED: (OPENS, POSITION)}
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 PLAIN = "id"  # the language of a template that names none
 
@@ -78,6 +82,29 @@ def message(
         OPENS: opens or UNKNOWN[spoken],
     }
     return PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), template[spoken])
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the customer of a visit has been sent already."""
+
+    closed: bool = False
+    queued_at: datetime | None = None
+    position: int | None = None
+
+
+def due(messages: Messages, sent: Sent, position: int, waits_for_opening: bool, now: datetime) -> str | None:
+    """The message that a customer who still waits is to be sent now, by its name in the file. `closed` goes out once
+    for a visit, `queued` once and then again for a new position, as often as the file allows."""
+    if waits_for_opening:
+        return CLOSED if messages.closed is not None and not sent.closed else None
+    if messages.queued is None:
+        return None
+    if sent.queued_at is None:
+        return QUEUED
+    again_s = messages.again_every_s
+    is_time = again_s is not None and now - sent.queued_at >= timedelta(seconds=again_s)
+    return QUEUED if is_time and position != sent.position else None
 
 
 def language_of(template: Template, language: str | None) -> str:

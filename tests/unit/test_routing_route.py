@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from routing.facts import Facts, Named, of_chat, of_webhook
 from routing.file import read
-from routing.messages import eta, message, opening
+from routing.messages import Sent, due, eta, message, opening
+from routing.model import Messages
 from routing.route import named, route
 from routing.team import Agent, may_serve
 from routing.when import Pattern, When
@@ -293,6 +294,24 @@ def test_a_message_is_said_in_the_customers_language_where_it_is_known() -> None
     assert message(QUEUED, None, 3, 0).startswith("Anda nomor 3, perkiraan kurang dari 1 menit.")
     assert message(QUEUED, "fr", None, None).startswith("Anda nomor belum diketahui, perkiraan belum diketahui.")
     assert message({"en": "Back {opens}, {opens}."}, "id", opens="today") == "Back today, today."
+
+
+def test_each_message_goes_out_once_and_again_only_for_a_new_position_after_its_time() -> None:
+    told = Messages(QUEUED, 180, {"id": "Kami buka lagi {opens}."})
+    sent = Sent(queued_at=NOW, position=3)
+    soon, later = NOW + timedelta(seconds=179), NOW + timedelta(seconds=180)
+    assert due(told, Sent(), 3, False, NOW) == "queued"
+    assert [due(told, sent, place, False, at) for place, at in ((2, soon), (3, later), (2, later), (4, later))] == [
+        None,
+        None,
+        "queued",
+        "queued",
+    ]
+    assert due(told, sent, 2, True, later) == "closed", "the position is of no use until we open"
+    assert due(told, Sent(closed=True), 2, True, later) is None
+    assert due(told, Sent(closed=True), 2, False, later) == "queued"
+    assert due(Messages(QUEUED), sent, 2, False, later) is None, "without again_every it goes out once"
+    assert due(Messages(), Sent(), 1, False, NOW) is due(Messages(), Sent(), 1, True, NOW) is None
 
 
 def test_an_estimate_is_rounded_up_to_what_people_say() -> None:
