@@ -62,6 +62,7 @@ def test_rooms_go_by_priority_then_by_arrival_over_all_queues() -> None:
     found = order(rooms, RULES, NOW, team, [Seat("c", 0, 2), Seat("a", 0, 2)])
     assert turns(found) == [(4, "a"), (2, "c"), (3, "c"), (1, "a")]
     assert found.passed_over == {}
+    assert turns(order(rooms, RULES, NOW, team, [Seat("c", 0, 2), Seat("a", 0, 2)], most=1)) == [(4, "a")]
 
 
 def test_a_room_whose_agents_are_full_lets_others_pass_and_the_reason_is_said() -> None:
