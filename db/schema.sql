@@ -41,8 +41,21 @@ CREATE TABLE tenants (
     last_place_us   bigint NOT NULL DEFAULT 0,         -- the last place given; it only rises, whatever a clock does
     served_at       timestamptz NOT NULL DEFAULT '-infinity', -- the last last_assigned_at; it only rises too
     limits_digest   text NOT NULL DEFAULT '',          -- of the limits that agents.max_load was set by; '' = read them
-    color           text CHECK (color ~ '^#[0-9a-f]{6}$') -- of its customers' page; NULL: ours
+    color           text CHECK (color ~ '^#[0-9a-f]{6}$'), -- of its customers' page; NULL: ours
+    rules_version   integer NOT NULL DEFAULT 0,        -- in force; 0: there were never any
+    rerouting       boolean NOT NULL DEFAULT false,    -- some rooms still wait where an earlier version put them
+    opens_at        timestamptz                        -- outside the hours: when they open; NULL: rooms are served
 ) WITH (fillfactor = 50);
+
+-- Each version of a tenant's rules file (docs/routing.md) that was applied, as it was typed; '' took the rules away.
+CREATE TABLE rule_files (
+    tenant      text NOT NULL REFERENCES tenants ON DELETE CASCADE,
+    version     integer NOT NULL CHECK (version > 0),
+    content     text NOT NULL CHECK (octet_length(content) <= 262144),
+    applied_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    applied_by  text NOT NULL,
+    PRIMARY KEY (tenant, version)
+);
 
 -- Not a CHECK: an id of an earlier version may have a `:` (its limit key is then that of an agent of another tenant).
 CREATE FUNCTION refuse_tenant_id() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -105,6 +118,7 @@ CREATE TABLE rosters (
     refused_alike  text,                                       -- the desk refuses all its agents, in these words
     alike_tries    integer NOT NULL DEFAULT 0,                 -- how often since
     assign_after   timestamptz NOT NULL DEFAULT '-infinity',   -- refused alike: one room is tried, not before
+    missing        text[] NOT NULL DEFAULT '{}',               -- what the rules name and the desk doesn't have
     PRIMARY KEY (tenant, class)
 ) WITH (fillfactor = 50);
 
@@ -146,7 +160,7 @@ CREATE TABLE visits (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     tenant            text NOT NULL REFERENCES tenants ON DELETE CASCADE,
     room              text NOT NULL,
-    class             text NOT NULL DEFAULT '',
+    class             text NOT NULL DEFAULT '',        -- who may serve it: its channel, or queue/step of the rules
     source            text NOT NULL DEFAULT '',
     learned           boolean NOT NULL DEFAULT false,  -- from the desk's unserved list, not from a webhook
     priority          integer NOT NULL DEFAULT 0,
@@ -183,6 +197,17 @@ CREATE TABLE visits (
     resolved_comment  text,                            -- reserved: first comment of the service resolved meanwhile
     again_latest      bigint,                          -- the closed service that the webhook of again_us named
     again_at          timestamptz,                     -- when again_us was written, by this clock
+    channel           text NOT NULL DEFAULT '',        -- the desk's: the channel's id, else the source
+    queue             text,                            -- of the rules; NULL: the channel's own
+    rule              text,                            -- the one that decided; NULL: the default, a topic, or none
+    rules_version     integer NOT NULL DEFAULT 0,      -- by which it was routed
+    step              smallint NOT NULL DEFAULT 0,     -- how many steps of its queue have come
+    base_priority     integer NOT NULL DEFAULT 0,      -- as routed; steps lift `priority`
+    serve_from        timestamptz,                     -- steps count from here; NULL: from the arrival, or never
+    change_at         timestamptz,                     -- waiting: the next step, or the end of the wait for one agent
+    sticky_agent      text,                            -- who served the room last
+    sticky_until      timestamptz,                     -- it waits for them until then
+    facts             jsonb,                           -- what the rules ask about, as long as it waits
     FOREIGN KEY (tenant, agent) REFERENCES agents,
     CONSTRAINT seat_has_agent CHECK ((state IN ('reserved', 'held')) = (agent IS NOT NULL)),
     CONSTRAINT reserved_has_limit CHECK (state <> 'reserved' OR seat_limit IS NOT NULL),
@@ -201,6 +226,32 @@ CREATE INDEX looks_due ON visits (look_at) WHERE look_at IS NOT NULL;
 CREATE INDEX retries ON visits (tenant, retry_at) WHERE state = 'waiting' AND retry_at IS NOT NULL;
 CREATE INDEX closed_by_time ON visits (tenant, closed_at) WHERE state = 'closed';
 CREATE INDEX closed_by_room ON visits (tenant, room, id) WHERE state = 'closed';
+CREATE INDEX changes_due ON visits (tenant, change_at) WHERE state = 'waiting' AND change_at IS NOT NULL;
+CREATE INDEX seats_of_queue ON visits (tenant, queue, agent) WHERE state IN ('reserved', 'held') AND queue IS NOT NULL;
+
+-- What is known of a customer is kept as long as the room waits, no longer.
+CREATE FUNCTION forget_facts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.facts = NULL;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER facts_while_waiting BEFORE UPDATE OF state ON visits FOR EACH ROW
+    WHEN (NEW.facts IS NOT NULL AND NEW.state NOT IN ('waiting', 'reserved')) EXECUTE FUNCTION forget_facts();
+
+-- What waiting customers are told: each text once. Claimed before it is sent, so that a death in between repeats nothing.
+CREATE TABLE notices (
+    visit       bigint NOT NULL REFERENCES visits ON DELETE CASCADE,
+    kind        text NOT NULL CHECK (kind IN ('queued', 'closed')),
+    nth         integer NOT NULL,
+    tenant      text NOT NULL,
+    body        text NOT NULL,
+    due_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    claimed_at  timestamptz,
+    outcome     text,
+    PRIMARY KEY (visit, kind, nth)
+);
+CREATE INDEX notices_to_send ON notices (tenant, due_at) WHERE claimed_at IS NULL;
 
 -- Definite refusals of a pair, while the room waits. `accepted`: the desk has given the agent another room since.
 CREATE TABLE refusals (
@@ -367,6 +418,7 @@ CREATE TABLE accounts (
     wish           text NOT NULL DEFAULT 'online' CHECK (wish IN ('online', 'away')),  -- counts while a page is connected
     absent_since   timestamptz DEFAULT clock_timestamp(),  -- no page is connected since then; NULL: one is
     created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    divisions      text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (tenant, agent),
     FOREIGN KEY (tenant, agent) REFERENCES agents ON DELETE CASCADE
 );

@@ -12,6 +12,8 @@ pool of desk callers, never inside a transaction. Every request ends before `CAL
 from dataclasses import dataclass
 from typing import Protocol
 
+from routing.model import Agents
+
 CALL_SECONDS = 12.0  # upper bound of one desk request, connect and answer together
 
 
@@ -64,6 +66,19 @@ class RosterAgent:
 
 
 @dataclass(frozen=True)
+class Team:
+    """Those whom a queue of the rules names, as far as the desk knows them, online or not (no supervisors, no admins).
+
+    missing  what the rules name and the desk doesn't have, a sentence each
+    age_s    how old the oldest answer is that it was made of
+    """
+
+    agents: tuple[RosterAgent, ...] = ()
+    missing: tuple[str, ...] = ()
+    age_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Assigned:
     """The desk's 200 to an assign. `first_comment_id` recognises the visit in a later resolve; None: not told."""
 
@@ -93,6 +108,12 @@ class Desk(Protocol):
 
     def roster(self, room: str) -> list[RosterAgent]:
         """The agents eligible for this room's channel, all pages, supervisors and admins left out."""
+
+    def team(self, room: str, who: Agents) -> Team:
+        """Who may serve a queue of the rules, by all the ways in which `who` names them; `room` is one of its rooms."""
+
+    def say(self, room: str, text: str) -> None:
+        """A message of the desk's bot to the room's customer. Not idempotent: sent twice it is read twice."""
 
     def assign(self, room: str, agent: str) -> Assigned:
         """Put the agent into the room unless the room has one. Not idempotent at the desk: see `RoomTaken`."""
