@@ -44,7 +44,7 @@ CREATE TABLE tenants (
     color           text CHECK (color ~ '^#[0-9a-f]{6}$'), -- of its customers' page; NULL: ours
     rules_version   integer NOT NULL DEFAULT 0,        -- in force; 0: there were never any
     rerouting       boolean NOT NULL DEFAULT false,    -- some rooms still wait where an earlier version put them
-    opens_at        timestamptz                        -- outside the hours: when they open; NULL: rooms are served
+    shut_until      timestamptz                        -- outside the hours: when to look again, a day ahead at most
 ) WITH (fillfactor = 50);
 
 -- Each version of a tenant's rules file (docs/routing.md) that was applied, as it was typed; '' took the rules away.
@@ -54,6 +54,7 @@ CREATE TABLE rule_files (
     content     text NOT NULL CHECK (octet_length(content) <= 262144),
     applied_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     applied_by  text NOT NULL,
+    digest      text GENERATED ALWAYS AS (md5(content)) STORED,  -- processes keep what they read by it
     PRIMARY KEY (tenant, version)
 );
 
@@ -208,6 +209,7 @@ CREATE TABLE visits (
     sticky_agent      text,                            -- who served the room last
     sticky_until      timestamptz,                     -- it waits for them until then
     facts             jsonb,                           -- what the rules ask about, as long as it waits
+    again_facts       jsonb,                           -- the same, of the webhook of again_us
     FOREIGN KEY (tenant, agent) REFERENCES agents,
     CONSTRAINT seat_has_agent CHECK ((state IN ('reserved', 'held')) = (agent IS NOT NULL)),
     CONSTRAINT reserved_has_limit CHECK (state <> 'reserved' OR seat_limit IS NOT NULL),
@@ -233,11 +235,13 @@ CREATE INDEX seats_of_queue ON visits (tenant, queue, agent) WHERE state IN ('re
 CREATE FUNCTION forget_facts() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.facts = NULL;
+    IF NEW.state = 'closed' THEN NEW.again_facts = NULL; END IF;
     RETURN NEW;
 END $$;
 
 CREATE TRIGGER facts_while_waiting BEFORE UPDATE OF state ON visits FOR EACH ROW
-    WHEN (NEW.facts IS NOT NULL AND NEW.state NOT IN ('waiting', 'reserved')) EXECUTE FUNCTION forget_facts();
+    WHEN ((NEW.facts IS NOT NULL OR NEW.again_facts IS NOT NULL) AND NEW.state NOT IN ('waiting', 'reserved'))
+    EXECUTE FUNCTION forget_facts();
 
 -- What waiting customers are told: each text once. Claimed before it is sent, so that a death in between repeats nothing.
 CREATE TABLE notices (

@@ -7,13 +7,14 @@ CREATE TABLE rule_files (
     content     text NOT NULL CHECK (octet_length(content) <= 262144),
     applied_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     applied_by  text NOT NULL,
+    digest      text GENERATED ALWAYS AS (md5(content)) STORED,  -- processes keep what they read by it
     PRIMARY KEY (tenant, version)
 );
 
 ALTER TABLE tenants
     ADD COLUMN rules_version integer NOT NULL DEFAULT 0,   -- in force; 0: there were never any
     ADD COLUMN rerouting boolean NOT NULL DEFAULT false,   -- some rooms still wait where an earlier version put them
-    ADD COLUMN opens_at timestamptz;                       -- outside the hours: when they open; NULL: rooms are served
+    ADD COLUMN shut_until timestamptz;                     -- outside the hours: when to look again, a day ahead at most
 
 -- `class` is who may serve the room: its channel, or a queue of the rules, its step and perhaps the channel.
 ALTER TABLE visits
@@ -27,7 +28,8 @@ ALTER TABLE visits
     ADD COLUMN change_at timestamptz,                      -- waiting: the next step, or the end of the wait for one agent
     ADD COLUMN sticky_agent text,                          -- who served the room last
     ADD COLUMN sticky_until timestamptz,                   -- it waits for them until then
-    ADD COLUMN facts jsonb;                                -- what the rules ask about, as long as it waits
+    ADD COLUMN facts jsonb,                                -- what the rules ask about, as long as it waits
+    ADD COLUMN again_facts jsonb;                          -- the same, of the webhook of again_us
 
 UPDATE visits SET channel = class WHERE state <> 'closed';
 
@@ -37,11 +39,13 @@ CREATE INDEX seats_of_queue ON visits (tenant, queue, agent) WHERE state IN ('re
 CREATE FUNCTION forget_facts() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.facts = NULL;
+    IF NEW.state = 'closed' THEN NEW.again_facts = NULL; END IF;
     RETURN NEW;
 END $$;
 
 CREATE TRIGGER facts_while_waiting BEFORE UPDATE OF state ON visits FOR EACH ROW
-    WHEN (NEW.facts IS NOT NULL AND NEW.state NOT IN ('waiting', 'reserved')) EXECUTE FUNCTION forget_facts();
+    WHEN ((NEW.facts IS NOT NULL OR NEW.again_facts IS NOT NULL) AND NEW.state NOT IN ('waiting', 'reserved'))
+    EXECUTE FUNCTION forget_facts();
 
 ALTER TABLE rosters ADD COLUMN missing text[] NOT NULL DEFAULT '{}';  -- what the rules name and the desk doesn't have
 
