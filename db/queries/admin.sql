@@ -161,6 +161,31 @@ SELECT c.class AS class_, nullif(r.read_at, '-infinity') AS read_at, nullif(r.du
   FROM unnest(%(classes)s::text[]) AS c(class)
   LEFT JOIN rosters r ON r.tenant = %(tenant)s AND r.class = c.class
 
+-- name: rules_in_force
+-- Also where there were never any (version 0) or they were taken away: the content is empty then.
+SELECT t.desk, t.base_url, t.secret_key, t.rules_version AS version, coalesce(f.content, '') AS content,
+       f.applied_at, f.applied_by
+  FROM tenants t LEFT JOIN rule_files f ON f.tenant = t.id AND f.version = t.rules_version WHERE t.id = %(tenant)s
+
+-- name: rule_file
+SELECT version, content, applied_at, applied_by FROM rule_files WHERE tenant = %(tenant)s AND version = %(version)s
+
+-- name: rule_files
+SELECT version, content, applied_at, applied_by, count(*) OVER () AS of
+  FROM rule_files WHERE tenant = %(tenant)s ORDER BY version DESC LIMIT %(most)s
+
+-- name: led
+-- Waiting rooms: where each stands, and what is known of it.
+SELECT queue, channel, source, arrived_us, facts FROM visits WHERE tenant = %(tenant)s AND state = 'waiting'
+
+-- name: add_rules
+-- Under the tenant's lock. A worker then leads the waiting rooms by them.
+WITH added AS (
+    INSERT INTO rule_files (tenant, version, content, applied_by)
+    SELECT id, rules_version + 1, %(content)s, %(who)s FROM tenants WHERE id = %(tenant)s RETURNING version)
+UPDATE tenants SET rules_version = added.version, rerouting = true FROM added WHERE id = %(tenant)s
+RETURNING added.version
+
 -- name: drifts
 SELECT kind, healed, last_at FROM drifts WHERE tenant = %(tenant)s ORDER BY kind
 

@@ -15,8 +15,9 @@ import click
 import psycopg2
 import redis
 from psycopg2.extensions import cursor
+from rq import Queue
 
-from db import inbox, installation, migrate, postgres
+from db import inbox, installation, migrate, postgres, tickets
 from db.admin import ADMIN
 from db.inbox import Inbox, InboxDown
 from db.ledger import LEDGER
@@ -73,6 +74,19 @@ class Installation:
     def inbox(self) -> Inbox:
         assert self.redis
         return self.upkeep
+
+    def ask_for_a_look(self, tenant: str) -> bool:
+        """At what was just committed; whether Redis took it. If not, a worker's sweep finds it."""
+        try:
+            with self.inbox.guarded():
+                tickets.ask(self._tickets, tenant, due=True)
+        except (InboxDown, CantDo):
+            return False
+        return True
+
+    @cached_property
+    def _tickets(self) -> Queue:
+        return tickets.queue(inbox.connect(self.servers.redis_url, REDIS_S, 1, text=False))
 
     def redis_away(self) -> str | None:
         """Why Redis could not be asked when `reading` began, None where it could: for what can do without it."""

@@ -1,10 +1,7 @@
-"""`giliran routing`: a file that says who may serve whom, checked and tried. Needs no server."""
+"""`giliran routing`: a file that says who may serve whom. Here it is checked and tried, which needs no server."""
 
-import sys
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,24 +10,21 @@ import click
 from receiver import payloads
 from receiver.payloads import BadPayload
 from routing import facts, file
-from routing.faults import Fault
 from routing.file import Checked
 from routing.model import CHANNEL, Agents, Rules, Step
 from routing.reading import span
 from routing.route import BY_DEFAULT, BY_RULE, BY_TOPIC, Route, named, route
-from scripts.admin.errors import CantDo, Refused
+from scripts.admin import routing_apply, routing_read
+from scripts.admin.errors import Refused
 from scripts.admin.installation import as_json, say
-from scripts.admin.table import clean, counted, moment
+from scripts.admin.table import clean, moment
 
-FAULTY = 2  # the exit code of a file that can't be used
-FAULTS_MAX = 100  # lines that a person reads
-TEXT_MAX = 300  # characters of a message worth showing
 PAYLOAD_BYTES_MAX = 1024 * 1024  # as the receiver takes
 
 
 @click.group()
 def routing() -> None:
-    """Who may serve whom: a rules file, checked and tried."""
+    """Who may serve whom: check, try and apply a rules file."""
 
 
 @routing.command()
@@ -44,8 +38,8 @@ def check(ctx: click.Context, file: str, as_json: bool) -> None:
     used but hardly mean what they say. Exit code 0: it can be used, 2: it can't.
     """
     checked = _checked(file)
-    say(as_json, _check_data(file, checked), _check_text(file, checked))
-    ctx.exit(FAULTY if checked.faults else 0)
+    say(as_json, routing_read.as_data(file, checked), routing_read.text(file, checked))
+    ctx.exit(routing_read.FAULTY if checked.faults else 0)
 
 
 @routing.command("try")
@@ -64,8 +58,8 @@ def try_(ctx: click.Context, payload: str, rules_file: str, at: str | None, as_j
     """
     checked = _checked(rules_file)
     if checked.rules is None:
-        say(as_json, _check_data(rules_file, checked), _check_text(rules_file, checked))
-        ctx.exit(FAULTY)
+        say(as_json, routing_read.as_data(rules_file, checked), routing_read.text(rules_file, checked))
+        ctx.exit(routing_read.FAULTY)
     body, now = _body(payload), _moment(at, checked.rules)
     known = facts.of_webhook(body, named(checked.rules))
     found = route(known, checked.rules, now)
@@ -74,29 +68,18 @@ def try_(ctx: click.Context, payload: str, rules_file: str, at: str | None, as_j
 
 
 def _checked(path: str) -> Checked:
-    return file.check(_content(path, file.BYTES_MAX))
-
-
-def _content(path: str, most: int) -> bytes:
-    """One byte more than `most` at most: then whoever reads it says that it is too large."""
-    try:
-        if path == "-":
-            return sys.stdin.buffer.read(most + 1)
-        with Path(path).open("rb") as opened:
-            return opened.read(most + 1)
-    except (OSError, ValueError) as error:
-        raise CantDo(f"{_shown(path)} can't be read ({getattr(error, 'strerror', None) or 'not a path'})") from error
+    return file.check(routing_read.content(path))
 
 
 def _body(path: str) -> bytes:
     """Refused with the receiver's own words where the receiver would refuse it."""
-    body = _content(path, PAYLOAD_BYTES_MAX)
+    body = routing_read.content(path, PAYLOAD_BYTES_MAX)
     if len(body) > PAYLOAD_BYTES_MAX:
-        raise Refused(f"{_shown(path)} is larger than a webhook may be")
+        raise Refused(f"{routing_read.shown(path)} is larger than a webhook may be")
     try:
         payloads.arrived(body)
     except BadPayload as error:
-        raise Refused(f"{_shown(path)}: {error.message}") from error
+        raise Refused(f"{routing_read.shown(path)}: {error.message}") from error
     return body
 
 
@@ -112,40 +95,6 @@ def _moment(text: str | None, rules: Rules) -> datetime:
 
 def _zone(rules: Rules) -> ZoneInfo:
     return ZoneInfo(rules.hours.zone if rules.hours else "UTC")
-
-
-def _check_text(path: str, checked: Checked) -> str:
-    lines = [*_fault_lines(path, checked.faults, ""), *_fault_lines(path, checked.warnings, "warning: ")]
-    if checked.faults:
-        return "\n".join([*lines, f"{_shown(path)} can't be used: {counted(len(checked.faults), 'fault')}"])
-    rules = checked.rules or Rules()
-    parts = (
-        counted(len(rules.queues), "queue"),
-        counted(len(rules.rules), "rule"),
-        counted(len(rules.topics), "topic"),
-    )
-    return "\n".join([*lines, f"{_shown(path)} can be used: {', '.join(parts)}"])
-
-
-def _shown(path: str) -> str:
-    return "standard input" if path == "-" else clean(path, TEXT_MAX)
-
-
-def _fault_lines(path: str, faults: Iterable[Fault], kind: str) -> list[str]:
-    lines = [f"{_shown(path)}:{fault.line}: {kind}{clean(fault, TEXT_MAX)}" for fault in faults]
-    more = (
-        [f"… and {counted(len(lines) - FAULTS_MAX, 'line')} more (--json has all)"] if len(lines) > FAULTS_MAX else []
-    )
-    return lines[:FAULTS_MAX] + more
-
-
-def _check_data(path: str, checked: Checked) -> dict[str, Any]:
-    return {
-        "file": path,
-        "ok": not checked.faults,
-        "faults": [asdict(fault) for fault in checked.faults],
-        "warnings": [asdict(fault) for fault in checked.warnings],
-    }
 
 
 def _route_data(found: Route, rules: Rules) -> dict[str, Any]:
@@ -229,3 +178,7 @@ def _known_text(known: facts.Facts) -> str:
     shown = {**data, **{facts.PROPERTY + key: value for key, value in data["properties"].items()}}
     pairs = [f"{name} {clean(value)}" for name, value in shown.items() if name not in ("properties", "proved")]
     return ", ".join(pairs) or "nothing"
+
+
+for command in (routing_apply.apply, routing_apply.show, routing_apply.history, routing_apply.reset):
+    routing.add_command(command)

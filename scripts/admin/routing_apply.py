@@ -1,0 +1,196 @@
+"""`giliran routing apply`, `show`, `history` and `reset`: versions of a tenant's rules file."""
+
+import os
+import pwd
+from typing import Any
+
+import click
+
+from db.admin import ADMIN
+from routing import file as rules_file
+from routing.model import Rules
+from scripts.admin import line_read, routing_plan, routing_read
+from scripts.admin.errors import NotFound, Refused
+from scripts.admin.installation import Installation, as_json, one, say, tenant_option
+from scripts.admin.routing_plan import Plan
+from scripts.admin.table import clean, moment, table
+
+yes_option = click.option("--yes", is_flag=True, help="Apply it without asking.")
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+@tenant_option
+@yes_option
+@as_json
+@click.pass_context
+def apply(ctx: click.Context, file: str, tenant: str | None, yes: bool, as_json: bool) -> None:
+    """Check a rules file, show what it changes, ask, and apply it as a new version; - reads standard input.
+
+    Workers go by it within a second, also for rooms that wait: each keeps its arrival. Exit code 2: the file has
+    faults, and nothing changed. With --json it does not ask: without --yes it shows the changes and applies nothing.
+    """
+    here: Installation = ctx.obj
+    content = routing_read.content(file)
+    checked = rules_file.check(content)
+    if checked.rules is None:
+        say(as_json, routing_read.as_data(file, checked), routing_read.text(file, checked))
+        ctx.exit(routing_read.FAULTY)
+    with here.reading() as cur:
+        tenant = one(cur, tenant)
+        now = ADMIN.one(cur, "rules_in_force", tenant=tenant)
+    if content.decode() == now.content:
+        _say_same(as_json, tenant, now)
+        return
+    notes = routing_read.findings(file, checked)
+    _change(here, tenant, now, content.decode(), checked.rules, notes, yes, as_json)
+
+
+@click.command()
+@tenant_option
+@yes_option
+@as_json
+@click.pass_obj
+def reset(here: Installation, tenant: str | None, yes: bool, as_json: bool) -> None:
+    """Take the rules away: each channel has its queue again. This is a new version, too; `show` has the earlier ones.
+
+    Show what that changes, and ask. With --json it does not ask: without --yes nothing changes.
+    """
+    with here.reading() as cur:
+        tenant = one(cur, tenant)
+        now = ADMIN.one(cur, "rules_in_force", tenant=tenant)
+    if not now.content:
+        _say_same(as_json, tenant, now)
+        return
+    _change(here, tenant, now, "", Rules(), [], yes, as_json)
+
+
+@click.command()
+@click.option("--version", type=click.IntRange(min=1), metavar="N", help="This one (default: the one in force).")
+@tenant_option
+@as_json
+@click.pass_obj
+def show(here: Installation, version: int | None, tenant: str | None, as_json: bool) -> None:
+    """Print the rules file that is in force, or version N, to the byte as it was applied."""
+    with here.reading() as cur:
+        tenant = one(cur, tenant)
+        now = ADMIN.one(cur, "rules_in_force", tenant=tenant)
+        row = now if version is None else ADMIN.one(cur, "rule_file", tenant=tenant, version=version)
+    if row is None:
+        raise NotFound(f"{clean(tenant)} has no version {version}: see `giliran routing history`")
+    if as_json:
+        say(True, {"tenant": tenant, **_version_data(row, now), "content": row.content}, "")
+        return
+    click.echo(row.content.encode(), nl=False)
+    if not row.content:
+        click.echo("no rules are in force" if version is None else "this version took the rules away", err=True)
+
+
+@click.command()
+@click.option("--rows", default=40, show_default=True, help="How many versions to show; 0: all.")
+@tenant_option
+@as_json
+@click.pass_obj
+def history(here: Installation, rows: int, tenant: str | None, as_json: bool) -> None:
+    """List the versions, the latest first: when and by whom each was applied, and how large it is."""
+    with here.reading() as cur:
+        tenant = one(cur, tenant)
+        now = ADMIN.one(cur, "rules_in_force", tenant=tenant)
+        versions = ADMIN.all(cur, "rule_files", tenant=tenant, most=rows if rows > 0 else None)
+    found = [{**_version_data(row, now), **_sizes(row.content)} for row in versions]
+    data = {"tenant": tenant, "in_force": now.version, "versions": found}
+    more = f"\n… and {versions[0].of - len(versions):,} more (see --rows)" if _is_cut(versions) else ""
+    text = table(("VERSION", "APPLIED", "BY", "QUEUES", "RULES", ""), map(_version_row, found)) + more
+    say(as_json, data, text if found else "no rules were ever applied: see `giliran routing apply --help`")
+
+
+def _is_cut(versions: list[Any]) -> bool:
+    return bool(versions) and versions[0].of > len(versions)
+
+
+def _version_data(row: Any, now: Any) -> dict[str, Any]:
+    return {
+        "version": row.version,
+        "in_force": row.version == now.version,
+        "applied_at": row.applied_at,
+        "applied_by": row.applied_by,
+    }
+
+
+def _sizes(content: str) -> dict[str, int | None]:
+    """None of a file that this release can't read any more."""
+    rules = rules_file.check(content).rules
+    return {"queues": len(rules.queues) if rules else None, "rules": len(rules.rules) if rules else None}
+
+
+def _version_row(found: dict[str, Any]) -> tuple[object, ...]:
+    sizes = ("?" if found[name] is None else found[name] for name in ("queues", "rules"))
+    force = "in force" if found["in_force"] else ""
+    return found["version"], moment(found["applied_at"]), clean(found["applied_by"], 40), *sizes, force
+
+
+def _say_same(as_json: bool, tenant: str, now: Any) -> None:
+    name = f"version {now.version}" if now.version else "none"
+    text = f"this file is in force already, as {name}: nothing changed" if now.content else "no rules are in force"
+    say(as_json, {"tenant": tenant, "version": now.version, "applied": False}, text)
+
+
+def _change(
+    here: Installation,
+    tenant: str,
+    now: Any,
+    content: str,
+    rules: Rules,
+    notes: list[str],
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Show what it changes, ask, apply."""
+    with here.reading() as cur:
+        rooms = ADMIN.all(cur, "led", tenant=tenant)
+    found = routing_plan.plan(rules_file.check(now.content).rules or Rules(), rules, rooms)
+    if not as_json:
+        click.echo("\n".join([*notes, routing_plan.text(found)]))
+    agreed = yes or (not as_json and _agrees(tenant, now.version + 1))
+    version = _put(here, tenant, now.version, content) if agreed else now.version
+    if as_json:
+        data = {"tenant": tenant, "version": version, "applied": agreed, **routing_plan.as_data(found)}
+        say(True, data, "")
+    if not agreed:
+        raise Refused("nothing was applied: say --yes")
+    if not as_json:
+        click.echo(_done(here, version, content, found))
+
+
+def _agrees(tenant: str, version: int) -> bool:
+    try:
+        return click.confirm(f"Apply it to {clean(tenant)} as version {version}?")
+    except click.Abort:  # nobody is there to be asked, or Ctrl-C
+        click.echo()
+        return False
+
+
+def _put(here: Installation, tenant: str, before: int, content: str) -> int:
+    """The new version. Refused where somebody else was faster: what was shown would not be what happens."""
+    with here.writing() as cur:
+        ADMIN.one(cur, "lock_tenant", tenant=tenant)
+        now = ADMIN.one(cur, "rules_in_force", tenant=one(cur, tenant))
+        if now.version != before:
+            raise Refused(f"version {now.version} was applied meanwhile: nothing else was; say it again")
+        version = int(ADMIN.one(cur, "add_rules", tenant=tenant, content=content, who=_who()).version)
+    here.ask_for_a_look(tenant)
+    return version
+
+
+def _who() -> str:
+    """The user of this machine who types."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # as in containers
+        return f"uid {os.getuid()}"
+
+
+def _done(here: Installation, version: int, content: str, found: Plan) -> str:
+    with here.reading() as cur:
+        workers = line_read.workers(cur)
+    return routing_plan.done_text(version, content, found, workers)

@@ -1,0 +1,129 @@
+"""What another version of the rules would change: its queues, and where waiting rooms would go. Pure; for `apply` and
+`reset`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+from routing import facts
+from routing.facts import Facts
+from routing.model import CHANNEL, Queue, Rules
+from routing.route import BY_CHANNEL, named, route
+from routing.texts import comparable
+from scripts.admin.table import clean, counted, from_us, listed, table
+
+SECTIONS = ("hours", "sticky", "messages", "rules", "topics", "default")
+MOVES_MAX = 20  # lines of them that a person reads
+
+
+class Move(NamedTuple):
+    """Waiting rooms that would go from one queue to another."""
+
+    rooms: int
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`unknown`: what the new rules ask about and of waiting rooms is not known, since the old ones don't."""
+
+    added: list[str]
+    removed: list[str]
+    changed: dict[str, list[str]]  # queue → its keys that differ
+    sections: list[str]  # others that differ
+    waiting: int
+    moves: list[Move]
+    unknown: list[str]
+
+
+def plan(old: Rules, new: Rules, rooms: Iterable[Any]) -> Plan:
+    """`rooms`: rows of the block `led`."""
+    waiting = list(rooms)
+    both = [name for name in new.queues if name in old.queues]
+    changed = {name: _differing(old.queues[name], new.queues[name]) for name in both}
+    moves = Counter(move for room in waiting if (move := _move(room, new))[0] != move[1])
+    return Plan(
+        added=[name for name in new.queues if name not in old.queues],
+        removed=[name for name in old.queues if name not in new.queues],
+        changed={name: keys for name, keys in changed.items() if keys},
+        sections=[name for name in SECTIONS if getattr(old, name) != getattr(new, name)],
+        waiting=len(waiting),
+        moves=[Move(rooms, *ends) for ends, rooms in moves.most_common()],
+        unknown=sorted(set(named(new).as_list()) - set(named(old).as_list())) if waiting else [],
+    )
+
+
+def _differing(old: Queue, new: Queue) -> list[str]:
+    names = (each.name for each in fields(Queue))
+    return [name.removesuffix("_s") for name in names if getattr(old, name) != getattr(new, name)]
+
+
+def _move(room: Any, new: Rules) -> tuple[str, str]:
+    of_channel = CHANNEL + room.channel
+    found = route(known(room), new, from_us(room.arrived_us))
+    return room.queue or of_channel, of_channel if found.by == BY_CHANNEL else found.queue
+
+
+def known(room: Any) -> Facts:
+    """Of a room that came before there were rules nothing but its channel is."""
+    if room.facts is not None:
+        return facts.of_data(room.facts)
+    return Facts(source=comparable(room.source), channel_id=comparable(room.channel))
+
+
+def text(found: Plan) -> str:
+    rows = [
+        ("queues added", listed(found.added)),
+        ("queues removed", listed(found.removed)),
+        *(("queue changed", f"{clean(name)}: {', '.join(keys)}") for name, keys in found.changed.items()),
+        ("also changed", ", ".join(found.sections)),
+        ("waiting rooms", _moving(found)),
+    ]
+    lines = [f"{name:<14}  {words}" for name, words in rows if words]
+    if found.moves:
+        lines.append(table(("ROOMS", "FROM", "TO"), map(_row, found.moves[:MOVES_MAX]), "  "))
+    if len(found.moves) > MOVES_MAX:
+        lines.append(f"  … and {len(found.moves) - MOVES_MAX} more (--json has all)")
+    if found.unknown:
+        lines.append(f"Of rooms that wait now it is not known yet: {listed(found.unknown, 20)}")
+    return "\n".join(lines)
+
+
+def _moving(found: Plan) -> str:
+    if not found.waiting:
+        return "none"
+    moving = sum(move.rooms for move in found.moves)
+    return (
+        f"{moving:,} of {found.waiting:,} would move, each keeps its arrival" if moving else "none of them would move"
+    )
+
+
+def _row(move: Move) -> tuple[int, str, str]:
+    return move.rooms, queue_name(move.old), queue_name(move.new)
+
+
+def queue_name(queue: str) -> str:
+    """As people read it: a channel's own queue is called by its channel."""
+    return f"channel {clean(queue.removeprefix(CHANNEL))}" if queue.startswith(CHANNEL) else clean(queue)
+
+
+def done_text(version: int, content: str, found: Plan, workers: int) -> str:
+    what = f"version {version} is in force" + ("" if content else ": no rules, each channel has its queue")
+    if not found.waiting:
+        return what
+    if not workers:
+        return f"{what}; no worker is running: waiting rooms go by it when one does"
+    return f"{what}; a worker goes through {counted(found.waiting, 'waiting room')} now"
+
+
+def as_data(found: Plan) -> dict[str, Any]:
+    return {
+        "queues": {"added": found.added, "removed": found.removed, "changed": found.changed},
+        "changed": found.sections,
+        "waiting": found.waiting,
+        "moves": [{"from": move.old, "to": move.new, "rooms": move.rooms} for move in found.moves],
+        "unknown": found.unknown,
+    }

@@ -1,0 +1,137 @@
+"""`giliran routing` over a real PostgreSQL and Redis: versions of a rules file, and what each of them changes."""
+
+import json
+import os
+import pwd
+
+import pytest
+import redis
+
+from db import inbox, tickets
+from tests.services.test_admin import Ground
+
+RULES = """# whom we know\r
+[queues.gold]
+agents = { channel = true }
+limit = 1
+target = "30s"
+[queues.rest]
+agents = { channel = true }
+[[rules]]
+name = "Gold customers"
+when = { property.tier = "gold" }
+queue = "gold"
+priority = 20
+[default]
+queue = "rest"
+"""
+
+
+@pytest.fixture
+def ground(database_url, redis_url, tmp_path):
+    return Rules(database_url, redis_url, tmp_path)
+
+
+@pytest.fixture
+def shop(ground):
+    ground.add_tenant()
+    ground.add_agents("ana", "bob")
+    return ground
+
+
+class Rules(Ground):
+    def __init__(self, database_url, redis_url, folder) -> None:
+        super().__init__(database_url, redis_url)
+        self.folder = folder
+
+    def file(self, content: str, name: str = "rules.toml") -> str:
+        path = self.folder / name
+        path.write_bytes(content.encode())
+        return str(path)
+
+    def apply(self, content: str, *more: str) -> dict:
+        return self.json("routing", "apply", self.file(content), "--yes", *more)
+
+    def in_force(self, tenant: str = "shop"):
+        return self.sql("SELECT rules_version AS version, rerouting FROM tenants WHERE id = %s", tenant)[0]
+
+    def know(self, room: str, **properties: str) -> None:
+        facts = {"source": "wa", "channel_id": "7", "properties": properties}
+        self.sql("UPDATE visits SET facts = %s WHERE room = %s", json.dumps(facts), room)
+
+
+def test_a_file_is_applied_shown_to_the_byte_listed_and_taken_away(shop):
+    me = pwd.getpwuid(os.getuid()).pw_name
+    done = shop.ok("routing", "apply", shop.file(RULES), "--yes")
+    assert "queues added    gold, rest" in done and "version 1 is in force" in done
+    assert shop.in_force() == (1, True)
+    assert tickets.queue(redis.Redis.from_url(shop.redis_url)).count == 1, "a worker is asked to look"
+    assert shop.run("routing", "show").stdout_bytes == RULES.encode()
+
+    assert shop.ok("routing", "apply", shop.file(RULES), "--yes").startswith("this file is in force already")
+    assert shop.in_force().version == 1
+    second = shop.apply(RULES.replace('"30s"', '"1m"').replace("priority = 20", "priority = 30"))
+    assert second["queues"] == {"added": [], "removed": [], "changed": {"gold": ["target"]}}
+    assert (second["version"], second["changed"]) == (2, ["rules"])
+
+    assert "no rules" in shop.ok("routing", "reset", "--yes") and shop.in_force().version == 3
+    assert shop.ok("routing", "reset", "--yes") == "no rules are in force\n"
+    shown = shop.run("routing", "show")
+    assert (shown.stdout, shown.exit_code) == ("", 0) and "no rules are in force" in shown.stderr
+    assert shop.run("routing", "show", "--version", "1").stdout_bytes == RULES.encode()
+    assert shop.run("routing", "show", "--version", "9").exit_code == 3
+    assert shop.json("routing", "show", "--version", "1") | {"applied_at": 0} == {
+        "tenant": "shop", "version": 1, "in_force": False, "applied_at": 0, "applied_by": me, "content": RULES,
+    }  # fmt: skip
+
+    found = shop.json("routing", "history")
+    sizes = [(each["version"], each["queues"], each["rules"], each["in_force"]) for each in found["versions"]]
+    assert sizes == [(3, 0, 0, True), (2, 2, 1, False), (1, 2, 1, False)]
+    assert {each["applied_by"] for each in found["versions"]} == {me}
+    assert "… and 2 more" in shop.ok("routing", "history", "--rows", "1")
+
+
+def test_what_a_file_changes_is_shown_and_asked_before(shop):
+    shop.add_rooms("r1", "r2", "r3")
+    shop.sql("UPDATE visits SET channel = class")
+    shop.know("r1", tier="GOLD")
+    file = shop.file(RULES)
+    asked = shop.run("routing", "apply", file, stdin="n\n")
+    assert (asked.exit_code, shop.in_force().version) == (4, 0)
+    assert "3 of 3 would move" in asked.stdout and "Apply it to shop as version 1? [y/N]" in asked.stdout
+    assert "not known yet: property.tier" in asked.stdout
+    lines = [line.split() for line in asked.stdout.splitlines()]
+    assert ["2", "channel", "7", "rest"] in lines and ["1", "channel", "7", "gold"] in lines
+    nobody = shop.run("routing", "apply", file)
+    assert (nobody.exit_code, shop.in_force().version) == (4, 0) and "say --yes" in nobody.stderr
+    planned = shop.run("routing", "apply", file, "--json")
+    assert (planned.exit_code, json.loads(planned.stdout)["applied"], shop.in_force().version) == (4, False, 0)
+    assert "version 1 is in force; no worker is running" in shop.ok("routing", "apply", file, stdin="y\n")
+
+    shop.sql("UPDATE visits SET queue = CASE room WHEN 'r1' THEN 'gold' ELSE 'rest' END")
+    moved = shop.apply(RULES.replace('"Gold customers"', '"VIP"').replace('queue = "rest"', 'queue = "gold"')
+                       .replace("[queues.rest]\nagents = { channel = true }\n", ""))  # fmt: skip
+    assert (moved["moves"], moved["waiting"]) == ([{"from": "rest", "to": "gold", "rooms": 2}], 3)
+    assert moved["queues"]["removed"] == ["rest"] and moved["unknown"] == []
+
+
+def test_a_file_with_faults_ends_with_2_and_changes_nothing(shop):
+    done = shop.run("routing", "apply", shop.file(RULES.replace("limit", "limt")), "--yes")
+    assert (done.exit_code, shop.in_force()) == (2, (0, False))
+    assert "rules.toml:4: queues.gold.limt: unknown key: did you mean 'limit'?" in done.stdout
+    assert shop.run("routing", "apply", str(shop.folder / "none")).exit_code == 1
+
+
+def test_of_several_tenants_the_one_that_is_meant_has_to_be_named(shop):
+    shop.add_tenant("bank")
+    for command in (["apply", shop.file(RULES), "--yes"], ["show"], ["history"], ["reset", "--yes"]):
+        assert shop.run("routing", *command).exit_code == 2
+        assert shop.run("routing", *command, "--tenant", "none").exit_code == 3
+    shop.apply(RULES, "--tenant", "bank")
+    assert (shop.in_force("bank").version, shop.in_force("shop").version) == (1, 0)
+
+
+def test_without_redis_rules_are_applied_all_the_same(shop):
+    nowhere = {"REDIS_URL": "redis://127.0.0.1:1/0"}
+    assert "version 1 is in force" in shop.ok("routing", "apply", shop.file(RULES), "--yes", **nowhere)
+    assert shop.in_force() == (1, True) and not shop.redis.exists(inbox.key("shop", "ticket"))
