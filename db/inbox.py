@@ -24,6 +24,7 @@ LUA = Path(__file__).parent / "lua"
 
 TENANTS = "giliran:tenants"
 UNSORTED = "giliran:unsorted"
+NAMED = "giliran:named"
 INSTALLATION = "giliran:installation"
 TICKET_SECONDS = 30
 LATER, LATER_SECONDS = "later-", 5  # a ticket whose tenant is busy: a worker replaces it once the tenant is free
@@ -31,6 +32,7 @@ INBOX_MOST = 1_000_000  # entries of one tenant, about 200 MB; beyond it webhook
 UNSORTED_MOST = 10_000  # only for the moment after a loss of Redis
 
 ARRIVED, RESOLVED = "arrived", "resolved"
+RENAMED = "renamed"
 TRIED = "probe"  # stores nothing: asks whether a webhook could be stored
 
 
@@ -70,7 +72,8 @@ CLAIM = Script.named("claim")
 
 @dataclass(frozen=True)
 class Webhook:
-    """What the receiver keeps of a webhook: ids only, no name, no text, no credential."""
+    """What the receiver keeps of a webhook: ids only, no name, no text, no credential; and of the customer what the
+    rules of the tenant ask about."""
 
     kind: str  # ARRIVED or RESOLVED
     room: str
@@ -79,6 +82,8 @@ class Webhook:
     latest: str = ""  # arrived: id of the previous service, where the payload proves that it closed
     service: str = ""  # resolved: id of the service
     first_comment_id: str = ""
+    facts: str = ""  # JSON
+    named: str = ""  # what the facts were picked by, as `Inbox.publish` was given it; `*`: any will do
 
 
 @dataclass(frozen=True)
@@ -93,11 +98,12 @@ class Sender:
 
 @dataclass(frozen=True)
 class Pushed:
-    """`word` as in push.lua; `job_id` is to be enqueued by the caller where it is not None."""
+    """`word` as in push.lua; `job_id` is to be enqueued by the caller where it is not None. `named`: of `renamed`."""
 
     word: str
     position: int | None
     job_id: str | None
+    named: str = ""
 
 
 PROBE = Webhook(TRIED, "")
@@ -108,17 +114,19 @@ def push_call(webhook: Webhook, sender: Sender) -> tuple[list[str], list[str], s
     """KEYS and ARGV of push.lua, and the job id among them."""
     tenant = sender.tenant
     job_id = secrets.token_hex(8)
-    keys = [TENANTS, UNSORTED, *(key(tenant, name) for name in ("epoch", "inbox", "ticket", "line", "held"))]
+    keys = [TENANTS, UNSORTED, *(key(tenant, name) for name in ("epoch", "inbox", "ticket", "line", "held")), NAMED]
     args = [tenant, webhook.kind, webhook.room, webhook.class_, webhook.source, webhook.latest, webhook.service]
     args += [webhook.first_comment_id, secrets.token_hex(8), job_id, "1" if sender.named else "0"]
     args += ["1" if sender.installation_secret_ok else "0", sender.secret_digests]
-    args += [str(INBOX_MOST), str(UNSORTED_MOST), str(TICKET_SECONDS)]
+    args += [str(INBOX_MOST), str(UNSORTED_MOST), str(TICKET_SECONDS), webhook.facts, webhook.named]
     return keys, args, job_id
 
 
 def pushed(answer: Sequence[Any], job_id: str) -> Pushed:
     word, position, ticket = answer
     text = word.decode() if isinstance(word, bytes) else word
+    if text == RENAMED:
+        return Pushed(text, None, None, position.decode() if isinstance(position, bytes) else position)
     return Pushed(text, position or None, job_id if ticket in ("1", b"1") else None)
 
 
@@ -294,19 +302,25 @@ class Inbox:
             found = iter(pipe.execute())
         return {t: Glance(next(found), next(found), next(found), next(found), tuple(next(found))) for t in tenants}
 
-    def publish(self, digests: Mapping[str, str]) -> None:
-        """Tell the receivers which tenants exist: tenant → digest of its own webhook secret."""
+    def publish(self, digests: Mapping[str, str], named: Mapping[str, str] | None = None) -> None:
+        """Tell the receivers which tenants exist: tenant → digest of its own webhook secret; and what the rules of
+        those that have some ask about a customer."""
         with self.guarded() as client:
             pipe = client.pipeline(transaction=True)
-            pipe.delete(TENANTS)
+            pipe.delete(TENANTS, NAMED)
             pipe.hset(TENANTS, mapping={**digests, "*": str(len(digests))})
+            if named:
+                pipe.hset(NAMED, mapping=dict(named))
             pipe.execute()
 
-    def published(self) -> dict[str, str] | None:
-        """None: nothing was, or Redis has lost it."""
+    def published(self) -> tuple[dict[str, str], dict[str, str]] | None:
+        """As `publish` was given it. None: nothing was, or Redis has lost it."""
         with self.guarded() as client:
-            known: dict[str, str] = client.hgetall(TENANTS)
-        return known if known.pop("*", None) is not None else None
+            pipe = client.pipeline(transaction=True)
+            pipe.hgetall(TENANTS)
+            pipe.hgetall(NAMED)
+            known, named = pipe.execute()
+        return (known, named) if known.pop("*", None) is not None else None
 
     def unsorted(self, most: int) -> list[Entry]:
         with self.guarded() as client:

@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from db import routes, rules
 from db.ledger import LEDGER
+from db.routes import Arrival, Routed
 from db.turn import Turn
 from policies.policy import Policy
 
@@ -18,7 +20,7 @@ class NewVisit(NamedTuple):
 
     room: str
     arrived_us: int
-    class_: str = ""
+    channel: str = ""
     source: str = ""
     learned: bool = False
     base: int | None = None
@@ -27,6 +29,7 @@ class NewVisit(NamedTuple):
     suspect: str | None = None
     service: int | None = None
     reason: str | None = None
+    facts: Mapping[str, Any] | None = None  # what the rules ask about, as `routing.facts.as_data` gives it
 
 
 class Seat(NamedTuple):
@@ -65,8 +68,16 @@ def close(turn: Turn, visits: Sequence[tuple[int, int | None, str]], *, exact: b
 
 
 def open_visits(turn: Turn, new: Sequence[NewVisit], learned_wait_s: float = 0.0) -> None:
-    """In the order given."""
-    turn.run("open", learned_wait_s=learned_wait_s, **columns(new, NewVisit._fields))
+    """In the order given; each where the rules in force put it."""
+    book = rules.in_force(turn)
+    places = routes.of_all(turn, book, [_arrival(visit) for visit in new])
+    facts = [json.dumps(visit.facts) if visit.facts is not None else None for visit in new]
+    given = {**columns(new, NewVisit._fields), "facts": facts}
+    turn.run("open", learned_wait_s=learned_wait_s, **given, **columns(places, Routed._fields))
+
+
+def _arrival(visit: NewVisit) -> Arrival:
+    return Arrival(visit.room, visit.channel, visit.source, visit.arrived_us, visit.facts)
 
 
 def candidates(turn: Turn, policy: Policy, classes: Sequence[str], most: int, everybody: bool) -> list[Any]:

@@ -4,14 +4,20 @@ After payloads.py, before the workers. Whatever Redis does wrong (away, slow, lo
 `InboxDown` within `trips.DEADLINE_S`: the sender gets a 503 and tries again.
 """
 
+import functools
 import logging
+from dataclasses import replace
 
+import orjson
 from redis.exceptions import RedisError
 
 import logs
 from db import inbox, tickets
-from db.inbox import PUSH, InboxDown, Pushed, Sender, Webhook
+from db.inbox import PUSH, RENAMED, InboxDown, Pushed, Sender, Webhook
+from receiver.payloads import Posted
 from receiver.trips import DEADLINE_S, Trips
+from routing import facts
+from routing.facts import Named
 
 CONNECTIONS = 16  # for tickets; webhooks share one of their own
 
@@ -23,10 +29,16 @@ class Door:
         self._trips = Trips(inbox.connect(url, DEADLINE_S, 1, repeats=1), PUSH)
         self._tickets = tickets.queue(inbox.connect(url, DEADLINE_S, CONNECTIONS, text=False))
         self._outage = logs.Outage(log, "redis_away", "redis_back")
+        self._named: dict[str, str] = {}  # tenant → what its rules ask about, as Redis said last
 
-    def push(self, webhook: Webhook, sender: Sender) -> Pushed:
-        """Store it. Raises `InboxDown`; then it may or may not be stored, and may come again."""
-        done = self._pass(webhook, sender)
+    def push(self, posted: Posted, sender: Sender) -> Pushed:
+        """Store it, and what the tenant's rules ask about the customer: in one trip, unless they have just begun to ask
+        about something else. Raises `InboxDown`; then it may or may not be stored, and may come again."""
+        done = self._pass(_with_facts(posted, self._named.get(sender.tenant, "")), sender)
+        if done.word == RENAMED:
+            self._named[sender.tenant] = done.named
+            webhook = replace(_with_facts(posted, done.named), named="*")
+            done = self._pass(webhook, sender)
         if done.job_id:
             self._ask(sender.tenant, done.job_id)
         return done
@@ -52,3 +64,15 @@ class Door:
             tickets.enqueue(self._tickets, tenant, job_id)
         except RedisError as error:
             log.warning(logs.line("ticket_lost", tenant=tenant, job=job_id, error=type(error).__name__))
+
+
+def _with_facts(posted: Posted, named: str) -> Webhook:
+    if not named or posted.payload is None:
+        return posted.webhook
+    known = facts.as_data(facts.of_webhook(posted.payload, _asked(named)))
+    return replace(posted.webhook, facts=orjson.dumps(known).decode(), named=named)
+
+
+@functools.lru_cache(maxsize=256)
+def _asked(named: str) -> Named:
+    return Named.of_list(orjson.loads(named))

@@ -8,7 +8,7 @@ Messages never repeat a value of the payload: payloads can carry credentials.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -40,6 +40,7 @@ class Posted:
 
     webhook: Webhook
     app_id: str | None
+    payload: Any = field(default=None, compare=False)  # of an arrival: what facts are picked from
 
 
 def arrived(body: bytes) -> Posted:
@@ -52,7 +53,7 @@ def arrived(body: bytes) -> Posted:
     room = _room(payload["room_id"], "room_id")
     source = _word(payload.get("source"))
     latest = _closed_service(payload.get("latest_service"))
-    return Posted(Webhook(ARRIVED, room, _channel(payload) or source, source, latest), _app_id(payload))
+    return Posted(Webhook(ARRIVED, room, _channel(payload) or source, source, latest), _app_id(payload), payload)
 
 
 def resolved(body: bytes) -> Posted:

@@ -64,7 +64,7 @@ class Webhooks:
         _check_type(environ.get("CONTENT_TYPE", ""))
         posted = read(_body(environ))
         sender = self._sender(path_app_id, posted.app_id, given)
-        done = self._door.push(posted.webhook, sender)
+        done = self._door.push(posted, sender)
         if done.word in STORED:
             environ[TENANT] = sender.tenant
         return _answer(posted, sender, done)

@@ -314,7 +314,7 @@ class Presence:
 def _put_roster(turn: Turn, came: list[str], retry_s: float) -> None:
     """As if the worker had asked the desk just now. Whoever is available was named when they came, so only those who
     came now are new; who is not available may be named or not."""
-    turn.run("put_roster", class_=chat.CLASS, age_s=0.0, asked_s=0.0, again_s=retry_s)
+    turn.run("put_roster", class_=chat.CLASS, age_s=0.0, asked_s=0.0, again_s=retry_s, missing=[])
     if came:
         turn.run("put_eligible", class_=chat.CLASS, agents=came)
 

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from routing.model import Agents
 from worker.desk.base import (
     CALL_SECONDS,
     Desk,
@@ -17,6 +18,7 @@ from worker.desk.base import (
     RoomRefused,
     RoomTaken,
     RosterAgent,
+    Team,
     UnservedRoom,
 )
 
@@ -118,6 +120,7 @@ class Roster:
     trouble: DeskError | None = None
     seen: str | None = None
     last: bool = True  # of the rooms for which it was asked at once
+    missing: tuple[str, ...] = ()  # what the rules name and the desk doesn't have
 
 
 @dataclass(frozen=True)
@@ -227,16 +230,18 @@ def look(desk: Desk, about: LookAt) -> Seen:
         return Seen(about, "trouble", trouble=error)
 
 
-def roster(desk: Desk, class_: str, room: str) -> Roster:
+def roster(desk: Desk, class_: str, room: str, who: Agents | None = None) -> Roster:
+    """`who`: of a queue of the rules; None: whom the desk names for the room."""
     started = time.monotonic()
     try:
-        agents = tuple(desk.roster(room))
+        team = Team(tuple(desk.roster(room))) if who is None else desk.team(room, who)
     except RoomRefused as error:
         return Roster(class_, room, trouble=error, seen=_room_now(desk, room))
     except DeskError as error:
         return Roster(class_, room, trouble=error)
     answered_at = time.monotonic()
-    return Roster(class_, room, agents, answered_at - started, answered_at)
+    took_s = max(answered_at - started, team.age_s)
+    return Roster(class_, room, team.agents, took_s, answered_at, missing=team.missing)
 
 
 def suggest(desk: Desk, class_: str, source: str) -> Suggested:

@@ -26,6 +26,9 @@ class Waiting(NamedTuple):
     class_: str
     arrived_us: int
     priority: int = 0
+    queue: str | None = None  # of the rules
+    sticky: str | None = None  # who served it last
+    waits: bool = False  # for them, while they are online but full
 
     @property
     def place(self) -> tuple[int, int, int]:
@@ -59,6 +62,21 @@ NO_DOUBTS = Doubts()
 
 
 @dataclass(frozen=True)
+class QueueLimits:
+    """How many chats of one queue an agent may have, inside their own limit.
+
+    most   class → its queue, and the limit there
+    taken  (agent, queue) → seats at the start
+    """
+
+    most: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    taken: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+NO_QUEUE_LIMITS = QueueLimits()
+
+
+@dataclass(frozen=True)
 class Answer:
     picks: list[Pick] = field(default_factory=list)
     passed_over: dict[str, str] = field(default_factory=dict)  # class → why its rooms wait
@@ -72,6 +90,7 @@ def choose(
     most: int,
     suggested: Mapping[str, str] | None = None,
     doubts: Doubts = NO_DOUBTS,
+    limits: QueueLimits = NO_QUEUE_LIMITS,
 ) -> Answer:
     """At most `most` picks. `eligible` maps a class to the agents who are online for it; `suggested` (of a
     policy that asks the desk) maps a class to the desk's candidate, who serves one room of it. A candidate whom the
@@ -82,14 +101,17 @@ def choose(
     """
     answer = Answer()
     queue = _Line(rooms)
-    chooser = _Chooser(seats, eligible, policy, suggested or {}, doubts)
+    chooser = _Chooser(seats, eligible, policy, suggested or {}, doubts, limits)
     while len(answer.picks) < most and (waiting := queue.oldest()) is not None:
+        if chooser.waits_for_one(waiting):
+            queue.advance()
+            continue
         agent = chooser.agent_for(waiting)
         if agent is None and chooser.serves_others(waiting):
             queue.advance()
             continue
         if agent is None:
-            answer.passed_over[waiting.class_] = chooser.why_nobody(waiting.class_)
+            answer.passed_over[waiting.class_] = chooser.why_nobody(waiting)
             queue.skip_class(waiting.class_)
             continue
         answer.picks.append(Pick(waiting, agent.agent, agent.load, agent.limit))
@@ -133,6 +155,7 @@ class _Chooser:
         policy: Policy,
         suggested: Mapping[str, str],
         doubts: Doubts,
+        limits: QueueLimits,
     ) -> None:
         self._seats = {seat.agent: seat for seat in seats}
         self._eligible = eligible
@@ -140,6 +163,8 @@ class _Chooser:
         self._suggested = dict(suggested)
         self._doubts = doubts
         self._tried = set(doubts.tried)
+        self._limits = limits.most
+        self._of_queue = dict(limits.taken)
         self._open: dict[str, Set[str]] = {}
         self._unpaused: dict[str, Set[str]] = {}
         self._clock = max((seat.idle_since_s for seat in seats), default=0.0)
@@ -147,7 +172,9 @@ class _Chooser:
 
     def agent_for(self, waiting: Waiting) -> Seats | None:
         class_, refused = waiting.class_, self._refused_for(waiting)
-        if self._policy.asks_desk:
+        if (again := self._who_served(waiting)) is not None and self._has_room(again, class_):
+            return again
+        if self._policy.asks_desk and waiting.queue is None:
             name = self._suggested.get(class_, "")
             agent = self._seats.get(name)
             if agent is None or name not in self._eligible.get(class_, frozenset()):
@@ -155,6 +182,24 @@ class _Chooser:
             if name not in refused and not self._is_shut(class_, name):
                 return agent if agent.free else None
         return self._first(class_, refused)
+
+    def waits_for_one(self, waiting: Waiting) -> bool:
+        """Whether the room is passed over for the agent who served it last, who is online but full."""
+        agent = self._who_served(waiting) if waiting.waits else None
+        return agent is not None and not self._has_room(agent, waiting.class_)
+
+    def _who_served(self, waiting: Waiting) -> Seats | None:
+        """If they may serve the room, are not paused, and the desk has not refused them for it."""
+        agent, class_ = waiting.sticky, waiting.class_
+        if agent is None or agent not in self._able(class_) or agent in self._refused_for(waiting):
+            return None
+        return None if self._is_shut(class_, agent) else self._seats[agent]
+
+    def _has_room(self, seat: Seats, class_: str) -> bool:
+        if not seat.free:
+            return False
+        queue, most = self._limits.get(class_, ("", 0))
+        return not queue or self._of_queue.get((seat.agent, queue), 0) < most
 
     def serves_others(self, waiting: Waiting) -> bool:
         """Whether it is only for this room that nobody is left: its class goes on with the next one."""
@@ -166,7 +211,8 @@ class _Chooser:
         while heap and found is None:
             rank, name = heap[0]
             seat = self._seats[name]
-            if rank != self._policy.key(seat) or not seat.free or (name in self._tried and self._is_shut(class_, name)):
+            stale = rank != self._policy.key(seat) or not self._has_room(seat, class_)
+            if stale or (name in self._tried and self._is_shut(class_, name)):
                 heapq.heappop(heap)
             elif name in refused:
                 stepped_over.append(heapq.heappop(heap))
@@ -189,7 +235,10 @@ class _Chooser:
         """The agent has one chat more; every class that they serve learns of it."""
         self._clock += 1e-6
         if self._policy.asks_desk:
-            del self._suggested[class_]
+            self._suggested.pop(class_, None)
+        if class_ in self._limits:
+            queue = self._limits[class_][0]
+            self._of_queue[agent.agent, queue] = self._of_queue.get((agent.agent, queue), 0) + 1
         if (class_, agent.agent) in self._doubts.trial:
             self._tried.add(agent.agent)
         taken = agent._replace(load=agent.load + 1, idle_since_s=self._clock, owed=agent.load == 0)
@@ -199,11 +248,12 @@ class _Chooser:
                 if agent.agent in self._names(heap_class):
                     heapq.heappush(heap, (self._policy.key(taken), agent.agent))
 
-    def why_nobody(self, class_: str) -> str:
+    def why_nobody(self, waiting: Waiting) -> str:
+        class_ = waiting.class_
         names = self._eligible.get(class_, frozenset())
         if not names:
             return all_full(0)
-        if self._policy.asks_desk:
+        if self._policy.asks_desk and waiting.queue is None:
             return self._why_not(self._suggested.get(class_), names)
         if out := len(names) - len(self._names(class_)):
             return f"of {len(names)} agents online for it the desk refuses {out}, the others are at their limit"

@@ -5,8 +5,9 @@ decisions of a tenant follow one another, and the order of the line is the order
 """
 
 from db.inbox import HELD, Inbox, Taken
+from db.rules import Book
 from db.turn import Turn
-from worker import intake, limits
+from worker import follow, intake, limits
 from worker.decision import CALLS_MOST, Decision, Terms
 from worker.rules import CIRCUIT_FAILURES, PROBE_S
 from worker.seating import Seating
@@ -22,9 +23,10 @@ def decide(turn: Turn, inbox: Inbox, terms: Terms) -> Decision:
         turn.run("ask_again")
     due = terms.due or looks
     _lift(turn, due)
-    decision = Decision(more=len(taken.entries) == INBOX_BATCH)
+    book, more = follow.follow(turn)
+    decision = Decision(more=more or len(taken.entries) == INBOX_BATCH)
     if not turn.row.paused:
-        _ask_the_desk(turn, terms, decision, due)
+        _ask_the_desk(turn, terms, decision, due, book)
     turn.rooms.update({pair.room: HELD for pair in decision.reserved})
     _move_cursor(turn, taken, place_us=place_us, served=len(decision.reserved), limits_digest=limits_digest)
     turn.wake = decision.more
@@ -42,13 +44,14 @@ def _lift(turn: Turn, due: bool) -> None:
         turn.run("withdraw")
 
 
-def _ask_the_desk(turn: Turn, terms: Terms, decision: Decision, due: bool) -> None:
+def _ask_the_desk(turn: Turn, terms: Terms, decision: Decision, due: bool, book: Book) -> None:
     half_open = turn.row.desk_failures >= CIRCUIT_FAILURES
     decision.most_calls = max(0, min(1 if half_open else CALLS_MOST, terms.free_callers))
-    seating = Seating(turn, terms, decision)
+    seating = Seating(turn, terms, decision, book)
     if due:
         seating.claim()
-    seating.seat()
+    if not follow.is_shut(turn, book):
+        seating.seat()
     decision.cut = terms.free_callers < CALLS_MOST and decision.calls_left <= 0
     if half_open and decision.calls:  # the one call that shows whether the desk is back
         turn.run("desk_pauses", wait_s=PROBE_S)

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from routing.model import Agents
 from worker.calls import LookAt, Pair
 from worker.rules import Rules
 
@@ -33,6 +34,7 @@ class Question:
     class_: str
     rooms: tuple[str, ...]
     source: str
+    who: Agents | None = None  # of a queue of the rules; None: whom the desk names for the room
 
     @property
     def room(self) -> str:

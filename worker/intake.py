@@ -4,10 +4,12 @@ The first thing that a decision does, before it looks for any seat. An entry tha
 `refused` with its reason, so that it can't stop the tenant.
 """
 
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 import psycopg2
 
 import logs
@@ -15,7 +17,8 @@ from db import line
 from db.inbox import GONE, HELD, RESOLVED, Entry
 from db.turn import Turn
 from room_ids import ROOM_ID
-from worker import visits
+from routing import facts
+from worker import follow, visits
 from worker.rules import Rules
 from worker.visits import Arrived, Closed, Resolved, Room, Visit
 
@@ -27,13 +30,14 @@ PLACE_MAX_US = 2**62  # nothing can be made of an arrival beyond it
 BEHIND_US = 1_000_000  # two clocks differ by less
 RECALLED = Visit._fields
 REMEMBERED = ("id", "closed_service", "closed_with_service")
-OPENED = ("room", "arrived_us", "class_", "source", "base", "base_proved", "look", "suspect")
+OPENED = ("room", "arrived_us", "channel", "source", "base", "base_proved", "look", "suspect")
 REVISED = ("id", "base", "base_proved", "suspect", "again_us", "again_latest", "resolved_comment", "look", "aside",
            "arrived_us")  # fmt: skip
 UNWRITABLE = (psycopg2.DataError, psycopg2.IntegrityError, ValueError)  # ValueError: the driver's own refusal
 
 
 Batch = Sequence[tuple[Entry, Arrived | Resolved]]
+Facts = Mapping[str, Any]  # as `routing.facts.as_data` gives them
 
 
 class BadEntry(Exception):
@@ -127,13 +131,16 @@ def _in_savepoint(turn: Turn, batch: Batch, rules: Rules) -> bool:
 
 def _take(turn: Turn, batch: Batch, rules: Rules) -> bool:
     """The turn learns of it last, when nothing can be refused any more."""
-    before = _recall(turn, {webhook.room for _, webhook in batch}, rules)
+    rows = _recalled(turn, {webhook.room for _, webhook in batch}, rules)
+    before = {row.room: _room(row) for row in rows}
+    told = {row.room: row.again_facts for row in rows if row.again_facts} | _told(batch)
     after, closed, opened = _decide(turn.tenant, batch, before, int(rules.lag_s * 1e6))
     over = [(gone.visit.id, gone.service, gone.reason) for gone in closed if gone.visit.id is not None]
     freed = [row.last_agent for row in line.close(turn, over) if row.last_agent] if over else []
     _remember(turn, before, after)
-    _open(turn, after, closed, opened)
+    _open(turn, after, closed, opened, told)
     _revise(turn, before, after)
+    _know(turn, after, told)
     turn.agents.update(freed)
     turn.rooms.update({room.id: _stands(room.visit) for room in after.values()})
     return any(room.visit.look for room in after.values() if room.visit)
@@ -145,9 +152,22 @@ def _stands(visit: Visit | None) -> int | str:
     return visit.arrived_us if visit.state == "waiting" else HELD
 
 
-def _recall(turn: Turn, rooms: set[str], rules: Rules) -> dict[str, Room]:
-    rows = turn.all("recall", rooms=sorted(rooms), lag_s=rules.lag_s + rules.step_s)
-    return {row.room: _room(row) for row in rows}
+def _recalled(turn: Turn, rooms: set[str], rules: Rules) -> list[Any]:
+    return turn.all("recall", rooms=sorted(rooms), lag_s=rules.lag_s + rules.step_s)
+
+
+def _told(batch: Batch) -> dict[str, Facts]:
+    """What the batch's last webhook of each room says of its customer, where the rules ask about it."""
+    texts = {entry.fields["room"]: text for entry, _ in batch if (text := entry.fields.get("facts"))}
+    return {room: found for room, text in texts.items() if (found := _facts(text)) is not None}
+
+
+def _facts(text: str) -> Facts | None:
+    """Bounded and folded once more: whoever can write to Redis could have written it."""
+    try:
+        return facts.as_data(facts.of_data(orjson.loads(text)))
+    except ValueError:
+        return None
 
 
 def _room(row: Any) -> Room:
@@ -184,19 +204,34 @@ def _remember(turn: Turn, before: dict[str, Room], after: dict[str, Room]) -> No
         turn.run("remember", **line.columns(changed, REMEMBERED))
 
 
-def _open(turn: Turn, after: dict[str, Room], closed: Sequence[Closed], opened: dict[str, int]) -> None:
+def _open(
+    turn: Turn, after: dict[str, Room], closed: Sequence[Closed], opened: dict[str, int], told: Mapping[str, Facts]
+) -> None:
     """Closed ones first: a room may have come, gone and come again inside one batch. Then in the order of the inbox,
     also where several came in one microsecond."""
-    new = [_new(gone.visit, gone) for gone in closed if gone.visit.id is None]
+    new = [
+        _new(gone.visit)._replace(look=False, service=gone.service, reason=gone.reason)
+        for gone in closed
+        if gone.visit.id is None
+    ]
     still = [room.visit for room in after.values() if room.visit is not None and room.visit.id is None]
-    new += [_new(visit) for visit in sorted(still, key=lambda visit: (visit.arrived_us, opened[visit.room]))]
+    in_order = sorted(still, key=lambda visit: (visit.arrived_us, opened[visit.room]))
+    new += [_new(visit)._replace(facts=told.get(visit.room)) for visit in in_order]
     if new:
         line.open_visits(turn, new)
 
 
-def _new(visit: Visit, gone: Closed | None = None) -> line.NewVisit:
-    same = line.NewVisit(**{name: getattr(visit, name) for name in OPENED})
-    return same._replace(look=False, service=gone.service, reason=gone.reason) if gone else same
+def _new(visit: Visit) -> line.NewVisit:
+    return line.NewVisit(**{name: getattr(visit, name) for name in OPENED})
+
+
+def _know(turn: Turn, after: dict[str, Room], told: Mapping[str, Facts]) -> None:
+    """What is known now of rooms that were in the ledger before. Those that wait are routed by it."""
+    rooms = [room for room in told if (visit := after[room].visit) is not None and visit.id is not None]
+    if not rooms:
+        return
+    changed = turn.all("know_facts", rooms=rooms, facts=[json.dumps(told[room]) for room in rooms])
+    follow.route_again(turn, [row.id for row in changed if row.state == "waiting"])
 
 
 def _revise(turn: Turn, before: dict[str, Room], after: dict[str, Room]) -> None:

@@ -46,7 +46,7 @@ def _put_roster(turn: Turn, report: Roster, settled_late_s: float, rules: Rules)
     left when it comes, however long the desk took: a slow desk's rooms are served too."""
     age_s = min(report.took_s, rules.roster_s / 2) + settled_late_s
     values = {"class_": report.class_, "age_s": age_s, "asked_s": report.took_s + settled_late_s}
-    return turn.run("put_roster", again_s=rules.retry_s, **values) > 0
+    return turn.run("put_roster", again_s=rules.retry_s, missing=list(report.missing), **values) > 0
 
 
 def _put_agents(turn: Turn, report: Roster, settled_late_s: float, rules: Rules) -> set[str]:
@@ -138,7 +138,7 @@ def learn(turn: Turn, report: Unserved, rules: Rules) -> None:
         line.NewVisit(
             room.room,
             min(now_us, _place_us(room.last_customer_s)) if room.last_customer_s else now_us,
-            room.klass,
+            room.channel,
             room.source,
             learned=True,
             base=remembered[room.room].closed_service,

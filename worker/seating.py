@@ -11,12 +11,24 @@ from typing import Any
 from psycopg2.errors import CheckViolation
 
 import logs
-from db import line
+from db import line, routes
 from db.ledger import WORKER_LOCK_CLASS
+from db.rules import Book
 from db.turn import Turn
+from routing.model import Rules as RoutingRules
 from worker import doubts as doubt
 from worker.calls import LookAt, Pair
-from worker.choose import NO_DOUBTS, Answer, Doubts, Seats, Waiting, all_full, choose
+from worker.choose import (
+    NO_DOUBTS,
+    NO_QUEUE_LIMITS,
+    Answer,
+    Doubts,
+    QueueLimits,
+    Seats,
+    Waiting,
+    all_full,
+    choose,
+)
 from worker.decision import LEASE_S, Decision, Question, Terms
 from worker.rules import UPSTREAM_ASK_S
 
@@ -24,6 +36,7 @@ log = logging.getLogger("worker.decide")
 
 SEATS_BATCH = 500
 FIRST = 20  # rooms for which a decision reads agents at first; for more only where there are more
+NO_RULES = RoutingRules()
 RUNNERS_UP = 20  # candidates that a round keeps beside the chosen
 CLAIMS = 50
 LOOK_LEASE_S = 30.0  # two desk requests, and some time in the callers' queue
@@ -66,8 +79,9 @@ class Team:
 class Seating:
     """What the steps share; `decision` is what they fill in."""
 
-    def __init__(self, turn: Turn, terms: Terms, decision: Decision) -> None:
+    def __init__(self, turn: Turn, terms: Terms, decision: Decision, book: Book) -> None:
         self._turn, self._terms, self._decision = turn, terms, decision
+        self._rules = book.rules or NO_RULES
 
     def claim(self) -> None:
         """Reservations to finish and visits to look at."""
@@ -115,6 +129,7 @@ class Seating:
         """Who may be given rooms of these classes: all who are online where a refusal, the desk's candidate or a class
         whose roster is too old may make any of them matter; else those who come first."""
         everybody = self._turn.row.doubted or self._terms.rules.policy.asks_desk or some_believed
+        everybody = everybody or self._rules.sticky is not None or bool(self._limited)
         return self._read_team(classes, FIRST, everybody)
 
     def _read_team(self, classes: Sequence[str], most: int, everybody: bool = False) -> Team:
@@ -145,7 +160,8 @@ class Seating:
             eligible = {class_: team.of(class_) for class_ in names}
         rooms = _in_turn(heads, eligible, elsewhere)
         suggested = {c.class_: c.suggested for c in classes if c.suggested}
-        answer = choose(rooms, team.seats, eligible, self._terms.rules.policy, most, suggested, doubts)
+        limits = self._queue_limits(classes)
+        answer = choose(rooms, team.seats, eligible, self._terms.rules.policy, most, suggested, doubts, limits)
         if answer.picks:
             self._write(answer, team)
         if suggested:
@@ -160,9 +176,23 @@ class Seating:
         stopped = doubt.stopped(self._turn, eligible, doubts) if self._turn.row.doubted else {}
         classes = [class_ for class_ in eligible if not stopped.get(class_)]
         more = most + len(doubts.refused)
+        if self._rules.sticky is not None:
+            more += self._turn.one("waiting_for_one").rooms
         rows = self._turn.all("heads", classes=classes, most=more)
         rooms = [Waiting(*row) for row in rows]
         return doubt.one_each(rooms, [class_ for class_ in classes if class_ in stopped], doubts) if stopped else rooms
+
+    @property
+    def _limited(self) -> dict[str, int]:
+        return {name: queue.limit for name, queue in self._rules.queues.items() if queue.limit is not None}
+
+    def _queue_limits(self, classes: Sequence[Any]) -> QueueLimits:
+        limited = self._limited
+        if not limited:
+            return NO_QUEUE_LIMITS
+        most = {c.class_: (c.queue, limited[c.queue]) for c in classes if c.queue in limited}
+        rows = self._turn.all("seats_of_queues", queues=sorted(limited))
+        return QueueLimits(most, {(row.agent, row.queue): row.seats for row in rows})
 
     def _write(self, answer: Answer, team: Team) -> None:
         """The picks into the ledger, with who was considered. The seat guard has the last word."""
@@ -224,7 +254,8 @@ class Seating:
         return not self._is_believed(of) and bool(team.free(of.class_))
 
     def _ask_suggestions(self, classes: Sequence[Any], answer: Answer) -> None:
-        """Ask the desk for a candidate wherever a room waits and none is at hand."""
+        """Ask the desk for a candidate wherever a room waits and none is at hand. It knows nothing of our queues."""
+        classes = [c for c in classes if c.queue is None]
         served = {pick.waiting.class_ for pick in answer.picks}
         asked = {question.class_ for question in self._decision.rosters}
         wanted = {c.class_: c for c in classes if c.class_ in served or (not c.suggested and c.may_ask)}
@@ -241,7 +272,11 @@ class Seating:
         rows = self._turn.all("claim_rosters", **asked, **leased)
         claimed = [row.class_ for row in rows]
         many = self._rooms_to_ask(claimed) if roster else {}
-        return [Question(c, many.get(c) or (wanted[c].room,), wanted[c].source) for c in claimed]
+        return [self._question(wanted[c], many.get(c) if roster else None) for c in claimed]
+
+    def _question(self, of: Any, rooms: tuple[str, ...] | None) -> Question:
+        who = routes.who(self._rules, of.queue, of.step) if of.queue is not None else None
+        return Question(of.class_, rooms or (of.room,), of.source, who)
 
     def _rooms_to_ask(self, classes: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Where the desk does not know some rooms of a class, several others at once: none of them is to keep the next

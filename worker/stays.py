@@ -41,7 +41,8 @@ def end_seen(turn: Turn, stay: Any, why: str, rules: Rules) -> None:
 def begin(turn: Turn, stay: Any, *, look: bool) -> None:
     """The room waits again, at the time of the webhook that came meanwhile. `look`: the desk is asked first."""
     arrived_us = _arrived_us(turn, stay)
-    new = line.NewVisit(stay.room, arrived_us, stay.class_, stay.source, look=look, **_base(stay))
+    known = {"look": look, "facts": stay.again_facts, **_base(stay)}
+    new = line.NewVisit(stay.room, arrived_us, stay.channel, stay.source, **known)
     line.open_visits(turn, [new])
     turn.rooms[stay.room] = arrived_us
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import RedisError
 
 import logs
-from db import limits, tickets
+from db import limits, rules, tickets
 from db.inbox import LATER, Entry, Glance, InboxDown
 from db.ledger import LEDGER, NATIVE_DESK, WORKER_LOCK_CLASS, lock
 from db.postgres import Ledger, LedgerBusy, LedgerDown, LedgerTrouble
@@ -58,6 +58,7 @@ class Sweeper:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
         self._rows: list[Any] = []  # the tenants, as last read
+        self._named: dict[str, str] = {}  # what their rules ask about, for the receivers
         self._last: dict[str, Glance] = {}
         self._limit_keys: dict[str, list[str]] = {}  # by tenant: the wide ones and those of its agents
         self._agents_at = 0.0
@@ -131,6 +132,7 @@ class Sweeper:
         """The tenants; those that are due; what this worker may now do for some of them."""
         with self._ledger.transaction() as cur:
             rows = LEDGER.all(cur, "tenants")
+            self._named = rules.named(cur)
             due = self._due(cur)
             dead = {row.id for row in LEDGER.all(cur, "dead_owners", lock_class=WORKER_LOCK_CLASS)}
             sweeps = LEDGER.all(cur, "claim_sweep", idle_s=self._work.rules.idle_s, most=CHORES_MOST)
@@ -195,8 +197,9 @@ class Sweeper:
         """Redis may have been emptied, a tenant added: the receivers must know whom to let in. Nobody may post webhooks
         for our own chat."""
         digests = {row.id: row.webhook_digest for row in rows}
-        if self._work.inbox.published() != digests:
-            self._work.inbox.publish(digests)
+        named = {tenant: text for tenant, text in self._named.items() if tenant in digests}
+        if self._work.inbox.published() != (digests, named):
+            self._work.inbox.publish(digests, named)
             log.info(logs.line("tenants_published", tenants=len(digests)))
 
     def _sort(self, rows: Sequence[Any]) -> None:

@@ -19,7 +19,7 @@ class Arrived(NamedTuple):
 
     room: str
     latest: int | None = None
-    class_: str = ""
+    channel: str = ""
     source: str = ""
 
 
@@ -47,7 +47,7 @@ class Visit(NamedTuple):
     base_proved: bool = False
     settled_long_ago: bool = False  # held for longer than the desk's lag
     first_comment_id: str | None = None
-    class_: str = ""
+    channel: str = ""
     source: str = ""
     look: bool = False
     suspect: str | None = None
@@ -223,7 +223,7 @@ def _came_meanwhile(visit: Visit, service: int) -> Visit | None:
         state="waiting",
         arrived_us=visit.again_us,
         base=service,
-        class_=visit.class_,
+        channel=visit.channel,
         source=visit.source,
         look=True,
     )
@@ -257,7 +257,7 @@ def _open(room: Room, webhook: Arrived, at_us: int, word: str, look: bool = Fals
         arrived_us=at_us,
         base=room.closed_service,
         base_proved=webhook.latest is not None and webhook.latest == room.closed_service,
-        class_=webhook.class_,
+        channel=webhook.channel,
         source=webhook.source,
         look=look,
     )

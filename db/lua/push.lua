@@ -9,6 +9,7 @@
 --       5 ticket    string  id of the job that was asked for
 --       6 line      zset    cache: waiting rooms by arrival
 --       7 held      set     cache: rooms with a seat
+--       8 named     hash    tenant -> what its rules ask about a customer, JSON; nothing where it has none
 -- ARGV  1 tenant   2 'arrived' | 'resolved' | 'probe' (nothing is stored, but something is written)   3 room
 --       4 class   5 source   6 latest service id or ''
 --       7 resolved service id or ''   8 first comment id or ''
@@ -17,12 +18,18 @@
 --       12 '1': the installation's own webhook secret was given or none is set   13 digest of the given secret, or of
 --          each of its readings, with spaces
 --       14 most entries of an inbox   15 most entries of unsorted   16 seconds that a ticket lasts
+--       17 facts of the customer, JSON or ''   18 what they were picked by: the value in `named`, '' for none, '*' for any
 -- Gives {word, position or false, '1' if the caller must enqueue the job}
 --       word: queued already_waiting already_assigned noted | unsorted | unknown denied ambiguous full
+--             | renamed (nothing is stored: the rules ask about something else, in place of the position)
 --             of a probe: ready | unpublished (no worker has told yet which tenants there are)
 local tenant, kind, room = ARGV[1], ARGV[2], ARGV[3]
 local fields = {'tenant', tenant, 'kind', kind, 'room', room, 'class', ARGV[4], 'source', ARGV[5],
                 'latest', ARGV[6], 'service', ARGV[7], 'first', ARGV[8]}
+if ARGV[17] ~= '' then
+  fields[#fields + 1] = 'facts'
+  fields[#fields + 1] = ARGV[17]
+end
 
 if kind == 'probe' then
   redis.call('SET', KEYS[3], ARGV[9], 'EX', 10)
@@ -40,6 +47,10 @@ end
 if (digest == '' and ARGV[12] ~= '1') or (digest ~= '' and not string.find(ARGV[13], digest, 1, true)) then return {'denied', false, '0'} end
 if ARGV[11] ~= '1' and tonumber(redis.call('HGET', KEYS[1], '*') or '1') > 1 then return {'ambiguous', false, '0'} end
 if redis.call('XLEN', KEYS[4]) >= tonumber(ARGV[14]) then return {'full', false, '0'} end
+if kind == 'arrived' and ARGV[18] ~= '*' then
+  local named = redis.call('HGET', KEYS[8], tenant) or ''
+  if named ~= ARGV[18] then return {'renamed', named, '0'} end
+end
 
 redis.call('SET', KEYS[3], ARGV[9], 'NX')
 local id = redis.call('XADD', KEYS[4], '*', unpack(fields))

@@ -102,7 +102,8 @@ RETURNING tries
 -- Refused for good: back to the line with the old place.
 UPDATE visits
    SET state = 'waiting', agent = NULL, lease_until = NULL, unclear_at = NULL, parked = false, tries = 0,
-       answered = attempt, refusals = refusals + 1, look_at = NULL, suspect = NULL, looks = 0
+       answered = attempt, refusals = refusals + 1, look_at = NULL, suspect = NULL, looks = 0,
+       change_at = (SELECT clock_timestamp() FROM tenants t WHERE t.id = %(tenant)s AND t.rules_version > 0)
  WHERE id = %(visit)s AND tenant = %(tenant)s AND state = 'reserved' AND attempt = %(attempt)s
 RETURNING id, room, arrived_us, last_agent, refusals, class AS class_
 
@@ -118,7 +119,7 @@ UPDATE visits SET aside = NULL, retry_at = NULL, refusals = 0, look_at = clock_t
 -- name: stay
 -- A visit, and whether its stay is over by what webhooks told: a service closed since it opened; if it was opened with
 -- proof, that was its own. `doubted`: nobody had it, and the webhook that opened it may have been of a stay before.
-SELECT v.id, v.room, v.state, v.attempt, v.agent, v.arrived_us, v.again_us, v.again_latest, v.class AS class_, v.source,
+SELECT v.id, v.room, v.state, v.attempt, v.agent, v.arrived_us, v.again_us, v.again_latest, v.again_facts, v.channel, v.source,
        v.suspect, v.first_comment_id, v.resolved_comment, r.closed_service,
        extract(epoch FROM clock_timestamp() - v.again_at)::float8 AS again_age_s,
        v.last_agent IS NULL AND NOT v.base_proved AND v.base IS NOT NULL AS doubted,
@@ -139,16 +140,18 @@ UPDATE visits SET state = 'closed', agent = NULL, reason = %(reason)s, closed_at
 -- before anybody else gets the room. Nobody refused it.
 UPDATE visits
    SET state = 'waiting', agent = NULL, lease_until = NULL, unclear_at = NULL, parked = false, tries = 0,
-       answered = attempt, look_at = clock_timestamp(), looks = 0, suspect = nullif(suspect, 'waiting')
+       answered = attempt, look_at = clock_timestamp(), looks = 0, suspect = nullif(suspect, 'waiting'),
+       change_at = (SELECT clock_timestamp() FROM tenants t WHERE t.id = %(tenant)s AND t.rules_version > 0)
  WHERE id = %(visit)s AND attempt = %(attempt)s AND state = 'reserved'
 
 -- name: go_on
 -- The next stay of a room, with the agent whom the desk names: learned from the desk, not decided. Seats in use are
 -- facts, so the guard does not ask.
-INSERT INTO visits (tenant, room, class, source, priority, learned, arrived_us, base, base_proved, state, agent,
-                    last_agent, first_comment_id, reserved_at, settled_at)
-SELECT %(tenant)s, v.room, v.class, v.source, v.priority, true, %(arrived_us)s, %(base)s, %(base_proved)s, 'held', %(agent)s,
-       %(agent)s, %(first)s, clock_timestamp(), clock_timestamp()
+INSERT INTO visits (tenant, room, class, channel, queue, rule, rules_version, source, priority, base_priority, learned,
+                    arrived_us, base, base_proved, state, agent, last_agent, first_comment_id, reserved_at, settled_at)
+SELECT %(tenant)s, v.room, v.class, v.channel, v.queue, v.rule, v.rules_version, v.source, v.base_priority, v.base_priority,
+       true, %(arrived_us)s, %(base)s, %(base_proved)s, 'held', %(agent)s, %(agent)s, %(first)s, clock_timestamp(),
+       clock_timestamp()
   FROM visits v WHERE v.id = %(visit)s
 RETURNING id
 
@@ -162,7 +165,7 @@ UPDATE visits SET look_at = clock_timestamp()
  WHERE id = %(visit)s AND tenant = %(tenant)s AND state <> 'closed' AND look_at > clock_timestamp()
 
 -- name: seen_fine
-UPDATE visits SET look_at = NULL, suspect = NULL, again_us = NULL, looks = 0, looked_at = clock_timestamp(),
+UPDATE visits SET look_at = NULL, suspect = NULL, again_us = NULL, again_facts = NULL, looks = 0, looked_at = clock_timestamp(),
                   unconfirmed = unconfirmed AND NOT %(confirmed)s
  WHERE id = %(visit)s
 
@@ -185,19 +188,25 @@ UPDATE visits SET aside = %(reason)s, retry_at = clock_timestamp() + %(wait_s)s 
 -- name: adopt
 -- The desk says that this agent has the room: a fact, above the limit or not, so the guard does not ask.
 UPDATE visits SET state = 'held', agent = %(agent)s, last_agent = %(agent)s, settled_at = clock_timestamp(),
-                  look_at = NULL, suspect = NULL, again_us = NULL, looks = 0, looked_at = clock_timestamp(), lease_until = NULL,
+                  look_at = NULL, suspect = NULL, again_us = NULL, again_facts = NULL, looks = 0,
+                  looked_at = clock_timestamp(), lease_until = NULL,
                   unclear_at = NULL, parked = false, aside = NULL, retry_at = NULL, unconfirmed = false,
                   reserved_at = coalesce(reserved_at, clock_timestamp()), attempt = attempt + 1
  WHERE id = %(visit)s
 
 -- name: release
 -- Nobody is in the room any more: it waits again, at its old place.
-UPDATE visits SET state = 'waiting', agent = NULL, look_at = NULL, suspect = NULL, again_us = NULL, looks = 0,
-                  first_comment_id = NULL, settled_at = NULL
+UPDATE visits SET state = 'waiting', agent = NULL, look_at = NULL, suspect = NULL, again_us = NULL, again_facts = NULL,
+                  looks = 0, first_comment_id = NULL, settled_at = NULL,
+                  change_at = (SELECT clock_timestamp() FROM tenants t WHERE t.id = %(tenant)s AND t.rules_version > 0)
  WHERE id = %(visit)s AND state = 'held'
 
 -- name: event
 INSERT INTO events (visit, what, detail) VALUES (%(visit)s, %(what)s, %(detail)s)
+
+-- name: events
+INSERT INTO events (visit, what, detail)
+SELECT e.visit, %(what)s, left(e.detail, 200) FROM unnest(%(visits)s::bigint[], %(details)s::text[]) AS e(visit, detail)
 
 -- name: count_drift
 INSERT INTO drifts (tenant, kind, healed) VALUES (%(tenant)s, %(kind)s, %(n)s)
@@ -267,11 +276,11 @@ RETURNING id
 
 -- name: put_roster
 -- Asked for `asked_s` ago, counts as `age_s` old. None: a reader who asked more than a moment later has answered already.
-INSERT INTO rosters AS r (tenant, class, read_at, due_at, claimed_until)
+INSERT INTO rosters AS r (tenant, class, read_at, due_at, claimed_until, missing)
 VALUES (%(tenant)s, %(class_)s, clock_timestamp() - %(age_s)s * interval '1 second',
-        clock_timestamp() + %(again_s)s * interval '1 second', '-infinity')
+        clock_timestamp() + %(again_s)s * interval '1 second', '-infinity', %(missing)s::text[])
     ON CONFLICT (tenant, class) DO UPDATE
-   SET read_at = EXCLUDED.read_at, due_at = EXCLUDED.due_at, claimed_until = '-infinity'
+   SET read_at = EXCLUDED.read_at, due_at = EXCLUDED.due_at, claimed_until = '-infinity', missing = EXCLUDED.missing
  WHERE r.read_at <= clock_timestamp() + (1 - %(asked_s)s) * interval '1 second' OR r.read_at > clock_timestamp()
 RETURNING r.class AS class_
 
@@ -356,7 +365,9 @@ SELECT t.id, (is_due(t.paused_until, t.paused_for) AND (
        t.id IN (SELECT tenant FROM pairs) OR t.id IN (SELECT tenant FROM looks)
     OR EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting'
                   AND is_due(v.retry_at, CASE WHEN v.aside IS NULL THEN interval '61 s' ELSE interval '301 s' END))
-    OR EXISTS (SELECT FROM rosters r WHERE r.tenant = t.id
+    OR t.rerouting OR is_due(t.shut_until, interval '1 day')
+    OR EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting' AND is_due(v.change_at, interval '1 day'))
+    OR t.shut_until IS NULL AND EXISTS (SELECT FROM rosters r WHERE r.tenant = t.id
                   AND (is_due(r.claimed_until, interval '5 s') OR r.claimed_by NOT IN (SELECT id FROM live))
                   AND (is_due(r.due_at, %(retry_s)s * interval '1 s') OR (%(asks_desk)s AND is_due(r.ask_after, interval '5 s')))
                   AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.class = r.class AND v.state = 'waiting'
@@ -369,7 +380,7 @@ SELECT t.id, (is_due(t.paused_until, t.paused_for) AND (
                             AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting'
                                            AND v.aside IS NULL AND v.look_at IS NULL))
     -- Our own chat has no inbox: a ticket that was lost after the commit would be missed by nobody else.
-    OR (t.desk = 'native' AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting'
+    OR (t.desk = 'native' AND t.shut_until IS NULL AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting'
                                          AND v.aside IS NULL AND v.look_at IS NULL AND v.retry_at IS NULL)
                           AND (EXISTS (SELECT FROM agents a
                                         WHERE a.tenant = t.id AND a.available AND a.load < a.max_load)

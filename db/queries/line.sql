@@ -12,13 +12,16 @@ SELECT inbox_epoch AS epoch, inbox_seen AS seen, rev, last_place_us, limits_dige
        NOT is_due(paused_until, paused_for) AS paused, desk_failures,
        desk_failures > 0 OR desk_trouble IS NOT NULL AS troubled,
        EXISTS (SELECT FROM doubts d WHERE d.tenant = t.id) OR EXISTS (SELECT FROM refusals r WHERE r.tenant = t.id)
-           AS doubted
+           AS doubted,
+       rules_version, rerouting, shut_until,
+       CASE WHEN rules_version > 0 THEN (SELECT f.digest FROM rule_files f
+                                          WHERE f.tenant = t.id AND f.version = t.rules_version) END AS rules_digest
   FROM tenants t WHERE id = %(tenant)s FOR NO KEY UPDATE
 
 -- name: recall
 -- What is remembered of the rooms that a batch of webhooks speaks of.
 SELECT w.room, r.closed_service, r.closed_with_service, v.id, v.state, v.arrived_us, v.base, v.base_proved,
-       v.class AS class_, v.source, v.first_comment_id, v.agent, v.suspect, v.again_us, v.again_latest,
+       v.channel, v.source, v.first_comment_id, v.agent, v.suspect, v.again_us, v.again_latest, v.again_facts,
        v.resolved_comment, coalesce(v.state = 'reserved' AND v.parked AND v.unclear_at IS NULL, false) AS unsent,
        v.look_at IS NOT NULL AS look, v.aside IS NOT NULL AS aside,
        coalesce(v.learned AND v.retry_at IS NOT NULL, false) AS learned,
@@ -50,18 +53,26 @@ RETURNING v.id, v.room, v.last_agent
 -- name: open
 -- New visits in the order of their arrival; some are over already when their resolve came in the same batch. A learned
 -- one pauses first: its webhook may be under way, and brings the true place.
-INSERT INTO visits (tenant, room, class, source, learned, arrived_us, base, base_proved, state, look_at, suspect,
-                    retry_at, service_id, reason, closed_at)
-SELECT %(tenant)s, n.room, n.class, n.source, n.learned, n.arrived_us, n.base, n.base_proved,
+INSERT INTO visits (tenant, room, channel, source, learned, arrived_us, base, base_proved, facts, class, queue, rule,
+                    rules_version, step, priority, base_priority, serve_from, change_at, sticky_agent, sticky_until,
+                    state, look_at, suspect, retry_at, service_id, reason, closed_at)
+SELECT %(tenant)s, n.room, n.channel, n.source, n.learned, n.arrived_us, n.base, n.base_proved,
+       CASE WHEN n.reason IS NULL THEN n.facts END, n.class, n.queue, n.rule, n.rules_version, n.step, n.priority,
+       n.base_priority, n.serve_from, n.change_at, n.sticky_agent, n.sticky_until,
        CASE WHEN n.reason IS NULL THEN 'waiting' ELSE 'closed' END,
        CASE WHEN n.look THEN clock_timestamp() END, n.suspect,
        CASE WHEN n.learned THEN clock_timestamp() + %(learned_wait_s)s * interval '1 second' END,
        n.service, n.reason, CASE WHEN n.reason IS NOT NULL THEN clock_timestamp() END
-  FROM unnest(%(room)s::text[], %(class_)s::text[], %(source)s::text[], %(learned)s::boolean[],
+  FROM unnest(%(room)s::text[], %(channel)s::text[], %(source)s::text[], %(learned)s::boolean[],
               %(arrived_us)s::bigint[], %(base)s::bigint[], %(base_proved)s::boolean[], %(look)s::boolean[],
-              %(suspect)s::text[], %(service)s::bigint[], %(reason)s::text[])
-       WITH ORDINALITY AS n(room, class, source, learned, arrived_us, base, base_proved, look, suspect,
-                            service, reason, ord)
+              %(suspect)s::text[], %(service)s::bigint[], %(reason)s::text[], %(facts)s::jsonb[],
+              %(class_)s::text[], %(queue)s::text[], %(rule)s::text[], %(rules_version)s::integer[],
+              %(step)s::smallint[], %(priority)s::integer[], %(base_priority)s::integer[],
+              %(serve_from)s::timestamptz[], %(change_at)s::timestamptz[], %(sticky_agent)s::text[],
+              %(sticky_until)s::timestamptz[])
+       WITH ORDINALITY AS n(room, channel, source, learned, arrived_us, base, base_proved, look, suspect,
+                            service, reason, facts, class, queue, rule, rules_version, step, priority, base_priority,
+                            serve_from, change_at, sticky_agent, sticky_until, ord)
  ORDER BY n.ord
 
 -- name: revise
@@ -100,14 +111,15 @@ WITH RECURSIVE found AS (
     SELECT (SELECT v.class FROM visits v
              WHERE v.tenant = %(tenant)s AND v.state = 'waiting' AND v.class > f.class ORDER BY v.class LIMIT 1)
       FROM found f WHERE f.class IS NOT NULL)
-SELECT f.class AS class_, head.room, head.source, head.id AS visit, head.arrived_us, head.priority,
+SELECT f.class AS class_, head.room, head.source, head.id AS visit, head.arrived_us, head.priority, head.queue,
+       head.step,
        seconds_since(head.opened_at) AS waited_s, seconds_since(r.read_at) AS age_s,
        coalesce(is_due(r.due_at, %(retry_s)s * interval '1 s'), true) AS due,
        CASE WHEN seconds_since(r.ask_after - interval '1 s') <= %(roster_s)s THEN r.suggested END AS suggested,
        coalesce(is_due(r.ask_after, interval '5 s'), true) AS may_ask
   FROM found f
   LEFT JOIN rosters r ON r.tenant = %(tenant)s AND r.class = f.class
-  CROSS JOIN LATERAL (SELECT v.room, v.source, v.id, v.arrived_us, v.priority, v.opened_at FROM visits v
+  CROSS JOIN LATERAL (SELECT v.room, v.source, v.id, v.arrived_us, v.priority, v.opened_at, v.queue, v.step FROM visits v
                        WHERE v.tenant = %(tenant)s AND v.class = f.class AND v.state = 'waiting'
                          AND v.look_at IS NULL AND v.aside IS NULL AND v.retry_at IS NULL
                        ORDER BY v.priority DESC, v.arrived_us, v.id LIMIT 1) head
@@ -115,9 +127,11 @@ SELECT f.class AS class_, head.room, head.source, head.id AS visit, head.arrived
 
 -- name: heads
 -- The oldest rooms of each class that may be chosen now.
-SELECT w.id AS visit, w.room, w.class AS class_, w.arrived_us, w.priority
+SELECT w.id AS visit, w.room, w.class AS class_, w.arrived_us, w.priority, w.queue, w.sticky_agent AS sticky,
+       w.sticky_until IS NOT NULL AND NOT is_due(w.sticky_until, interval '1 day') AS waits
   FROM unnest(%(classes)s::text[]) AS c(class)
-  CROSS JOIN LATERAL (SELECT v.id, v.room, v.class, v.arrived_us, v.priority FROM visits v
+  CROSS JOIN LATERAL (SELECT v.id, v.room, v.class, v.arrived_us, v.priority, v.queue, v.sticky_agent, v.sticky_until
+                        FROM visits v
                        WHERE v.tenant = %(tenant)s AND v.class = c.class AND v.state = 'waiting'
                          AND v.look_at IS NULL AND v.aside IS NULL AND v.retry_at IS NULL
                        ORDER BY v.priority DESC, v.arrived_us, v.id LIMIT %(most)s) w

@@ -154,7 +154,8 @@ def test_the_ledger_remembers_of_every_room_what_the_pure_rules_remember(line: L
             _serve_some(line, dice, rooms)
     line.decide(free=0)
     with line.ledger.transaction() as cur:
-        found = intake._recall(Turn(cur, TENANT), set(rooms), line.rules)
+        rows = intake._recalled(Turn(cur, TENANT), set(rooms), line.rules)
+    found = {row.room: intake._room(row) for row in rows}
     assert {name: _plain(room) for name, room in found.items()} == {name: _plain(room) for name, room in rooms.items()}
     ended = line.rows("SELECT room, count(*) n FROM visits WHERE state = 'closed' GROUP BY 1")
     assert {row.room: row.n for row in ended} == {room: n for room, n in closed.items() if n}

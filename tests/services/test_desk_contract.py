@@ -237,7 +237,7 @@ def test_a_listed_room_tells_its_class_and_when_its_customer_wrote(world):
     before_s = time.time()
     world.wait_until_listed([world.room()])
     (room,) = world.desk.unserved()
-    assert room.klass
+    assert room.channel
     assert room.last_customer_s is None or before_s - 2 < room.last_customer_s < time.time() + 2
 
 

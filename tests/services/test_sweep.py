@@ -180,7 +180,7 @@ def test_after_a_loss_of_redis_each_tenant_is_looked_at_and_published_again(watc
     watch.line.lose_redis(published=False)
     watch.look()
     assert watch.served() == [True]
-    assert watch.line.inbox.published() == {TENANT: ""}
+    assert watch.line.inbox.published() == ({TENANT: ""}, {})
     watch.line.decide()
     assert watch.line.redis.get(key(TENANT, "epoch"))
 
@@ -203,14 +203,14 @@ def test_a_new_tenant_is_published_and_a_secret_that_changed_too(watch: Watch) -
     line = watch.line
     line.run("INSERT INTO tenants (id, base_url, secret_key, webhook_digest) VALUES ('warung', '', '', 'd')")
     watch.look()
-    assert line.inbox.published() == {TENANT: "", "warung": "d"}
+    assert line.inbox.published() == ({TENANT: "", "warung": "d"}, {})
     assert line.redis.hget(inbox.TENANTS, "*") == "2"
     line.run("UPDATE tenants SET webhook_digest = 'e' WHERE id = 'warung'")
     watch.look()
-    assert (line.inbox.published() or {})["warung"] == "e"
+    assert (line.inbox.published() or ({}, {}))[0]["warung"] == "e"
     line.run("DELETE FROM tenants WHERE id = 'warung'")
     watch.look()
-    assert line.inbox.published() == {TENANT: ""}
+    assert line.inbox.published() == ({TENANT: ""}, {})
 
 
 # --- webhooks of the moment without tenants
@@ -839,7 +839,7 @@ def test_webhooks_are_sorted_though_nobody_can_read_the_tenants(watch: Watch) ->
         with pytest.raises(LedgerBusy):
             watch.look()
         assert (line.redis.xlen(inbox.UNSORTED), line.inbox_size()) == (0, 1)
-        assert line.inbox.published() == {TENANT: ""}
+        assert line.inbox.published() == ({TENANT: ""}, {})
 
 
 def test_a_slow_look_at_many_tenants_leaves_some_for_the_next(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:

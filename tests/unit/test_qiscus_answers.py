@@ -75,7 +75,7 @@ def test_a_room_by_id_is_waiting():
 def test_the_unserved_list_leaves_the_stale_row_out():
     page = answers.rooms_page(recorded("api_customer_rooms_unserved"), UNSERVED)
     rooms = [r for r in answers.readable(answers.unserved_room, page.rows)[0] if r]
-    assert [(r.room, r.klass) for r in rooms] == [("57491253", "131314"), ("57491250", "131314")]
+    assert [(r.room, r.channel) for r in rooms] == [("57491253", "131314"), ("57491250", "131314")]
     assert rooms[1].last_customer_s == datetime(2024, 1, 12, 15, tzinfo=UTC).timestamp()
     assert answers.rooms_page(recorded("api_customer_rooms_empty"), UNSERVED).rows == []
 

@@ -98,7 +98,7 @@ class UnservedRoom:
     """A room in the desk's list of rooms without an agent."""
 
     room: str
-    klass: str  # channel id, else source; "" where neither is told
+    channel: str  # channel id, else source; "" where neither is told
     last_customer_s: float | None  # unix seconds of the customer's last message; None where unreadable
     source: str = ""
 

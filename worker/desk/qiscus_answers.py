@@ -288,8 +288,8 @@ def unserved_room(row: object) -> UnservedRoom | None:
     if resolved or not waiting:
         return None
     source = plain_id(_within(row, "source")) or ""
-    klass = plain_id(_within(row, "channel_id")) or source
-    return UnservedRoom(room, klass, unix_s(_within(row, "last_customer_timestamp")), source)
+    channel = plain_id(_within(row, "channel_id")) or source
+    return UnservedRoom(room, channel, unix_s(_within(row, "last_customer_timestamp")), source)
 
 
 # Fields
