@@ -138,22 +138,34 @@ SELECT scope, value, invalid FROM limits WHERE tenant = %(tenant)s
 DELETE FROM limits WHERE scope = %(scope)s AND (%(tenant)s::text IS NULL OR tenant = %(tenant)s)
 
 -- name: waiting
-SELECT * FROM (
+-- `queues`: of these alone, as people name them; NULL: of all. `position` and `of` count the whole tenant's.
+SELECT w.*, count(*) OVER () AS matching FROM (
     SELECT v.id, v.room, v.class AS class_, v.learned, v.priority, v.arrived_us, v.aside, v.retry_at, v.look_at,
-           v.suspect, v.refusals,
+           v.suspect, v.refusals, v.queue, v.channel, v.rule, v.rules_version, v.step, v.serve_from, v.sticky_agent,
+           CASE WHEN NOT is_due(v.sticky_until, interval '1 day') THEN v.sticky_until END AS sticky_until,
            row_number() OVER (ORDER BY v.priority DESC, v.arrived_us, v.id) AS position,
            count(*) FILTER (WHERE v.aside IS NULL AND v.look_at IS NULL AND v.retry_at IS NULL)
                OVER (PARTITION BY v.class ORDER BY v.priority DESC, v.arrived_us, v.id
                      ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS ahead_in_class,
            count(*) OVER () AS of
       FROM visits v WHERE v.tenant = %(tenant)s AND v.state = 'waiting') w
- WHERE %(room)s::text IS NULL OR w.room = %(room)s
+ WHERE (%(room)s::text IS NULL OR w.room = %(room)s)
+   AND (%(queues)s::text[] IS NULL OR lower(coalesce(w.queue, 'channel:' || w.channel)) = ANY(%(queues)s::text[]))
  ORDER BY w.position LIMIT %(most)s
+
+-- name: open_queues
+SELECT DISTINCT coalesce(queue, 'channel:' || channel) AS queue FROM visits
+ WHERE tenant = %(tenant)s AND state <> 'closed' ORDER BY 1
+
+-- name: seats_of_queues
+-- How many chats of each queue an agent has.
+SELECT queue, agent, count(*) AS seats FROM visits
+ WHERE tenant = %(tenant)s AND state IN ('reserved', 'held') AND queue = ANY(%(queues)s::text[]) GROUP BY queue, agent
 
 -- name: classes
 -- Rosters of the classes given: when they were read, and who is online for each.
 SELECT c.class AS class_, nullif(r.read_at, '-infinity') AS read_at, nullif(r.due_at, '-infinity') AS due_at,
-       r.suggested,
+       r.suggested, coalesce(r.missing, '{}') AS missing,
        ARRAY(SELECT e.agent FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
               WHERE e.tenant = %(tenant)s AND e.class = c.class AND a.available ORDER BY e.agent) AS online,
        ARRAY(SELECT e.agent FROM eligible e
@@ -202,7 +214,8 @@ SELECT closed_service, closed_with_service FROM rooms WHERE tenant = %(tenant)s 
 
 -- name: visits
 -- Open and closed ones apart, so that the partial indexes serve.
-SELECT id, class AS class_, source, learned, priority, arrived_us, state, agent, last_agent, seat_limit, attempt,
+SELECT id, class AS class_, queue, channel, rule, rules_version, step, serve_from, sticky_agent, sticky_until, source,
+       learned, priority, base_priority, arrived_us, state, agent, last_agent, seat_limit, attempt,
        lease_until, parked, unclear_at, refusals, retry_at, aside, look_at, suspect, unconfirmed, service_id, reason,
        opened_at, reserved_at, settled_at, closed_at, count(*) OVER () AS of
   FROM (SELECT * FROM visits WHERE tenant = %(tenant)s AND room = %(room)s AND state <> 'closed'

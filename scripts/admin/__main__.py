@@ -91,7 +91,8 @@ def giliran(ctx: click.Context) -> None:
 
 
 COMMANDS = (
-    line.line,
+    line.queue,
+    line.another_name,
     why_command.why,
     agent.agent,
     maximum.max_,
@@ -109,7 +110,6 @@ COMMANDS = (
 )
 for command in COMMANDS:
     giliran.add_command(command)
-giliran.add_command(line.line, "queue")
 
 
 if __name__ == "__main__":

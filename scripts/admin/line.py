@@ -1,5 +1,6 @@
-"""`giliran line`: who waits, in order and why; who holds what; what is wrong. Once, or every second."""
+"""`giliran queue`: who waits, in order and why; who holds what; what is wrong. Once, or every second."""
 
+import copy
 import shutil
 import sys
 import time
@@ -8,12 +9,16 @@ from collections.abc import Callable
 import click
 from redis.exceptions import RedisError
 
+from db.admin import ADMIN
 from db.inbox import InboxDown
 from db.postgres import LedgerTrouble
-from scripts.admin import line_read, line_text
-from scripts.admin.errors import CantDo
+from routing.faults import suggestion
+from routing.model import CHANNEL
+from scripts.admin import line_read, line_text, queues, rules_read
+from scripts.admin.errors import CantDo, NotFound
 from scripts.admin.installation import Installation, as_json, say, some, tenant_filter
 from scripts.admin.line_read import Line
+from scripts.admin.table import clean
 
 EVERY_S = 1.0
 HOME, TO_LINE_END, TO_SCREEN_END = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -23,26 +28,48 @@ CUT, WRAP = "\x1b[?7l", "\x1b[?7h"  # long lines are cut, so that a picture is a
 
 @click.command(short_help="Who waits and why, who has which room, what is wrong.")
 @tenant_filter
+@click.option("--queue", "name", metavar="NAME", help="Only rooms of this queue of the rules, or of this channel.")
 @click.option("--rows", default=40, show_default=True, help="How many waiting rooms to show; 0 shows all.")
 @click.option("--watch", is_flag=True, help="Repeat every second, until Ctrl-C.")
 @as_json
 @click.pass_obj
-def line(installation: Installation, tenant: str | None, rows: int, watch: bool, as_json: bool) -> None:
+def queue(
+    installation: Installation, tenant: str | None, name: str | None, rows: int, watch: bool, as_json: bool
+) -> None:
     """Show each tenant's queue: place, wait, and why each room waits; then what agents have, and drift.
 
-    With --watch and --json it prints one document a line, one line a second.
+    Rooms come in the order in which they will be served: by priority, then by arrival. QUEUE is the queue of the rules
+    that a room waits in, or its channel. With --watch and --json it prints one document a line, one line a second.
     """
     most = rows if rows > 0 else None
+    if name is not None:
+        _check_queue(installation, tenant, name)
     if watch:
-        _watch(lambda: _read(installation, tenant, most), as_json)
+        _watch(lambda: _read(installation, tenant, name, most), as_json)
         return
-    lines = _read(installation, tenant, most)
+    lines = _read(installation, tenant, name, most)
     say(as_json, {"lines": [line_text.as_data(each) for each in lines]}, _text(lines))
 
 
-def _read(installation: Installation, tenant: str | None, most: int | None) -> list[Line]:
+another_name = copy.copy(queue)
+another_name.name, another_name.hidden = "line", True
+
+
+def _check_queue(installation: Installation, tenant: str | None, name: str) -> None:
+    """A name that no tenant's rules have, and in whose channel no room is, is a mistake."""
     with installation.reading() as cur:
-        return [line_read.read(installation, cur, name, most) for name in some(cur, tenant)]
+        tenants = some(cur, tenant)
+        known = {row.queue for each in tenants for row in ADMIN.all(cur, "open_queues", tenant=each)}
+        known |= {queue for each in tenants for queue in rules_read.in_force(cur, each).rules.queues}
+    if not set(queues.asked(name)) & {each.lower() for each in known}:
+        names = [each.removeprefix(CHANNEL) for each in sorted(known)]
+        raise NotFound(f"no queue {clean(name)!r}: {suggestion(name, names)}")
+
+
+def _read(installation: Installation, tenant: str | None, queue: str | None, most: int | None) -> list[Line]:
+    wanted = queues.asked(queue) if queue is not None else None
+    with installation.reading() as cur:
+        return [line_read.read(installation, cur, name, most, queues=wanted) for name in some(cur, tenant)]
 
 
 def _text(lines: list[Line]) -> str:

@@ -1,7 +1,8 @@
-"""Reads one tenant's line, for `line` and `why`. What it means is in `waits`, how it looks in `line_text`."""
+"""Reads one tenant's line, for `queue` and `why`. What it means is in `waits`, how it looks in `line_text`."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,49 +11,72 @@ from psycopg2.extensions import cursor
 from db import inbox
 from db.admin import ADMIN
 from db.ledger import WORKER_LOCK_CLASS
-from scripts.admin import crew
+from scripts.admin import crew, rules_read
 from scripts.admin.crew import Member
 from scripts.admin.installation import Installation
+from scripts.admin.rules_read import Book
 from scripts.admin.waits import Class, Desk
 from worker.rules import ROSTER_LEAST_S
 
 
 @dataclass(frozen=True)
 class Line:
-    """`waiting` are rows of the block `waiting`, in order, the first ones; `counts` and `drifts` of theirs."""
+    """`waiting` are rows of the block `waiting`, in order, the first ones of `matching`; `counts` and `drifts` of
+    theirs. `book`: the rules in force."""
 
     tenant: str
     now: datetime
     desk: Desk
     counts: Any
     waiting: list[Any]
+    matching: int
     classes: Mapping[str, Class]
     team: Mapping[str, Member]
     drifts: list[Any]
+    book: Book
 
 
-def read(installation: Installation, cur: cursor, tenant: str, most: int | None, room: str | None = None) -> Line:
-    """`most` None: all that wait; `room`: only this one, with its place."""
+def read(
+    installation: Installation,
+    cur: cursor,
+    tenant: str,
+    most: int | None,
+    room: str | None = None,
+    queues: Sequence[str] | None = None,
+) -> Line:
+    """`most` None: all that wait; `room`: only this one, with its place; `queues`: only theirs."""
     counts = ADMIN.one(cur, "counts", tenant=tenant)
-    waiting = ADMIN.all(cur, "waiting", tenant=tenant, room=room, most=most)
+    waiting = ADMIN.all(cur, "waiting", tenant=tenant, room=room, queues=queues, most=most)
+    now, book = ADMIN.one(cur, "now").at, rules_read.in_force(cur, tenant)
     return Line(
         tenant=tenant,
-        now=ADMIN.one(cur, "now").at,
-        desk=_desk(installation, cur, tenant, counts),
+        now=now,
+        desk=replace(_desk(installation, cur, tenant, counts), shut=book.shut(now)),
         counts=counts,
         waiting=waiting,
-        classes=classes(cur, tenant, {row.class_ for row in waiting}),
+        matching=waiting[0].matching if waiting else 0,
+        classes=classes(cur, tenant, waiting, book),
         team={member.id: member for member in crew.read(installation, cur, tenant)},
         drifts=ADMIN.all(cur, "drifts", tenant=tenant),
+        book=book,
     )
 
 
-def classes(cur: cursor, tenant: str, names: Iterable[str]) -> dict[str, Class]:
-    rows = ADMIN.all(cur, "classes", tenant=tenant, classes=sorted(names))
-    return {
-        row.class_: Class(row.class_, row.read_at, row.due_at, row.suggested, tuple(row.online), tuple(row.named))
-        for row in rows
-    }
+def classes(cur: cursor, tenant: str, visits: Iterable[Any], book: Book) -> dict[str, Class]:
+    """Of the visits. The rooms of a class are of one queue."""
+    queues = {visit.class_: visit.queue for visit in visits}
+    limits = {name: of.limit for name, of in book.rules.queues.items() if of.limit is not None}
+    taken: dict[str, dict[str, int]] = defaultdict(dict)
+    if limited := sorted(limits.keys() & set(queues.values())):
+        for row in ADMIN.all(cur, "seats_of_queues", tenant=tenant, queues=limited):
+            taken[row.queue][row.agent] = row.seats
+    rows = ADMIN.all(cur, "classes", tenant=tenant, classes=sorted(queues))
+    return {row.class_: _class(row, limits.get(queues[row.class_]), taken[queues[row.class_]]) for row in rows}
+
+
+def _class(row: Any, limit: int | None, of_queue: Mapping[str, int]) -> Class:
+    online, named, missing = map(tuple, (row.online, row.named, row.missing))
+    return Class(row.class_, row.read_at, row.due_at, row.suggested, online, named, missing, limit, dict(of_queue))
 
 
 def _desk(installation: Installation, cur: cursor, tenant: str, counts: Any) -> Desk:

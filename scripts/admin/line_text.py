@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from scripts.admin import crew, waits
+from scripts.admin import crew, queues, waits
 from scripts.admin.line_read import Line
 from scripts.admin.table import age, ahead, clean, counted, from_us, span, table
 from scripts.admin.waits import Class
@@ -47,25 +47,36 @@ def _desk_text(line: Line) -> list[str]:
         notes.append(f"{desk.redis_away}: webhooks that wait there are not shown, limits are as last seen")
     if desk.inbox:
         notes.append(f"inbox: {counted(desk.inbox, 'webhook')} not taken over yet")
+    if desk.shut:
+        notes.append(waits.shut(desk.shut, line.now))
+    notes += missing(line)
     return [click.style(note, fg="red") for note in notes]
+
+
+def missing(line: Line) -> list[str]:
+    """What the queues of the rooms shown name and the desk doesn't have."""
+    shown = {row.class_: queues.shown(queues.of(row)) for row in line.waiting}
+    found = [f"{shown[of.name]}: {clean(words, 120)}" for of in line.classes.values() for words in of.missing]
+    return list(dict.fromkeys(found))
 
 
 def _waiting_text(line: Line) -> str:
     if not line.waiting:
-        return "nobody waits"
+        return "nobody waits in this queue" if line.counts.waiting else "nobody waits"
     rows = [
         (row.position, clean(row.room, 64), _wait(row.arrived_us, line), *_about(row), reason(line, row))
         for row in line.waiting
     ]
-    shown = table(("#", "ROOM", "WAITS", "CLASS", "", "WHY"), rows)
-    more = line.counts.waiting - len(line.waiting)
+    shown = table(("#", "ROOM", "WAITS", "QUEUE", "", "WHY"), rows)
+    more = line.matching - len(line.waiting)
     return f"{shown}\n… and {more:,} more (see --rows)" if more > 0 else shown
 
 
 def _about(row: Any) -> tuple[str, str]:
     marks = [f"priority {row.priority}"] if row.priority else []
+    marks += [f"step {row.step}"] if row.step else []
     marks += ["learned from the desk"] if row.learned else []
-    return clean(row.class_, 24), ", ".join(marks)
+    return queues.shown(queues.of(row), 24), ", ".join(marks)
 
 
 def _wait(arrived_us: int, line: Line) -> str:
@@ -101,6 +112,9 @@ def as_data(line: Line) -> dict[str, Any]:
         "workers": line.desk.workers,
         "inbox": None if line.desk.redis_away else line.desk.inbox,
         "redis_trouble": line.desk.redis_away,
+        "rules_version": line.book.version,
+        "outside_hours": line.desk.shut is not None,
+        "opens_at": line.desk.shut.until if line.desk.shut else None,
         "waiting": [waiting_data(line, row) for row in line.waiting],
         "classes": [asdict(of) for of in line.classes.values()],
         "agents": [crew.as_data(member) for member in line.team.values()],
@@ -110,4 +124,5 @@ def as_data(line: Line) -> dict[str, Any]:
 
 def waiting_data(line: Line, row: Any) -> dict[str, Any]:
     seconds = max(0.0, (line.now - from_us(row.arrived_us)).total_seconds())
-    return {**row._asdict(), "waits_s": round(seconds, 3), "why": reason(line, row)}
+    columns = {name: value for name, value in row._asdict().items() if name != "matching"}
+    return {**columns, "queue": queues.of(row), "waits_s": round(seconds, 3), "why": reason(line, row)}

@@ -11,10 +11,10 @@ from receiver import payloads
 from receiver.payloads import BadPayload
 from routing import facts, file
 from routing.file import Checked
-from routing.model import CHANNEL, Agents, Rules, Step
+from routing.model import CHANNEL, Rules
 from routing.reading import span
 from routing.route import BY_DEFAULT, BY_RULE, BY_TOPIC, Route, named, route
-from scripts.admin import routing_apply, routing_read
+from scripts.admin import routing_apply, routing_read, why_routing
 from scripts.admin.errors import Refused
 from scripts.admin.installation import as_json, say
 from scripts.admin.table import clean, moment
@@ -106,7 +106,7 @@ def _route_data(found: Route, rules: Rules) -> dict[str, Any]:
         "priority": found.priority,
         "agents": [_agent_data(one) for one in (*agents.ids, *agents.emails)],
         "served_by": asdict(agents),
-        "steps": [{**_step_data(due.step), "due_at": due.due_at} for due in found.steps],
+        "steps": [{**why_routing.step_data(due.step), "due_at": due.due_at} for due in found.steps],
         "hours": found.hours,
         "serve_from": found.serve_from,
     }
@@ -118,20 +118,12 @@ def _agent_data(named_as: str) -> dict[str, Any]:
     return {"id": None, "email": named_as, **unknown} if "@" in named_as else {"id": named_as, **unknown}
 
 
-def _step_data(step: Step) -> dict[str, Any]:
-    return {
-        "after_s": step.after_s,
-        "served_by": asdict(step.agents) if step.agents else None,
-        "priority": step.priority,
-    }
-
-
 def _route_text(found: Route, rules: Rules, known: facts.Facts) -> str:
     rows = [
         ("queue", _queue_text(found)),
         ("priority", str(found.priority)),
-        ("served by", _agents_text(rules.queue(found.queue).agents)),
-        *(("then", f"after {span(due.step.after_s)} {_step_text(due.step)}") for due in found.steps),
+        ("served by", why_routing.agents_text(rules.queue(found.queue).agents)),
+        *(("then", f"after {span(due.step.after_s)} {why_routing.step_text(due.step)}") for due in found.steps),
         ("hours", _hours_text(found, rules)),
         ("known", _known_text(known)),
     ]
@@ -146,22 +138,6 @@ def _queue_text(found: Route) -> str:
     }
     shown = clean(found.queue).removeprefix(CHANNEL)
     return f"{shown}, {why[found.by]}" if found.by in why else f"of the channel '{shown}': no rule fits, and no default"
-
-
-def _agents_text(agents: Agents) -> str:
-    parts = [_listed("division", agents.divisions), _listed("agent", (*agents.ids, *agents.emails))]
-    parts += ["whom the desk names for the room"] if agents.channel else []
-    return ", ".join(part for part in parts if part) or "nobody"
-
-
-def _listed(what: str, names: tuple[str, ...]) -> str:
-    return f"{what}{'s' if len(names) > 1 else ''} {', '.join(map(clean, names))}" if names else ""
-
-
-def _step_text(step: Step) -> str:
-    parts = [f"also {_agents_text(step.agents)}"] if step.agents else []
-    parts += [f"priority {step.priority}"] if step.priority is not None else []
-    return ", ".join(parts)
 
 
 def _hours_text(found: Route, rules: Rules) -> str:

@@ -12,6 +12,7 @@ from routing.facts import Facts
 from routing.model import CHANNEL, Queue, Rules
 from routing.route import BY_CHANNEL, named, route
 from routing.texts import comparable
+from scripts.admin import queues
 from scripts.admin.table import clean, counted, from_us, listed, table
 
 SECTIONS = ("hours", "sticky", "messages", "rules", "topics", "default")
@@ -102,12 +103,7 @@ def _moving(found: Plan) -> str:
 
 
 def _row(move: Move) -> tuple[int, str, str]:
-    return move.rooms, queue_name(move.old), queue_name(move.new)
-
-
-def queue_name(queue: str) -> str:
-    """As people read it: a channel's own queue is called by its channel."""
-    return f"channel {clean(queue.removeprefix(CHANNEL))}" if queue.startswith(CHANNEL) else clean(queue)
+    return move.rooms, queues.shown(move.old), queues.shown(move.new)
 
 
 def done_text(version: int, content: str, found: Plan, workers: int) -> str:

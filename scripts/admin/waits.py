@@ -4,19 +4,20 @@ The order of the questions is the order in which a decision asks them (worker/de
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from policies import POLICIES
 from scripts.admin.crew import Member
-from scripts.admin.table import ahead, clean, counted, listed, span
+from scripts.admin.rules_read import Shut
+from scripts.admin.table import ahead, clean, counted, listed, moment, span
 
 
 @dataclass(frozen=True)
 class Desk:
     """The tenant's desk, and who works for the tenant. `believe_s`: how old a roster may be. `redis_away`: why Redis
-    can't be asked; `inbox` is not known then."""
+    can't be asked; `inbox` is not known then. `shut`: outside the hours of the rules."""
 
     failures: int
     trouble: str | None
@@ -26,11 +27,17 @@ class Desk:
     policy: str
     believe_s: float
     redis_away: str | None = None
+    shut: Shut | None = None
 
 
 @dataclass(frozen=True)
 class Class:
-    """The agents whom the desk named for one class of rooms, a channel or else a source."""
+    """The agents who may serve the rooms of one class: whom the desk named for a channel, or whom a queue names.
+
+    missing   what the rules name and the desk doesn't have, a sentence each
+    limit     chats of its queue that one agent may have; None: no such limit
+    of_queue  how many of its queue each has
+    """
 
     name: str
     read_at: datetime | None
@@ -38,6 +45,15 @@ class Class:
     suggested: str | None
     online: tuple[str, ...]
     named: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    limit: int | None = None
+    of_queue: Mapping[str, int] = field(default_factory=dict)
+
+    def free(self, member: Member) -> int:
+        """Rooms of it that they could take now."""
+        if self.limit is None:
+            return member.free
+        return max(0, min(member.free, self.limit - self.of_queue.get(member.id, 0)))
 
 
 def why(row: Any, of: Class, team: Mapping[str, Member], desk: Desk, now: datetime) -> str:
@@ -46,6 +62,7 @@ def why(row: Any, of: Class, team: Mapping[str, Member], desk: Desk, now: dateti
         _room(row, now)
         or _tenant(desk, now)
         or _nobody(of, team, desk)
+        or _sticky(row, of, team, now)
         or _roster(of, desk, now)
         or _seats(row, of, team, desk)
     )
@@ -77,7 +94,13 @@ def _tenant(desk: Desk, now: datetime) -> str:
         return "no worker is running"
     if desk.paused_until is not None:
         return f"the desk is paused, next try {ahead(desk.paused_until, now)} ({clean(desk.trouble or 'trouble')})"
-    return ""
+    return shut(desk.shut, now) if desk.shut else ""
+
+
+def shut(found: Shut, now: datetime) -> str:
+    if found.until is None:
+        return "outside the hours, and they have no next opening"
+    return f"outside the hours: they open {ahead(found.until, now)}, {moment(found.until)}"
 
 
 def _nobody(of: Class, team: Mapping[str, Member], desk: Desk) -> str:
@@ -88,8 +111,20 @@ def _nobody(of: Class, team: Mapping[str, Member], desk: Desk) -> str:
     if not online:
         away = sum(member.presence == "away" and member.role == "agent" for member in team.values())
         only = f", {counted(away, 'agent is', 'agents are')} away" if away else ""
-        return f"nobody is online for it{only}"
-    return "" if any(member.free for member in online) else _full(online)
+        missing = f": {clean('; '.join(of.missing), 200)}" if of.missing else ""
+        return f"nobody is online for it{only}{missing}"
+    return "" if any(of.free(member) for member in online) else _full(online, of)
+
+
+def _sticky(row: Any, of: Class, team: Mapping[str, Member], now: datetime) -> str:
+    """Who served it last is online, but full."""
+    last = team.get(row.sticky_agent or "")
+    if last is None or row.sticky_until is None or row.sticky_until <= now or last.id not in of.online:
+        return ""
+    if of.free(last) or last.limit == 0:
+        return ""
+    left = span((row.sticky_until - now).total_seconds())
+    return f"waits for {clean(last.id)}, who served it last and is full; in {left} it goes to anybody"
 
 
 def _roster(of: Class, desk: Desk, now: datetime) -> str:
@@ -105,8 +140,8 @@ def _trouble(desk: Desk) -> str:
 
 
 def _seats(row: Any, of: Class, team: Mapping[str, Member], desk: Desk) -> str:
-    with_room = [member for member in _online(of, team) if member.free]
-    free = sum(member.free for member in with_room)
+    with_room = [member for member in _online(of, team) if of.free(member)]
+    free = sum(map(of.free, with_room))
     refused = [member.id for member in with_room if member.refused]
     if len(refused) == len(with_room):
         return f"the desk refuses {listed(refused)}: they are tried with one room at a time"
@@ -122,8 +157,12 @@ def _online(of: Class, team: Mapping[str, Member]) -> list[Member]:
     return [team[name] for name in of.online if name in team]
 
 
-def _full(online: list[Member]) -> str:
+def _full(online: list[Member], of: Class) -> str:
     who = "the one agent" if len(online) == 1 else f"all {len(online)} agents"
     if all(member.limit == 0 for member in online):
         return f"{who} online for it: paused, limit 0"
+    if of.limit == 0:
+        return "its queue is paused: its limit is 0"
+    if any(member.free for member in online):
+        return f"{who} online for it: at their limit, or at that of its queue ({of.limit})"
     return f"{who} online for it: at the limit"

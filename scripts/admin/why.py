@@ -9,7 +9,7 @@ from psycopg2.extensions import cursor
 
 from db import inbox
 from db.admin import ADMIN
-from scripts.admin import line_read, why_text
+from scripts.admin import line_read, rules_read, why_text
 from scripts.admin.errors import NotFound
 from scripts.admin.installation import Installation, as_json, say, some
 from scripts.admin.table import clean, counted, listed
@@ -49,14 +49,14 @@ def _hint(installation: Installation, tenants: Iterable[str]) -> str:
     size = sum(installation.redis.xlen(inbox.key(tenant, "inbox")) for tenant in tenants)
     if size:
         return f" ({counted(size, 'webhook')} in the inbox, not taken over by a worker yet)"
-    return ": no webhook and no desk told of it (`giliran line` shows who waits)"
+    return ": no webhook and no desk told of it (`giliran queue` shows who waits)"
 
 
 def _story(installation: Installation, cur: cursor, tenant: str, room: str, most: int | None) -> Story:
     visits = ADMIN.all(cur, "visits", tenant=tenant, room=room, most=most)
     ids = [visit.id for visit in visits]
     waits = bool(visits) and visits[0].state == "waiting"
-    classes = line_read.classes(cur, tenant, {visit.class_ for visit in visits})
+    classes = line_read.classes(cur, tenant, visits, rules_read.in_force(cur, tenant))
     return Story(
         tenant=tenant,
         room=room,
@@ -69,6 +69,7 @@ def _story(installation: Installation, cur: cursor, tenant: str, room: str, most
         names={row.id: row.name for row in ADMIN.all(cur, "names", tenant=tenant)},
         remembered=ADMIN.one(cur, "remembered", tenant=tenant, room=room),
         line=line_read.read(installation, cur, tenant, 1, room) if waits else None,
+        book=rules_read.version(cur, tenant, visits[0].rules_version) if waits else None,
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from scripts.admin import choice, crew, line_text
+from scripts.admin import choice, crew, line_text, queues, why_routing
 from scripts.admin.line_read import Line
+from scripts.admin.rules_read import Book
 from scripts.admin.table import age, ahead, clean, counted, from_us, moment, ordinal, span, table
 
 CANDIDATES_MOST = 8
@@ -20,7 +21,8 @@ OVERTAKEN = {
 
 @dataclass(frozen=True)
 class Story:
-    """One room of one tenant. `line`: read where the room waits; `named`: class → agents whom the desk names for it."""
+    """One room of one tenant. `line` and `book`, the rules that the room goes by, are read where it waits; `named`:
+    class → agents who may serve it."""
 
     tenant: str
     room: str
@@ -33,6 +35,7 @@ class Story:
     names: Mapping[str, str]  # agent → name
     remembered: Any
     line: Line | None
+    book: Book | None = None
 
 
 def text(story: Story) -> str:
@@ -82,12 +85,14 @@ def _agent(story: Story, agent: str | None) -> str:
 
 def _visit(story: Story, visit: Any) -> str:
     title = click.style(f"visit {visit.id}", bold=True)
-    class_ = f", class {clean(visit.class_, 24)}" if visit.class_ else ""
+    queue = f", {'' if visit.queue is None else 'queue '}{queues.shown(queues.of(visit))}"
     learned = ", learned from the desk's list" if visit.learned else ""
     priority = f", priority {visit.priority}" if visit.priority else ""
     arrived = from_us(visit.arrived_us)
-    lines = [f"{title}  arrived {moment(arrived)} ({age(arrived, story.now)}){class_}{priority}{learned}"]
-    if visit.state == "waiting" and story.line:
+    lines = [f"{title}  arrived {moment(arrived)} ({age(arrived, story.now)}){queue}{priority}{learned}"]
+    lines += [f"  {words}" for words in why_routing.decided(visit)]
+    if visit.state == "waiting" and story.line and story.book:
+        lines += [f"  {words}" for words in why_routing.ahead_of_it(visit, story.book, story.now, story.names)]
         lines += _waits(story, story.line)
     for _, told in sorted(_told(story, visit), key=lambda at_told: at_told[0]):
         lines.append(told)
@@ -102,7 +107,8 @@ def _waits(story: Story, line: Line) -> list[str]:
     of = line.classes[row.class_]
     lines = [f"  why it waits: {click.style(line_text.reason(line, row), fg='yellow')}"]
     again = f", again {ahead(of.due_at, line.now)}" if of.due_at else ""
-    lines.append(f"  agents of its class, asked for {age(of.read_at, line.now)}{again}:")
+    lines += [f"  {clean(words, 200)}" for words in of.missing]
+    lines.append(f"  agents who may serve it, asked for {age(of.read_at, line.now)}{again}:")
     team = [line.team[name] for name in of.online if name in line.team]
     team.sort(key=lambda member: (-member.free, member.load, member.id))
     lines.append(crew.text(team[:CANDIDATES_MOST], line.now, "    ") if team else "    nobody is online")
@@ -157,7 +163,7 @@ def _candidate(story: Story, one: choice.Considered) -> tuple[str, int, int, str
     if one.chosen:
         word = "chosen"
     elif not one.fits:
-        word = "not named by the desk for its class"
+        word = "may not serve its queue"
     else:
         word = "" if one.free else "full"
     return _agent(story, one.agent), one.load, one.limit, word
@@ -172,10 +178,20 @@ def as_data(story: Story) -> dict[str, Any]:
         "state": story.visits[0].state if story.visits else None,
         "closed_service": story.remembered.closed_service if story.remembered else None,
         "waiting": line_text.waiting_data(story.line, waiting[0]) if story.line and waiting else None,
+        "routing": _routing(story),
         "agents": _able(story.line) if story.line else [],
         "visits": [_visit_data(story, visit) for visit in story.visits],
         "visits_kept": story.of,
     }
+
+
+def _routing(story: Story) -> dict[str, Any] | None:
+    """What the rules say of a room that waits."""
+    if not story.line or not story.book or not story.line.waiting:
+        return None
+    of = story.line.classes[story.line.waiting[0].class_]
+    found = why_routing.as_data(story.visits[0], story.book, story.now, story.line.desk.shut)
+    return {**found, "limit": of.limit, "missing": of.missing}
 
 
 def _able(line: Line) -> list[dict[str, Any]]:
@@ -187,6 +203,7 @@ def _visit_data(story: Story, visit: Any) -> dict[str, Any]:
     decisions = [_decision_data(story, visit, decision) for decision in story.decisions.get(visit.id, [])]
     events = [{"at": e.at, "what": e.what, "detail": e.detail} for e in story.events.get(visit.id, [])]
     columns = {name: value for name, value in visit._asdict().items() if name != "of"}
+    columns["queue"] = queues.of(visit)
     return {**columns, "arrived_at": from_us(visit.arrived_us), "decisions": decisions, "events": events}
 
 

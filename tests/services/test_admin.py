@@ -115,14 +115,14 @@ def shop(ground):
 
 
 def test_without_servers_there_is_one_clear_line(ground, tmp_path):
-    done = ground.run("line", DATABASE_URL="", REDIS_URL="", DEMO="1", GILIRAN_DATA=str(tmp_path))
+    done = ground.run("queue", DATABASE_URL="", REDIS_URL="", DEMO="1", GILIRAN_DATA=str(tmp_path))
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
     assert "no ./scripts/run is running" in done.stderr
 
 
 def test_a_server_that_is_away_is_named_without_its_password(ground):
     port = servers.free_port()
-    done = ground.run("line", DATABASE_URL=f"postgresql://me:pass77@127.0.0.1:{port}/x")
+    done = ground.run("queue", DATABASE_URL=f"postgresql://me:pass77@127.0.0.1:{port}/x")
     assert done.exit_code == 1 and "PostgreSQL can't be reached (Connection refused)" in done.stderr
     done = ground.run("max", REDIS_URL=f"redis://:pass77@127.0.0.1:{port}/0")
     assert done.exit_code == 1 and "Redis can't be reached (Connection refused)" in done.stderr
@@ -131,25 +131,25 @@ def test_a_server_that_is_away_is_named_without_its_password(ground):
 
 @pytest.mark.parametrize("url", ["postgresql://me:pass77@h:no-port/x", "postgresql://me:pa ss77@[x/y?bad=1"])
 def test_a_broken_url_is_not_repeated(ground, url):
-    for command in (["line"], ["migrate"]):
+    for command in (["queue"], ["migrate"]):
         done = ground.run(*command, DATABASE_URL=url)
         assert done.exit_code == 1
         assert "ss77" not in done.output and "no-port" not in done.output and "Traceback" not in done.output
 
 
 def test_a_wrong_setting_is_one_line(ground):
-    done = ground.run("line", MAX_AGENT_CHAT="banana")
+    done = ground.run("queue", MAX_AGENT_CHAT="banana")
     said = "giliran: MAX_AGENT_CHAT is 'banana': use a whole number from 0 to 1000\n"
     assert (done.exit_code, done.stderr) == (1, said)
 
 
 def test_a_database_before_its_migration_says_what_to_do_and_migrate_does_it(ground, empty_database_url):
-    done = ground.run("line", DATABASE_URL=empty_database_url)
+    done = ground.run("queue", DATABASE_URL=empty_database_url)
     assert done.exit_code == 1 and "giliran migrate" in done.stderr
     assert "ran 0001_the_line.sql" in ground.ok("migrate", DATABASE_URL=empty_database_url)
     assert ground.ok("migrate", DATABASE_URL=empty_database_url) == "nothing to do\n"
     assert ground.json("migrate", DATABASE_URL=empty_database_url) == {"ran": []}
-    assert "no tenant yet" in ground.ok("line", DATABASE_URL=empty_database_url)
+    assert "no tenant yet" in ground.ok("queue", DATABASE_URL=empty_database_url)
 
 
 def test_help_needs_no_server_and_documents_the_exit_codes(ground):
@@ -261,7 +261,7 @@ def test_agent_list_shows_who_is_full_who_is_offline_with_rooms_and_each_limit(s
 
 
 def test_what_is_not_there_is_exit_3_with_the_names_that_are(shop):
-    done = shop.run("line", "--tenant", "nobody")
+    done = shop.run("queue", "--tenant", "nobody")
     assert done.exit_code == 3 and "known: shop" in done.stderr
     assert shop.run("agent", "limit", "nobody", "3").exit_code == 3
     assert shop.run("max", "3", "--agent", "nobody").exit_code == 3
@@ -275,7 +275,7 @@ def test_with_several_tenants_a_change_wants_the_tenant_named(shop):
     for command in (["reconcile"], ["max", "3", "--agent", "ana"], ["agent", "limit", "ana"]):
         done = shop.run(*command)
         assert done.exit_code == 2 and "bank, shop" in done.stderr
-    assert "bank" in shop.ok("agent", "list") and "shop" in shop.ok("line")
+    assert "bank" in shop.ok("agent", "list") and "shop" in shop.ok("queue")
 
 
 def test_a_room_of_two_tenants_is_told_of_both(shop):
@@ -306,10 +306,10 @@ def test_the_line_is_in_order_with_the_reason_of_each(shop):
     shop.sql("UPDATE visits SET aside = 'no such channel', retry_at = now() + interval '5 min' WHERE room = '5'")
     shop.sql("UPDATE visits SET look_at = now() WHERE room = '6'")
     shop.decide()
-    found = shop.json("line")["lines"][0]
+    found = shop.json("queue")["lines"][0]
     assert [(row["room"], row["position"]) for row in found["waiting"]] == [("5", 1), ("6", 2), ("7", 3)]
     assert found["counts"]["reserved"] == 4 and 9 < found["waiting"][0]["waits_s"] < 60
-    shown = shop.ok("line")
+    shown = shop.ok("queue")
     assert "3 waiting (1 set aside)" in shown and "no worker is running: nothing moves" in shown
     assert "set aside: no such channel; one more try in" in shown
     assert "the desk is asked first" in shown
@@ -326,7 +326,7 @@ def a_worker_lives(shop):
 def test_each_room_knows_how_many_go_before_it(shop, a_worker_lives):
     shop.add_rooms(*"1234567")
     shop.sql("UPDATE visits SET look_at = now() WHERE room = '1'")
-    whys = [row["why"] for row in shop.json("line")["lines"][0]["waiting"]]
+    whys = [row["why"] for row in shop.json("queue")["lines"][0]["waiting"]]
     assert whys[1:] == [
         *["4 seats free: its turn at the next look"] * 4,
         "4 earlier rooms for 4 free seats",
@@ -338,18 +338,18 @@ def test_each_room_knows_how_many_go_before_it(shop, a_worker_lives):
 
 def test_the_line_can_be_cut_and_says_so(shop):
     shop.add_rooms(*map(str, range(50)))
-    assert "… and 45 more" in shop.ok("line", "--rows", "5")
-    assert len(shop.json("line", "--rows", "0")["lines"][0]["waiting"]) == 50
+    assert "… and 45 more" in shop.ok("queue", "--rows", "5")
+    assert len(shop.json("queue", "--rows", "0")["lines"][0]["waiting"]) == 50
 
 
 def test_desk_trouble_and_drift_are_shown(shop):
     shop.sql("UPDATE tenants SET desk_failures = 9, desk_trouble = %s", "401\x1b")
     shop.sql("UPDATE tenants SET paused_until = now() + interval '20 s'")
     shop.sql("INSERT INTO drifts VALUES ('shop', 'missed_resolve', 3)")
-    shown = shop.ok("line")
+    shown = shop.ok("queue")
     assert "circuit open, 9 failures in a row, paused, next try in" in shown and "401?" in shown
     assert "missed_resolve 3" in shown
-    assert shop.json("line")["lines"][0]["drifts"] == {"missed_resolve": 3}
+    assert shop.json("queue")["lines"][0]["drifts"] == {"missed_resolve": 3}
 
 
 def test_why_tells_who_was_considered_with_the_load_of_that_moment(shop):
@@ -568,12 +568,12 @@ def test_addresses_are_told_to_the_owner_of_the_data_only(ground, tmp_path, monk
 
 
 def test_a_defect_is_one_line_and_its_details_are_in_a_file(shop, monkeypatch, tmp_path):
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise KeyError("oh no")
 
     monkeypatch.setattr("scripts.admin.line_read.read", broken)
     monkeypatch.setattr("scripts.admin.__main__.ROOT", tmp_path)
-    done = shop.run("line")
+    done = shop.run("queue")
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1) and "KeyError" in done.stderr
     assert "oh no" in (tmp_path / "var" / "admin-error.log").read_text()
     assert (tmp_path / "var" / "admin-error.log").stat().st_mode & 0o077 == 0
@@ -587,7 +587,7 @@ def test_a_missing_bench_is_one_line(ground, monkeypatch, tmp_path):
 
 def test_no_command_logs_anything_but_its_answer(shop, caplog):
     with caplog.at_level(logging.DEBUG):
-        shop.ok("line")
+        shop.ok("queue")
     assert [record for record in caplog.records if record.name.startswith(("db", "worker"))] == []
 
 

@@ -48,7 +48,7 @@ def test_a_real_rooms_story_is_told_from_its_arrival_to_its_end(home):
     shown = answer(home, "why", waiting)
     assert f"room {waiting} of {APP}: waiting, 1st of 1 in line" in shown
     assert "why it waits: all 2 agents online for it: at the limit" in shown
-    assert re.search(r"agents of its class, asked for [\d.]+ m?s ago", shown)
+    assert re.search(r"agents who may serve it, asked for [\d.]+ m?s ago", shown)
 
     held = next(room for room in rooms if room != waiting)
     agent = str(tenant.holder(held)[0])
@@ -98,7 +98,7 @@ def test_reconcile_learns_the_room_whose_webhook_never_came(home):
 
 @contextmanager
 def watching(home: House, *words: str, out: int = subprocess.PIPE, **env: str) -> Iterator[subprocess.Popen[str]]:
-    command = [GILIRAN, "line", "--watch", *words]
+    command = [GILIRAN, "queue", "--watch", *words]
     process = subprocess.Popen(command, env={**home.env, **env}, text=True, stdout=out)
     try:
         yield process
@@ -170,7 +170,7 @@ def test_a_secret_typed_on_a_terminal_is_not_shown(home):
 
 @pytest.mark.long
 def test_colours_only_where_somebody_sees_them(home):
-    assert "\x1b" not in answer(home, "line")
+    assert "\x1b" not in answer(home, "queue")
 
 
 @pytest.mark.long

@@ -36,7 +36,7 @@ def away() -> str:
 
 def test_without_redis_the_line_and_a_rooms_story_show_what_postgresql_knows(shop: Ground) -> None:
     url = away()
-    shown = shop.run("line", REDIS_URL=url)
+    shown = shop.run("queue", REDIS_URL=url)
     assert shown.exit_code == 0
     assert "r1" in shown.stdout and "r2" in shown.stdout
     assert "Redis can't be reached (Connection refused): webhooks that wait there are not shown" in shown.stdout
@@ -59,7 +59,7 @@ def test_a_redis_that_hangs_costs_one_wait_and_not_one_for_each_tenant(shop: Gro
     own_valkey.freeze()
     try:
         began = time.monotonic()
-        shown = shop.run("line")
+        shown = shop.run("queue")
         assert time.monotonic() - began < 12
     finally:
         own_valkey.thaw()
@@ -120,7 +120,7 @@ def test_what_is_wrong_with_postgresql_is_said_in_one_sentence(shop: Ground, cha
     host, port = parts.pop("host"), parts.pop("port")
     user, password, name = parts.pop("user"), parts.pop("password", "x"), parts.pop("dbname")
     options = "&".join(f"{key}={value}" for key, value in parts.items())
-    done = shop.run("line", DATABASE_URL=f"postgresql://{user}:{password}@{host}:{port}/{name}?{options}")
+    done = shop.run("queue", DATABASE_URL=f"postgresql://{user}:{password}@{host}:{port}/{name}?{options}")
     assert done.exit_code == 1
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
@@ -132,7 +132,7 @@ def test_a_full_redis_is_told_when_reading_and_refuses_a_limit(shop: Ground, tmp
         made.until_said("worker_started")
     with redis.Redis.from_url(shop.redis_url) as client:
         client.config_set("maxmemory", 1)
-        shown, refused = shop.run("line"), shop.run("max", "3")
+        shown, refused = shop.run("queue"), shop.run("max", "3")
         client.config_set("maxmemory", 0)
     assert shown.exit_code == 0
     assert "warning: Redis is full" in shown.stderr
@@ -146,7 +146,7 @@ def test_a_read_only_replica_is_told(shop: Ground, tmp_path: Path) -> None:
         made.until_said("worker_started")
     with redis.Redis.from_url(shop.redis_url) as client:
         client.replicaof("127.0.0.1", 1)
-        shown, refused = shop.run("line"), shop.run("max", "3")
+        shown, refused = shop.run("queue"), shop.run("max", "3")
         client.replicaof("NO", "ONE")
     assert "warning: Redis is a read-only replica" in shown.stderr
     assert "Redis is a read-only replica: point REDIS_URL at the primary" in refused.stderr

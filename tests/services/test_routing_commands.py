@@ -135,3 +135,99 @@ def test_without_redis_rules_are_applied_all_the_same(shop):
     nowhere = {"REDIS_URL": "redis://127.0.0.1:1/0"}
     assert "version 1 is in force" in shop.ok("routing", "apply", shop.file(RULES), "--yes", **nowhere)
     assert shop.in_force() == (1, True) and not shop.redis.exists(inbox.key("shop", "ticket"))
+
+
+# --- where rooms wait: `queue` and `why`
+
+
+STEPS = """
+[[queues.gold.steps]]
+after = "2h"
+agents = { divisions = ["Support"] }
+[[queues.gold.steps]]
+after = "3h"
+priority = 50
+"""
+
+
+@pytest.fixture
+def routed(shop):
+    """r1 in `gold` by its rule, r2 in `rest` by default, r3 in its channel's own queue; a worker lives."""
+    shop.add_rooms("r3", "r2", "r1")
+    shop.apply(RULES + STEPS)
+    shop.sql("UPDATE visits SET channel = '7', rules_version = 1, serve_from = now() - interval '10 s'")
+    shop.sql("UPDATE visits SET queue = 'rest', class = '1/rest/0/7' WHERE room = 'r2'")
+    shop.sql("UPDATE visits SET queue = 'gold', class = '1/gold/0/7', rule = 'Gold customers', priority = 20,"
+             " base_priority = 20 WHERE room = 'r1'")  # fmt: skip
+    shop.sql("UPDATE visits SET class = 'channel:7' WHERE room = 'r3'")
+    shop.sql(
+        "INSERT INTO rosters (tenant, class, read_at, due_at, missing) SELECT 'shop', c, now(), now(), m FROM (VALUES"
+        " ('1/gold/0/7', ARRAY['the division ''Sales'' is empty']), ('1/rest/0/7', '{}'), ('channel:7', '{}')) r(c, m)"
+    )
+    shop.sql("INSERT INTO eligible SELECT 'shop', c, 'ana' FROM unnest(ARRAY['1/gold/0/7', '1/rest/0/7']) c")
+    with shop.a_worker():
+        yield shop
+
+
+def test_the_queue_is_shown_in_the_order_of_service_with_the_queues_of_the_rules(routed):
+    rows = [line.split() for line in routed.ok("queue").splitlines()]
+    shown = [(row[1], *row[4:6]) for row in rows if row[:1] and row[0] in ("1", "2", "3")]
+    assert shown == [("r1", "gold", "priority"), ("r3", "channel", "7"), ("r2", "rest", "2")]
+    assert "gold: the division 'Sales' is empty" in routed.ok("queue")
+    found = routed.json("queue")["lines"][0]
+    assert [(row["room"], row["queue"]) for row in found["waiting"]] == [
+        ("r1", "gold"), ("r3", "channel:7"), ("r2", "rest"),
+    ]  # fmt: skip
+    assert (found["rules_version"], found["outside_hours"]) == (1, False)
+    for name, room in (("REST", "r2"), ("7", "r3"), ("channel:7", "r3"), ("channel 7", "r3")):
+        assert [row["room"] for row in routed.json("queue", "--queue", name)["lines"][0]["waiting"]] == [room]
+    assert routed.ok("line", "--queue", "gold") == routed.ok("queue", "--queue", "gold")
+    wrong = routed.run("queue", "--queue", "gould")
+    assert (wrong.exit_code, "did you mean 'gold'?" in wrong.stderr) == (3, True)
+    routed.sql("UPDATE visits SET queue = 'gold' WHERE room = 'r2'")
+    assert "nobody waits in this queue" in routed.ok("queue", "--queue", "rest")
+
+
+def test_why_tells_rule_version_queue_steps_and_what_is_missing(routed):
+    shown = routed.ok("why", "r1")
+    assert "queue gold, priority 20" in shown and "1/gold" not in shown
+    assert "by the rule 'Gold customers' of version 1 of the rules" in shown
+    assert "step 0 of 2; the next one in 1h 59m" in shown and "(after 2h): also division Support" in shown
+    assert "  the division 'Sales' is empty" in shown
+    found = routed.json("why", "r1")["stories"][0]
+    assert (found["visits"][0]["queue"], found["routing"]["missing"]) == ("gold", ["the division 'Sales' is empty"])
+    known = {name: found["routing"][name] for name in ("rule", "version", "queue", "step", "steps", "limit")}
+    assert known == {"rule": "Gold customers", "version": 1, "queue": "gold", "step": 0, "steps": 2, "limit": 1}
+    assert "by its topic, or by default" in routed.ok("why", "r2")
+    assert "channel 7" in routed.ok("why", "r3") and "in the queue of its channel" in routed.ok("why", "r3")
+
+
+def test_why_tells_whom_a_room_waits_for_and_the_limit_of_its_queue(routed):
+    routed.sql("UPDATE visits SET sticky_agent = 'ana', sticky_until = now() + interval '90 min 30 s' WHERE room = 'r2'")
+    routed.ok("max", "1", "--agent", "ana")
+    routed.sql("UPDATE visits SET state = 'held', agent = 'ana' WHERE room = 'r1'")
+    routed.sql("INSERT INTO eligible VALUES ('shop', '1/rest/0/7', 'bob')")
+    waits = routed.json("why", "r2")["stories"][0]
+    assert waits["waiting"]["why"].startswith("waits for ana, who served it last and is full; in 1h 30m")
+    assert (waits["routing"]["sticky_agent"], waits["routing"]["waits_for_sticky"]) == ("ana", True)
+    assert "ana (name of ana) served it last: if they are online but full, it waits for them" in routed.ok("why", "r2")
+    routed.ok("max", "2", "--agent", "ana")
+    routed.add_rooms("r4")
+    routed.sql("UPDATE visits SET queue = 'gold', class = '1/gold/0/7', rules_version = 1 WHERE room = 'r4'")
+    assert "at that of its queue (1)" in routed.json("why", "r4")["stories"][0]["waiting"]["why"]
+
+
+def test_outside_the_hours_each_room_says_when_they_open(routed):
+    closed = (
+        RULES
+        + """[hours]
+timezone = "UTC"
+open = ["sun 00:00-00:01"]
+closed = ["2020-01-01..2099-12-31"]
+"""
+    )
+    routed.apply(closed)
+    assert "outside the hours" in routed.json("why", "r1")["stories"][0]["waiting"]["why"]
+    found = routed.json("queue")["lines"][0]
+    assert (found["outside_hours"], found["rules_version"]) == (True, 2)
+    assert "outside the hours" in routed.ok("queue").splitlines()[1]

@@ -15,13 +15,19 @@ from scripts.admin.crew import Member
 from scripts.admin.heal import reconciled_text
 from scripts.admin.in_force import TenantLimits
 from scripts.admin.maximum import Key, Maximum, text
+from scripts.admin.rules_read import Shut
 from scripts.admin.table import clean, ordinal, span, table, width
 from scripts.admin.waits import Class, Desk
 from scripts.measure.__main__ import main as measure
 from settings import ROOT
 
 NOW = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
-Row = namedtuple("Row", "aside look_at retry_at refusals ahead_in_class", defaults=(None, None, None, 0, 0))
+Row = namedtuple(
+    "Row",
+    "aside look_at retry_at refusals ahead_in_class sticky_agent sticky_until",
+    defaults=(None, None, None, 0, 0, None, None),
+)
+SOON = NOW + timedelta(seconds=80)
 Decision = namedtuple("Decision", "policy agent load_before candidates earlier")
 
 DESK = Desk(0, None, None, workers=1, inbox=0, policy="least_loaded", believe_s=5.0)
@@ -124,6 +130,33 @@ def test_ordinals_are_english():
         (Row(ahead_in_class=9), CLASS, FREE, DESK, "9 earlier rooms for 4 free seats"),
         (Row(ahead_in_class=3), CLASS, FREE, DESK, "4 seats free: its turn"),
         (Row(), CLASS, FREE, replace(DESK, policy="upstream"), "the desk is asked for a candidate"),
+        (
+            Row(),
+            CLASS,
+            FREE,
+            replace(DESK, shut=Shut(SOON)),
+            "outside the hours: they open in 1m 20s, 2026-05-01 10:01",
+        ),
+        (Row(), CLASS, FREE, replace(DESK, shut=Shut(None)), "outside the hours, and they have no next opening"),
+        (
+            *(Row(), replace(CLASS, online=(), missing=("the desk has no division 'Sales'",)), FREE, DESK),
+            "nobody is online for it: the desk has no division 'Sales'",
+        ),
+        (
+            *(Row(sticky_agent="a", sticky_until=SOON), CLASS, team(member("a", 2), member("b")), DESK),
+            "waits for a, who served it last and is full; in 1m 20s it goes to anybody",
+        ),
+        (
+            *(Row(sticky_agent="a", sticky_until=SOON), CLASS, team(member("a", 0, 0), member("b")), DESK),
+            "2 seats free: its turn",
+        ),
+        (Row(sticky_agent="a", sticky_until=NOW), CLASS, team(member("a", 2), member("b")), DESK, "2 seats free"),
+        (Row(), replace(CLASS, limit=1), FREE, DESK, "2 seats free"),
+        (
+            *(Row(), replace(CLASS, limit=1, of_queue={"a": 1, "b": 1}), FREE, DESK),
+            "all 2 agents online for it: at their limit, or at that of its queue (1)",
+        ),
+        (Row(), replace(CLASS, limit=0), FREE, DESK, "its queue is paused: its limit is 0"),
     ],
 )
 def test_a_waiting_room_says_what_it_waits_for(row, of, people, desk, said):
