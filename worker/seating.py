@@ -138,14 +138,25 @@ class Seating:
 
     def _turns_elsewhere(self, classes: Sequence[Any], team: Team) -> list[tuple[Waiting, Set[str]]]:
         """Oldest rooms of classes whose roster is read first, with the free agents whom it names: no later room of
-        another class takes these meanwhile (P4). A roster that can't be read for long holds nobody up."""
+        another class takes these meanwhile (P4). A roster that can't be read for long holds nobody up. Of a queue's
+        step that has just come nothing was read yet: it may name anybody."""
         longest_s = self._terms.rules.retry_s + 2 * self._terms.rules.roster_s
-        old = [c for c in classes if c.age_s is not None and not self._is_believed(c)]
+        old = [c for c in classes if not self._is_believed(c) and (c.age_s is not None or c.queue is not None)]
         return [
-            (Waiting(c.visit, c.room, c.class_, c.arrived_us, c.priority), team.free(c.class_))
+            (Waiting(c.visit, c.room, c.class_, c.arrived_us, c.priority), self._who_may_be_named(c, team))
             for c in old
-            if min(c.age_s, c.waited_s or 0.0) <= longest_s
+            if min(c.age_s if c.age_s is not None else longest_s, self._waited_s(c)) <= longest_s
         ]
+
+    def _who_may_be_named(self, of: Any, team: Team) -> Set[str]:
+        return team.free(of.class_) if of.age_s is not None else {seat.agent for seat in team.seats if seat.free}
+
+    def _waited_s(self, of: Any) -> float:
+        """How long the oldest room of a class has been in it."""
+        if of.queue is None or of.serve_from is None:
+            return of.waited_s or 0.0
+        after_s = self._rules.queue(of.queue).steps[of.step - 1].after_s if of.step else 0
+        return float((routes.now_of(self._turn) - of.serve_from).total_seconds()) - after_s
 
     def _reserve(self, classes: Sequence[Any], team: Team, elsewhere: Sequence[tuple[Waiting, Set[str]]]) -> Answer:
         names = [c.class_ for c in classes]

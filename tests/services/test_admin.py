@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from psycopg2.extras import NamedTupleCursor
 
 from db import inbox, line
-from db.ledger import WORKER_LOCK_CLASS
+from db.ledger import WORKER_LOCK_CLASS, lock
 from db.line import NewVisit
 from db.postgres import Ledger
 from db.turn import Turn, commit
@@ -74,7 +74,7 @@ class Ground:
         """In the line, in this order."""
         now_us = int(self.sql("SELECT extract(epoch FROM now()) * 1e6 AS us")[0].us)
         new = [NewVisit(room, now_us - 10_000_000 + i, "7") for i, room in enumerate(rooms)]
-        self.in_line(lambda cur: line.open_visits(Turn(cur, tenant), new))
+        self.in_line(lambda cur: line.open_visits(Turn(cur, tenant, lock(cur, tenant)), new))
 
     def in_line(self, change) -> None:
         with psycopg2.connect(self.database_url, cursor_factory=NamedTupleCursor) as conn, conn.cursor() as cur:

@@ -10,6 +10,7 @@ from click.testing import Result
 from psycopg2.extras import NamedTupleCursor
 
 from db import chat, line, people
+from db.ledger import lock
 from db.line import NewVisit
 from db.turn import Turn
 from scripts.admin import account as accounts
@@ -56,7 +57,8 @@ def begin(shop, tenant="shop", name="Budi", text="Where is my order?"):
 def serve(shop, agent, *rooms: str, tenant="shop"):
     """The agent has these rooms."""
     now_us = 1_700_000_000_000_000
-    shop.in_line(lambda cur: line.open_visits(Turn(cur, tenant), [NewVisit(room, now_us, "native") for room in rooms]))
+    new = [NewVisit(room, now_us, "native") for room in rooms]
+    shop.in_line(lambda cur: line.open_visits(Turn(cur, tenant, lock(cur, tenant)), new))
     shop.sql(
         "UPDATE visits SET state = 'held', answered = attempt, agent = %s, last_agent = %s WHERE room = ANY(%s)",
         agent,
@@ -284,7 +286,8 @@ def test_who_waits_is_told_that_somebody_is_only_away(shop):
     hire(shop)
     come(shop, account(shop).agent, "away")
     room = begin(shop)
-    shop.in_line(lambda cur: line.open_visits(Turn(cur, "shop"), [NewVisit(room, 1_700_000_000_000_000, "native")]))
+    new = [NewVisit(room, 1_700_000_000_000_000, "native")]
+    shop.in_line(lambda cur: line.open_visits(Turn(cur, "shop", lock(cur, "shop")), new))
     shop.sql("INSERT INTO rosters (tenant, class, read_at, due_at) VALUES ('shop', 'native', now(), now())")
     with shop.a_worker():
         assert "nobody is online for it, 1 agent is away" in shop.ok("why", room)
