@@ -175,8 +175,8 @@ def locked_by_others(cur: cursor, sessions: Iterable[int]) -> set[int]:
 
 
 def add_event(cur: cursor, tenant: str, room: str, event: dict[str, Any], body: str) -> Message:
-    """A happening as a row of the room: `event` has a `type` (one of `EVENTS`, or wants_person), `body`
-    says it in plain English. Tell it with `happened`."""
+    """A happening as a row of the room: `event` has a `type` (one of `EVENTS`, wants_person, or notice: what
+    the rules say to who waits), `body` says it in plain English; a notice is its text. Tell it with `happened`."""
     session = CHAT.one(cur, "lock_room", tenant=tenant, room=room)
     answer = add_messages(cur, [draft(session.id, "system", body, event=event)])[0]
     assert isinstance(answer, Message)

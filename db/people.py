@@ -10,7 +10,7 @@ import hmac
 import re
 import secrets
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -19,6 +19,7 @@ from psycopg2.extensions import cursor
 
 from db import passwords
 from db.postgres import Statements
+from routing.texts import fold
 
 PEOPLE = Statements("people")
 ROLES = ("agent", "supervisor", "admin")
@@ -26,6 +27,7 @@ FAILURES_MOST, FAILURES_WINDOW_S = 10, 600.0  # wrong passwords of one account f
 FAILURES_ALONE_MOST = 100  # of one account from anywhere, or from one address: an office, a proxy, shares one
 KNOWN_S = 30 * 86400.0  # since an account's last login from an address, that others' failures don't lock it out there
 EMAIL_MOST, NAME_MOST = 254, 100  # bytes in UTF-8; characters
+DIVISIONS_MOST = 50  # of one account
 # Argon2id, 64 MiB, 3 passes: the second recommended set of RFC 9106, in one lane, so that a hash is one thread's work.
 HASHER = PasswordHasher(time_cost=3, memory_cost=65536, parallelism=1)
 # Of names. The embeddings, overrides and isolates also turn around what stands beside the name ("gpj.exe" → "exe.jpg").
@@ -43,7 +45,15 @@ class AccountError(ValueError):
     """An account that can't be made so; the text is one line fit to be shown to a person."""
 
 
-def add_account(cur: cursor, tenant: str, email: str, name: str, password_hash: str, role: str = "agent") -> str:
+def add_account(
+    cur: cursor,
+    tenant: str,
+    email: str,
+    name: str,
+    password_hash: str,
+    role: str = "agent",
+    divisions: Iterable[str] = (),
+) -> str:
     """The agent's id. `password_hash`: see `hashed`. Raises `AccountError`, also where the e-mail is taken."""
     email, shown = email.strip(), shown_name(name)
     if not is_email(email):
@@ -54,16 +64,16 @@ def add_account(cur: cursor, tenant: str, email: str, name: str, password_hash: 
         raise AccountError(f"{role[:20]!r} is no role: use one of {', '.join(ROLES)}")
     if account(cur, tenant, email) is not None:
         raise AccountError(f"{email} has an account already")
-    agent = f"a{secrets.token_hex(5)}"
+    agent, joined = f"a{secrets.token_hex(5)}", division_names(divisions)
     PEOPLE.run(cur, "add_agent", tenant=tenant, agent=agent, name=shown)
-    values = {"email": email, "name": shown, "password_hash": password_hash, "role": role}
+    values = {"email": email, "name": shown, "password_hash": password_hash, "role": role, "divisions": joined}
     if not PEOPLE.one(cur, "add_account", tenant=tenant, agent=agent, **values):  # another was first
         raise AccountError(f"{email} has an account already")
     return agent
 
 
 def account(cur: cursor, tenant: str, who: str) -> Any:
-    """By the agent's id or e-mail: (agent, email, name, role, disabled), None where there is none."""
+    """By the agent's id or e-mail: (agent, email, name, role, disabled, divisions), None where there is none."""
     return PEOPLE.one(cur, "account", tenant=tenant, who=who)
 
 
@@ -81,6 +91,26 @@ def set_disabled(cur: cursor, tenant: str, agent: str, disabled: bool) -> bool:
     else:
         unlock(cur, tenant, agent)
     return is_known
+
+
+def set_divisions(cur: cursor, tenant: str, agent: str, divisions: Iterable[str]) -> list[str]:
+    """The account belongs to these and no others; their names as they are kept. Raises `AccountError`."""
+    names = division_names(divisions)
+    PEOPLE.run(cur, "set_divisions", tenant=tenant, agent=agent, divisions=names)
+    return names
+
+
+def division_names(names: Iterable[str]) -> list[str]:
+    """Each once, by the letters that count where rules name them. Raises `AccountError`."""
+    kept: dict[str, str] = {}
+    for name in names:
+        shown = shown_name(name)
+        if shown is None:
+            raise AccountError(f"the name of a division has 1 to {NAME_MOST} characters that can be shown, on one line")
+        kept.setdefault(fold(shown), shown)
+    if len(kept) > DIVISIONS_MOST:
+        raise AccountError(f"an account may have {DIVISIONS_MOST} divisions")
+    return list(kept.values())
 
 
 def set_password(cur: cursor, tenant: str, agent: str, password_hash: str) -> bool:

@@ -44,6 +44,13 @@ def may_serve(
     return Team(frozenset().union(*(team.agents for team in teams)), tuple(missing))
 
 
+def who_is_named(
+    who: Agents, agents: Iterable[Agent], divisions: Mapping[str, Set[str]], channel: Set[str] = frozenset()
+) -> Team:
+    """The same of one list of the file. What a desk says of nobody named there may be left out."""
+    return _named(who, _Roster(agents), _folded(divisions), channel)
+
+
 class _Roster:
     def __init__(self, agents: Iterable[Agent]) -> None:
         found = list(agents)

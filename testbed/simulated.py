@@ -44,7 +44,7 @@ class Sim:
     # --- what a test makes happen
 
     def add_customers(self, count: int = 1, **what: object) -> list[str]:
-        """`channel=`, `name=`, or `rooms=[ids]` instead of a count."""
+        """`channel=`, `name=`, `email=`, `properties={key: value}`, or `rooms=[ids]` instead of a count."""
         return self.control("POST", "customers", {"count": count, **what})["rooms"]
 
     def write_again(self, room: str) -> None:
@@ -71,6 +71,20 @@ class Sim:
         """The desk names them no more and refuses them; chats that they have stay theirs. `False`: hired again."""
         self.control("PUT", f"agents/{agent}", {"deleted": deleted})
 
+    def add_division(self, name: str, *members: int) -> int:
+        return self.control("POST", "divisions", {"name": name, "members": list(members)})["id"]
+
+    def change_division(self, division: int, **change: object) -> None:
+        """`name=`, `members=[ids]`."""
+        self.control("PUT", f"divisions/{division}", change)
+
+    def delete_division(self, division: int) -> None:
+        self.control("DELETE", f"divisions/{division}")
+
+    def move(self, agent: int, *divisions: int) -> None:
+        """The agent belongs to these and no others."""
+        self.control("PUT", f"agents/{agent}", {"divisions": list(divisions)})
+
     def only_channels(self, agent: int, channels: list[int] | None) -> None:
         self.control("PUT", f"agents/{agent}", {"channels": channels})
 
@@ -92,6 +106,14 @@ class Sim:
     def history(self, **query: object) -> dict[str, Any]:
         """`kinds="assigned,removed"`, `since=`, `limit=`, `events=0`."""
         return self.control("GET", "history", query=query)
+
+    def divisions(self) -> dict[str, dict[str, Any]]:
+        """By their names, the last of those with one name."""
+        return {division["name"]: division for division in self.state()["divisions"]}
+
+    def said(self, room: str) -> list[str]:
+        """What the bot said in the room."""
+        return [event["text"] for event in self.history(kinds="said")["events"] if event["room"] == room]
 
     def agents(self) -> list[dict[str, Any]]:
         """Real agents only, no supervisors."""
@@ -134,6 +156,7 @@ def simulator(
     offline: int = 1,
     supervisors: int = 1,
     page_size: int = 50,
+    divisions: str = "Jakarta, Bali",
     prefix: str = "",
     webhook_secret: str | None = None,
     more_apps: tuple[str, ...] = (),
@@ -144,6 +167,7 @@ def simulator(
     command = [sys.executable, "-m", "scripts.simulator", "--port", str(port), "--webhooks", webhooks]
     command += ["--agents", str(agents), "--offline", str(offline), "--supervisors", str(supervisors)]
     command += ["--page-size", str(page_size), "--senders", str(senders), f"--webhook-path-prefix={prefix}"]
+    command += [f"--divisions={divisions}"]
     command += [f"--webhook-secret={webhook_secret}"] if webhook_secret else []
     command += [f"--app={name}:demo-secret" for name in more_apps]
     process = subprocess.Popen(ends_with_us(command), cwd=ROOT, stdout=subprocess.PIPE, text=True)

@@ -88,7 +88,7 @@ def _register(config: settings.Settings, servers: settings.Servers, kinds: Kinds
                 raise StartError(f"QISCUS_APP_ID is {config.qiscus_app_id}, but that tenant has a desk of our own")
             here = installation.id_of(cur)
             scope = installation.scope(here, servers.redis_url)
-            desks = Desks(kinds(servers.database_url, servers.redis_url, scope))
+            desks = Desks(kinds(servers.database_url, servers.redis_url, scope, config.retry_seconds))
             desks.refresh(rows)
             return LEDGER.one(cur, "next_worker").id, here, desks
     except psycopg2.Error as error:

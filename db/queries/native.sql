@@ -8,6 +8,14 @@ SELECT a.agent AS id, a.name,
  WHERE a.tenant = %(tenant)s AND a.role = 'agent' AND NOT a.disabled
  ORDER BY a.agent
 
+-- name: team
+-- Everybody, since the rules may name anybody, by division, id or e-mail; a division is there as long as any account
+-- has it. `serves`: may be given chats.
+SELECT a.agent AS id, a.name, a.email, a.divisions, a.role = 'agent' AND NOT a.disabled AS serves,
+       a.wish = 'online' AND EXISTS (SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.agent
+                                        AND p.until > clock_timestamp()) AS available
+  FROM accounts a WHERE a.tenant = %(tenant)s
+
 -- name: suggest
 -- The available agent with the fewest chats, then the one who was given one longest ago.
 SELECT a.agent AS id, a.name

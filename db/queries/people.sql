@@ -5,13 +5,13 @@ INSERT INTO agents (tenant, id, name) VALUES (%(tenant)s, %(agent)s, %(name)s)
 
 -- name: add_account
 -- No row: the e-mail has an account already.
-INSERT INTO accounts (tenant, agent, email, name, password_hash, role)
-VALUES (%(tenant)s, %(agent)s, %(email)s, %(name)s, %(password_hash)s, %(role)s)
+INSERT INTO accounts (tenant, agent, email, name, password_hash, role, divisions)
+VALUES (%(tenant)s, %(agent)s, %(email)s, %(name)s, %(password_hash)s, %(role)s, %(divisions)s)
     ON CONFLICT (tenant, lower(email)) DO NOTHING
 RETURNING agent
 
 -- name: account
-SELECT agent, email, name, role, disabled FROM accounts
+SELECT agent, email, name, role, disabled, divisions FROM accounts
  WHERE tenant = %(tenant)s AND (agent = %(who)s OR lower(email) = lower(%(who)s))
 
 -- name: accounts
@@ -19,6 +19,9 @@ SELECT agent, email, name, role, disabled, wish FROM accounts WHERE tenant = %(t
 
 -- name: set_disabled
 UPDATE accounts SET disabled = %(disabled)s WHERE tenant = %(tenant)s AND agent = %(agent)s RETURNING agent, disabled
+
+-- name: set_divisions
+UPDATE accounts SET divisions = %(divisions)s WHERE tenant = %(tenant)s AND agent = %(agent)s
 
 -- name: set_password
 UPDATE accounts SET password_hash = %(password_hash)s WHERE tenant = %(tenant)s AND agent = %(agent)s RETURNING agent

@@ -11,8 +11,9 @@ from typing import Any
 
 import logs
 import settings
+from routing.model import Agents
 from worker.__main__ import serve
-from worker.desk.base import Assigned, RoomView, RosterAgent, UnservedRoom
+from worker.desk.base import Assigned, RoomView, RosterAgent, Team, UnservedRoom
 
 TELL = "GILIRAN_MEASURE_TELL"
 OTHER, OTHERS_AGENTS = "other", 5  # tenants beside the measured one: how their ids begin, and how many agents each has
@@ -27,6 +28,12 @@ class InstantDesk:
 
     def roster(self, room: str) -> list[RosterAgent]:
         return self._roster
+
+    def team(self, room: str, who: Agents) -> Team:
+        return Team(tuple(self._roster))
+
+    def say(self, room: str, text: str) -> None:
+        pass
 
     def assign(self, room: str, agent: str) -> Assigned:
         if self._tell:

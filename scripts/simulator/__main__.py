@@ -40,6 +40,7 @@ def _plans(args: argparse.Namespace) -> list[Plan]:
         "offline": args.offline,
         "supervisors": args.supervisors,
         "page_size": args.page_size,
+        "divisions": args.divisions,
     }
     first = Plan(app_id=args.app_id, secret_key=args.secret_key, prefix=args.webhook_path_prefix, **shared)
     pairs = (pair.split(":", 1) for pair in args.app)
@@ -61,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--offline", type=int, default=Plan.offline, help="agents offline")
     parser.add_argument("--supervisors", type=int, default=Plan.supervisors)
     parser.add_argument("--page-size", type=int, default=Plan.page_size, help="most rows in a page of agents")
+    parser.add_argument("--divisions", default=Plan.divisions, metavar="NAME, ...", help="who the agents belong to")
     parser.add_argument("--senders", type=int, default=32, help="webhooks under way at one time; 1 keeps their order")
     return parser.parse_args()
 

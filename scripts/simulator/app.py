@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 
 from scripts.simulator import shapes
 from scripts.simulator.faults import Faults
+from scripts.simulator.ids import Ids
 from scripts.simulator.journal import Instant, Journal
-from scripts.simulator.model import SUPERVISOR, Agent, Ids, Model, Outgoing
+from scripts.simulator.model import AGENT, SUPERVISOR, Agent, Model, Outgoing
 from scripts.simulator.senders import Delivery, Senders
 
 PEOPLE = ("Sari Dewi", "Budi Santoso", "Ayu Lestari", "Rizky Pratama", "Dian Puspita", "Eko Wijaya", "Wayan Sudana")
 BOSSES = ("Ratna Kusuma", "Bambang Susilo")
+DEFAULT_DIVISION = "Default"
 PATHS = {"caa": "/allocate-agent/webhook", "resolved": "/mark-as-solved/webhook"}
 
 
@@ -34,11 +36,15 @@ class Plan:
     agents: int = 5
     offline: int = 1
     supervisors: int = 1
-    page_size: int = 50  # the most rows that a page of agents has
+    page_size: int = 50  # the most rows that a page of agents or divisions has
+    divisions: str = "Jakarta, Bali"  # by their names
 
     def hook_url(self, hook: str) -> str:
         query = f"?secret={self.webhook_secret}" if self.webhook_secret else ""
         return f"{self.webhooks.rstrip('/')}{self.prefix}{PATHS[hook]}{query}"
+
+    def division_names(self) -> list[str]:
+        return [name for part in self.divisions.split(",") if (name := part.strip())]
 
 
 @dataclass
@@ -75,9 +81,11 @@ class App:
         self.calls.clear()
         self.ids.agent = Ids.agent
         self.model = Model(self.ids, self.journal)
+        self.office_hours = shapes.office_hours()
         self.hooks = {hook: Hook(self.plan.hook_url(hook)) for hook in PATHS}
-        _hire(self.model, self.plan)
         self.journal.add(now(), "reset")
+        _hire(self.model, self.plan)
+        _divide(self.model, self.plan.division_names())
         self.wake()
 
     def switch(self, faults: Faults) -> None:
@@ -164,3 +172,16 @@ def _hire(model: Model, plan: Plan) -> None:
 def _hire_agent(model: Model, i: int, *, online: bool) -> Agent:
     name = PEOPLE[i] if i < len(PEOPLE) else f"Agent {i + 1}"
     return model.add_agent(name, f"agent{i + 1}@example.com", online=online)
+
+
+def _divide(model: Model, names: list[str]) -> None:
+    """Each agent into one of the divisions, some into all of them; who is in none has the default one."""
+    agents = [agent.id for agent in model.agents.values() if agent.kind == AGENT]
+    joined = {
+        name: {id_ for i, id_ in enumerate(agents) if i % (len(names) + 1) in (n, len(names))}
+        for n, name in enumerate(names)
+    }
+    others = set(model.agents) - set().union(*joined.values())
+    model.divisions.add(now(), DEFAULT_DIVISION, others, is_default=True)
+    for name, members in joined.items():
+        model.divisions.add(now(), name, members)

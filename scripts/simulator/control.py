@@ -9,18 +9,22 @@ Everything is JSON. `?app=<app id>` picks the app, the first one where it is lef
     POST   /control/reset                      {} as at the start, switches too; numbers (rooms, services) go on
     POST   /control/secret                     {secret_key}: the old one gets 401 from now on
 
-    GET    /control/state                      {app_id, agents: [{id, name, type, online, channels, load, max_held,
-                                               rooms: [...]}], waiting: [{room, name, source, waiting_s, ...}] by
-                                               arrival (?line=N cuts it), waiting_total, held_total, resolved_total,
-                                               counters, calls, queued_webhooks, faults}
+    GET    /control/state                      {app_id, agents: [{id, name, email, type, online, channels, divisions,
+                                               load, max_held, rooms: [...]}], divisions: [{id, name, default,
+                                               members}], waiting: [{room, name, source, properties, said, waiting_s,
+                                               ...}] by arrival (?line=N cuts it), waiting_total, held_total,
+                                               resolved_total, counters, calls, queued_webhooks, faults}
     GET    /control/history                    {events, last, max_held: {agent: n}, max_agents: {room: n},
                                                assign_calls}; ?since=N ?limit=N ?kinds=assigned,removed ?events=0
-                                               An event: {n, kind, mono, wall, ...}. Kinds: arrived, message, assigned
-                                               and removed (room, agent, by, held, in_room: the numbers just after it),
-                                               resolved (room, service, by), presence, webhook (hook, room, outcome,
-                                               status, position, ms), call (an assign call: room, agent, outcome,
-                                               applied, began), fault (the same for other endpoints), look (somebody
-                                               asked about a room: endpoint, room, began), reset
+                                               An event: {n, kind, mono, wall, ...}. Kinds: arrived (with email and
+                                               properties), message, said (by the bot: room, text), division (division,
+                                               name, members after the change, deleted; after a reset one for each),
+                                               assigned and removed (room, agent, by, held, in_room: the numbers
+                                               just after it), resolved (room, service, by), presence, webhook
+                                               (hook, room, outcome, status, position, ms), call (an assign
+                                               call: room, agent, outcome, applied, began), fault (the same for
+                                               other endpoints), look (somebody asked about a room: endpoint, room,
+                                               began), reset
     GET    /control/events                     Server-Sent Events: `state` (as above, at most five a second) and
                                                `happened` (a list of events, the id is the last number)
 
@@ -28,16 +32,22 @@ Everything is JSON. `?app=<app id>` picks the app, the first one where it is lef
     PUT    /control/faults                     {name: value, ...}: the named ones move, the others stay
     DELETE /control/faults                     all back to the defaults
 
-    POST   /control/customers                  {count=1, channel?, name?, rooms?: [ids]} → {rooms}
+    POST   /control/customers                  {count=1, channel?, name?, email?, properties?: {key: value},
+                                               rooms?: [ids]} → {rooms}; without properties some are made up
     POST   /control/returns                    {count=1}: customers of random resolved rooms write again → {rooms}
     POST   /control/rooms/{room}/message       the customer writes again
     POST   /control/rooms/{room}/resolve       {by="agent"}: agent (the one inside), admin, supervisor or an agent's id
     POST   /control/rooms/{room}/assign        {agent, replace=true}: by a supervisor's hand, over any limit
     POST   /control/rooms/{room}/remove        {agent}
     POST   /control/resolve                    {count=1 or "all", by="agent", which="held"|"waiting"|"open"} → {rooms}
-    POST   /control/agents                     {name?, online=true, channels?: [ids]} → {id}
-    PUT    /control/agents/{id}                {online?, channels?: [ids] or null, deleted?}: a deleted agent is on no
-                                               list, an assign to them is 404; their chats stay until resolved
+    POST   /control/agents                     {name?, email?, online=true, channels?: [ids], divisions?: [ids]} → {id}
+    PUT    /control/agents/{id}                {online?, channels?: [ids] or null, divisions?: [ids], deleted?}: a
+                                               deleted agent is on no list but that by ids, an assign to them is 404;
+                                               their chats stay until resolved
+    POST   /control/divisions                  {name, members?: [agent ids]} → {id, name, default, members}
+    PUT    /control/divisions/{id}             {name?, members?: [agent ids]}
+    DELETE /control/divisions/{id}
+    PUT    /control/office_hours               {timezone?: "+07:00", office_hours?: [{day, starttime, endtime}]}
 """
 
 import dataclasses
@@ -46,56 +56,17 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from scripts.simulator import control_divisions as divisions
 from scripts.simulator import faults as switches
 from scripts.simulator.app import App, Plan, now
+from scripts.simulator.asked import Asked
 from scripts.simulator.faults import BadSwitch, Faults
-from scripts.simulator.model import ANY_NUMBER, CHANNELS, DEFAULT_CHANNEL, Refused, Room
+from scripts.simulator.model import ANY_NUMBER, CHANNELS, DEFAULT_CHANNEL, Room
+from scripts.simulator.refused import Refused
 from scripts.simulator.shapes import Json
 from scripts.simulator.told import agent_told, history_of, room_told, state_of, stream, whole
 
-MOST_AT_ONCE = 100_000  # customers in one request
-
 AddApp = Callable[[Plan], App]
-
-
-class Asked:
-    """One control request: its app, its JSON body, its place in the path."""
-
-    def __init__(self, app: App, body: Json, request: web.Request) -> None:
-        self.app = app
-        self.body = body
-        self.room = request.match_info.get("room", "")
-        self.agent = request.match_info.get("agent", "")
-
-    def count(self, most: int = MOST_AT_ONCE) -> int:
-        value = self.body.get("count", 1)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most:
-            raise Refused(400, f"count: a whole number from 1 to {most}")
-        return value
-
-    def flag(self, name: str, default: bool) -> bool:
-        value = self.body.get(name, default)
-        if not isinstance(value, bool):
-            raise Refused(400, f"{name}: true or false")
-        return value
-
-    def text(self, name: str) -> str | None:
-        value = self.body.get(name)
-        if value is not None and not isinstance(value, str):
-            raise Refused(400, f"{name}: a text")
-        return value
-
-    def channels(self) -> list[int] | None:
-        value = self.body.get("channels")
-        if value is not None and not (isinstance(value, list) and all(isinstance(v, int) for v in value)):
-            raise Refused(400, "channels: a list of channel ids, or null for all")
-        return value
-
-    def by(self) -> str | int:
-        value = self.body.get("by", "agent")
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise Refused(400, "by: agent, admin, supervisor or an agent's id")
-        return value
 
 
 Action = Callable[[Asked], Json]
@@ -137,6 +108,10 @@ def routes(apps: dict[str, App], add_app: AddApp) -> list[web.RouteDef]:
         act("POST", "resolve", resolve_some),
         act("POST", "agents", add_agent),
         act("PUT", "agents/{agent}", change_agent),
+        act("POST", "divisions", divisions.add),
+        act("PUT", "divisions/{division:[0-9]{1,9}}", divisions.change),
+        act("DELETE", "divisions/{division:[0-9]{1,9}}", divisions.remove),
+        act("PUT", "office_hours", divisions.set_office_hours),
         act("POST", "rooms/{room}/message", write_again),
         act("POST", "rooms/{room}/resolve", resolve_room),
         act("POST", "rooms/{room}/assign", assign_by_hand),
@@ -265,7 +240,11 @@ def add_customers(asked: Asked) -> Json:
     if rooms is not None and not (isinstance(rooms, list) and all(isinstance(r, str) and r for r in rooms)):
         raise Refused(400, "rooms: a list of room ids")
     names: list[str | None] = rooms if rooms is not None else [None] * asked.count()
-    made = [model.customer_arrives(moment, room_id=r, channel=channel, name=asked.text("name")) for r in names]
+    name, email, properties = asked.text("name"), asked.text("email"), asked.properties()
+    made = [
+        model.customer_arrives(moment, room_id=r, channel=channel, name=name, email=email, properties=properties)
+        for r in names
+    ]
     return {"rooms": [room.id for room in made]}
 
 
@@ -327,8 +306,12 @@ def add_agent(asked: Asked) -> Json:
     number = len(model.agents) + 1
     name = asked.text("name") or f"Agent {number}"
     made = model.add_agent(
-        name, f"agent{number}@example.com", online=asked.flag("online", True), channels=asked.channels()
+        name,
+        asked.text("email") or f"agent{number}@example.com",
+        online=asked.flag("online", True),
+        channels=asked.channels(),
     )
+    divisions.join(asked, made.id, hired=True)
     asked.app.note("presence", agent=made.id, agent_name=made.name, online=made.online)
     return {"id": made.id, "name": made.name}
 
@@ -339,6 +322,7 @@ def change_agent(asked: Asked) -> Json:
         asked.app.model.set_deleted(now(), agent.id, asked.flag("deleted", True))
     if "channels" in asked.body:
         agent.channels = None if (channels := asked.channels()) is None else frozenset(channels)
+    divisions.join(asked, agent.id)
     if "online" in asked.body and agent.online != asked.flag("online", True):
         asked.app.model.set_presence(now(), agent.id, asked.flag("online", True))
     return agent_told(asked.app, agent)

@@ -26,7 +26,10 @@ FAIL_KINDS = (
 # How an assign call that hangs ends: done at once and told late, done late, never done and cut, or done both times.
 HANG_KINDS = ("early", "late", "never", "twice")
 REFUSALS = {400: "can't be assigned", 403: "Forbidden", 404: "not found", 422: "is invalid"}
-ENDPOINTS = ("roster", "assign", "allocate", "allocate_assign", "room", "rooms", "resolve", "remove", "agents", "other")
+ENDPOINTS = (
+    *("roster", "assign", "allocate", "allocate_assign", "room", "rooms", "resolve", "remove", "agents"),
+    *("agents_by_ids", "divisions", "division", "bot", "office_hours", "other"),
+)
 
 
 class BadSwitch(Exception):
@@ -57,6 +60,8 @@ class Faults:
     list_lag_s: float = 0  # rooms that wait for less are not listed yet
     stale_rows: bool = True  # the unserved list sometimes shows a resolved room
     hide_offline: bool = False  # the roster leaves offline agents out
+    listed_without_counts: bool = False  # the list of all agents, as one account was seen to have it
+    nested_meta: bool = False  # of the same list: within data
     bare_array: bool = False  # the roster's data is a list
     legacy_assign: bool = False  # the old assign answer, without the service
     null_candidate: bool = False

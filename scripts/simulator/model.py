@@ -7,45 +7,20 @@ Like the real desk it checks neither presence nor load when a room is assigned.
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Any, Literal
 
+from scripts.simulator.divisions import Divisions
+from scripts.simulator.ids import Ids
 from scripts.simulator.journal import Instant, Journal
-from scripts.simulator.names import customer_name
+from scripts.simulator.lagging import Lagging
+from scripts.simulator.names import customer_name, known_of
+from scripts.simulator.refused import Refused
 
 ADMIN, AGENT, SUPERVISOR = 1, 2, 3
 KINDS = {ADMIN: "admin", AGENT: "agent", SUPERVISOR: "supervisor"}
 SERVER_MAX_AGENT = 5  # agents in one room where the caller names no ceiling; the real value is unknown
-LAG_MEMORY_S = 120.0  # how far back a late value can be asked for
 ANY_NUMBER = 1_000_000
-
-T = TypeVar("T")
-
-
-class Refused(Exception):
-    """The desk says no. `status` is the HTTP status, the text is what it answers."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
-
-
-class Lagging(Generic[T]):
-    """A value that can be told late: `at(t)` is what it was at t."""
-
-    def __init__(self, first: T) -> None:
-        self._steps: list[tuple[float, T]] = [(float("-inf"), first)]
-
-    def set(self, mono: float, value: T) -> None:
-        self._steps.append((mono, value))
-        if len(self._steps) > 64 and self._steps[32][0] < mono - LAG_MEMORY_S:
-            del self._steps[:32]
-
-    def at(self, mono: float) -> T:
-        for since, value in reversed(self._steps):
-            if since <= mono:
-                return value
-        return self._steps[0][1]
+SAID_KEPT = 50  # messages of the bot in one room; the journal has all of them
 
 
 @dataclass(frozen=True)
@@ -106,6 +81,7 @@ class Room:
     name: str
     user_id: str
     channel: Channel
+    properties: dict[str, Any]  # what is known of the customer, as the webhook's extras have it
     arrived: Instant  # of the present stay
     first_comment: int
     last_comment: int
@@ -118,6 +94,7 @@ class Room:
     latest: Service | None = None
     max_agents: int = 0
     stay: int = 1
+    said: list[str] = field(default_factory=list)  # by the bot, the latest last
     views: Lagging[tuple[bool, bool]] = field(default_factory=lambda: Lagging((True, False)))  # (waiting, resolved)
 
 
@@ -129,29 +106,6 @@ class Outgoing:
     room: Room
     service: Service | None = None
     by: Agent | None = None
-
-
-@dataclass
-class Ids:
-    """The next numbers. They go on over a reset and, begun from the clock, over a restart too: what an allocation
-    service remembers of earlier services (their ids rise) stays true."""
-
-    room: int
-    service: int
-    comment: int
-    agent: int = 150851
-    row: int = 91250
-
-    @classmethod
-    def begun_at(cls, wall: float) -> "Ids":
-        """Eight ids a second since 2024 keep service ids below 2**31 until 2032."""
-        late = int((wall - 1_704_067_200) * 8)
-        return cls(room=57_500_000 + late, service=32_054_304 + late, comment=int(wall * 1000))
-
-    def take(self, name: str) -> int:
-        value: int = getattr(self, name)
-        setattr(self, name, value + 1)
-        return value
 
 
 class Model:
@@ -167,17 +121,25 @@ class Model:
         self.closed: dict[str, Room] = {}  # resolved ones, the latest last
         self.outbox: list[Outgoing] = []  # webhooks to send, taken by the shell
         self.joined: list[Room] = []  # chats that began, taken by the shell
+        self.divisions = Divisions(journal)
         self.admin = Agent(162787, "Admin", "admin@example.com", ADMIN)
 
     # --- customers
 
     def customer_arrives(
-        self, now: Instant, *, room_id: str | None = None, channel: int = DEFAULT_CHANNEL, name: str | None = None
+        self,
+        now: Instant,
+        *,
+        room_id: str | None = None,
+        channel: int = DEFAULT_CHANNEL,
+        name: str | None = None,
+        email: str | None = None,
+        properties: dict[str, Any] | None = None,
     ) -> Room:
-        """A new customer writes for the first time."""
+        """A new customer writes for the first time. Without `properties` something is made up of them, too."""
         if room_id is not None and room_id in self.rooms:
             raise Refused(409, f"room {room_id} exists")
-        room = self._open_room(now, room_id or str(self.ids.take("room")), channel, name)
+        room = self._open_room(now, room_id or str(self.ids.take("room")), channel, name, email, properties)
         self.outbox.append(Outgoing("caa", room))
         return room
 
@@ -195,14 +157,37 @@ class Model:
             self.outbox.append(Outgoing("caa", room))
         return room
 
-    def _open_room(self, now: Instant, room_id: str, channel: int, name: str | None) -> Room:
-        number = self.ids.take("row")
-        comment = self.ids.take("comment")
-        known = CHANNELS.get(channel, Channel(channel, f"Channel {channel}", "custom"))
-        name = name or customer_name(number)
-        room = Room(room_id, number, name, f"customer{number}@example.com", known, now, comment, comment, now.wall)
+    def bot_says(self, now: Instant, room_id: str, text: str) -> Room:
+        """To the customer. Sent twice it is read twice."""
+        room = self.room(room_id)
+        room.said = [*room.said[1 - SAID_KEPT :], text]
+        self.journal.add(now, "said", room=room.id, name=room.name, text=text, waiting=room.waiting)
+        return room
+
+    def _open_room(
+        self,
+        now: Instant,
+        room_id: str,
+        channel: int,
+        name: str | None = None,
+        email: str | None = None,
+        properties: dict[str, Any] | None = None,
+    ) -> Room:
+        number, comment = self.ids.take("row"), self.ids.take("comment")
+        room = Room(
+            id=room_id,
+            number=number,
+            name=name or customer_name(number),
+            user_id=email or f"customer{number}@example.com",
+            channel=CHANNELS.get(channel, Channel(channel, f"Channel {channel}", "custom")),
+            properties=known_of(number) if properties is None else properties,
+            arrived=now,
+            first_comment=comment,
+            last_comment=comment,
+            last_customer=now.wall,
+        )
         self.rooms[room_id] = self.waiting[room_id] = room
-        self.journal.add(now, "arrived", room=room_id, name=name, channel=channel, returning=False)
+        self._note_arrival(now, room, returning=False)
         return room
 
     def _reopen(self, now: Instant, room: Room) -> None:
@@ -211,7 +196,21 @@ class Model:
         self.closed.pop(room.id, None)
         self.waiting[room.id] = room
         self._see(now, room, waiting=True, resolved=False)
-        self.journal.add(now, "arrived", room=room.id, name=room.name, channel=room.channel.id, returning=True)
+        self._note_arrival(now, room, returning=True)
+
+    def _note_arrival(self, now: Instant, room: Room, *, returning: bool) -> None:
+        """With all that its webhook says of the customer: tests judge from it where the room belongs."""
+        self.journal.add(
+            now,
+            "arrived",
+            room=room.id,
+            name=room.name,
+            channel=room.channel.id,
+            source=room.channel.source,
+            email=room.user_id,
+            properties=room.properties,
+            returning=returning,
+        )
 
     # --- agents
 
@@ -261,7 +260,7 @@ class Model:
         """A room id never seen: somebody posted a webhook straight at the receiver. Taken for a new waiting room."""
         if not self.adopts_unknown_rooms or not 0 < len(room_id) <= 64:
             raise Refused(404, "Room not found")
-        return self._open_room(now, room_id, DEFAULT_CHANNEL, None)
+        return self._open_room(now, room_id, DEFAULT_CHANNEL, properties={})
 
     def remove_agent(self, now: Instant, room_id: str, agent_id: object, by: str = "api") -> Room:
         """Take the agent out. A room left without anyone waits again, at its old place by arrival."""

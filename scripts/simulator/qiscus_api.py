@@ -8,16 +8,16 @@ import base64
 
 from aiohttp import web
 
-from scripts.simulator import shapes
+from scripts.simulator import qiscus_lists, shapes
 from scripts.simulator.app import App
-from scripts.simulator.model import SERVER_MAX_AGENT, Agent, Refused, Room
+from scripts.simulator.model import SERVER_MAX_AGENT, Agent, Room
 from scripts.simulator.qiscus_calls import Apps, Call, Endpoint, serve
+from scripts.simulator.refused import Refused
 from scripts.simulator.shapes import Json
 
 DEFAULT_PAGE = 20
 ROOMS_PAGE_MAX = 50
 STALE_ROW_P = 0.3  # how often a page of unserved rooms shows a resolved one
-AGENTS_LIST_MAX = 1000
 
 
 def routes(apps: Apps) -> list[web.RouteDef]:
@@ -39,7 +39,12 @@ def routes(apps: Apps) -> list[web.RouteDef]:
         at("GET", "/api/v2/customer_rooms/{room}", "room", customer_room),
         at("POST", "/api/v2/customer_rooms", "rooms", customer_rooms),
         at("GET", "/api/v2/customer_rooms", "rooms", customer_rooms),
-        at("GET", "/api/v2/admin/agents", "agents", agents_list),
+        at("GET", "/api/v2/admin/agents", "agents", qiscus_lists.agents),
+        at("GET", "/api/v2/admin/agents/by_division", "division", qiscus_lists.agents_by_division),
+        at("GET", "/api/v1/admin/agents/get_by_ids", "agents_by_ids", qiscus_lists.agents_by_ids),
+        at("GET", "/api/v2/divisions", "divisions", qiscus_lists.divisions),
+        at("POST", "/{app}/bot", "bot", bot_message),
+        at("GET", "/api/v1/admin/office_hours", "office_hours", office_hours),
         at("GET", "/api/v1/admin/get_profile", "other", get_profile),
         at("GET", "/api/v2/admin/webhook_config", "other", webhook_config),
         at("POST", "/api/v1/app/webhook/mark_as_resolved", "other", set_resolved_webhook),
@@ -73,7 +78,7 @@ def _agents_page(app: App, call: Call, agents: list[Agent]) -> Json:
     later = sorted((a for a in agents if after is None or a.id > after), key=lambda a: a.id)
     page = later[:size]
     mono = call.now.mono - app.faults.count_lag_s
-    rows = [shapes.roster_agent(a, mono) for a in page]
+    rows = [shapes.roster_agent(a, app.model.divisions.of(a.id), mono) for a in page]
     meta = {
         "after": _cursor(page[-1].id) if len(later) > size else None,
         "before": _cursor(page[0].id) if page and after is not None else None,
@@ -81,16 +86,6 @@ def _agents_page(app: App, call: Call, agents: list[Agent]) -> Json:
         "total_count": None,
     }
     return {"data": rows if app.faults.bare_array else {"agents": rows}, "meta": meta, "status": 200}
-
-
-def agents_list(app: App, call: Call) -> Json:
-    size = max(1, min(call.number("limit", DEFAULT_PAGE), AGENTS_LIST_MAX))
-    start = (max(1, call.number("page", 1)) - 1) * size
-    everybody = app.model.staff()
-    mono = call.now.mono - app.faults.count_lag_s
-    rows = [shapes.roster_agent(a, mono) for a in everybody[start : start + size]]
-    meta = {"after": None, "before": None, "per_page": size, "total_count": len(everybody)}
-    return {"data": {"agents": rows}, "meta": meta, "status": 200}
 
 
 # --- rooms and agents together
@@ -184,7 +179,21 @@ def _with_stale(app: App, page: list[Room]) -> list[Room]:
     return page
 
 
+def bot_message(app: App, call: Call) -> Json:
+    """To the customer, as the desk's bot. Who sends it is checked as far as the name goes."""
+    if call.app != app.plan.app_id or call.needed("sender_email") != f"{call.app}_admin@qismo.com":
+        raise Refused(400, "sender_email is invalid")
+    if call.needed("type") != "text":
+        raise Refused(422, "type is invalid")
+    app.model.bot_says(call.now, call.needed("room_id"), call.needed("message"))
+    return {"data": {}, "status": 200}
+
+
 # --- the app
+
+
+def office_hours(app: App, _: Call) -> Json:
+    return {"data": app.office_hours}
 
 
 def get_profile(app: App, _: Call) -> Json:

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from scripts.simulator.app import App, now
 from scripts.simulator.journal import Instant
-from scripts.simulator.model import Refused
+from scripts.simulator.refused import Refused
 from scripts.simulator.shapes import Json
 
 HTML = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
@@ -32,11 +32,17 @@ class Call:
 
     now: Instant
     given: dict[str, Any]
-    room: str | None = None  # from the path
+    room: str | None = None  # from the path, like the next one
+    app: str | None = None
 
     def text(self, name: str) -> str | None:
         value = self.given.get(name)
         return None if value is None or isinstance(value, bool | dict | list) or value == "" else str(value)
+
+    def texts(self, name: str) -> list[str]:
+        """Of a list, `name[]`, as the vendor's clients write it."""
+        values = self.given.get(f"{name}[]", self.given.get(name))
+        return [str(value) for value in (values if isinstance(values, list) else [values]) if value is not None]
 
     def needed(self, name: str) -> str:
         if (value := self.text(name)) is None:
@@ -71,7 +77,7 @@ async def serve(apps: Apps, request: web.Request, name: str, endpoint: Endpoint)
         await asyncio.sleep(delay_s)
     failure = app.draw_failure(name)
     applies = failure is None or failure.endswith("_after") and failure != "429_retry_after"
-    answer = _apply(app, endpoint, Call(now(), given, request.match_info.get("room"))) if applies else None
+    answer = _apply(app, endpoint, _call(request, given)) if applies else None
     if failure or name == "assign":
         _note(app, name, request, given, began, failure, answer)
     elif room := _asked_about(name, request, given):
@@ -82,17 +88,21 @@ async def serve(apps: Apps, request: web.Request, name: str, endpoint: Endpoint)
     return _json(body, status)
 
 
+def _call(request: web.Request, given: dict[str, Any]) -> Call:
+    return Call(now(), given, request.match_info.get("room"), request.match_info.get("app"))
+
+
 async def _hang(
     app: App, request: web.Request, endpoint: Endpoint, given: dict[str, Any], hang: tuple[str, float]
 ) -> web.StreamResponse:
     """An assign call whose answer, and perhaps whose work, comes late. The caller may have given up by then."""
     (kind, seconds), began, resets = hang, now(), app.resets
-    answer = _apply(app, endpoint, Call(began, given)) if kind in ("early", "twice") else None
+    answer = _apply(app, endpoint, _call(request, given)) if kind in ("early", "twice") else None
     await asyncio.sleep(seconds)
     if resets != app.resets:
         return _cut(request)
     if kind in ("late", "twice"):
-        answer = _apply(app, endpoint, Call(now(), given))
+        answer = _apply(app, endpoint, _call(request, given))
     heard = answer is not None and request.transport is not None and not request.transport.is_closing()
     _note(app, "assign", request, given, began, None if heard else f"hang_{kind}", answer)
     if answer is None or not heard:
@@ -116,7 +126,7 @@ def _authorised(apps: Apps, request: web.Request) -> App | None:
 
 async def _given(request: web.Request) -> dict[str, Any]:
     """Query and body. The body may be JSON, a form, or (as the vendor's samples have it) multipart."""
-    query = dict(request.query)
+    query = {name: _values(request, name) for name in request.query}
     if not request.body_exists:
         return query
     if request.content_type == "application/json":
@@ -127,6 +137,10 @@ async def _given(request: web.Request) -> dict[str, Any]:
     if request.content_type == "multipart/form-data":
         return {**query, **{k: v for k, v in (await request.post()).items() if isinstance(v, str)}}
     return {**query, **dict(parse_qsl(await request.text(), keep_blank_values=True))}
+
+
+def _values(request: web.Request, name: str) -> Any:
+    return request.query.getall(name) if name.endswith("[]") else request.query[name]
 
 
 def _apply(app: App, endpoint: Endpoint, call: Call) -> Answer:

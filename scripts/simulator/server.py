@@ -16,7 +16,7 @@ from aiohttp import web
 
 from scripts.simulator import control, qiscus_api
 from scripts.simulator.app import App, Plan
-from scripts.simulator.model import Ids
+from scripts.simulator.ids import Ids
 from scripts.simulator.senders import Senders
 
 PAGE = Path(__file__).parent / "page"

@@ -7,16 +7,14 @@ import json
 import time
 from typing import Any
 
+from scripts.simulator.divisions import Division
 from scripts.simulator.faults import Faults
 from scripts.simulator.model import CHANNELS, KINDS, Agent, Channel, Model, Room, Service
 
 Json = dict[str, Any]
 AVATAR = "https://cdn.example.com/avatar.png"
 BORN = "2024-01-01T00:00:00Z"
-EXTRAS = json.dumps(
-    {"additional_extras": {"timezone_offset": 7}, "notes": None, "timezone_offset": None, "user_properties": []},
-    separators=(",", ":"),
-)
+BORN_S = 1_704_067_200.0
 
 
 def iso(wall: float | None) -> str | None:
@@ -30,8 +28,8 @@ def spaced(wall: float | None) -> str | None:
 # --- people
 
 
-def roster_agent(agent: Agent, mono: float) -> Json:
-    """One row of the agent lists. `mono` says of which moment the count is."""
+def roster_agent(agent: Agent, divisions: list[Division], mono: float) -> Json:
+    """One row of the agent lists. `mono` says of which moment the count is. Divisions are called roles there."""
     return {
         "avatar_url": None,
         "created_at": BORN,
@@ -48,12 +46,32 @@ def roster_agent(agent: Agent, mono: float) -> Json:
         "type": agent.kind,
         "type_as_string": KINDS[agent.kind],
         "user_channels": [{"id": c.id, "name": c.name} for c in _channels(agent)],
-        "user_roles": [{"id": 1, "name": "Default"}],
+        "user_roles": [{"id": one.id, "name": one.name} for one in divisions],
     }
 
 
 def _channels(agent: Agent) -> list[Channel]:
     return [c for c in CHANNELS.values() if agent.serves(c.id)]
+
+
+def division_member(agent: Agent, divisions: list[Division], mono: float) -> Json:
+    """The same without two fields, as the list of a division's agents has it."""
+    row = roster_agent(agent, divisions, mono)
+    return {name: value for name, value in row.items() if name not in ("created_at", "is_req_otp_reset")}
+
+
+def v1_agent(agent: Agent, mono: float) -> Json:
+    """A row of the list by ids, which is of an older make: it also names who was deleted."""
+    return {
+        **modern_agent(agent),
+        "created_at": spaced(BORN_S),
+        "updated_at": spaced(BORN_S),
+        "avatar_url": AVATAR,
+        "app_id": 1001,
+        "deleted_at": spaced(BORN_S) if agent.deleted else None,
+        "current_customer_count": agent.counts.at(mono),
+        "assigned_rules": [],
+    }
 
 
 def modern_agent(agent: Agent) -> Json:
@@ -107,6 +125,17 @@ def suggested_agent(agent: Agent, mono: float) -> Json:
         "is_verified": False,
         "force_offline": False,
         "count": agent.counts.at(mono),
+    }
+
+
+def division(found: Division) -> Json:
+    return {
+        "app_id": 1001,
+        "created_at": spaced(BORN_S),
+        "id": found.id,
+        "is_default_role": found.is_default,
+        "name": found.name,
+        "updated_at": spaced(BORN_S),
     }
 
 
@@ -219,7 +248,7 @@ def caa(app_id: str, model: Model, room: Room, faults: Faults, mono: float) -> J
         "avatar_url": AVATAR,
         "candidate_agent": modern_agent(suggested) if suggested else None,
         "email": room.user_id,
-        "extras": EXTRAS,
+        "extras": extras(room),
         "is_new_session": room.messages == 1,
         "is_resolved": room.latest is not None,
         "latest_service": latest_service(room.latest) if room.latest and not faults.null_latest_service else None,
@@ -228,6 +257,17 @@ def caa(app_id: str, model: Model, room: Room, faults: Faults, mono: float) -> J
         "source": room.channel.source,
     }
     return {**payload, **_newer(app_id, room, faults)}
+
+
+def extras(room: Room) -> str:
+    """JSON within JSON, as the real one has it."""
+    known = {
+        "additional_extras": {"timezone_offset": 7},
+        "notes": None,
+        "timezone_offset": None,
+        "user_properties": [{"key": key, "value": value} for key, value in room.properties.items()],
+    }
+    return json.dumps(known, separators=(",", ":"))
 
 
 def latest_service(service: Service) -> Json:
@@ -279,3 +319,32 @@ def _newer(app_id: str, room: Room, faults: Faults) -> Json:
         return {}
     channel = {"id": room.channel.id, "name": room.channel.name, "source": room.channel.source}
     return {"app_code": app_id, "channel": channel}
+
+
+# --- the app's settings
+
+OFFICE_DAYS = range(1, 6)  # Sunday is 0
+
+
+def office_hours() -> Json:
+    """As at the start: Monday to Friday."""
+    rows = [
+        {
+            "id": day,
+            "app_id": 1001,
+            "day": day,
+            "starttime": "09:00",
+            "endtime": "17:00",
+            "created_at": spaced(BORN_S),
+            "updated_at": spaced(BORN_S),
+        }
+        for day in OFFICE_DAYS
+    ]
+    return {
+        "online_message": None,
+        "offline_message": None,
+        "timezone": "+07:00",
+        "send_online_if_resolved": False,
+        "send_offline_each_message": False,
+        "office_hours": rows,
+    }

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from scripts.simulator import faults as switches
 from scripts.simulator.app import App
+from scripts.simulator.divisions import Division
 from scripts.simulator.model import KINDS, Agent, Room
 from scripts.simulator.shapes import Json
 
@@ -24,6 +25,7 @@ def state_of(app: App, line_shown: int | None = None) -> Json:
     return {
         "app_id": app.plan.app_id,
         "agents": [agent_told(app, agent) for agent in model.agents.values()],
+        "divisions": [division_told(division) for division in model.divisions.all()],
         "waiting": [_waiting_told(room, mono) for room in line[:line_shown]],
         "waiting_total": len(line),
         "held_total": sum(len(agent.rooms) for agent in model.agents.values()),
@@ -42,10 +44,12 @@ def agent_told(app: App, agent: Agent) -> Json:
     return {
         "id": agent.id,
         "name": agent.name,
+        "email": agent.email,
         "type": KINDS[agent.kind],
         "online": agent.online,
         "deleted": agent.deleted,
         "channels": sorted(agent.channels) if agent.channels is not None else None,
+        "divisions": [division.id for division in app.model.divisions.of(agent.id)],
         "load": len(agent.rooms),
         "reported": agent.counts.at(mono - app.faults.count_lag_s),
         "max_held": agent.max_held,
@@ -53,6 +57,15 @@ def agent_told(app: App, agent: Agent) -> Json:
             {**room_told(app.model.rooms[room]), "held_s": round(mono - since.mono, 1)}
             for room, since in agent.rooms.items()
         ],
+    }
+
+
+def division_told(division: Division) -> Json:
+    return {
+        "id": division.id,
+        "name": division.name,
+        "default": division.is_default,
+        "members": sorted(division.members),
     }
 
 
@@ -66,6 +79,9 @@ def room_told(room: Room) -> Json:
         "resolved": room.resolved,
         "agents": list(room.agents),
         "returning": room.latest is not None,
+        "email": room.user_id,
+        "properties": room.properties,
+        "said": room.said,
     }
 
 

@@ -22,7 +22,7 @@ class NativeWorld:
         self.ledger = Ledger(database_url, "world")
         self._online: list[str] = []
         self._offline: list[str] = []
-        self._supervisor = ""
+        self._supervisor = self._gone = ""
         self.run("INSERT INTO tenants (id, desk, name, base_url, secret_key) VALUES (%s, 'native', 'Shop', '', '')")
         with self.ledger.transaction() as cur:
             cur.execute("INSERT INTO sidecars (id) VALUES (%s) ON CONFLICT DO NOTHING", (SIDECAR,))
@@ -35,6 +35,8 @@ class NativeWorld:
         self._online = [self.hire(f"agent{n}@shop.example") for n in range(agents)]
         self._offline = [self.hire(f"away{n}@shop.example") for n in range(offline)]
         self._supervisor = self.hire("boss@shop.example", "supervisor")
+        self._gone = self.hire("gone@shop.example")
+        self.run("UPDATE accounts SET disabled = true WHERE tenant = %s AND agent = %s", self._gone)
 
     def hire(self, email: str, role: str = "agent") -> str:
         with self.ledger.transaction() as cur:
@@ -98,6 +100,25 @@ class NativeWorld:
         self.run(
             "UPDATE sessions SET status = 'active', agent = %s WHERE tenant = %s AND room = %s", room, before=(agent,)
         )
+
+    def divide(self, **divisions: list[str]) -> None:
+        """By their names, and no others. One without members is one of a disabled account."""
+        members = {name: ids or [self._gone] for name, ids in divisions.items()}
+        for agent in (*self._online, *self._offline, self._supervisor, self._gone):
+            names = [name for name, ids in members.items() if agent in ids]
+            self.run("UPDATE accounts SET divisions = %s WHERE tenant = %s AND agent = %s", agent, before=(names,))
+
+    def email(self, agent: str) -> str:
+        (row,) = self.rows("SELECT email FROM accounts WHERE tenant = %s AND agent = %s", agent)
+        return row.email
+
+    def said(self, room: str) -> list[str]:
+        rows = self.rows(
+            "SELECT m.body FROM messages m JOIN sessions s ON s.id = m.session WHERE s.tenant = %s AND s.room = %s"
+            " AND m.event->>'type' = 'notice' ORDER BY m.seq",
+            room,
+        )
+        return [row.body for row in rows]
 
     def wait_until_listed(self, rooms: list[str]) -> None:
         """This desk is never late."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from db import inbox
+from routing.model import Agents
 from testbed.deadlines import eventually
 from testbed.simulated import simulator
 from tests.services.native_world import NativeWorld
@@ -49,6 +50,19 @@ class QiscusWorld:
     def put(self, room, agent):
         """By a supervisor's hand."""
         self.sim.assign(room, int(agent), replace=False)
+
+    def divide(self, **divisions):
+        """By their names, and no others."""
+        for division in self.sim.state()["divisions"]:
+            self.sim.delete_division(division["id"])
+        for name, members in divisions.items():
+            self.sim.add_division(name, *map(int, members))
+
+    def email(self, agent):
+        return next(one["email"] for one in self.sim.state()["agents"] if str(one["id"]) == agent)
+
+    def said(self, room):
+        return self.sim.said(room)
 
     def wait_until_listed(self, rooms):
         eventually(lambda: set(rooms) <= {r.room for r in self.desk.unserved()}, what="the list of waiting rooms")
@@ -116,6 +130,56 @@ def test_a_count_is_a_whole_number_or_untold(world):
     world.desk.assign(world.room(), agent)
     counts = {a.id: a.count for a in world.desk.roster(world.room())}
     assert counts[agent] in (1, None)
+
+
+# Who may serve a queue of the rules
+
+
+def test_a_team_is_whom_the_rules_name_by_division_id_and_email_and_what_is_missing_is_said(world):
+    (first, second, third, *_), (away,) = world.agents(), world.agents(online=False)
+    world.divide(Sales=[first, away, world.supervisor()], Empty=[], Boss=[world.supervisor()])
+    who = Agents(("SALES ", "Boss", "No"), (second, world.supervisor(), "1"), (world.email(third).upper(), "no@x.id"))
+    expected = {first: True, away: False, second: True, third: True}
+
+    def agree(team):
+        return {agent.id: agent.available for agent in team.agents} == expected
+
+    team = eventually(lambda: found if agree(found := world.desk.team("", who)) else None, what="the team")
+    assert team.missing == (
+        "the desk has no division 'No'",
+        "the division 'Boss' is empty",
+        f"the desk has no agent {world.supervisor()}",
+        "the desk has no agent 1",
+        "the desk has no agent no@x.id",
+    )
+    assert 0 <= team.age_s < 5
+
+
+def test_the_team_of_a_channel_is_the_roster_and_of_nothing_is_nobody(world):
+    room = world.room()
+    assert {a.id for a in world.desk.team(room, Agents(channel=True)).agents} == {a.id for a in world.desk.roster(room)}
+    assert world.desk.team(room, Agents()).agents == ()
+
+
+def test_who_leaves_a_division_is_on_its_team_no_longer(world):
+    first, second, *_ = world.agents()
+    sales = Agents(divisions=("Sales",))
+    for members in ([first, second], [second]):
+        world.divide(Sales=members)
+        eventually(lambda m=members: [a.id for a in world.desk.team("", sales).agents] == sorted(m), what="the team")
+    world.divide()
+    eventually(lambda: world.desk.team("", sales).missing == ("the desk has no division 'Sales'",), what="its end")
+
+
+# What the bot says
+
+
+def test_what_is_said_in_a_room_is_there_once_and_in_no_other(world):
+    room, other = world.room(), world.room()
+    world.desk.say(room, "Anda nomor 1.")
+    assert (world.said(room), world.said(other)) == (["Anda nomor 1."], [])
+    with pytest.raises(RoomRefused):
+        world.desk.say("4040404040", "x")
 
 
 # Assigning

@@ -2,137 +2,28 @@
 
 import contextlib
 import gzip
-import http.client
 import json
 import logging
 import shutil
 import socket
 import ssl
-import struct
 import subprocess
 import threading
 import time
 from email.utils import formatdate
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.services.scripted import SOON_S, Server, desk_at, drip, hang, head, raw, reset, say, trouble
 from worker.desk import qiscus, qiscus_http
-from worker.desk.base import Assigned, DeskError, DeskTrouble, RoomRefused, RoomTaken
+from worker.desk.base import Assigned, DeskError, RoomRefused, RoomTaken
 from worker.desk.qiscus import QiscusDesk
 
 ADDED = {"data": {"added_agent": {"id": 9}, "service": {"first_comment_id": 77}}}
 EXCEED = {"errors": "Cant join room, exceed max agents"}
-SOON_S = 5.0
-
-
-# A server of scripted plays
-
-
-class Request:
-    def __init__(self, reader):
-        self.line = reader.readline().decode()
-        self.headers = http.client.parse_headers(reader)
-        self.body = reader.read(int(self.headers.get("Content-Length", 0)))
-        self.method, self.target = self.line.split()[:2] if self.line else ("", "")
-        self.query = {key: values[0] for key, values in parse_qs(urlsplit(self.target).query).items()}
-
-    @property
-    def json(self):
-        return json.loads(self.body)
-
-
-class Server:
-    """Plays `plays` in turn, the last one for ever. A play gets the socket and says whether to keep it."""
-
-    def __init__(self):
-        self.plays, self.requests, self.connections = [], [], 0
-        self.context = None  # for TLS
-        self.done = threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.threads = [threading.Thread(target=self.accept, daemon=True)]
-        self.threads[0].start()
-
-    def accept(self):
-        while not self.done.is_set():
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            thread = threading.Thread(target=self.serve, args=(sock,), daemon=True)
-            self.threads.append(thread)
-            thread.start()
-
-    def serve(self, plain):
-        try:
-            sock = self.context.wrap_socket(plain, server_side=True) if self.context else plain
-            with sock, sock.makefile("rb") as reader:
-                while (request := Request(reader)).line:
-                    self.requests.append(request)
-                    play = self.plays.pop(0) if len(self.plays) > 1 else self.plays[0]
-                    if not play(sock, request, self.done):
-                        return
-        except OSError:
-            pass  # the desk hung up on a fault: as it should
-
-    def close(self):
-        if self.done.is_set():
-            return
-        self.done.set()
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for thread in self.threads:
-            thread.join(SOON_S)
-            assert not thread.is_alive(), "a connection was left open"
-
-
-def head(status, length, headers=()):
-    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {length}", *headers]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-def say(told, status=200, headers=(), keep=True):
-    def play(sock, _request, _done):
-        body = told if isinstance(told, bytes) else json.dumps(told).encode()
-        sock.sendall(head(status, len(body), headers) + body)
-        return keep
-
-    return play
-
-
-def raw(data):
-    def play(sock, _request, _done):
-        sock.sendall(data)
-        return False
-
-    return play
-
-
-def hang(_sock, _request, done):
-    done.wait(SOON_S)
-    return False
-
-
-def reset(sock, _request, _done):
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    return False
-
-
-def drip(data):
-    """A byte every 20 ms: each one in time for a read timeout, all of them never."""
-
-    def play(sock, _request, done):
-        for byte in data * 1000:
-            if done.wait(0.02):
-                break
-            sock.sendall(bytes([byte]))
-        return False
-
-    return play
 
 
 @pytest.fixture
@@ -147,16 +38,6 @@ def desk(server):
     desk = desk_at(server.url)
     yield desk
     desk.close()
-
-
-def desk_at(url, **seconds):
-    return QiscusDesk(url, "app", "secret-key", **{"connect_seconds": 0.5, "total_seconds": 0.5, **seconds})
-
-
-def trouble(call, *args):
-    with pytest.raises(DeskTrouble) as caught:
-        call(*args)
-    return caught.value
 
 
 # What is asked

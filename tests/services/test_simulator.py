@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import requests
@@ -19,6 +20,11 @@ PAYLOADS = (
 ASSIGN = "/api/v1/admin/service/assign_agent"
 ROSTER = "/api/v2/admin/service/available_agents"
 ROOMS = "/api/v2/customer_rooms"
+PAYLOAD_FILES = Path(__file__).resolve().parents[2] / "testbed" / "payloads"
+DIVISIONS = "/api/v2/divisions"
+MEMBERS = "/api/v2/admin/agents/by_division"
+AGENTS = "/api/v2/admin/agents"
+BY_IDS = "/api/v1/admin/agents/get_by_ids"
 
 
 class Sink(ThreadingHTTPServer):
@@ -91,6 +97,10 @@ def pages(sim: Sim, **query: object) -> list[dict]:
         after = body["meta"]["after"]
         if after is None:
             return rows
+
+
+def recorded(name: str) -> dict:
+    return json.loads((PAYLOAD_FILES / f"{name}.json").read_text())
 
 
 def test_wrong_credentials_are_401(sim):
@@ -305,6 +315,105 @@ def test_a_deleted_agent_is_listed_nowhere_and_can_be_given_nothing(sim):
     assert assign(sim, room, gone).status_code == 404
     listed = sim.qiscus("GET", ROSTER, params={"room_id": room}).json()["data"]["agents"]
     assert listed and gone not in {agent["id"] for agent in listed}
+
+
+def listed(sim: Sim, path: str, **query: object) -> tuple[list[dict], dict]:
+    """All pages' rows, and the last page's meta."""
+    rows, page = [], 1
+    while True:
+        body = sim.qiscus("GET", path, params={**query, "page": page}).json()
+        rows += body["data"]
+        if page >= body["meta"]["total_page"]:
+            return rows, body["meta"]
+        page += 1
+
+
+def test_divisions_and_their_agents_are_listed_page_by_page_as_the_real_keys_have_them(sim):
+    known = sim.divisions()
+    assert {name: len(one["members"]) for name, one in known.items()} == {"Default": 1, "Jakarta": 4, "Bali": 4}
+    rows, meta = listed(sim, DIVISIONS, limit=2)
+    assert ([row["name"] for row in rows], meta) == (list(known), {"limit": 2, "page": 2, "total": 3, "total_page": 2})
+    assert set(rows[0]) == set(recorded("api_divisions")["data"][0])
+    members, _ = listed(sim, MEMBERS, **{"division_ids[]": known["Bali"]["id"], "limit": 100})
+    assert [row["id"] for row in members] == known["Bali"]["members"]
+    assert set(members[0]) == set(recorded("api_agents_by_division")["data"][0])
+    both = [known["Bali"]["id"], known["Jakarta"]["id"]]
+    offline, _ = listed(sim, MEMBERS, **{"division_ids[]": both, "is_available": "false"})
+    assert [row["is_available"] for row in offline] == [False]
+    assert listed(sim, MEMBERS, **{"division_ids[]": [77, "x"]}) == (
+        [],
+        {"limit": 3, "page": 1, "total": 0, "total_page": 0},
+    )
+
+
+def test_whoever_reads_the_history_knows_the_divisions_and_the_customers_of_every_instant(sim):
+    agent = sim.agents()[0]["id"]
+    night = sim.add_division("Night", agent)
+    (room,) = sim.add_customers(1, email="ani@x.id", properties={"city": "Ubud", "tier": 7})
+    sim.change_division(night, name="Late", members=[])
+    sim.move(agent, sim.divisions()["Bali"]["id"], night)
+    sim.delete_division(night)
+    events = sim.history(kinds="division,arrived")["events"]
+    assert [(e["name"], agent in e["members"], e["deleted"]) for e in events if e["kind"] == "division"] == [
+        ("Default", False, False),
+        ("Jakarta", True, False),
+        ("Bali", False, False),
+        ("Night", True, False),
+        ("Late", False, False),
+        ("Jakarta", False, False),
+        ("Bali", True, False),
+        ("Late", True, False),
+        ("Late", True, True),
+    ]
+    (arrived,) = (e for e in events if e["kind"] == "arrived")
+    assert (arrived["room"], arrived["email"], arrived["properties"]) == (room, "ani@x.id", {"city": "Ubud", "tier": 7})
+    assert sim.agents()[0]["divisions"] == [sim.divisions()["Bali"]["id"]]
+
+
+def test_what_is_known_of_a_customer_is_in_the_webhooks_extras(sim, sink):
+    sim.add_customers(1, email="ani@x.id", properties={"city": "Ubud"})
+    sim.add_customers(1)
+    sim.wait_until(lambda: len(sink.got) == 2)
+    given, made_up = sorted((body for _, body in sink.got), key=lambda body: body["email"] != "ani@x.id")
+    assert json.loads(given["extras"])["user_properties"] == [{"key": "city", "value": "Ubud"}]
+    assert json.loads(made_up["extras"])["user_properties"][0]["key"] == "city"
+
+
+def test_agents_are_listed_by_their_ids_deleted_ones_too_and_all_of_them_with_or_without_counts(sim):
+    first, second = (agent["id"] for agent in sim.agents()[:2])
+    sim.delete_agent(second)
+    rows = sim.qiscus("GET", BY_IDS, params={"ids[]": [second, first, 1]}).json()["data"]
+    assert [(row["id"], bool(row["deleted_at"])) for row in rows] == [(second, True), (first, False)]
+    assert set(rows[0]) == set(recorded("api_agents_by_ids")["data"][0])
+    row = sim.qiscus("GET", AGENTS, params={"search": "budi"}).json()["data"]["agents"]
+    assert row == []  # the deleted one
+    body = sim.qiscus("GET", AGENTS, params={"search": "agent1@", "scope": "email"}).json()
+    assert set(body["data"]["agents"][0]) == set(recorded("api_agents_list_v2")["data"]["agents"][0])
+    sim.faults(listed_without_counts=True, nested_meta=True)
+    body = sim.qiscus("GET", AGENTS, params={"page": 2}).json()
+    assert len(body["data"]["agents"]) == 3 and body["data"]["meta"]["total_count"] == 6
+    assert "current_customer_count" not in body["data"]["agents"][0]
+
+
+def test_the_bot_is_kept_to_its_words_and_the_office_hours_can_be_changed(sim):
+    (room,) = sim.add_customers(1)
+    said = {"sender_email": "demo-qiscus_admin@qismo.com", "message": "Halo", "type": "text", "room_id": room}
+    assert sim.qiscus("POST", "/demo-qiscus/bot", json=said).status_code == 200
+    sim.faults(fail_next=1, fail_kinds=["500_after"], fail_on=["bot"])
+    assert sim.qiscus("POST", "/demo-qiscus/bot", json=said).status_code == 500
+    assert sim.said(room) == ["Halo", "Halo"] == sim.state()["waiting"][0]["said"]
+    wrong = [{"room_id": "no"}, {"sender_email": "x"}, {"type": "file"}, {"message": ""}]
+    assert [sim.qiscus("POST", "/demo-qiscus/bot", json=said | one).status_code for one in wrong] == [
+        404,
+        400,
+        422,
+        422,
+    ]
+    assert sim.qiscus("POST", "/second/bot", json=said).status_code == 400
+    hours = sim.qiscus("GET", "/api/v1/admin/office_hours").json()
+    assert set(hours["data"]["office_hours"][0]) == set(recorded("api_office_hours")["data"]["office_hours"][0])
+    sim.control("PUT", "office_hours", {"timezone": "+08:00", "office_hours": []})
+    assert sim.qiscus("GET", "/api/v1/admin/office_hours").json()["data"]["timezone"] == "+08:00"
 
 
 def test_rooms_that_nobody_has_heard_of_can_be_unknown_everywhere(sim):

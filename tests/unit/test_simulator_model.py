@@ -4,8 +4,10 @@ import pytest
 
 from scripts.simulator import shapes
 from scripts.simulator.faults import Faults
+from scripts.simulator.ids import Ids
 from scripts.simulator.journal import Instant, Journal
-from scripts.simulator.model import AGENT, Ids, Model, Refused
+from scripts.simulator.model import AGENT, Model
+from scripts.simulator.refused import Refused
 
 
 def at(seconds: float) -> Instant:

@@ -70,7 +70,7 @@ class Team:
     """Those whom a queue of the rules names, as far as the desk knows them, online or not (no supervisors, no admins).
 
     missing  what the rules name and the desk doesn't have, a sentence each
-    age_s    how old the oldest answer is that it was made of
+    age_s    how old the oldest answer is that it was made of, but for the divisions' names: they may be older
     """
 
     agents: tuple[RosterAgent, ...] = ()

@@ -5,7 +5,7 @@ sidecars after the commit. The ledger's visit is settled by the worker afterward
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,10 @@ from db.announce import News
 from db.native import NATIVE
 from db.postgres import LedgerTrouble, why
 from room_ids import ROOM_ID
-from worker.desk.base import Assigned, DeskTrouble, RoomRefused, RoomTaken, RoomView, RosterAgent, UnservedRoom
+from routing import team as rules
+from routing.model import Agents
+from routing.texts import fold
+from worker.desk.base import Assigned, DeskTrouble, RoomRefused, RoomTaken, RoomView, RosterAgent, Team, UnservedRoom
 from worker.desk.connections import AllBusy, Connections
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,24 @@ class NativeDesk:
         with self._asked("roster") as cur:
             rows = NATIVE.all(cur, "roster", tenant=self._tenant)
         return [RosterAgent(row.id, row.name, row.available, None) for row in rows]
+
+    def team(self, room: str, who: Agents) -> Team:
+        """Exact, as the roster is; the desk names all its agents for every room."""
+        with self._asked("team") as cur:
+            rows = NATIVE.all(cur, "team", tenant=self._tenant)
+        serving = {row.id: RosterAgent(row.id, row.name, row.available, None) for row in rows if row.serves}
+        agents = [rules.Agent(row.id, row.email) for row in rows if row.serves]
+        found = rules.who_is_named(who, agents, _members(rows), serving.keys())
+        return Team(tuple(serving[id_] for id_ in sorted(found.agents)), found.missing)
+
+    def say(self, room: str, text: str) -> None:
+        """A row of the chat that its customer and the agents read; no answer to anybody, and counted as none."""
+        with self._asked("say", changes=True) as cur:
+            if self._session(cur, "session", _checked(room)).status == "ended":
+                raise RoomRefused("the session has ended")
+            message = chat.add_event(cur, self._tenant, room, {"type": "notice"}, text)
+            news = chat.happened(cur, message)
+        self._tell(self._tenant, news)
 
     def assign(self, room: str, agent: str) -> Assigned:
         """The same pair again is the same answer."""
@@ -121,6 +142,15 @@ class NativeDesk:
             raise DeskTrouble(f"{verb}: PostgreSQL: {error}"[:120], maybe_applied=changes) from None
         except psycopg2.Error as error:
             raise DeskTrouble(f"{verb}: PostgreSQL: {why(error)}"[:120], maybe_applied=False) from None
+
+
+def _members(rows: Iterable[Any]) -> dict[str, set[str]]:
+    """Division → who of it may be given chats; nobody, perhaps."""
+    members: dict[str, set[str]] = {}
+    for row in rows:
+        for name in row.divisions:
+            members.setdefault(fold(name), set()).update({row.id} if row.serves else ())
+    return members
 
 
 def _checked(room: str) -> str:

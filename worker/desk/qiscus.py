@@ -1,7 +1,7 @@
 """Qiscus Omnichannel Chat as a desk: the pool of desk callers calls the verbs, the worker settles what they return.
 
-Paths, fields and doubts are those of Qiscus's public reference. `qiscus_http.py` carries a request, `qiscus_answers.py`
-reads the answer; here stands which request a verb is.
+Paths, fields and doubts are those of Qiscus's public reference. `qiscus_calls.py` makes a call, `qiscus_answers.py`
+reads the answer; here stands which request a verb is. `qiscus_teams.py` has the verb of many lists.
 """
 
 import logging
@@ -12,14 +12,27 @@ from typing import Any
 from urllib.parse import quote
 
 from logs import line
+from routing.model import Agents
 from worker.desk import qiscus_answers as answers
-from worker.desk.base import CALL_SECONDS, Assigned, DeskTrouble, RoomRefused, RoomView, RosterAgent, UnservedRoom
+from worker.desk.base import (
+    CALL_SECONDS,
+    Assigned,
+    RoomRefused,
+    RoomView,
+    RosterAgent,
+    Team,
+    UnservedRoom,
+)
 from worker.desk.qiscus_answers import Ask, Page, Value
-from worker.desk.qiscus_http import NoAnswer, Wire
+from worker.desk.qiscus_calls import Calls
+from worker.desk.qiscus_http import Wire
+from worker.desk.qiscus_teams import Teams
+from worker.desk.shared import Known
 
 CONNECT_SECONDS = 2.5
 TOTAL_SECONDS = 9.0  # connect and answer together; through a proxy the connect comes on top: 11.5 < CALL_SECONDS
-LISTING_SECONDS = 30.0  # all pages of `unserved`, the one verb of many requests
+LISTING_SECONDS = 30.0  # all pages of `unserved`, the one verb that may take longer
+NAMES_SECONDS = 30.0  # how old the names of divisions may be
 
 AGENTS_A_PAGE = 100
 AGENT_PAGES_MAX = 50
@@ -31,6 +44,7 @@ ROSTER = Ask("roster", "GET", "/api/v2/admin/service/available_agents", about_ro
 AGENTS_IN = Ask("agents_in", "GET", "/api/v2/admin/service/available_agents", about_room=True)
 UNSERVED = Ask("unserved", "POST", "/api/v2/customer_rooms")
 SUGGEST = Ask("suggest", "POST", "/api/v1/admin/service/allocate_agent")
+OFFICE_HOURS = Ask("office_hours", "GET", "/api/v1/admin/office_hours")
 PROBE = Ask("probe", "GET", "/api/v1/admin/get_profile")
 
 log = logging.getLogger(__name__)
@@ -46,7 +60,8 @@ class _Bounds:
 
 
 class QiscusDesk:
-    """The verbs of `base.Desk`. May be shared by all threads; no verb waits for another, none is repeated inside."""
+    """The verbs of `base.Desk`. May be shared by all threads; none is repeated inside, and only `team` waits for what
+    another thread has asked already."""
 
     def __init__(
         self,
@@ -58,20 +73,48 @@ class QiscusDesk:
         connect_seconds: float = CONNECT_SECONDS,
         total_seconds: float = TOTAL_SECONDS,
         listing_seconds: float = LISTING_SECONDS,
+        names_seconds: float = NAMES_SECONDS,
     ) -> None:
         if connect_seconds + total_seconds >= CALL_SECONDS:
             raise ValueError("connect and total together must stay under CALL_SECONDS")
-        self._secret = secret_key
+        self._app_id = app_id
         self._total_s = total_seconds
         self._agent_bounds = _Bounds(AGENT_PAGES_MAX, total_seconds, partial=False)
         self._room_bounds = _Bounds(ROOM_PAGES_MAX, listing_seconds, partial=True)
         headers = _headers(app_id, secret_key)
         self._wire = Wire(base_url, headers, pool_size=pool_size, connect_s=connect_seconds)
+        self._calls = Calls(self._wire, secret_key, total_seconds)
+        self._teams = Teams(self._calls, names_seconds)
 
     def roster(self, room: str) -> list[RosterAgent]:
         query = {"room_id": _checked(room), "limit": str(AGENTS_A_PAGE)}
         rows = self._listed(ROSTER, query, answers.agents_page, answers.roster_agent, self._agent_bounds)
         return list({agent.id: agent for agent in rows if agent}.values())
+
+    def team(self, room: str, who: Agents) -> Team:
+        """`room` is not looked at unless `who` wants those whom the desk names for it."""
+        began_s = time.monotonic()
+        channel = Known(self.roster(room), began_s) if who.channel else None
+        return self._teams.team(who, channel, began_s + self._total_s)
+
+    def division_names(self) -> list[str]:
+        """As the desk writes them; two may be the same."""
+        return self._teams.division_names(time.monotonic() + self._total_s)
+
+    def office_hours(self) -> dict[str, Any]:
+        """The answer as it came: `routing/office_hours.py` reads it."""
+        return self._calls.asked(OFFICE_HOURS, None, self._total_s)
+
+    def say(self, room: str, text: str) -> None:
+        """What the answer says beyond success is not needed."""
+        fields = {
+            "sender_email": f"{self._app_id}_admin@qismo.com",
+            "message": text,
+            "type": "text",
+            "room_id": _checked(room),
+        }
+        ask = Ask("say", "POST", f"/{quote(self._app_id, safe='')}/bot", about_room=True, changes=True)
+        self._calls.done(ask, fields)
 
     def assign(self, room: str, agent: str) -> Assigned:
         """`max_agent=1` is what makes a repeated call harmless: the desk then refuses a second agent."""
@@ -81,11 +124,11 @@ class QiscusDesk:
             "max_agent": 1,
             "replace_latest_agent": False,
         }
-        return answers.assigned(self._asked(ASSIGN, fields, self._total_s), ASSIGN, agent)
+        return answers.assigned(self._calls.asked(ASSIGN, fields, self._total_s), ASSIGN, agent)
 
     def look(self, room: str) -> RoomView:
         ask = Ask("look", "GET", f"/api/v2/customer_rooms/{quote(_checked(room), safe='')}", about_room=True)
-        return answers.room_view(self._asked(ask, None, self._total_s), ask)
+        return answers.room_view(self._calls.asked(ask, None, self._total_s), ask)
 
     def agents_in(self, room: str) -> list[str]:
         """Everybody who is in the room, supervisors too: they occupy it as well."""
@@ -100,11 +143,11 @@ class QiscusDesk:
         return list({room.room: room for room in rows if room}.values())[::-1]
 
     def suggest(self, source: str) -> RosterAgent | None:
-        return answers.suggestion(self._asked(SUGGEST, {"source": source}, self._total_s), SUGGEST)
+        return answers.suggestion(self._calls.asked(SUGGEST, {"source": source}, self._total_s), SUGGEST)
 
     def probe(self) -> None:
         """Returns if address and credentials are good, raises `DeskTrouble` (`permanent` for credentials) if not."""
-        self._asked(PROBE, None, self._total_s)
+        self._calls.asked(PROBE, None, self._total_s)
 
     def close(self) -> None:
         self._wire.close()
@@ -134,7 +177,7 @@ class QiscusDesk:
         enough_s = self._total_s if bounds.partial else 0.0  # a partial listing ends before a request must be cut short
         seen: set[str] = set()
         for _ in range(bounds.pages):
-            page = cut(self._asked(ask, fields, min(self._total_s, left_s)), ask)
+            page = cut(self._calls.asked(ask, fields, min(self._total_s, left_s)), ask)
             yield page
             if not page.rows or page.after is None:
                 return
@@ -148,15 +191,6 @@ class QiscusDesk:
         if not bounds.partial:
             raise answers.broken(ask, f"no end after {len(seen)} pages")
         log.warning(line("listing_cut", desk="qiscus", verb=ask.verb, pages=len(seen)))
-
-    def _asked(self, ask: Ask, fields: dict[str, Any] | None, total_s: float) -> dict[str, Any]:
-        """GET sends the fields as a query, POST as JSON."""
-        query, body = (fields, None) if ask.method == "GET" else (None, fields)
-        try:
-            answer = self._wire.exchange(ask.method, ask.path, query=query, body=body, total_s=total_s)
-        except NoAnswer as error:
-            raise DeskTrouble(f"{ask.verb}: {error}", maybe_applied=ask.changes and error.sent) from None
-        return answers.accepted(answer, ask, self._secret)
 
 
 def _headers(app_id: str, secret_key: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from room_ids import ROOM_DIGITS, ROOM_ID
+from routing.texts import RAW_MAX
 from worker.desk.base import (
     Assigned,
     DeskError,
@@ -52,7 +53,7 @@ class Ask:
     verb: str
     method: str
     path: str
-    about_room: bool = False  # a 400, 404 or 422 is a definite answer about the room, or about room and agent
+    about_room: bool = False  # or one division: a 400, 404 or 422 is definite: of it, or of room and agent
     changes: bool = False  # then a 403 is one, too; the request may take effect, so that a lost answer leaves doubt
 
 
@@ -70,6 +71,38 @@ class Page:
 
     rows: list[Any]
     after: str | None
+
+
+@dataclass(frozen=True)
+class NumberedPage:
+    """One of a listing by page numbers. How many pages or rows there are in all; None: not told."""
+
+    rows: list[Any]
+    pages: int | None
+    total: int | None
+
+    def is_last(self, number: int, seen: int) -> bool:
+        """`seen`: the rows of this page and of those before."""
+        told = self.pages is not None and number >= self.pages or self.total is not None and seen >= self.total
+        return told or not self.rows
+
+    @property
+    def is_counted(self) -> bool:
+        return self.pages is not None or self.total is not None
+
+
+@dataclass(frozen=True)
+class Division:
+    id: str
+    name: str  # as the desk writes it
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An agent in one of the admin's lists."""
+
+    agent: RosterAgent
+    email: str
 
 
 class Malformed(ValueError):
@@ -105,6 +138,16 @@ def refusal(answer: Answer, ask: Ask, secret: str = "") -> DeskError:
         permanent=answer.status in (401, 402, 403),
         retry_after_s=wait_s,
     )
+
+
+def said(answer: Answer, ask: Ask, secret: str = "") -> None:
+    """Raises unless the answer is a success. It need not be JSON here, but a gateway's page is none, nor is what names
+    an error."""
+    if not 200 <= answer.status < 300:
+        raise refusal(answer, ask, secret)
+    told = _json(answer.body)
+    if _is_html(answer.body) or isinstance(told, dict) and (told.get("errors") or told.get("error")):
+        raise broken(ask, f"{answer.status}: {reason(answer.body, secret)}")
 
 
 def broken(ask: Ask, what: str) -> DeskTrouble:
@@ -224,13 +267,25 @@ def suggestion(told: dict[str, Any], ask: Ask) -> RosterAgent | None:
 
 
 def agents_page(told: dict[str, Any], ask: Ask) -> Page:
-    """`data.agents`, or `data` itself as one documented example has it."""
-    data = told.get("data")
-    return _page(told, data if isinstance(data, list) else _within(data, "agents"), ask)
+    return _page(told, _agents(told), ask)
+
+
+def numbered_agents(told: dict[str, Any], ask: Ask) -> NumberedPage:
+    return _numbered(told, _agents(told), ask)
+
+
+def numbered_divisions(told: dict[str, Any], ask: Ask) -> NumberedPage:
+    return _numbered(told, told.get("data"), ask)
 
 
 def rooms_page(told: dict[str, Any], ask: Ask) -> Page:
     return _page(told, _within(told, "data", "customer_rooms"), ask)
+
+
+def _agents(told: dict[str, Any]) -> Any:
+    """`data.agents`, or `data` itself as some lists and one documented example have it."""
+    data = told.get("data")
+    return data if isinstance(data, list) else _within(data, "agents")
 
 
 def _page(told: dict[str, Any], rows: object, ask: Ask) -> Page:
@@ -239,8 +294,20 @@ def _page(told: dict[str, Any], rows: object, ask: Ask) -> Page:
     return Page(rows, _cursor(told, ask))
 
 
+def _numbered(told: dict[str, Any], rows: object, ask: Ask) -> NumberedPage:
+    if not isinstance(rows, list):
+        raise broken(ask, "no list in the answer")
+    meta = _meta(told)
+    total = _count(_within(meta, "total")) or _count(_within(meta, "total_count"))
+    return NumberedPage(rows, _count(_within(meta, "total_page")) or None, total or None)
+
+
+def _meta(told: dict[str, Any]) -> Any:
+    return told.get("meta") or _within(told, "data", "meta")
+
+
 def _cursor(told: dict[str, Any], ask: Ask) -> str | None:
-    meta = told.get("meta") or _within(told, "data", "meta")
+    meta = _meta(told)
     after = _within(meta, "after") or _within(meta, "cursor_after")
     if not after:
         return None
@@ -270,6 +337,21 @@ def roster_agent(row: object) -> RosterAgent | None:
     available = truth(_within(row, "is_available")) is True and truth(_within(row, "force_offline")) is not True
     count = _count(_within(row, "current_customer_count"))
     return RosterAgent(id_, _name(row), available, _count(_within(row, "count")) if count is None else count)
+
+
+def listed(row: object) -> Listed | None:
+    """None also for who was deleted: the list by ids names them."""
+    agent, email = roster_agent(row), _within(row, "email")
+    if agent is None or _within(row, "deleted_at"):
+        return None
+    return Listed(agent, email if isinstance(email, str) and len(email) <= RAW_MAX else "")
+
+
+def division(row: object) -> Division:
+    id_, name = plain_id(_within(row, "id")), _within(row, "name")
+    if id_ is None or not isinstance(name, str) or len(name) > RAW_MAX:
+        raise Malformed
+    return Division(id_, name)
 
 
 def agent_id(row: object) -> str:

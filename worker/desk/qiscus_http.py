@@ -61,7 +61,7 @@ class Wire:
         self._lock = threading.Lock()
 
     def exchange(
-        self, method: str, path: str, *, query: Mapping[str, str] | None, body: object, total_s: float
+        self, method: str, path: str, *, query: Mapping[str, str | list[str]] | None, body: object, total_s: float
     ) -> Answer:
         """One request, never repeated, no redirect followed (it would carry the secret key to another host)."""
         timeout: Any = Timeout(total=total_s, connect=min(self._connect_s, total_s))

@@ -12,27 +12,28 @@ from worker.callers import TENANT_CALLS
 from worker.desk.base import Desk
 from worker.desk.connections import Connections
 from worker.desk.native import NativeDesk, publisher
-from worker.desk.qiscus import QiscusDesk
+from worker.desk.qiscus import NAMES_SECONDS, QiscusDesk
 
 log = logging.getLogger("worker.desks")
 
 Make = Callable[[Any], Desk]
-Kinds = Callable[[str, str, str], Make]  # from the URLs of database and Redis, and whose events are told
+# From the URLs of database and Redis, whose events are told, and how old the names of divisions may be.
+Kinds = Callable[[str, str, str, float], Make]
 
 REDIS_S = 3.0
 REDIS_CONNECTIONS = 4
 
 
-def qiscus(row: Any) -> Desk:
+def qiscus(row: Any, names_s: float = NAMES_SECONDS) -> Desk:
     """From a row of the block `tenants`."""
-    return QiscusDesk(row.base_url, row.id, row.secret_key, pool_size=TENANT_CALLS)
+    return QiscusDesk(row.base_url, row.id, row.secret_key, pool_size=TENANT_CALLS, names_seconds=names_s)
 
 
-def every_kind(database_url: str, redis_url: str, scope: str) -> Make:
+def every_kind(database_url: str, redis_url: str, scope: str, names_s: float) -> Make:
     """Makes the desk that a row names. The native ones share a few connections, and tell the sidecars of `scope`."""
     connections = Connections(database_url)
     tell = publisher(inbox.connect(redis_url, REDIS_S, REDIS_CONNECTIONS), scope)
-    return lambda row: NativeDesk(row.id, connections, tell) if row.desk == NATIVE_DESK else qiscus(row)
+    return lambda row: NativeDesk(row.id, connections, tell) if row.desk == NATIVE_DESK else qiscus(row, names_s)
 
 
 class Desks:
