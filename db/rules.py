@@ -39,6 +39,22 @@ def in_force(turn: Turn) -> Book:
     return Book(version, None if rules is NO_FILE else rules)
 
 
+def of(cur: cursor, tenant: str) -> tuple[Book, float]:
+    """Without a lock, for who only looks; and PostgreSQL's time, unix seconds."""
+    row = LEDGER.one(cur, "rules_of", tenant=tenant)
+    if row is None or not row.rules_digest:
+        return Book(), row.now_s if row else 0.0
+    rules = _read(cur, tenant, row.rules_version, row.rules_digest)
+    return Book(row.rules_version, None if rules is NO_FILE else rules), row.now_s
+
+
+def with_messages(cur: cursor) -> list[str]:
+    """Tenants whose rules have something to tell to who waits."""
+    rows = LEDGER.all(cur, "rule_digests")
+    found = {row.tenant: _read(cur, row.tenant, row.version, row.digest).messages for row in rows}
+    return [tenant for tenant, messages in found.items() if messages.queued or messages.closed]
+
+
 def named(cur: cursor) -> dict[str, str]:
     """What the receiver has to keep of an arrival: tenant → JSON, for those that have rules."""
     rows = LEDGER.all(cur, "rule_digests")

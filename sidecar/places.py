@@ -16,11 +16,11 @@ import logs
 from db.announce import News
 from db.chat import CHAT
 from db.postgres import LedgerTrouble
+from db.waits import Pace, Wait, steady, wait
 from sidecar.ending import ended
 from sidecar.hub import Hub
 from sidecar.store import Store
 from sidecar.tasks import Tasks, for_each
-from sidecar.waits import Pace, Wait, steady, wait
 
 log = logging.getLogger("sidecar.places")
 

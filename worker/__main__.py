@@ -28,6 +28,7 @@ from policies import POLICIES
 from worker import health, jobs, serving, settler, sweep
 from worker.desk.registry import Desks, Kinds, every_kind
 from worker.liveness import Liveness
+from worker.notices import Notices
 from worker.redis_watch import NotOurs, RedisWatch
 from worker.rules import Rules
 from worker.stop import Stop
@@ -105,6 +106,7 @@ def serve(config: settings.Settings, servers: settings.Servers, kinds: Kinds = e
     watch.start()
     work = jobs.Work(servers.database_url, box, _queue(servers, REDIS_S), rules(config), desks, owner)
     lives, settles, sweeper = Liveness(servers.database_url, owner), settler.Settler(work), sweep.Sweeper(work)
+    notices = Notices(work)
     work.redis_trouble = watch.trouble
     jobs.open_for(work)
     if config.worker_port:
@@ -113,12 +115,14 @@ def serve(config: settings.Settings, servers: settings.Servers, kinds: Kinds = e
     lives.start()
     settles.start()
     sweeper.start()
+    notices.start()
     _wait_for(lives)
     log.info(logs.line("worker_started", worker=owner, policy=config.allocation_policy))
     try:
         serving.serve(_queue(servers, serving.SOCKET_S), work, stop)
         log.info(logs.line("worker_stops", worker=owner))  # what is under way is finished; a second signal ends it
     finally:
+        notices.stop(STOP_S)
         _finish(work, settles, sweeper, lives)
     log.info(logs.line("worker_stopped", worker=owner))
     if watch.refused:

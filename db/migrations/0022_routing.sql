@@ -58,10 +58,11 @@ CREATE TABLE notices (
     kind        text NOT NULL CHECK (kind IN ('queued', 'closed')),
     nth         integer NOT NULL,
     tenant      text NOT NULL,
+    position    integer NOT NULL,                      -- that was told
     body        text NOT NULL,
-    due_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     claimed_at  timestamptz,
-    outcome     text,
+    outcome     text,                                  -- sent, or what was in the way; NULL: not known
     PRIMARY KEY (visit, kind, nth)
 );
-CREATE INDEX notices_to_send ON notices (tenant, due_at) WHERE claimed_at IS NULL;
+CREATE INDEX notices_to_send ON notices (tenant, at) WHERE claimed_at IS NULL;

@@ -89,3 +89,58 @@ SELECT count(*)::integer AS rooms FROM visits
 -- name: seats_of_queues
 SELECT agent, queue, count(*)::integer AS seats FROM visits
  WHERE tenant = %(tenant)s AND state IN ('reserved', 'held') AND queue = ANY(%(queues)s::text[]) GROUP BY agent, queue
+
+-- name: to_tell
+-- Rooms that wait, each with its place in its queue and what its customer was told. Those who have waited for less than
+-- a moment are perhaps being given to somebody.
+SELECT w.id AS visit, w.room, w.position::integer, w.language, q.nth, q.position AS told_position, q.at AS told_at,
+       EXISTS (SELECT FROM notices c WHERE c.visit = w.id AND c.kind = 'closed') AS told_closed
+  FROM (SELECT id, room, facts ->> 'language' AS language, opened_at, aside, look_at,
+               row_number() OVER (PARTITION BY queue, CASE WHEN queue IS NULL THEN channel END
+                                  ORDER BY priority DESC, arrived_us, id) AS position
+          FROM visits WHERE tenant = %(tenant)s AND state = 'waiting') w
+  LEFT JOIN LATERAL (SELECT nth, position, at FROM notices n WHERE n.visit = w.id AND n.kind = 'queued'
+                      ORDER BY nth DESC LIMIT 1) q ON true
+ WHERE seconds_since(w.opened_at) >= %(least_s)s AND w.aside IS NULL AND w.look_at IS NULL
+   AND (q.at IS NULL OR %(shut)s OR (q.position <> w.position AND seconds_since(q.at) >= %(again_s)s))
+   AND NOT (%(shut)s AND EXISTS (SELECT FROM notices c WHERE c.visit = w.id AND c.kind = 'closed'))
+ ORDER BY w.position, w.id LIMIT %(most)s
+
+-- name: add_notices
+INSERT INTO notices (visit, kind, nth, tenant, position, body)
+SELECT n.visit, n.kind, n.nth, %(tenant)s, n.position, n.body
+  FROM unnest(%(visit)s::bigint[], %(kind)s::text[], %(nth)s::integer[], %(position)s::integer[], %(body)s::text[])
+       AS n(visit, kind, nth, position, body)
+  JOIN visits v ON v.id = n.visit ORDER BY n.visit
+    ON CONFLICT DO NOTHING
+
+-- name: claim_notices
+-- Claimed before they are sent: who dies in between has not sent it twice. Not to a room that was given away meanwhile,
+-- nor what is old: a place of minutes ago is none.
+UPDATE notices n SET claimed_at = clock_timestamp(),
+       outcome = CASE WHEN v.state <> 'waiting' OR seconds_since(n.at) > %(old_s)s THEN 'not needed any more' END
+  FROM visits v
+ WHERE v.id = n.visit
+   AND (n.visit, n.kind, n.nth) IN (SELECT visit, kind, nth FROM notices WHERE tenant = %(tenant)s AND claimed_at IS NULL
+                                     ORDER BY at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+RETURNING n.visit, n.kind, n.nth, v.room, n.body, n.outcome IS NULL AS wanted
+
+-- name: told
+UPDATE notices SET outcome = %(outcome)s WHERE visit = %(visit)s AND kind = %(kind)s AND nth = %(nth)s
+
+-- name: desk_pace
+-- Seats of those who are online, and how long the last 50 chats took that were served and ended within a week.
+SELECT here.*, past.*
+  FROM (SELECT count(*) AS online, coalesce(sum(max_load), 0)::integer AS seats,
+               coalesce(sum(greatest(0, max_load - load)), 0)::integer AS free
+          FROM agents WHERE tenant = %(tenant)s AND available) here,
+       (SELECT count(*) AS closings, percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s) AS median_s
+          FROM (SELECT greatest(0, extract(epoch FROM closed_at - settled_at))::float8 AS took_s FROM visits
+                 WHERE tenant = %(tenant)s AND state = 'closed' AND closed_at > clock_timestamp() - interval '7 days'
+                   AND settled_at IS NOT NULL
+                 ORDER BY closed_at DESC LIMIT 50) ended) past
+
+-- name: rules_of
+SELECT rules_version, shut_until, extract(epoch FROM clock_timestamp())::float8 AS now_s,
+       (SELECT f.digest FROM rule_files f WHERE f.tenant = t.id AND f.version = t.rules_version) AS rules_digest
+  FROM tenants t WHERE id = %(tenant)s

@@ -203,7 +203,9 @@ def test_why_tells_rule_version_queue_steps_and_what_is_missing(routed):
 
 
 def test_why_tells_whom_a_room_waits_for_and_the_limit_of_its_queue(routed):
-    routed.sql("UPDATE visits SET sticky_agent = 'ana', sticky_until = now() + interval '90 min 30 s' WHERE room = 'r2'")
+    routed.sql(
+        "UPDATE visits SET sticky_agent = 'ana', sticky_until = now() + interval '90 min 30 s' WHERE room = 'r2'"
+    )
     routed.ok("max", "1", "--agent", "ana")
     routed.sql("UPDATE visits SET state = 'held', agent = 'ana' WHERE room = 'r1'")
     routed.sql("INSERT INTO eligible VALUES ('shop', '1/rest/0/7', 'bob')")
