@@ -2,7 +2,7 @@
 
 Each of the seats is free again after a chat's length, so the line moves by one every length / seats. Which moment that
 is, is chance: the wait for `n` seats to be free is spread like the sum of `n` chances (a gamma distribution), and the
-range is where four of five such waits end. Before: whoever reads the figures; after: the pages, and messages to who waits.
+range is where four of five such waits end. Before: whoever reads the figures; after: pages, and messages to who waits.
 """
 
 import math
