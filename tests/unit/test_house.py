@@ -1,6 +1,7 @@
 """The arrows of the house: who may import whom, who reads settings, how a module opens, how long it may be."""
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -40,6 +41,16 @@ FORBIDDEN = {
     "stopping.py": {"receiver", "worker", "sidecar", "db", "scripts", "settings", "logs"},
     "tenant_ids.py": {"receiver", "worker", "sidecar", "db", "scripts", "settings", "logs"},
 }
+# Rooms of the sidecar, and which others each may import; what stands beside the rooms imports all of them.
+ROOMS: dict[str, set[str]] = {
+    "web": set(),
+    "live": {"web"},
+    "files": {"live", "web"},
+    "bot": {"live", "web"},
+    "customers": {"bot", "files", "live", "web"},
+    "agents": {"files", "live", "web"},
+}
+BESIDE_THE_ROOMS = {"__init__.py", "__main__.py", "app.py", "health.py"}
 ENTRY_POINTS = {
     "db/migrate.py",
     "receiver/app.py",
@@ -77,6 +88,34 @@ def test_the_arrows_point_one_way() -> None:
     for path in [*MODULES, *BED]:
         forbidden = FORBIDDEN.get(name(path).partition("/")[0], ())
         assert [each for each in forbidden if reaches(each, imported(path))] == [], name(path)
+
+
+def test_the_sidecar_has_its_rooms_and_nothing_else_beside_them() -> None:
+    found = {path.relative_to(ROOT / "sidecar") for path in MODULES if path.is_relative_to(ROOT / "sidecar")}
+    assert {str(path) for path in found if len(path.parts) == 1} == BESIDE_THE_ROOMS
+    assert {path.parts[0] for path in found if len(path.parts) > 1} == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_of_the_sidecar_imports_what_it_says_and_nothing_above_it(room: str) -> None:
+    folder = ROOT / "sidecar" / room
+    modules = [path for path in MODULES if path.is_relative_to(folder)]
+    used = {
+        each.split(".")[1]
+        for path in modules
+        for each in imported(tree(path))
+        if each.startswith("sidecar.") and len(each.split(".")) > 1
+    }
+    assert used - {room} <= ROOMS[room]
+    said = re.search(r"Imports (.*)\.$", ast.get_docstring(tree(folder / "__init__.py")) or "")
+    assert said and set(re.findall(r"`(\w+)`", said[1])) == ROOMS[room]
+
+
+def test_the_sidecar_names_blocks_of_sql_in_no_module_of_its_own() -> None:
+    """The functions of `db/` do: one way to ask for one thing."""
+    named = r"\bStatements\(|\b[A-Z]+\.(?:all|one|run)\(cur"
+    found = [name(path) for path in MODULES if name(path).startswith("sidecar/") and re.search(named, path.read_text())]
+    assert found == []
 
 
 def test_a_running_receiver_has_loaded_no_worker_and_no_database() -> None:

@@ -81,8 +81,8 @@ def test_a_page_uses_the_words_of_the_glossary(file: Path) -> None:
 BY_NAME = {  # words that a variable carries to `logs.line`
     "receiver/gunicorn.conf.py": r'found\["([a-z_]+)"\]',
     "worker/intake.py": r'"((?:arrived|resolved?|already)(?:_\w+)?)"',
-    "sidecar/attendance.py": r'return "(session_ended|customer_gone)"',
-    "sidecar/seats.py": r'_logged\("(\w+)"',
+    "sidecar/customers/attendance.py": r'return "(session_ended|customer_gone)"',
+    "sidecar/agents/seats.py": r'_logged\("(\w+)"',
 }
 PASSES_ON = {"logs.py", "db/turn.py"}  # each hands on the word that it is given
 SAID_ELSEWHERE = {"receiver/gunicorn.conf.py": "settings.py", "worker/intake.py": "worker/visits.py"}

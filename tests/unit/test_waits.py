@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.waits import CLOSINGS_LEAST, LENGTH_OF_MEDIAN, Pace, Wait, steady, wait
+from sidecar.live.waits import CLOSINGS_LEAST, LENGTH_OF_MEDIAN, Pace, Wait, steady, wait
 
 MEDIAN_S = 300.0
 
