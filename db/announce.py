@@ -1,7 +1,7 @@
 """Tells every sidecar what was committed in a chat: one channel of Redis for each tenant, a hint that may get lost.
 
-Whoever changes a session (a sidecar, a worker's native desk) publishes after its commit; `sidecar/feed.py` hears it,
-and finds what was lost by looking at PostgreSQL.
+Whoever changes a session (a sidecar, a worker's native desk) publishes after its commit; `sidecar/live/feed.py` hears
+it, and finds what was lost by looking at PostgreSQL.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""The chat in PostgreSQL: sessions, their rows in one gapless order, and how both are told. Every function runs in the
-caller's transaction. The SQL, with its reasons, is in `queries/chat.sql`.
+"""The chat in PostgreSQL: sessions, and their rows in one gapless order. Every function runs in the caller's
+transaction. The SQL, with its reasons, is in `queries/chat.sql`; `payloads` tells both.
 
 A session is named by its room (`session_id` in the API); `Session.id` is the row's number and stays inside.
 """
@@ -8,14 +8,13 @@ import hashlib
 import json
 import random
 import secrets
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
 
 from db import files
-from db.announce import News
 from db.files import Attachment, Place
 from db.postgres import Statements
 
@@ -24,6 +23,7 @@ WANTS_PERSON = "/person"  # what the customer's button sends; the pages' word (t
 BOT_GOODBYE = "quiet"  # the bot's last word has this `client_id`
 CLASS = "native"  # visits.class and visits.source of our own sessions
 NEW = "chat.message.new"
+MARKS = ("customer_got", "customer_read", "agent_got", "agent_read")
 KEY_LIFE_S = 24 * 3600.0  # after a chat's end its key opens it for so long: for the transcript, the rating, a last look
 PAGE_ROWS = 500
 PAGE_BYTES = 256 * 1024  # of texts in one page: a message has 40 KB at most, and many readers may ask at once
@@ -134,13 +134,6 @@ def tenants(cur: cursor) -> list[Any]:
     return CHAT.all(cur, "tenants")
 
 
-def open_session(cur: cursor, tenant: str, room: str, key: str, email: str, name: str, proved: bool = False) -> Any:
-    """A new waiting session of a customer: (session, customer), both numbers. Its visit is the caller's."""
-    customer = CHAT.one(cur, "put_customer", tenant=tenant, email=email, name=name, proved=proved).id
-    values = {"room": room, "digest": digest(key), "customer": customer, "name": name}
-    return CHAT.one(cur, "open_session", tenant=tenant, **values).id, customer
-
-
 def by_key(cur: cursor, key: str) -> Session | None:
     row = CHAT.one(cur, "by_key", digest=digest(key), key_life_s=KEY_LIFE_S)
     return Session(*row) if row else None
@@ -149,6 +142,42 @@ def by_key(cur: cursor, key: str) -> Session | None:
 def by_room(cur: cursor, tenant: str, room: str) -> Session | None:
     row = CHAT.one(cur, "by_room", tenant=tenant, room=room)
     return Session(*row) if row else None
+
+
+def proof_key(cur: cursor, tenant: str) -> str | None:
+    """With which the site that embeds the widget vouches for an e-mail address."""
+    row = CHAT.one(cur, "identity_secret", tenant=tenant)
+    secret: str | None = row.identity_secret
+    return secret
+
+
+def rate(cur: cursor, session: int, rating: int, comment: str | None) -> Any:
+    """(tenant, room, rating, rating_comment)"""
+    return CHAT.one(cur, "rate", session=session, rating=rating, comment=comment)
+
+
+def mark(cur: cursor, marks: Mapping[int, Mapping[str, int]]) -> tuple[list[Any], set[int]]:
+    """How far sessions were delivered and read, by `MARKS`. Gives the rows of which something has risen, as they are
+    now, with what they were; and the sessions that somebody has locked, whose turn comes later."""
+    busy = locked_by_others(cur, marks)
+    sessions = sorted(set(marks) - busy)
+    values = {kind: [marks[session][kind] for session in sessions] for kind in MARKS}
+    return CHAT.all(cur, "mark", sessions=sessions, **values), busy
+
+
+# --- how far rooms are
+
+
+def heads(cur: cursor, tenant: str, rooms: Sequence[str]) -> list[Any]:
+    """(tenant, room, last_seq, ended) of the open rooms of a tenant, and of these."""
+    return CHAT.all(cur, "heads", tenant=tenant, rooms=list(rooms))
+
+
+def ahead(cur: cursor, tenants: Sequence[str], heard: Sequence[tuple[str, str, int]]) -> list[Any]:
+    """The same of rooms that are further than (tenant, room, seq), and of the tenants' open rooms beside them."""
+    known_tenants, rooms, afters = (" ".join(str(place[n]) for place in heard) for n in range(3))
+    values = {"known_tenants": known_tenants, "rooms": rooms, "afters": afters}
+    return CHAT.all(cur, "ahead", tenants=list(tenants), **values)
 
 
 # --- rows
@@ -298,103 +327,3 @@ def _of_row(tenant: str, room: str, row: Any) -> Message:
         tuple(Attachment(**file) for file in row.attachments or ()),
         fresh=False,
     )
-
-
-# --- how it is told
-
-
-def iso(at: datetime | None) -> str | None:
-    """`2026-01-31T09:30:00.000Z`."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z" if at else None
-
-
-def payload_of(message: Message, with_client_id: bool = False) -> dict[str, Any]:
-    """A row as REST and `chat.message.new` show it. The `client_id` is for its own sender only."""
-    payload: dict[str, Any] = {
-        "session_id": message.room,
-        "id": message.id,
-        "seq": message.seq,
-        "body": message.body,
-        "sender_type": message.sender_type,
-        "sender_id": message.sender_id,
-        "sender_name": message.sender_name,
-        "created_at": iso(message.created_at),
-        "attachments": [files.shown(file) for file in message.attachments],
-    }
-    if message.event:
-        payload["event"] = message.event
-    if with_client_id and message.client_id != message.id:
-        payload["client_id"] = message.client_id
-    return payload
-
-
-def news_of(message: Message) -> News:
-    """A row as it is told; sidecars take the `client_id` out for all but its sender. A happening: see `happened`."""
-    return News(message.room, NEW, payload_of(message, with_client_id=True), "room", message.seq)
-
-
-def happened(cur: cursor, message: Message) -> list[News]:
-    """All that is to be told of a row: of a happening, the row and what the contract calls it, with the session for
-    agents. Ask in the transaction that made it, or later."""
-    told = [news_of(message)]
-    event = message.event or {}
-    if event.get("type") not in EVENTS:
-        return told
-    about = {"session_id": message.room, **{name: value for name, value in event.items() if name != "type"}}
-    kind = f"chat.session.{event['type']}"
-    session = session_payload(CHAT.one(cur, "session", tenant=message.tenant, room=message.room))
-    about["customer_name"] = session["customer"]["name"]
-    about["agent_name"] = session["agent"]["name"] if session["agent"] else None
-    told.append(News(message.room, kind, about, "customer", message.seq))
-    told.append(News(message.room, kind, {**about, "session": session}, "agents", message.seq))
-    if event["type"] in ("assigned", "transferred"):
-        joined = {"session_id": message.room, "agent_id": event["agent_id"], "name": event["name"]}
-        told.append(News(message.room, "chat.agent.joined", joined, "room", message.seq))
-    return told
-
-
-EVENTS = ("started", "assigned", "transferred", "released", "left", "returned", "ended")
-
-
-def session_view(cur: cursor, tenant: str, room: str) -> dict[str, Any] | None:
-    """The session as agents see it."""
-    row = CHAT.one(cur, "session", tenant=tenant, room=room)
-    return session_payload(row) if row else None
-
-
-def session_payload(row: Any) -> dict[str, Any]:
-    """A row with the columns of block `session`, as agents see it."""
-    last = {
-        "seq": row.last_message_seq,
-        "body": row.last_message_body,
-        "sender_type": row.last_message_sender,
-        "created_at": iso(row.last_message_at),
-    }
-    return {
-        "session_id": row.room,
-        "status": row.status,
-        "position": row.position,
-        "customer": {
-            "id": row.customer,
-            "name": row.customer_name,
-            "email": row.customer_email,
-            "proved": row.customer_proved,
-            "here": row.customer_here,
-            "seen_at": iso(row.seen_at),
-        },
-        "gone_at": iso(row.gone_at),
-        "agent": {"agent_id": row.agent, "name": row.agent_name} if row.agent else None,
-        "created_at": iso(row.created_at),
-        "started_at": iso(row.started_at),
-        "ended_at": iso(row.ended_at),
-        "ended_by": row.ended_by,
-        "last_seq": row.last_seq,
-        "agent_read": row.agent_read,
-        "customer_read": row.customer_read,
-        "customer_got": row.customer_got,
-        "unread": row.unread,
-        "answered": row.answered,
-        "rating": row.rating,
-        "rating_comment": row.rating_comment,
-        "last_message": last if row.last_message_seq else None,
-    }

@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor
 
-from db import chat
+from db import payloads
 from db.postgres import Statements
 from db.search import CLOSES, OPENS, Asked, asked, snippet
 
@@ -28,7 +28,7 @@ def sessions(
     customer: int | None = None,
     rooms: Sequence[str] | None = None,
 ) -> list[Any]:
-    """Rows for `chat.session_payload`, newest first. `q`: part of the customer's name or e-mail, or a session's id;
+    """Rows for `payloads.session_payload`, newest first. `q`: part of the customer's name or e-mail, or a session's id;
     `before`: the number (`id`) of the last row of the page before."""
     return CONSOLE.all(
         cur,
@@ -51,7 +51,7 @@ def queue(cur: cursor, tenant: str, most: int) -> tuple[list[dict[str, Any]], in
     if not line:
         return [], 0
     rows = sessions(cur, tenant, most, rooms=[row.room for row in line])
-    known = {row.room: chat.session_payload(row) for row in rows if row.status == "waiting"}
+    known = {row.room: payloads.session_payload(row) for row in rows if row.status == "waiting"}
     shown = [known[row.room] for row in line if row.room in known]  # others have just left it
     return shown, line[0].waiting - len(line) + len(shown)
 
@@ -59,7 +59,7 @@ def queue(cur: cursor, tenant: str, most: int) -> tuple[list[dict[str, Any]], in
 def earlier(cur: cursor, tenant: str, customer: int, room: str) -> list[dict[str, Any]]:
     """The customer's other sessions, newest first."""
     rows = sessions(cur, tenant, VISITS_MOST + 1, customer=customer)
-    return [chat.session_payload(row) for row in rows if row.room != room][:VISITS_MOST]
+    return [payloads.session_payload(row) for row in rows if row.room != room][:VISITS_MOST]
 
 
 def notes(cur: cursor, tenant: str, room: str) -> list[dict[str, Any]]:
@@ -113,7 +113,7 @@ def _note(row: Any) -> dict[str, Any]:
         "agent_id": row.agent,
         "agent_name": row.agent_name,
         "body": row.body,
-        "created_at": chat.iso(row.created_at),
+        "created_at": payloads.iso(row.created_at),
     }
 
 
@@ -132,7 +132,7 @@ def _found(row: Any, wanted: Asked) -> dict[str, Any]:
             "body": row.body,
             "sender_type": row.sender_type,
             "sender_name": row.sender_name,
-            "created_at": chat.iso(row.created_at),
+            "created_at": payloads.iso(row.created_at),
         },
         "snippet": snippet(row.body, wanted) if row.file is None else f"{OPENS}{row.file}{CLOSES}",
     }

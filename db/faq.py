@@ -36,7 +36,7 @@ def has(cur: cursor, tenant: str) -> bool:
 
 
 def search(cur: cursor, tenant: str, words: Iterable[str], most: int) -> list[Entry]:
-    """Entries with any of the words, best first. Words: letters and digits only, as `sidecar/answers.py` cuts them."""
+    """Entries with any of the words, best first. Words: letters and digits only, as `bot/answers.py` cuts them."""
     query = " | ".join(_term(word) for word in words if word.isalnum())
     if not query:
         return []

@@ -11,7 +11,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -39,6 +39,20 @@ _BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a symbol without ink
 _LOCAL_MOST = 64  # bytes
 _LABEL = r"(?!-)[0-9A-Za-z_\-\x80-\U0010ffff]{1,63}(?<!-)"
 _EMAIL = re.compile(rf"[^\s@<>\"(),:;\[\]\\]+@(?:{_LABEL}\.)*{_LABEL}")
+
+
+class Agent(NamedTuple):
+    """Whoever is logged in, supervisors too. `tenant` is the only tenant that they see."""
+
+    tenant: str
+    agent_id: str
+    name: str
+    email: str
+    role: str
+
+    @property
+    def is_supervisor(self) -> bool:
+        return self.role in ("supervisor", "admin")
 
 
 class AccountError(ValueError):
@@ -179,6 +193,22 @@ def _verifies(password_hash: str, password: str) -> bool:
 
 def token_digest(token: str) -> bytes:
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+
+
+def who(cur: cursor, token: str) -> Agent | None:
+    """None where the token is unknown, revoked, too old, or its account disabled."""
+    row = PEOPLE.one(cur, "who", digest=token_digest(token))
+    return Agent(*row) if row else None
+
+
+def valid_tokens(cur: cursor, digests: Sequence[bytes]) -> set[bytes]:
+    """Those that would still let somebody in."""
+    return {bytes(row.digest) for row in PEOPLE.all(cur, "valid", digests=list(digests))}
+
+
+def revoke(cur: cursor, token: str) -> Any:
+    """Whose it was: (tenant, agent). None: it was none already."""
+    return PEOPLE.one(cur, "revoke", digest=token_digest(token))
 
 
 def native_tenants(cur: cursor) -> list[str]:

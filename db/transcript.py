@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor
 
-from db import chat
+from db import chat, payloads
 from db.chat import Message
 
 PARTS_MOST = 40  # of one transcript, 500 messages or 256 KiB each; a chat longer than that is cut, and says so
@@ -19,7 +19,7 @@ Transcript = dict[str, Any]
 def read(cur: cursor, tenant: str, room: str, parts_most: int | None = PARTS_MOST) -> Transcript | None:
     """The session and its messages as JSON has them, at most so many parts (None: all); None where the tenant has no
     such session."""
-    view, session = chat.session_view(cur, tenant, room), chat.by_room(cur, tenant, room)
+    view, session = payloads.session_view(cur, tenant, room), chat.by_room(cur, tenant, room)
     if view is None or session is None:
         return None
     rows: list[Message] = []
@@ -33,7 +33,7 @@ def read(cur: cursor, tenant: str, room: str, parts_most: int | None = PARTS_MOS
     return {
         **{name: view[name] for name in told},
         "customer": customer,
-        "messages": [chat.payload_of(row) for row in rows],
+        "messages": [payloads.payload_of(row) for row in rows],
         "complete": not more,
     }
 

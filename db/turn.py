@@ -31,6 +31,15 @@ T = TypeVar("T")
 DETAIL_MAX = 200
 
 
+class TurnRefused(Exception):
+    """What `work` asked for can't be. `code` as in the chat's contract: not_found, already_taken, at_max_load,
+    session_ended, forbidden; and too_many_open."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class Drift(StrEnum):
     """Differences between the desk and the ledger, or the caches and the ledger, that were healed."""
 

@@ -29,11 +29,10 @@ from addresses import is_loopback
 from db import inbox, installation, migrate, postgres
 from db.postgres import LedgerTrouble
 from db.upkeep import Upkeep
-from sidecar.app import HANDLER_ARGS, SIDECAR, Config, create_app
-from sidecar.attendance import Times
-from sidecar.crowd import Crowd
-from sidecar.listening import listen
-from sidecar.site import Demo
+from sidecar.app import HANDLER_ARGS, SIDECAR, create_app
+from sidecar.live.parts import Config, Demo, Times
+from sidecar.web.crowd import Crowd
+from sidecar.web.listening import listen
 
 log = logging.getLogger("sidecar")
 
@@ -128,7 +127,7 @@ async def serve(config: settings.Settings, servers: settings.Servers, here: str)
     )
     await runner.setup()
     try:
-        door = app[SIDECAR].door
+        door = app[SIDECAR].parts.door
         crowd = Crowd(CONNECTIONS * config.sockets_per_address, lambda peer: is_loopback(peer) or door.is_trusted(peer))
         server = await _listen(runner, config, crowd)
         log.info(logs.line("sidecar_started", host=config.host, port=config.chat_port))

@@ -13,12 +13,12 @@ from db import redis_why
 from db.inbox import InboxDown
 from db.postgres import LedgerDown, LedgerTrouble, must_write
 from db.upkeep import Upkeep
-from sidecar.feed import Feed
-from sidecar.lately import Lately
-from sidecar.quota import Quota
-from sidecar.refusals import Refused, answer
-from sidecar.store import Store
-from sidecar.strangers import Strangers
+from sidecar.files.quota import Quota
+from sidecar.live.feed import Feed
+from sidecar.live.store import Store
+from sidecar.web.answers import Refused, answer
+from sidecar.web.lately import Lately
+from sidecar.web.strangers import Strangers
 
 READY_S = 3.0
 DATABASE_KEPT_S = 0.5

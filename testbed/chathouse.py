@@ -26,9 +26,9 @@ import requests
 
 from db import console, people
 from db.inbox import limit_key
+from db.logins import TOKEN_LIFE_S
 from db.people import PEOPLE
 from db.postgres import Ledger
-from sidecar.login import TOKEN_LIFE_S
 from testbed.house import House, house, piece_of
 from testbed.log_checks import stack_traces
 from testbed.passwords import PASSWORD, hash_of

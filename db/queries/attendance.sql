@@ -47,19 +47,3 @@ SELECT s.tenant, s.room, s.gone_at IS NOT NULL AS is_out
    AND EXISTS (SELECT FROM sidecars c WHERE seconds_since(c.started_at) >= %(gone_s)s AND seconds_since(c.beat_at) < %(life_s)s)
    AND (%(tenant)s::text IS NULL OR (s.tenant = %(tenant)s::text AND s.room = %(room)s::text))
  ORDER BY s.tenant, s.id LIMIT %(most)s
-
--- name: keep_place
--- As `go`, where the sidecar of the last page could not say that it had closed.
-UPDATE sessions s SET keeps_place = true
- WHERE s.id = %(session)s AND NOT is_attended(s.tenant) AND EXISTS (SELECT FROM customer_pages p WHERE p.session = s.id)
-   AND EXISTS (SELECT FROM messages m WHERE m.session = s.id AND m.sender_type = 'customer')
-
--- name: leave_line
-UPDATE sessions SET gone_at = clock_timestamp() WHERE id = %(session)s AND status = 'waiting' AND gone_at IS NULL
-
--- name: come_back
-UPDATE sessions SET gone_at = NULL, seen_at = clock_timestamp() WHERE id = %(session)s
-
--- name: old_place
--- Where the room stood in the line.
-SELECT arrived_us FROM visits WHERE tenant = %(tenant)s AND room = %(room)s ORDER BY id DESC LIMIT 1

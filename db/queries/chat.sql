@@ -1,27 +1,8 @@
--- The chat: sessions, their rows in one gapless order (H12 in docs/algorithm.md), marks, and places in line.
+-- The chat: sessions, their rows in one gapless order (H12 in docs/algorithm.md), and marks.
 
 -- name: tenants
 -- Those with our own desk.
 SELECT id, name, color FROM tenants WHERE desk = 'native' ORDER BY id
-
--- name: put_customer
--- Who proved who they are is another customer than who only said so, however equal the address.
-INSERT INTO customers (tenant, email, name, proved) VALUES (%(tenant)s, %(email)s, %(name)s, %(proved)s)
-    ON CONFLICT (tenant, lower(email), proved) DO UPDATE SET name = EXCLUDED.name
-RETURNING id
-
--- name: open_session
-INSERT INTO sessions (tenant, room, key_digest, customer, customer_name)
-VALUES (%(tenant)s, %(room)s, %(digest)s, %(customer)s, %(name)s) RETURNING id
-
--- name: set_beginning
-UPDATE sessions SET origin = %(origin)s, language = %(language)s WHERE id = %(session)s
-
--- name: open_ones
--- How many chats are open that were begun by this customer, and from this origin.
-SELECT (SELECT count(*) FROM sessions s JOIN customers c ON c.id = s.customer
-         WHERE c.tenant = %(tenant)s AND lower(c.email) = lower(%(email)s) AND s.status <> 'ended') AS of_customer,
-       (SELECT count(*) FROM sessions WHERE tenant = %(tenant)s AND origin = %(origin)s AND status <> 'ended') AS of_origin
 
 -- name: by_key
 -- A key lapses a while after the end of its chat.
@@ -36,15 +17,6 @@ SELECT id, tenant, room, status, agent, last_seq, wants_person, customer_name, g
 -- Whoever changes a session's state: after the tenant, its agents and the visit.
 SELECT id, status, agent, answered, ended_by, gone_at, customer_name FROM sessions WHERE tenant = %(tenant)s AND room = %(room)s
    FOR NO KEY UPDATE
-
--- name: lock_visit
--- The open visit of a session.
-SELECT id, state, agent, attempt, arrived_us FROM visits WHERE tenant = %(tenant)s AND room = %(room)s AND state <> 'closed'
-   FOR NO KEY UPDATE
-
--- name: end_session
-UPDATE sessions SET status = 'ended', ended_at = clock_timestamp(), ended_by = %(by)s, gone_at = NULL
- WHERE id = %(session)s AND status <> 'ended'
 
 -- name: lock_sessions
 -- Before rows are added: in the order of ids, so that two writers take turns. A statement of its own, so that the next
@@ -146,8 +118,8 @@ SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.em
        (SELECT count(*) FROM messages u WHERE u.session = s.id AND u.seq > s.agent_read AND u.sender_type = 'customer')
            AS unread,
        CASE WHEN s.status = 'waiting' AND s.gone_at IS NULL THEN greatest(1, (
-           SELECT count(*) FROM visits v JOIN visits w ON w.tenant = v.tenant AND w.class = 'native'
-                  AND w.state = 'waiting' AND (-w.priority, w.arrived_us, w.id) <= (-v.priority, v.arrived_us, v.id)
+           SELECT count(*) FROM visits v JOIN visits w ON w.tenant = v.tenant AND w.state = 'waiting'
+                  AND w.queue IS NOT DISTINCT FROM v.queue AND (-w.priority, w.arrived_us, w.id) <= (-v.priority, v.arrived_us, v.id)
             WHERE v.tenant = s.tenant AND v.room = s.room AND v.state <> 'closed')) END AS position,
        l.seq AS last_message_seq, l.body AS last_message_body, l.sender_type AS last_message_sender,
        l.created_at AS last_message_at
@@ -159,39 +131,6 @@ SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.em
                        FROM messages m
                       WHERE m.session = s.id AND m.sender_type NOT IN ('system', 'bot') ORDER BY m.seq DESC LIMIT 1) l ON true
  WHERE s.tenant = %(tenant)s AND s.room = %(room)s
-
--- name: places
--- The head of a tenant's native line, in order.
-SELECT w.room, row_number() OVER (ORDER BY w.priority DESC, w.arrived_us, w.id) AS position
-  FROM (SELECT room, priority, arrived_us, id FROM visits
-         WHERE tenant = %(tenant)s AND class = 'native' AND state = 'waiting'
-         ORDER BY priority DESC, arrived_us, id LIMIT %(most)s) w
- ORDER BY position
-
--- name: places_behind
--- The same of these rooms, wherever they stand.
-SELECT w.room, w.position
-  FROM (SELECT room, row_number() OVER (ORDER BY priority DESC, arrived_us, id) AS position FROM visits
-         WHERE tenant = %(tenant)s AND class = 'native' AND state = 'waiting') w
- WHERE w.position > %(most)s AND w.room = ANY(string_to_array(%(rooms)s, ' '))
-
--- name: pace
--- How long the line is; who is given chats by the worker now, how many chats they may have by the limits of the last
--- decision, and how many more; and how long the last 50 chats took that were served and ended within a week.
-SELECT (SELECT count(*) FROM visits WHERE tenant = %(tenant)s AND class = 'native' AND state = 'waiting') AS waiting,
-       here.*, past.*
-  FROM (SELECT count(*) AS online, coalesce(sum(g.may), 0)::integer AS seats,
-               coalesce(sum(greatest(0, g.may - g.load)), 0)::integer AS free
-          FROM (SELECT s.max_load AS may, s.load
-                  FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent
-                 WHERE a.tenant = %(tenant)s AND a.wish = 'online' AND a.role = 'agent' AND NOT a.disabled
-                   AND EXISTS (SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.agent
-                                  AND p.until > clock_timestamp())) g) here,
-       (SELECT count(*) AS closings, percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s) AS median_s
-          FROM (SELECT greatest(0, extract(epoch FROM closed_at - settled_at))::float8 AS took_s FROM visits
-                 WHERE tenant = %(tenant)s AND state = 'closed' AND closed_at > clock_timestamp() - interval '7 days'
-                   AND settled_at IS NOT NULL AND class = 'native'
-                 ORDER BY closed_at DESC LIMIT 50) ended) past
 
 -- name: mark
 -- What was delivered and read, in one go, with the sessions locked; a mark only rises, and never beyond the last row.

@@ -24,8 +24,8 @@ SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.em
          ORDER BY s.id DESC LIMIT %(most)s) s
   JOIN customers c ON c.id = s.customer
   LEFT JOIN accounts a ON a.tenant = s.tenant AND a.agent = s.agent
-  LEFT JOIN (SELECT room, row_number() OVER (ORDER BY priority DESC, arrived_us, id) AS position
-               FROM visits WHERE tenant = %(tenant)s AND class = 'native' AND state = 'waiting') p
+  LEFT JOIN (SELECT room, row_number() OVER (PARTITION BY queue ORDER BY priority DESC, arrived_us, id) AS position
+               FROM visits WHERE tenant = %(tenant)s AND state = 'waiting') p
          ON p.room = s.room AND s.status = 'waiting'
   LEFT JOIN LATERAL (SELECT seq, sender_type, created_at,  -- of a file without a caption: its name
                             coalesce(nullif(body, ''), (SELECT f.name FROM attachments f WHERE f.session = m.session

@@ -17,6 +17,10 @@ SELECT w.room, v.last_agent AS agent
                       ORDER BY id DESC LIMIT 1) v
  WHERE v.last_agent IS NOT NULL AND seconds_since(v.closed_at) <= %(within_s)s
 
+-- name: hasten_queues
+-- Who is online has changed: who serves the queues of the rules is read anew at once.
+UPDATE rosters SET due_at = '-infinity' WHERE tenant = %(tenant)s AND class <> 'native'
+
 -- name: know_facts
 -- What the webhooks of a batch told of rooms that stand in the ledger already. A room that waits and of whom something
 -- else is known now is routed anew; of one that is served it is about the stay that may come next.

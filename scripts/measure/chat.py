@@ -22,10 +22,10 @@ import requests
 from psycopg2.extras import execute_values
 
 from db import chat, people
+from db.logins import TOKEN_LIFE_S
 from db.people import PEOPLE
 from scripts.measure.sockets import cpu_s
 from scripts.measure.stage import PYTHON, ROOT, START_S, Stage, servers, wait
-from sidecar.login import TOKEN_LIFE_S
 from testbed.servers import free_port
 
 RATE, ROOMS, SECONDS = 2000, 500, 10.0

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from sidecar.ai import DEADLINE_S
+from sidecar.bot.ai import DEADLINE_S
 from testbed.chathouse import chat_house
 from testbed.chatpeople import People
 from tests.model_server import KEY, model_server

@@ -6,25 +6,37 @@ async with Floor(line) as floor:              # `line` as in line_of: its tenant
     await floor.seats.pick(TENANT, room, ani)
 """
 
+from pathlib import Path
 from typing import Any
 
 import redis
+import redis.asyncio
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from db import inbox, people, tickets
 from db.announce import News
-from sidecar.console import Console, Desk
-from sidecar.hub import Hub
-from sidecar.login import Agent, Login
-from sidecar.marks import Marks
-from sidecar.presence import Presence
-from sidecar.resting import RestingInbox
-from sidecar.seats import Seats
-from sidecar.store import Store
-from sidecar.team import Team
-from sidecar.turns import Turns
-from sidecar.writer import Writer
+from db.people import Agent
+from sidecar.agents.console import Console
+from sidecar.agents.login import Login
+from sidecar.agents.presence import Presence
+from sidecar.agents.seats import Seats
+from sidecar.agents.team import Team
+from sidecar.live.feed import Feed
+from sidecar.live.hub import Hub
+from sidecar.live.parts import Config, Parts
+from sidecar.live.positions import Positions
+from sidecar.live.receipts import Receipts
+from sidecar.live.resting import RestingInbox
+from sidecar.live.sockets import Sockets
+from sidecar.live.store import Store
+from sidecar.live.tasks import Tasks
+from sidecar.live.turns import Turns
+from sidecar.live.visitors import Visitors
+from sidecar.live.writer import Writer
+from sidecar.web.door import Door
+from sidecar.web.pace import Paces, Repeats
+from sidecar.web.strangers import Strangers
 from testbed.passwords import PASSWORD, hash_of
 from tests.services.line_of import Line
 
@@ -67,6 +79,9 @@ class Floor:
         agent = await self.store.run(lambda cur: people.add_account(cur, tenant, email, name, hash_of(PASSWORD), role))
         return Agent(tenant, agent, name, email, role)
 
+    async def who(self, token: str) -> Agent | None:
+        return await self.store.run(lambda cur: people.who(cur, token))
+
     async def start(self, name: str = "Budi", message: str | None = None) -> str:
         """A waiting session's id."""
         return (await self.turns.start(self.tenant, f"{name.lower()}@mail.example", name, message)).room
@@ -99,28 +114,43 @@ class Counter:
 
     async def __aenter__(self) -> "Counter":
         floor = self.floor
-        self._writer, self._marks = Writer(floor.store, floor.tell), Marks(floor.store, floor.tell)
+        self._writer, self._marks = Writer(floor.store, floor.tell), Receipts(floor.store, floor.tell)
         self._marks.start()
         app = web.Application()
-        app.add_routes(Console(self._desk()).routes())
+        app.add_routes(self.console().routes())
         self.client = TestClient(TestServer(app))
         await self.client.start_server()
         return self
 
-    def _desk(self) -> Desk:
-        floor = self.floor
-        return Desk(
-            floor.store,
-            floor.login,
-            floor.turns,
-            floor.seats,
-            floor.presence,
-            Team(Hub(), floor.store, floor.box, floor.default_limit),
-            self._writer,
-            self._marks,
-            floor.tell,
-            lambda request: request.headers.get("X-Test-Address", "127.0.0.1"),
+    def console(self) -> Console:
+        floor, line, tasks, hub = self.floor, self.floor.line, Tasks(), Hub()
+        door, strangers = Door((), (), demo=False), Strangers()
+        client = redis.asyncio.Redis.from_url(line.redis_url)
+        parts = Parts(
+            config=Config(line.database_url, line.redis_url, Path(), floor.default_limit, retry_s=30.0),
+            sidecar="of the counter",
+            tasks=tasks,
+            store=floor.store,
+            redis=client,
+            box=floor.box,
+            turns=floor.turns,
+            hub=hub,
+            feed=Feed(hub, floor.store, client, "", tasks=tasks),
+            tell=floor.tell,
+            positions=Positions(hub, floor.store, tasks),
+            writer=self._writer,
+            receipts=self._marks,
+            door=door,
+            strangers=strangers,
+            visitors=Visitors(
+                floor.store, strangers, floor.who, lambda request: request.headers.get("X-Test-Address", "127.0.0.1")
+            ),
+            sockets=Sockets(door, strangers, 1),
+            messages=Paces(1, 1),
+            typed=Repeats(1),
         )
+        team = Team(hub, floor.store, floor.box, floor.default_limit)
+        return Console(parts, floor.login, floor.presence, floor.seats, team)
 
     async def __aexit__(self, *error: object) -> None:
         await self.client.close()

@@ -26,8 +26,9 @@ from aiohttp import web
 
 from db import people
 from db.postgres import Ledger
-from sidecar.app import SIDECAR, Config, Sidecar, create_app
-from sidecar.connection import TRY_AGAIN
+from sidecar.app import SIDECAR, Sidecar, create_app
+from sidecar.live.connection import TRY_AGAIN
+from sidecar.live.parts import Config
 from testbed.passwords import PASSWORD, hash_of
 from testbed.servers import free_port
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from db import chat, line, people
+from db import chat, line, people, sessions
 from db.ledger import lock
 from db.postgres import Ledger
 from db.turn import Turn
@@ -51,7 +51,7 @@ class NativeWorld:
     def room(self) -> str:
         room = chat.new_room()
         with self.ledger.transaction() as cur:
-            chat.open_session(cur, self.tenant, room, chat.new_key(), "budi@example.com", "Budi")
+            sessions.open_session(cur, self.tenant, room, chat.new_key(), "budi@example.com", "Budi")
         return room
 
     def arrive(self) -> str:
@@ -61,7 +61,7 @@ class NativeWorld:
             turn = Turn(cur, self.tenant, lock(cur, self.tenant))
             visit = line.NewVisit(room, line.next_place(turn), chat.CLASS, chat.CLASS, base_proved=True)
             line.open_visits(turn, [visit])
-            chat.open_session(cur, self.tenant, room, chat.new_key(), "budi@example.com", "Budi")
+            sessions.open_session(cur, self.tenant, room, chat.new_key(), "budi@example.com", "Budi")
         return room
 
     def end(self, room: str) -> None:

@@ -9,12 +9,12 @@ import pytest
 from click.testing import Result
 from psycopg2.extras import NamedTupleCursor
 
-from db import chat, line, people
+from db import chat, line, people, sessions
 from db.ledger import lock
 from db.line import NewVisit
 from db.turn import Turn
 from scripts.admin import account as accounts
-from sidecar.presence import PRESENCE_GRACE_S
+from sidecar.live.parts import PRESENCE_GRACE_S
 from testbed.passwords import CHEAP
 from tests.services.test_admin import SECRET, Ground
 
@@ -49,7 +49,7 @@ def begin(shop, tenant="shop", name="Budi", text="Where is my order?"):
         conn,
         conn.cursor() as cur,
     ):
-        session, _ = chat.open_session(cur, tenant, room, chat.new_key(), "budi@example.com", name)
+        session, _ = sessions.open_session(cur, tenant, room, chat.new_key(), "budi@example.com", name)
         chat.add_messages(cur, [chat.draft(session, "customer", text, sender_name=name)])
     return room
 

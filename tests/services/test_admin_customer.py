@@ -8,7 +8,7 @@ import psycopg2
 import pytest
 from psycopg2.extras import NamedTupleCursor
 
-from db import chat
+from db import chat, sessions
 from db.chat import Attachment
 from tests.services.test_admin import Ground
 
@@ -33,7 +33,7 @@ def chats(shop, email=EMAIL, name="Budi", n=1, ended=True, messages=2):
     ):
         for number in range(n):
             room = chat.new_room()
-            session, _ = chat.open_session(cur, "shop", room, chat.new_key(), email, name)
+            session, _ = sessions.open_session(cur, "shop", room, chat.new_key(), email, name)
             own = FILE.id if (number, email) == (0, EMAIL) and ended else secrets.token_hex(16)
             file = Attachment(own, FILE.name, FILE.type, FILE.size)
             texts = [f"secret of {name} {k}" for k in range(messages)]

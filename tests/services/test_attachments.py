@@ -26,16 +26,23 @@ from aiohttp.test_utils import TestServer
 from psycopg2.extensions import cursor
 from yarl import URL
 
-from db import chat, console, files
+from db import chat, console, files, payloads, sessions
+from db.people import Agent
 from db.postgres import Ledger, LedgerDown
-from sidecar.attachments import ADDRESS_AT_ONCE, ADDRESS_HERE, LARGEST_OF_A_CHAT, UPLOAD_S, UPLOADS_AT_ONCE, Attachments
-from sidecar.door import Door
-from sidecar.file_tickets import LIFE_S, SAME_S, base36
-from sidecar.login import Agent
-from sidecar.quota import Quota
-from sidecar.shelf import CHECK_BYTES, COMING, ORPHAN_AGE_S, Shelf
-from sidecar.store import Store
-from sidecar.writer import Writer
+from sidecar.files.attachments import (
+    ADDRESS_AT_ONCE,
+    ADDRESS_HERE,
+    LARGEST_OF_A_CHAT,
+    UPLOAD_S,
+    UPLOADS_AT_ONCE,
+    Attachments,
+)
+from sidecar.files.file_tickets import LIFE_S, SAME_S, base36
+from sidecar.files.quota import Quota
+from sidecar.files.shelf import CHECK_BYTES, COMING, ORPHAN_AGE_S, Shelf
+from sidecar.live.store import Store
+from sidecar.live.writer import Writer
+from sidecar.web.door import Door
 from tests.services.chat_of import Chat, run_chat
 from tests.unit.test_preview import halves, written
 
@@ -119,7 +126,7 @@ class World:
             )
             cur.execute(sql, agent)  # no login here, and hashing takes its time
             self.agents[f"{name}-{tenant}"] = agent
-        chat.open_session(cur, tenant, self.rooms[tenant], self.keys[tenant], "sari@example.com", "Sari")
+        sessions.open_session(cur, tenant, self.rooms[tenant], self.keys[tenant], "sari@example.com", "Sari")
         ani = self.agents[f"ani-{tenant}"].agent_id
         cur.execute("UPDATE sessions SET status = 'active', agent = %s WHERE tenant = %s", (ani, tenant))
 
@@ -127,7 +134,7 @@ class World:
         """One more session, as a name for `send`."""
         self.keys[name], self.rooms[name] = chat.new_key(), chat.new_room()
         args = (TENANT, self.rooms[name], self.keys[name], f"{name}@example.com", name)
-        await self.store.run(lambda cur: chat.open_session(cur, *args))
+        await self.store.run(lambda cur: sessions.open_session(cur, *args))
         return name
 
     async def send(
@@ -432,7 +439,7 @@ def test_what_could_run_is_refused_and_leaves_nothing(play: Callable[..., None],
 def test_lists_show_the_name_of_a_file_without_a_caption(play: Callable[..., None]) -> None:
     async def work(w: World) -> None:
         def shown(cur: cursor) -> list[str]:
-            view = chat.session_view(cur, TENANT, w.rooms[TENANT])
+            view = payloads.session_view(cur, TENANT, w.rooms[TENANT])
             assert view is not None
             [listed] = console.sessions(cur, TENANT, 10)
             return [view["last_message"]["body"], listed.last_message_body]
@@ -869,7 +876,7 @@ def test_however_a_form_is_damaged_the_answer_is_one_of_ours(play: Callable[...,
 def test_nothing_is_said_or_kept_of_a_broken_head_of_a_part() -> None:
     """aiohttp warns of it: with a sender's text on standard error, and each of them remembered for ever."""
     ask = """
-import aiohttp.multipart, sidecar.attachments
+import aiohttp.multipart, sidecar.files.attachments
 aiohttp.multipart.parse_content_disposition('form-data; =what a sender wrote')
 aiohttp.multipart.parse_content_disposition("form-data; a*b*c=what a sender wrote")
 print([each for each in vars(aiohttp.multipart).get("__warningregistry__", {}) if each != "version"])

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sidecar import attendance
-from sidecar.attendance import Times
+from sidecar.customers import attendance
+from sidecar.live.parts import Times
 from tests.services.chat_of import At, Chat, Customer, run_chat, until
 from tests.variants import first_of
 

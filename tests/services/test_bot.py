@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from psycopg2.extensions import cursor
 
-from db import chat, console, faq, people
+from db import chat, console, faq, payloads, people, sessions
 from db.chat import Message, NotTaken
 from db.postgres import Ledger
-from sidecar import answers
-from sidecar.ai import Model
-from sidecar.bot import Bot
-from sidecar.store import Store
-from sidecar.writer import Writer
+from sidecar.bot import answers
+from sidecar.bot.ai import Model
+from sidecar.bot.bot import Bot
+from sidecar.live.store import Store
+from sidecar.live.writer import Writer
 from testbed.passwords import hash_of
 from tests.model_server import KEY, ModelServer, model_server
 from tests.variants import first_of
@@ -43,7 +43,7 @@ class World:
     async def start(self, tenant: str = TENANT) -> str:
         """A session that waits."""
         room, key = chat.new_room(), chat.new_key()
-        await self.store.run(lambda cur: chat.open_session(cur, tenant, room, key, "sari@example.com", "Sari"))
+        await self.store.run(lambda cur: sessions.open_session(cur, tenant, room, key, "sari@example.com", "Sari"))
         return room
 
     async def send(self, room: str, *bodies: str, tenant: str = TENANT) -> None:
@@ -125,7 +125,7 @@ def test_it_answers_from_the_faq_in_either_language(database_url: str) -> None:
 def test_lists_show_what_the_customer_said_and_not_its_answer(database_url: str) -> None:
     async def work(w: World) -> None:
         def shown(cur: cursor) -> list[str]:
-            view = chat.session_view(cur, TENANT, room)
+            view = payloads.session_view(cur, TENANT, room)
             [listed] = console.sessions(cur, TENANT, 10)
             return [view["last_message"]["body"], listed.last_message_body] if view else []
 

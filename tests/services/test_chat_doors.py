@@ -23,10 +23,12 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from db import sessions
 from db.inbox import key
-from sidecar import strangers, turns
-from sidecar.connection import Connection
-from sidecar.site import FOLDER, PAGES, Demo
+from sidecar.live.connection import Connection
+from sidecar.live.parts import Demo
+from sidecar.web import strangers
+from sidecar.web.site import FOLDER, PAGES
 from testbed.passwords import PASSWORD
 from tests.services.chat_of import TENANT, At, Chat, run_chat
 from tests.variants import first_rows
@@ -516,7 +518,7 @@ def test_the_demo_tells_its_accounts_and_nobody_else_does(database_url: str, red
 def test_one_sender_has_so_many_chats_open_and_no_more(
     database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, whose: str
 ) -> None:
-    monkeypatch.setattr(turns, whose, 3)
+    monkeypatch.setattr(sessions, whose, 3)
 
     async def story(chat: Chat) -> None:
         at = await chat.sidecar()
@@ -573,9 +575,9 @@ def test_the_end_of_a_chat_frees_its_seat_and_wakes_the_line(database_url: str, 
         await ani.pick(first)
         assert (await ani.post(f"queue/{second.room}/pick"))[1]["error"]["code"] == "at_max_load"
         ticket = key(TENANT, "ticket")
-        await at.inside.redis.delete(ticket)
+        await at.inside.parts.redis.delete(ticket)
         await first.post("end", {})
-        assert await at.inside.redis.get(ticket), "a look at the line was asked for"
+        assert await at.inside.parts.redis.get(ticket), "a look at the line was asked for"
         assert [row.open_seats for row in chat.rows("SELECT open_seats FROM agents")] == [0]
         await ani.pick(second)
 

@@ -11,10 +11,10 @@ import redis
 import redis.asyncio
 
 from db import inbox
-from sidecar import connection
-from sidecar.feed import Feed
-from sidecar.hub import Hub
-from sidecar.store import Store
+from sidecar.live import connection
+from sidecar.live.feed import Feed
+from sidecar.live.hub import Hub
+from sidecar.live.store import Store
 from testbed.servers import OwnServer
 from tests.services.chat_of import TENANT, WITHIN_S, Chat, run_chat, until
 from tests.services.test_chat_doors import NEW, SESSIONS
@@ -139,7 +139,7 @@ def test_tenants_whose_sockets_come_while_the_feed_is_connecting_are_heard_too(
         own_valkey.freeze()
         here = await chat.sidecar()
         opening = [asyncio.create_task(customer.page(here)) for customer in customers]
-        await until(lambda: len(here.inside.feed._tenant_of) == 2, what="both tenants")
+        await until(lambda: len(here.inside.parts.feed._tenant_of) == 2, what="both tenants")
         own_valkey.thaw()
         near = [await task for task in opening]
         for page, other in zip(near, far, strict=True):
@@ -158,7 +158,7 @@ def test_a_flushed_redis_changes_nothing(database_url: str, own_valkey: OwnServe
         here, there = await chat.sidecar(), await chat.sidecar()
         budi, page, _, _ = await served(here)
         far = await budi.live(there)
-        await here.inside.redis.flushall()
+        await here.inside.parts.redis.flushall()
         await page.wrote("as before")
         await far.until_seq(3, within_s=1.5)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from db import chat
+from db import chat, payloads, sessions
 from db.chat import Attachment, Draft, Message, NotTaken
 from db.postgres import Ledger
 
@@ -31,7 +31,7 @@ class Rooms:
     def _opened(self) -> chat.Session:
         room = chat.new_room()
         with self.ledger.transaction() as cur:
-            chat.open_session(cur, TENANT, room, chat.new_key(), "budi@example.com", "Budi")
+            sessions.open_session(cur, TENANT, room, chat.new_key(), "budi@example.com", "Budi")
             session = chat.by_room(cur, TENANT, room)
         assert session
         return session
@@ -154,8 +154,8 @@ def test_another_chat_with_the_same_address_renames_nobody(rooms: Rooms) -> None
     room = chat.new_room()
     (mine,) = rooms.open()
     with rooms.ledger.transaction() as cur:
-        chat.open_session(cur, TENANT, room, chat.new_key(), "budi@example.com", "The Bank")
-        names = [chat.session_view(cur, TENANT, one)["customer"]["name"] for one in (mine.room, room)]
+        sessions.open_session(cur, TENANT, room, chat.new_key(), "budi@example.com", "The Bank")
+        names = [payloads.session_view(cur, TENANT, one)["customer"]["name"] for one in (mine.room, room)]
         known = chat.by_room(cur, TENANT, mine.room)
     assert names == ["Budi", "The Bank"]
     assert known and known.customer_name == "Budi"
@@ -211,7 +211,7 @@ def test_a_chat_counts_as_answered_once_its_own_agent_wrote(rooms: Rooms) -> Non
 
     def answered() -> bool:
         with rooms.ledger.transaction() as cur:
-            view = chat.session_view(cur, TENANT, session.room)
+            view = payloads.session_view(cur, TENANT, session.room)
         return bool(view and view["answered"])
 
     rooms.add(said(session, "anybody?"), by("a2", session, "I am the boss", anywhere=True))
@@ -241,7 +241,7 @@ def test_a_happening_is_a_row_like_any_other(rooms: Rooms) -> None:
         message = chat.add_event(
             cur, TENANT, session.room, {"type": "assigned", "agent_id": "a1", "name": "A"}, "A came"
         )
-        news = chat.happened(cur, message)
+        news = payloads.happened(cur, message)
     assert message.seq == 2
     assert [(one.type, one.to, one.seq) for one in news] == [
         ("chat.message.new", "room", 2),
@@ -265,7 +265,7 @@ def test_attachments_come_back_with_their_row_and_are_stored_once(rooms: Rooms) 
     url = f"/api/v1/files/{file.id}"
     preview = {"url": f"{url}/preview", "width": 64, "height": 40}
     told = {"id": file.id, "name": "cat.png", "type": "image/png", "size": 7, "url": url, "preview": preview}
-    assert chat.payload_of(row)["attachments"] == [told]
+    assert payloads.payload_of(row)["attachments"] == [told]
 
 
 def test_marks_only_rise_and_never_beyond_the_last_row(rooms: Rooms) -> None:

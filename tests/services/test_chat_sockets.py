@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from sidecar import places, sockets, store
-from sidecar.hub import Head
+from sidecar.customers import sockets
+from sidecar.live import positions, store
+from sidecar.live.hub import Head
 from tests.services.chat_of import TENANT, WITHIN_S, At, Chat, Colleague, Customer, Page, run_chat, until
 
 
@@ -377,16 +378,16 @@ def test_each_page_hears_each_of_its_places_one_by_one(database_url: str, redis_
 def test_who_stands_behind_the_first_hundred_hears_the_place_too(
     database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "BEHIND_EVERY_S", 0.2)
+    monkeypatch.setattr(positions, "BEHIND_EVERY_S", 0.2)
 
     async def story(chat: Chat) -> None:
         at = await chat.sidecar()
         chat.hire("ani")
         ani = await at.colleague("ani")
         await ani.page()
-        customers = [await at.customer(f"C{n}") for n in range(places.LIVE + 3)]
+        customers = [await at.customer(f"C{n}") for n in range(positions.LIVE + 3)]
         last = await customers[-1].page()
-        for gone, place in enumerate(range(places.LIVE + 3, places.LIVE - 1, -1)):
+        for gone, place in enumerate(range(positions.LIVE + 3, positions.LIVE - 1, -1)):
             await last.until_told("chat.queue.position", lambda one, place=place: one["position"] == place)
             await ani.pick(customers[gone])
         heard = [one["position"] for one in last.told("chat.queue.position")]
@@ -460,14 +461,14 @@ def test_a_reader_that_is_too_slow_is_closed_and_nobody_waits_for_it(
         at = await chat.sidecar(messages_a_second=5000)
         budi, page, _, desk = await served(at)
         stuck = await stuck_socket(at, budi)
-        await until(lambda: at.inside.sockets.counts()[0] == 2)
+        await until(lambda: at.inside.parts.sockets.counts()[0] == 2)
         sent = 0
         while "reader_too_slow" not in caplog.text:
             sent += 1
             assert sent < 1000, "a reader that takes nothing may not be owed more"
             await page.wrote(f"{sent} {'x' * 9000}")
         assert await close_code_of(stuck) == 1013
-        await until(lambda: at.inside.sockets.counts()[0] == 1, what="the slow reader's end")
+        await until(lambda: at.inside.parts.sockets.counts()[0] == 1, what="the slow reader's end")
         last = sent + 2
         await desk.until_seq(last, budi.room)
         assert desk.seqs(budi.room) == list(range(1, last + 1))
@@ -639,7 +640,7 @@ def test_a_chat_that_is_open_on_very_many_pages_gets_no_further_one(database_url
         more = await budi.page()
         assert (await more.closed(), more.told("error")[0]["code"]) == (1008, "rate_limited")
         await pages.pop().close()
-        await until(lambda: at.inside.sockets.counts() == (len(pages), 0))
+        await until(lambda: at.inside.parts.sockets.counts() == (len(pages), 0))
         assert (await (await budi.live()).wrote("room again"))["seq"] == 2
 
     run_chat(database_url, redis_url, story)
@@ -652,15 +653,15 @@ def test_an_agent_hears_nothing_before_it_is_told_that_it_is_heard(database_url:
         at = await chat.sidecar()
         budi, page, ani, first = await served(at)
         await first.close()
-        await until(lambda: at.inside.sockets.counts() == (1, 0))
-        heads = at.inside.feed.heads
+        await until(lambda: at.inside.parts.sockets.counts() == (1, 0))
+        heads = at.inside.parts.feed.heads
 
         async def slow(tenant: str, rooms: list[str]) -> list[Head]:
             found = await heads(tenant, rooms)
             await page.wrote("meanwhile")
             return found
 
-        at.inside.feed.heads = slow
+        at.inside.parts.feed.heads = slow
         desk = await ani.page()
         await page.wrote("afterwards")
         await desk.until_seq(4, budi.room)

@@ -12,8 +12,9 @@ from aiohttp.test_utils import TestServer
 
 from db import faq, people
 from db.postgres import Ledger
-from sidecar import answers
-from sidecar.app import Config, create_app
+from sidecar.app import create_app
+from sidecar.bot import answers
+from sidecar.live.parts import Config
 from testbed.passwords import hash_of
 from tests.model_server import KEY, model_server
 

@@ -9,7 +9,7 @@ import pytest
 
 from db import chat
 from db.postgres import Ledger
-from sidecar import console as sidecar_console
+from sidecar.agents import console as sidecar_console
 from testbed.servers import Databases
 from tests.services.chat_floor import Counter, Floor
 from tests.services.line_of import TENANT, Line, empty, line_of

@@ -13,8 +13,9 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from db import people
-from sidecar.app import SIDECAR, Config, create_app
-from sidecar.login import Agent
+from db.people import Agent
+from sidecar.app import SIDECAR, create_app
+from sidecar.live.parts import Config
 from testbed.passwords import PASSWORD, hash_of
 from testbed.servers import Databases
 from tests.services.chat_floor import NATIVE
@@ -72,7 +73,7 @@ class House:
     async def hire(self, name: str, role: str = "agent", tenant: str = TENANT) -> Agent:
         email = f"{name}@shop.example"
         work = lambda cur: people.add_account(cur, tenant, email, name, hash_of(PASSWORD), role)  # noqa: E731
-        return Agent(tenant, await self.sidecar.store.run(work), name, email, role)
+        return Agent(tenant, await self.sidecar.parts.store.run(work), name, email, role)
 
     async def ask(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -147,7 +148,7 @@ def test_a_pick_a_transfer_and_an_end_are_heard_on_both_sides(line: Line, tmp_pa
             assert (await customer.until("chat.agent.joined"))["name"] == "budi"
             assert (await hears.until("chat.session.transferred"))["session"]["agent"]["name"] == "budi"
             _, boss = await home.log_in(budi)
-            await home.sidecar.turns.end(TENANT, room, f"agent:{budi.agent_id}", "budi")
+            await home.sidecar.parts.turns.end(TENANT, room, f"agent:{budi.agent_id}", "budi")
             assert (await customer.until("chat.session.ended"))["by"] == "agent"
             assert (await hears.until("chat.session.ended"))["session"]["status"] == "ended"
             assert "session" not in dict(customer.heard)["chat.session.ended"]
@@ -213,7 +214,7 @@ def test_a_limit_an_account_and_its_end_are_told_to_open_pages_of_the_tenant_alo
             await until_told(ani.agent_id, limit=7, name="ani", role="agent")
             line.redis.delete(f"config:max_agent_chat:{TENANT}:{ani.agent_id}")
             cici = await home.hire("cici", "supervisor")
-            await home.sidecar.store.run(lambda cur: people.set_disabled(cur, TENANT, budi.agent_id, True))
+            await home.sidecar.parts.store.run(lambda cur: people.set_disabled(cur, TENANT, budi.agent_id, True))
             await until_told(ani.agent_id, limit=2)
             await until_told(budi.agent_id, disabled=True)
             await until_told(cici.agent_id, role="supervisor", email=cici.email, limit=2)
@@ -252,7 +253,7 @@ def test_a_login_that_ends_ends_its_socket(line: Line, tmp_path: Path) -> None:
             token, page = await home.log_in(ani)
             _, other = await home.log_in(budi)
             await home.ask("POST", "auth/logout", token=token)
-            await home.sidecar.store.run(lambda cur: people.set_disabled(cur, TENANT, budi.agent_id, True))
+            await home.sidecar.parts.store.run(lambda cur: people.set_disabled(cur, TENANT, budi.agent_id, True))
             for socket in (page, other):
                 await socket.until("error", within_s=10, code="unauthorized")
                 assert (await socket.ws.receive(timeout=5)).data == 4001

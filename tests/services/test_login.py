@@ -14,19 +14,11 @@ from typing import Any
 
 import pytest
 
-from db import chat, people
-from db.people import PEOPLE, AccountError
+from db import payloads, people
+from db.logins import TOKEN_LIFE_S, LoginError, LoginLater
+from db.people import FAILURES_ALONE_MOST, FAILURES_MOST, PEOPLE, AccountError, Agent
 from db.postgres import Ledger, LedgerBusy
-from sidecar.console import Console
-from sidecar.login import (
-    FAILURES_ALONE_MOST,
-    FAILURES_MOST,
-    HASHES_AT_ONCE,
-    TOKEN_LIFE_S,
-    Agent,
-    LoginError,
-    LoginLater,
-)
+from sidecar.agents.login import HASHES_AT_ONCE
 from testbed.passwords import PASSWORD, hash_of
 from testbed.servers import Databases
 from tests.services.chat_floor import Counter, Floor
@@ -125,10 +117,10 @@ def test_a_login_gives_a_token_that_says_who_it_is(line: Line) -> None:
             boss = await floor.hire("boss", "supervisor")
             token, agent, *_ = await floor.login.login(TENANT, " BOSS@shop.example ", PASSWORD, HERE)
             assert agent == boss
-            assert await floor.login.who(token) == boss
+            assert await floor.who(token) == boss
             assert len(token) >= 43
             assert token not in str(line.rows("SELECT encode(digest, 'escape'), tenant FROM tokens"))
-            assert await floor.login.who(token[:-1]) is None
+            assert await floor.who(token[:-1]) is None
 
     asyncio.run(story())
 
@@ -157,18 +149,18 @@ def test_a_token_ends_by_time_by_logout_and_with_its_account(line: Line) -> None
 
             left, kept = await fresh(), await fresh()
             await floor.login.logout(left)
-            assert await floor.login.who(left) is None
-            assert await floor.login.who(kept) == ani
+            assert await floor.who(left) is None
+            assert await floor.who(kept) == ani
             assert await floor.login.valid([left, kept, "nonsense"]) == {kept}
             line.run("UPDATE tokens SET expires_at = clock_timestamp()")
-            assert await floor.login.who(kept) is None
+            assert await floor.who(kept) is None
             last = await fresh()
             await floor.store.run(lambda cur: people.set_disabled(cur, TENANT, ani.agent_id, True))
-            assert await floor.login.who(last) is None
+            assert await floor.who(last) is None
             assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "LoginRefused"
             await floor.store.run(lambda cur: people.set_disabled(cur, TENANT, ani.agent_id, False))
-            assert await floor.login.who(last) is None  # revoked for good
-            assert await floor.login.who(await fresh()) == ani
+            assert await floor.who(last) is None  # revoked for good
+            assert await floor.who(await fresh()) == ani
 
     asyncio.run(story())
 
@@ -179,7 +171,7 @@ def test_a_new_password_ends_the_old_one_and_its_tokens(line: Line) -> None:
             ani = await floor.hire("ani")
             token, *_ = await floor.login.login(TENANT, ani.email, PASSWORD, HERE)
             await floor.store.run(lambda cur: people.set_password(cur, TENANT, ani.agent_id, hash_of("Another-1234")))
-            assert await floor.login.who(token) is None
+            assert await floor.who(token) is None
             assert await end_of(floor.login.login(TENANT, ani.email, PASSWORD, HERE)) == "LoginRefused"
             assert await end_of(floor.login.login(TENANT, ani.email, "Another-1234", HERE)) == "in"
 
@@ -486,7 +478,7 @@ def test_login_over_rest_answers_as_the_contract_says(line: Line) -> None:
             assert found["agent"] == {**about, "presence": "offline"}
             assert sorted(found) == ["agent", "expires_at", "token"]
             kept = line.one("SELECT expires_at, expires_at - created_at AS life FROM tokens")
-            assert found["expires_at"] == chat.iso(kept.expires_at)
+            assert found["expires_at"] == payloads.iso(kept.expires_at)
             assert round(kept.life.total_seconds()) == TOKEN_LIFE_S
             bearer = {"Authorization": f"Bearer {found['token']}"}
             assert (await counter.ask(None, "GET", "me", headers=bearer))[0] == 200
@@ -562,7 +554,7 @@ def test_a_login_that_is_none_is_refused_by_the_name_of_its_field(line: Line, bo
 def routes_of(counter: Counter) -> list[tuple[str, str]]:
     """Every route of the console but the login: (method, path with {room})."""
     found = []
-    for route in Console(counter._desk()).routes():
+    for route in counter.console().routes():
         path = re.sub(r":[^}]*\}(?=[/]|$)|:\[.*?\}\}", "}", route.path).removeprefix("/api/v1/")
         if path != "auth/login":
             found.append((route.method, re.sub(r"\{room.*?\}\}?", "{room}", path)))

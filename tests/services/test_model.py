@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from db.faq import Entry
-from sidecar import ai
-from sidecar.ai import Model, ModelFailed, Said
+from sidecar.bot import ai
+from sidecar.bot.ai import Model, ModelFailed, Said
 from tests.model_server import KEY, ModelServer, model_server
 
 HOURS = Entry("What are your opening hours?", "Monday to Friday, 9:00 to 17:00.")

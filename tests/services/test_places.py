@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sidecar import sockets
+from sidecar.customers import sockets
 from tests.services.chat_of import WITHIN_S, Chat, run_chat, until
 
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from db import chat, people
-from sidecar.login import Agent
-from sidecar.presence import Presence
+from db.people import Agent
+from sidecar.agents.presence import Presence
 from testbed.servers import Databases
 from tests.services.chat_floor import Counter, Floor
 from tests.services.line_of import TENANT, Line, empty, line_of
@@ -58,9 +58,7 @@ def presences(floor: Floor, agent: Agent) -> list[str]:
 
 async def crash(presence: Presence) -> None:
     """kill -9: no more beats, nothing taken back."""
-    for task in presence._tasks:
-        task.cancel()
-    await asyncio.gather(*presence._tasks, return_exceptions=True)
+    await presence._tasks.end("presence_beat", "presence_look")
 
 
 def test_an_agent_with_a_page_is_served_by_the_worker_at_once(line: Line) -> None:

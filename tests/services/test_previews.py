@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from db import chat
-from sidecar import previews
+from db import chat, payloads
+from sidecar.files import previews
 from tests.services.test_attachments import OTHER, TENANT, World, play  # noqa: F401 - a fixture
 from tests.unit.test_preview import halves, written
 
@@ -219,7 +219,7 @@ async def told(w: World) -> list[dict[str, Any]]:
     session = await w.store.run(lambda cur: chat.by_room(cur, TENANT, w.rooms[TENANT]))
     assert session
     rows = (await w.store.run(lambda cur: chat.page_after(cur, session, 0))).rows
-    return [file for row in rows for file in chat.payload_of(row)["attachments"]]
+    return [file for row in rows for file in payloads.payload_of(row)["attachments"]]
 
 
 def test_a_preview_is_for_those_who_may_have_the_picture_and_goes_with_it(play: Callable[..., None]) -> None:  # noqa: F811

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from db import chat, console
+from db import chat, console, sessions
 from db.chat import Attachment
 from db.postgres import Ledger
 from tests.hostile import SHAPES, steeper_than_linear
@@ -30,7 +30,7 @@ def ledger(_databases) -> Iterator[Ledger]:
         with made.transaction() as cur:
             cur.execute("INSERT INTO tenants (id, desk, base_url, secret_key) VALUES (%s, 'native', '', '')", (TENANT,))
             room = chat.new_room()
-            chat.open_session(cur, TENANT, room, chat.new_key(), "budi@example.com", "Budi")
+            sessions.open_session(cur, TENANT, room, chat.new_key(), "budi@example.com", "Budi")
             session = chat.by_room(cur, TENANT, room)
             assert session
             files = [Attachment(f"{n:032x}", name, "application/pdf", 7) for n, name in enumerate(FILES)]

@@ -11,8 +11,8 @@ import pytest
 from db import chat
 from db.chat import Message
 from db.postgres import LedgerBusy
-from sidecar.turns import BUSY_S
-from sidecar.writer import Writer
+from sidecar.live.turns import BUSY_S
+from sidecar.live.writer import Writer
 from tests.services.chat_floor import Floor
 from tests.services.line_of import TENANT, Line, empty, line_of
 

@@ -8,8 +8,9 @@ import pytest
 from db.chat import CHAT
 from db.console import CONSOLE
 from db.people import PEOPLE
+from db.places import PLACES
 from db.postgres import Statements
-from sidecar.tasks import AGAIN_MOST_S, Tasks
+from sidecar.live.tasks import AGAIN_MOST_S, Tasks
 from tests.services.chat_of import At, Chat, Colleague, run_chat, until
 
 BROKEN = "SELECT no_such_thing"
@@ -18,7 +19,7 @@ BLOCKS = {
     "messages": (CHAT, "lock_sessions"),
     "marks": (CHAT, "mark"),
     "feed_look": (CHAT, "ahead"),
-    "places": (CHAT, "pace"),
+    "places": (PLACES, "pace"),
     "team": (CONSOLE, "agents"),
     "presence_beat": (PEOPLE, "beat"),
     "presence_look": (PEOPLE, "doubtful"),
@@ -102,7 +103,7 @@ def test_no_exception_ends_the_storage_of_messages(database_url: str, redis_url:
         at = await chat.sidecar()
         budi = await at.customer("Budi")
         page = await budi.live()
-        tell, failed = at.inside.writer._tell, []
+        tell, failed = at.inside.parts.writer._tell, []
 
         def fails_once(tenant: str, news: Any) -> None:
             if not failed:
@@ -110,7 +111,7 @@ def test_no_exception_ends_the_storage_of_messages(database_url: str, redis_url:
                 raise RuntimeError("a bug of whoever is told")
             tell(tenant, news)
 
-        at.inside.writer._tell = fails_once
+        at.inside.parts.writer._tell = fails_once
         client_id = await page.write("Hello", "once")
         told = await page.until_told("error", lambda payload: payload.get("client_id") == client_id)
         assert told["code"] == "unavailable"
@@ -134,11 +135,11 @@ def test_a_listener_that_raises_ends_no_storage(database_url: str, redis_url: st
         def raises(tenant: str, room: str, body: str, seq: int) -> None:
             raise RuntimeError("a bug of the bot")
 
-        at.inside.writer.heard = raises
+        at.inside.parts.writer.heard = raises
         await page.write("Hello", "once")
         await page.until_told("error", lambda payload: payload.get("client_id") == "once")
         await until_ready(at, "messages")
-        at.inside.writer.heard = lambda *_: None
+        at.inside.parts.writer.heard = lambda *_: None
         await page.wrote("Hello", "once")
         await page.wrote("Next")
         await until_ready(at, "")

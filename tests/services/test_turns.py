@@ -7,8 +7,8 @@ import pytest
 from psycopg2.errors import CheckViolation
 
 from db import chat
-from sidecar.login import Agent
-from sidecar.turns import TurnRefused
+from db.people import Agent
+from db.turn import TurnRefused
 from testbed.servers import Databases
 from tests.services.chat_floor import Counter, Floor
 from tests.services.line_of import TENANT, Line, empty, line_of

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.faq import Entry
-from sidecar import answers
+from sidecar.bot import answers
 
 HOURS = Entry("What are your opening hours?", "Monday to Friday, 9:00 to 17:00.")
 REFUND = Entry("How do I get a refund?", "Write to refund@toko.example with your order number.")

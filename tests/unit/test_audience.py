@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sidecar.audience import GATHER_S, Audience, Gathering
+from sidecar.live.audience import GATHER_S, Audience, Gathering
 
 
 class Page:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from db import chat
-from sidecar import connection, frames, refusals
-from sidecar.app import Config, Sidecar
+from db import chat, payloads
+from sidecar.app import Sidecar
+from sidecar.live import connection, frames
+from sidecar.live.parts import Config
+from sidecar.web import answers
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text()
@@ -37,8 +39,8 @@ def test_every_request_is_told_and_no_other(tmp_path: Path) -> None:
         nowhere = "postgresql://127.0.0.1:9/none", "redis://127.0.0.1:9/0"
         sidecar = Sidecar(Config(*nowhere, tmp_path, default_limit=2, retry_s=30.0))
         found = {f"{route.method} {re.sub(r':[^/]*}', '}', route.path)}" for route in sidecar.routes()}
-        await sidecar.writer.close()
-        sidecar.login.close()
+        await sidecar.parts.writer.close()
+        sidecar.agents.login.close()
         return {one for one in found if " /api/" in one}
 
     assert cells("request") == asyncio.run(routes())
@@ -59,7 +61,7 @@ def test_every_event_is_told_and_no_other() -> None:
     folders = (ROOT / "sidecar", ROOT / "db", ROOT / "worker")
     code = "\n".join(path.read_text() for folder in folders for path in folder.rglob("*.py"))
     spoken = {found for found in SPOKEN.findall(code) if not found.endswith((".", ".html"))}
-    spoken |= {f"chat.session.{event}" for event in chat.EVENTS}
+    spoken |= {f"chat.session.{event}" for event in payloads.EVENTS}
     assert types_in("What is heard") == spoken - {"chat.message.send"}
 
 
@@ -71,7 +73,7 @@ def test_every_refusal_is_told_with_its_status() -> None:
         split = [int(status) for status in statuses.split(", ")]
         for at, code in enumerate(codes):
             told[code] = split[at] if len(split) > 1 else split[0]
-    made = {code: status for code, status in refusals.STATUS_OF.items() if code != "not_yours"}
+    made = {code: status for code, status in answers.STATUS_OF.items() if code != "not_yours"}
     assert told == {**made, "invalid_request": 400, "method_not_allowed": 405}
 
 

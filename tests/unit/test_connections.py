@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 from aiohttp import web
 
-from sidecar import listening
 from sidecar.app import _said
-from sidecar.crowd import Crowd
+from sidecar.web import listening
+from sidecar.web.crowd import Crowd
 
 ASK = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
 WITHIN_S = 10.0

@@ -1,8 +1,8 @@
-"""`sidecar.ending`: a task that lost a cancellation ends too."""
+"""`sidecar.live.tasks`: a task that lost a cancellation ends too."""
 
 import asyncio
 
-from sidecar.ending import ended
+from sidecar.live.tasks import ended
 
 WITHIN_S = 10.0
 

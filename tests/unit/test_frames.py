@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar import frames
-from sidecar.frames import BODY_MOST, BadFrame, Frame
+from sidecar.live import frames
+from sidecar.live.frames import BadFrame, Frame
+from sidecar.web import fields
+from sidecar.web.fields import BODY_MOST
 
 
 def text_of(kind: str, **payload: Any) -> str:
@@ -74,7 +76,7 @@ def test_an_error_names_the_message_that_it_is_about() -> None:
 
 @pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
 def test_what_no_database_can_hold_is_replaced(text: str) -> None:
-    assert frames.body(text) == "a\ufffdb"
+    assert fields.body(text) == "a\ufffdb"
 
 
 @given(st.text())

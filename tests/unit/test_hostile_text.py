@@ -8,7 +8,9 @@ import pytest
 import logs
 from db import people, transcript
 from db.faq import Entry
-from sidecar import answers, frames, kinds
+from sidecar.bot import answers
+from sidecar.files import kinds
+from sidecar.web import fields
 from tests.hostile import SHAPES, steeper_than_linear
 
 
@@ -29,7 +31,7 @@ def as_file(text: str) -> kinds.Kind:
 
 
 MEET = {
-    "frames.body": frames.body,
+    "fields.body": fields.body,
     "answers.wants_person": answers.wants_person,
     "answers.language": answers.language,
     "answers.best": lambda text: answers.best(answers.words(text), [Entry(text, text)]),

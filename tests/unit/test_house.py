@@ -1,20 +1,21 @@
 """The arrows of the house: who may import whom, who reads settings, how a module opens, how long it may be."""
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.source import ROOT, code, docstring, last_name, nodes, text, tree
+
 HOUSE = ("policies", "receiver", "routing", "db", "worker", "sidecar", "scripts")
 ALONE = tuple(path.name for path in sorted(ROOT.glob("*.py")))
-MODULES = [*(ROOT / each for each in ALONE), *(p for f in HOUSE for p in sorted((ROOT / f).rglob("*.py")))]
-BED = sorted((ROOT / "testbed").rglob("*.py"))  # what tests, storms and benches stand on
-TESTS = sorted((ROOT / "tests").rglob("*.py"))
+MODULES = [*(ROOT / each for each in ALONE), *code(*HOUSE)]
+BED = code("testbed")  # what tests, storms and benches stand on
+TESTS = code("tests")
 
 # folder → what its modules never import: processes talk through Redis, PostgreSQL and HTTP, not through one another.
 FORBIDDEN = {
@@ -59,6 +60,16 @@ FORBIDDEN = {
     "stopping.py": {"receiver", "worker", "sidecar", "db", "scripts", "settings", "logs"},
     "tenant_ids.py": {"receiver", "worker", "sidecar", "db", "scripts", "settings", "logs"},
 }
+# Rooms of the sidecar, and which others each may import; what stands beside the rooms imports all of them.
+ROOMS: dict[str, set[str]] = {
+    "web": set(),
+    "live": {"web"},
+    "files": {"live", "web"},
+    "bot": {"live", "web"},
+    "customers": {"bot", "files", "live", "web"},
+    "agents": {"files", "live", "web"},
+}
+BESIDE_THE_ROOMS = {"__init__.py", "__main__.py", "app.py", "health.py"}
 ENTRY_POINTS = {
     "db/migrate.py",
     "receiver/app.py",
@@ -75,21 +86,16 @@ def name(path: Path) -> str:
 
 
 @cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
-def imported(node: ast.AST) -> Iterator[str]:
+def imported(path: Path) -> frozenset[str]:
     """`from db import inbox` is `db` and `db.inbox`."""
-    for found in ast.walk(node):
-        if isinstance(found, ast.Import):
-            yield from (alias.name for alias in found.names)
-        elif isinstance(found, ast.ImportFrom):
-            yield found.module or "."
-            yield from (f"{found.module}.{alias.name}" for alias in found.names)
+    names = {alias.name for node in nodes(path) if isinstance(node, ast.Import) for alias in node.names}
+    for node in nodes(path):
+        if isinstance(node, ast.ImportFrom):
+            names |= {node.module or ".", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
 
 
-def reaches(wanted: str, imports: set[str]) -> bool:
+def reaches(wanted: str, imports: frozenset[str]) -> bool:
     return any(each == wanted or each.startswith(f"{wanted}.") for each in imports)
 
 
@@ -97,12 +103,38 @@ def test_the_house_was_found() -> None:
     assert len(MODULES) > 40
 
 
-@pytest.mark.parametrize("folder", FORBIDDEN)
-def test_the_arrows_point_one_way(folder: str) -> None:
+def test_the_arrows_point_one_way() -> None:
     for path in [*MODULES, *BED]:
-        if name(path) == folder or name(path).startswith(f"{folder}/"):
-            imports = set(imported(tree(path)))
-            assert [each for each in FORBIDDEN[folder] if reaches(each, imports)] == [], name(path)
+        forbidden = FORBIDDEN.get(name(path).partition("/")[0], ())
+        assert [each for each in forbidden if reaches(each, imported(path))] == [], name(path)
+
+
+def test_the_sidecar_has_its_rooms_and_nothing_else_beside_them() -> None:
+    found = {path.relative_to(ROOT / "sidecar") for path in MODULES if path.is_relative_to(ROOT / "sidecar")}
+    assert {str(path) for path in found if len(path.parts) == 1} == BESIDE_THE_ROOMS
+    assert {path.parts[0] for path in found if len(path.parts) > 1} == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_of_the_sidecar_imports_what_it_says_and_nothing_above_it(room: str) -> None:
+    folder = ROOT / "sidecar" / room
+    modules = [path for path in MODULES if path.is_relative_to(folder)]
+    used = {
+        each.split(".")[1]
+        for path in modules
+        for each in imported(tree(path))
+        if each.startswith("sidecar.") and len(each.split(".")) > 1
+    }
+    assert used - {room} <= ROOMS[room]
+    said = re.search(r"Imports (.*)\.$", ast.get_docstring(tree(folder / "__init__.py")) or "")
+    assert said and set(re.findall(r"`(\w+)`", said[1])) == ROOMS[room]
+
+
+def test_the_sidecar_names_blocks_of_sql_in_no_module_of_its_own() -> None:
+    """The functions of `db/` do: one way to ask for one thing."""
+    named = r"\bStatements\(|\b[A-Z]+\.(?:all|one|run)\(cur"
+    found = [name(path) for path in MODULES if name(path).startswith("sidecar/") and re.search(named, path.read_text())]
+    assert found == []
 
 
 def test_a_running_receiver_has_loaded_no_worker_and_no_database() -> None:
@@ -113,15 +145,19 @@ def test_a_running_receiver_has_loaded_no_worker_and_no_database() -> None:
 
 
 def test_only_entry_points_read_settings() -> None:
-    readers = {name(path) for path in MODULES if reaches("settings", set(imported(tree(path))))}
+    readers = {name(path) for path in MODULES if reaches("settings", imported(path))}
     assert {reader for reader in readers if not reader.startswith("scripts/")} == ENTRY_POINTS
+
+
+def reads_the_environment(path: Path) -> bool:
+    asked = {f"{last_name(node.value)}.{node.attr}" for node in nodes(path) if isinstance(node, ast.Attribute)}
+    return bool({"os.environ", "os.environb", "os.getenv", "os.getenvb"} & {*asked, *imported(path)})
 
 
 def test_nobody_else_reads_the_environment() -> None:
     """The launcher and the admin tool hand it on to others, and look whether colours are wanted."""
     for path in MODULES:
-        text = ast.unparse(tree(path))
-        if "os.environ" in text or "getenv" in text:
+        if reads_the_environment(path):
             assert name(path) == "settings.py" or name(path).startswith("scripts/"), name(path)
 
 
@@ -129,7 +165,7 @@ def test_a_module_imports_at_its_head_only() -> None:
     inside = [
         f"{name(path)}:{found.lineno}"
         for path in MODULES
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for found in ast.walk(node)
         if isinstance(found, ast.Import | ast.ImportFrom)
@@ -138,8 +174,8 @@ def test_a_module_imports_at_its_head_only() -> None:
 
 
 def test_a_module_opens_with_a_sentence() -> None:
-    written = [path for path in [*MODULES, *BED, *TESTS] if path.read_text().strip()]
-    openings = {name(path): (ast.get_docstring(tree(path)) or "").split("\n\n")[0].rstrip() for path in written}
+    written = [path for path in [*MODULES, *BED, *TESTS] if text(path).strip()]
+    openings = {name(path): docstring(path).split("\n\n")[0].rstrip() for path in written}
     assert {path: said for path, said in openings.items() if not said.endswith((".", "!", "?", ":"))} == {}
 
 
@@ -148,7 +184,7 @@ def test_a_module_has_a_name_that_says_something() -> None:
 
 
 def test_a_module_has_an_end() -> None:
-    lines = {name(path): len(path.read_text().splitlines()) for path in MODULES}
+    lines = {name(path): len(text(path).splitlines()) for path in MODULES}
     assert {path: number for path, number in lines.items() if number > LINES_MOST} == {}
 
 
@@ -157,7 +193,7 @@ def test_nothing_is_called_a_manager() -> None:
     found = [
         f"{name(path)}: {node.name}"
         for path in MODULES
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.ClassDef) and node.name.endswith(words)
     ]
     assert [each for each in found if "simulator" not in each] == []  # a Service is a word of Qiscus there

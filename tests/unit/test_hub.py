@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from db.announce import News
-from sidecar.hub import Head, Hub, units
+from sidecar.live.hub import Head, Hub, units
 
 TENANT = "toko"
 

@@ -7,10 +7,10 @@ import pytest
 from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
 
-from sidecar.attachments import SLOWEST_BYTES_S, UPLOAD_S
-from sidecar.incoming import LINES_MOST, Incoming, TooLarge
-from sidecar.pace import Patience
-from sidecar.shelf import ORPHAN_AGE_S
+from sidecar.files.attachments import SLOWEST_BYTES_S, UPLOAD_S
+from sidecar.files.incoming import LINES_MOST, Incoming, TooLarge
+from sidecar.files.shelf import ORPHAN_AGE_S
+from sidecar.web.pace import Patience
 
 Story = Callable[[StreamReader, Incoming], Awaitable[None]]
 

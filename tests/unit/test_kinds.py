@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar import kinds
-from sidecar.kinds import NotAllowed, TextCheck, clean_name, kind_of, zipped
+from sidecar.files import kinds
+from sidecar.files.kinds import NotAllowed, TextCheck, clean_name, kind_of, zipped
 
 
 def office(*members: str, **contents: str) -> io.BytesIO:

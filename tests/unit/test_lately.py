@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sidecar.lately import Lately
+from sidecar.web.lately import Lately
 
 
 class Source:

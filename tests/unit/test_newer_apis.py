@@ -39,7 +39,7 @@ NEWER = {
         "idle": r"requestIdleCallback|\bscheduler\.|\bnavigation\.",  # none
         "scrollend": r"scrollend",  # 26.2
         "DurationFormat": r"DurationFormat",  # 16.4
-        "import attributes": r'\bwith \{ type: "(?!text")',  # 17.2; "text" is joined (sidecar/widget.py)
+        "import attributes": r'\bwith \{ type: "(?!text")',  # 17.2; "text" is joined (sidecar/web/widget.py)
         "set HTML": r"setHTML|parseHTMLUnsafe",
     },
     "CSS": {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.pace import Paces, Patience, Windows
+from sidecar.web.pace import Paces, Patience, Windows
 
 MOST, PERIOD_S = 3, 60.0
 PAUSES = st.one_of(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from sidecar.preview import SIDE_MOST, make
+from sidecar.files.preview import SIDE_MOST, make
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 PIXELS_MOST = 25_000_000

@@ -10,19 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.unit.test_words import (
-    ARCHITECTURE,
-    EXAMPLE,
-    OPERATIONS,
-    PAGES,
-    PRODUCT,
-    ROOT,
-    admin,
-    code,
-    rows,
-    section,
-    tree,
-)
+from tests.source import ROOT, code, last_name, nodes, text
+from tests.unit.test_words import ARCHITECTURE, EXAMPLE, OPERATIONS, PAGES, PRODUCT, admin, rows, section
 
 GLOSSARY = (ROOT / "docs/glossary.md").read_text()
 CHAT = (ROOT / "docs/chat.md").read_text()
@@ -92,8 +81,8 @@ def test_a_page_uses_the_words_of_the_glossary(file: Path) -> None:
 BY_NAME = {  # words that a variable carries to `logs.line`
     "receiver/gunicorn.conf.py": r'found\["([a-z_]+)"\]',
     "worker/intake.py": r'"((?:arrived|resolved?|already)(?:_\w+)?)"',
-    "sidecar/attendance.py": r'return "(session_ended|customer_gone)"',
-    "sidecar/seats.py": r'_logged\("(\w+)"',
+    "sidecar/customers/attendance.py": r'return "(session_ended|customer_gone)"',
+    "sidecar/agents/seats.py": r'_logged\("(\w+)"',
 }
 PASSES_ON = {"logs.py", "db/turn.py"}  # each hands on the word that it is given
 SAID_ELSEWHERE = {"receiver/gunicorn.conf.py": "settings.py", "worker/intake.py": "worker/visits.py"}
@@ -104,7 +93,9 @@ def log_words() -> set[str]:
     words = {"arrived", "resolved"}  # the receiver's f-string
     carried = set()
     for path in [*code(*PRODUCT), *(ROOT / "receiver").glob("*.py")]:
-        for call in (node for node in ast.walk(tree(path)) if isinstance(node, ast.Call)):
+        for call in (node for node in nodes(path) if isinstance(node, ast.Call)):
+            if not last_name(call.func).endswith(("line", "Outage", "Outages")):
+                continue
             name, first = ast.unparse(call.func), call.args[:1]
             if re.fullmatch(r"(?:(?:\w+\.)*(?:logs|_?turn|self)\.)?line", name) and first:
                 if isinstance(first[0], ast.Constant):
@@ -134,7 +125,7 @@ def test_each_log_word_says_what_to_do() -> None:
 
 
 def test_what_the_runbook_quotes_is_what_the_programs_say() -> None:
-    said = "\n".join(path.read_text() for path in code(*PRODUCT, "scripts"))
+    said = "\n".join(text(path) for path in code(*PRODUCT, "scripts"))
     quoted = re.findall(r'"([^"|]+)"', section(OPERATIONS, "Runbook"))
     assert len(quoted) > 5 and [words for words in quoted if words not in said] == []
 

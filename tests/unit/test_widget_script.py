@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.kept import kept
-from sidecar.site import WIDGET
-from sidecar.widget import NotJoined, joined
+from sidecar.web.kept import kept
+from sidecar.web.site import WIDGET
+from sidecar.web.widget import NotJoined, joined
 
 
 def written(folder: Path, **files: str) -> Path:

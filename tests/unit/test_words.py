@@ -24,9 +24,9 @@ from db.turn import Drift
 from policies.policy import Seats
 from scripts.launch import __main__ as launcher
 from scripts.launch import procfile
+from tests.source import ROOT, code, docstring, last_name, nodes, strings, text
 from worker import choose
 
-ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 QISCUS = (ROOT / "docs/qiscus.md").read_text()
@@ -40,15 +40,6 @@ PRODUCT = ("receiver", "routing", "db", "worker", "sidecar")
 def committed() -> list[Path]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
-
-
-@cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
-def code(*folders: str) -> list[Path]:
-    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
 def section(page: str, title: str) -> str:
@@ -254,7 +245,7 @@ def metrics() -> set[str]:
     module = importlib.import_module("worker.health")
     found = {f"giliran_line_{name}" for name in module.GAUGES}
     for path in code("receiver", "worker", "sidecar"):
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 found |= {f"{name}_total" if "Counter" in node.func.id else name for name in first_texts(node)}
     return found
@@ -293,53 +284,47 @@ STATEMENTS = {
 STATEMENTS["LEDGER"] = LEDGER
 
 
-def uses(variable: str) -> Iterator[tuple[Path, str]]:
+def uses() -> Iterator[tuple[str, str]]:
     """Blocks that are named in a call, `CHAT.run(cur, "add", ...)`, or `turn.run("reserve", ...)` of the ledger."""
     for path in code(*PRODUCT, "scripts"):
-        for node in ast.walk(tree(path)):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+        for node in nodes(path):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
-            owner = ast.unparse(node.func.value).rpartition(".")[2].strip("_")
-            asked = node.func.attr in ("all", "one", "run")
-            at = 0 if owner == "turn" and variable == "LEDGER" and asked else 1 if owner == variable else len(node.args)
-            if at < len(node.args) and isinstance(node.args[at], ast.Constant):
-                yield path, str(node.args[at].value)
+            owner = last_name(node.func.value).strip("_")
+            if owner == "turn" and node.func.attr in ("all", "one", "run"):
+                yield from (("LEDGER", str(arg.value)) for arg in node.args[:1] if isinstance(arg, ast.Constant))
+            elif owner in STATEMENTS:
+                yield from ((owner, str(arg.value)) for arg in node.args[1:2] if isinstance(arg, ast.Constant))
 
 
 def texts(variable: str) -> set[str]:
     """All texts of the modules that use these statements: a block may be named by a loop."""
     names = rf"\b{variable}\b|\bTurn\b" if variable == "LEDGER" else rf"\b{variable}\b"
-    paths = [path for path in code(*PRODUCT, "scripts") if re.search(names, path.read_text())]
-    return {
-        n.value for p in paths for n in ast.walk(tree(p)) if isinstance(n, ast.Constant) and isinstance(n.value, str)
-    }
+    paths = [path for path in code(*PRODUCT, "scripts") if re.search(names, text(path))]
+    return {said for path in paths for said in strings(path)}
 
 
-@pytest.mark.parametrize("variable", STATEMENTS)
-def test_every_block_of_sql_that_is_named_exists_and_every_block_is_named(variable: str) -> None:
-    text = "\n".join((ROOT / f"db/queries/{file}.sql").read_text() for file in STATEMENTS[variable])
-    found = re.findall(r"^-- name: (\w+)$", text, re.M)
-    blocks = set(found)
-    assert len(found) == len(blocks)
-    assert {name for _, name in uses(variable)} <= blocks
-    assert blocks <= texts(variable)
+def test_every_block_of_sql_that_is_named_exists_and_every_block_is_named() -> None:
+    named = set(uses())
+    for variable, files in STATEMENTS.items():
+        written = "\n".join(text(ROOT / f"db/queries/{file}.sql") for file in files)
+        found = re.findall(r"^-- name: (\w+)$", written, re.M)
+        blocks = set(found)
+        assert len(found) == len(blocks), variable
+        assert {block for owner, block in named if owner == variable} <= blocks, variable
+        assert blocks <= texts(variable), variable
 
 
-@pytest.mark.parametrize(("variable", "files"), STATEMENTS.items())
-def test_every_file_of_sql_has_its_statements(variable: str, files: tuple[str, ...]) -> None:
+def test_every_file_of_sql_has_its_statements() -> None:
     """Under the same name, so that the two tests above find them."""
-    quoted = ", ".join(f'"{file}"' for file in files)
-    made = f"{variable} = Statements({quoted})"
-    assert [path.name for path in code(*PRODUCT) if made in path.read_text()] != []
+    for variable, files in STATEMENTS.items():
+        quoted = ", ".join(f'"{file}"' for file in files)
+        made = f"{variable} = Statements({quoted})"
+        assert any(made in text(path) for path in code(*PRODUCT)), made
 
 
 def test_every_script_of_redis_is_used() -> None:
-    named = {
-        n.value
-        for n in ast.walk(tree(ROOT / "db/inbox.py"))
-        if isinstance(n, ast.Constant) and isinstance(n.value, str)
-    }
-    assert {path.stem for path in (ROOT / "db/lua").glob("*.lua")} <= named
+    assert {path.stem for path in (ROOT / "db/lua").glob("*.lua")} <= strings(ROOT / "db/inbox.py")
 
 
 # --- pages
@@ -375,7 +360,7 @@ def leads_somewhere(page: Path, link: str) -> bool:
 def test_every_hole_that_the_code_names_has_its_place_in_the_algorithm() -> None:
     there = targets(ROOT / "docs/algorithm.md")
     for path in code(*PRODUCT, "testbed", "tests"):
-        for number in re.findall(r"\bH(\d+)\b", ast.get_docstring(tree(path)) or ""):
+        for number in re.findall(r"\bH(\d+)\b", docstring(path)):
             assert f"h{number}" in there, path.name
 
 

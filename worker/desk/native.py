@@ -15,7 +15,7 @@ from psycopg2.extensions import cursor
 from redis.exceptions import RedisError
 
 import logs
-from db import announce, chat
+from db import announce, chat, payloads
 from db.announce import News
 from db.native import NATIVE
 from db.postgres import LedgerTrouble, why
@@ -72,7 +72,7 @@ class NativeDesk:
             if self._session(cur, "session", _checked(room)).status == "ended":
                 raise RoomRefused("the session has ended")
             message = chat.add_event(cur, self._tenant, room, {"type": "notice"}, text)
-            news = chat.happened(cur, message)
+            news = payloads.happened(cur, message)
         self._tell(self._tenant, news)
 
     def assign(self, room: str, agent: str) -> Assigned:
@@ -122,7 +122,7 @@ class NativeDesk:
         NATIVE.run(cur, "give", session=session.id, agent=agent)
         event = {"type": "assigned", "agent_id": agent, "name": account.name}
         message = chat.add_event(cur, self._tenant, room, event, f"{account.name} joined the chat")
-        return chat.happened(cur, message)
+        return payloads.happened(cur, message)
 
     def _session(self, cur: cursor, block: str, room: str) -> Any:
         row = NATIVE.one(cur, block, tenant=self._tenant, room=room)

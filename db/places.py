@@ -1,0 +1,28 @@
+"""Places in the queue as pages see them, and how fast the queue moves. Every function runs in the caller's
+transaction; the SQL is in `queries/places.sql`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg2.extensions import cursor
+
+from db.postgres import Statements
+
+PLACES = Statements("places")
+
+
+def pace(cur: cursor, tenant: str) -> Any:
+    """(waiting, online, seats, free, closings, median_s)"""
+    return PLACES.one(cur, "pace", tenant=tenant)
+
+
+def first(cur: cursor, tenant: str, most: int) -> dict[str, int]:
+    """Room → place."""
+    return {row.room: row.position for row in PLACES.all(cur, "places", tenant=tenant, most=most)}
+
+
+def behind(cur: cursor, tenant: str, most: int, rooms: Sequence[str]) -> dict[str, int]:
+    """The same of these rooms, as far as they are not among the first."""
+    rows = PLACES.all(cur, "places_behind", tenant=tenant, most=most, rooms=" ".join(rooms))
+    return {row.room: row.position for row in rows}

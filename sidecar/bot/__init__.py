@@ -1,0 +1,1 @@
+"""Answers customers while they wait. Imports `live` and `web`."""
