@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from redis.exceptions import ResponseError
 
-from db.inbox import INSTALLATION, NOBODY, PROBE, TENANTS, UNSORTED, Inbox, key, push_call
+from db.inbox import INSTALLATION, TENANTS, UNSORTED, Inbox, key
+from db.push import NOBODY, PROBE, push_call
 
 TYPES = {"epoch": "string", "inbox": "stream", "ticket": "string", "rev": "string"}
 TYPES |= {"line": "zset", "held": "set", "seats": "hash"}

@@ -12,8 +12,9 @@ import orjson
 from redis.exceptions import RedisError
 
 import logs
-from db import inbox, tickets
-from db.inbox import PUSH, RENAMED, InboxDown, Pushed, Sender, Webhook
+from db import inbox, push, tickets
+from db.inbox import InboxDown
+from db.push import PUSH, RENAMED, Pushed, Sender, Webhook
 from receiver.payloads import Posted
 from receiver.trips import DEADLINE_S, Trips
 from routing import facts
@@ -46,17 +47,17 @@ class Door:
     def ready(self) -> bool:
         """Whether a worker has published its tenants. Raises `InboxDown` where a webhook could not be stored: it is
         tried in the same way."""
-        return self._pass(inbox.PROBE, inbox.NOBODY).word == "ready"
+        return self._pass(push.PROBE, push.NOBODY).word == "ready"
 
     def _pass(self, webhook: Webhook, sender: Sender) -> Pushed:
-        keys, args, job_id = inbox.push_call(webhook, sender)
+        keys, args, job_id = push.push_call(webhook, sender)
         try:
             answer = self._trips.run(keys, args)
         except InboxDown as down:
             self._outage.goes_on(down)
             raise
         self._outage.over()
-        return inbox.pushed(answer, job_id)
+        return push.pushed(answer, job_id)
 
     def _ask(self, tenant: str, job_id: str) -> None:
         """The webhook is safe already: a ticket that can't be asked for is found missing by the sweeper."""

@@ -13,7 +13,8 @@ from typing import Any
 
 import orjson
 
-from db.inbox import ARRIVED, RESOLVED, Webhook
+from db.inbox import ARRIVED, RESOLVED
+from db.push import Webhook
 from room_ids import ROOM_DIGITS, ROOM_ID
 from tenant_ids import TENANT_ID
 

@@ -15,7 +15,7 @@ import gevent
 from flask import Flask, Response, request
 
 from db import inbox
-from db.inbox import Pushed, Sender
+from db.push import Pushed, Sender
 from receiver import payloads
 from receiver.answers import Refusal, said
 from receiver.door import Door

@@ -30,7 +30,7 @@ LOOK_S = 1.0
 LEAST_S = 2.0  # who came a moment ago is perhaps being given to somebody
 OLD_S = 60.0  # a text that could not be sent for so long says nothing true any more
 MOST = 100  # texts of one tenant in one look
-THREADS, TENANT_CALLS, TENANT_QUEUE = 8, 2, 100
+BOT_THREADS, BOT_CALLS, BOT_QUEUE = 8, 2, 100  # in all, of one tenant at once, waiting for one tenant
 
 
 class Notice(NamedTuple):
@@ -49,7 +49,7 @@ class Notices:
         self._ledger = Ledger(work.database_url, "notices", lock_ms=BUSY_MS)
         self._outcomes = Ledger(work.database_url, "notices", lock_ms=BUSY_MS)
         self._writing = threading.Lock()
-        self._callers = Callers(THREADS, TENANT_CALLS, TENANT_QUEUE)
+        self._callers = Callers(BOT_THREADS, BOT_CALLS, BOT_QUEUE)
         self._stop = threading.Event()
         self._outage = logs.Outages(log, "notices_failed", "notices_work")
         self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
@@ -100,10 +100,10 @@ class Notices:
             desk.say(row.room, row.body)
         except DeskError as error:
             outcome = error.what
-            log.warning(logs.line("not_told", tenant=tenant, room=row.room, what=row.kind, why=error.what))
+            log.warning(logs.line("customer_not_told", tenant=tenant, room=row.room, what=row.kind, why=error.what))
         else:
             outcome = "sent"
-            log.info(logs.line("told", tenant=tenant, room=row.room, what=row.kind))
+            log.info(logs.line("customer_told", tenant=tenant, room=row.room, what=row.kind))
         self._note(tenant, row, outcome)
 
     def _note(self, tenant: str, row: Any, outcome: str) -> None:

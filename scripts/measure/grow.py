@@ -17,7 +17,8 @@ import psycopg2
 import redis
 
 from db import tickets
-from db.inbox import ARRIVED, PUSH, Webhook, push_call, pushed
+from db.inbox import ARRIVED
+from db.push import PUSH, Webhook, push_call, pushed
 from scripts.measure import stage
 from scripts.measure.instant import OTHER, OTHERS_AGENTS, TELL
 from scripts.measure.seats import GAP_S, LIMIT, SENDER, Lines, resolve

@@ -16,7 +16,8 @@ import psycopg2
 import redis
 
 from db import tickets
-from db.inbox import ARRIVED, PUSH, RESOLVED, Sender, Webhook, push_call, pushed
+from db.inbox import ARRIVED, RESOLVED
+from db.push import PUSH, Sender, Webhook, push_call, pushed
 from scripts.measure import echo_job, stage
 from scripts.measure.instant import TELL
 from scripts.measure.stage import TENANT, Stage

@@ -9,7 +9,8 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from db.inbox import ARRIVED, PUSH, Sender, Webhook, digest, key, push_call
+from db.inbox import ARRIVED, digest, key
+from db.push import PUSH, Sender, Webhook, push_call
 from scripts.simulator.faults import FAIL_KINDS
 from testbed.deadlines import wait_s
 from testbed.figures import figures

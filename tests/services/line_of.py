@@ -20,10 +20,11 @@ from typing import Any, TypeVar
 import psycopg2
 import redis
 
-from db import inbox, tickets
-from db.inbox import ARRIVED, PUSH, RESOLVED, Changes, Inbox, Pushed, Sender, Webhook, digest, key
+from db import inbox, push, tickets
+from db.inbox import ARRIVED, RESOLVED, Changes, Inbox, digest, key
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.postgres import Ledger
+from db.push import PUSH, Pushed, Sender, Webhook
 from db.turn import Turn, commit, publish
 from policies import POLICIES
 from worker import decide, settle
@@ -102,14 +103,14 @@ class Line:
 
     def push(self, webhook: Webhook, sender: Sender | None = None) -> Pushed:
         """What the receiver does."""
-        keys, args, job_id = inbox.push_call(webhook, sender or self.sender())
-        return inbox.pushed(self.redis.eval(PUSH.text, len(keys), *keys, *args), job_id)
+        keys, args, job_id = push.push_call(webhook, sender or self.sender())
+        return push.pushed(self.redis.eval(PUSH.text, len(keys), *keys, *args), job_id)
 
     def arrive_all(self, rooms: Sequence[str], class_: str = "") -> None:
         self.redis.script_load(PUSH.text)
         pipe = self.redis.pipeline(transaction=False)
         for room in rooms:
-            keys, args, _ = inbox.push_call(Webhook(ARRIVED, room, class_), self.sender())
+            keys, args, _ = push.push_call(Webhook(ARRIVED, room, class_), self.sender())
             pipe.evalsha(PUSH.sha, len(keys), *keys, *args)
         pipe.execute()
 

@@ -12,7 +12,7 @@ import redis
 from click.testing import CliRunner, Result
 from psycopg2.extras import NamedTupleCursor
 
-from db import inbox, line
+from db import inbox, line, push
 from db.ledger import WORKER_LOCK_CLASS, lock
 from db.line import NewVisit
 from db.postgres import Ledger
@@ -291,9 +291,9 @@ def test_a_room_of_two_tenants_is_told_of_both(shop):
 
 def test_a_room_that_only_the_inbox_knows_is_hinted_at(shop):
     shop.inbox.publish({"shop": ""})
-    webhook = inbox.Webhook(inbox.ARRIVED, "7")
-    keys, args, _ = inbox.push_call(webhook, inbox.Sender("shop", True, True, ""))
-    shop.redis.eval(inbox.PUSH.text, len(keys), *keys, *args)
+    webhook = push.Webhook(inbox.ARRIVED, "7")
+    keys, args, _ = push.push_call(webhook, push.Sender("shop", True, True, ""))
+    shop.redis.eval(push.PUSH.text, len(keys), *keys, *args)
     done = shop.run("why", "7")
     assert done.exit_code == 3 and "1 webhook in the inbox" in done.stderr
 

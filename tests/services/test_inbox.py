@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from db import inbox
-from db.inbox import GONE, HELD, Changes, Cursor, Entry, Inbox, InboxDown, Sender, Webhook, digest, key, limit_key
+from db import inbox, push
+from db.inbox import GONE, HELD, Changes, Cursor, Entry, Inbox, InboxDown, digest, key, limit_key
+from db.push import Sender, Webhook
 from testbed.deadlines import eventually
 from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of, remind
@@ -453,8 +454,8 @@ def test_a_webhook_is_let_in_by_its_own_tenants_rules_and_stored_nowhere_else(
 
 
 def test_a_full_inbox_says_so_and_stores_nothing(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "INBOX_MOST", 2)
-    monkeypatch.setattr(inbox, "UNSORTED_MOST", 1)
+    monkeypatch.setattr(push, "INBOX_MOST", 2)
+    monkeypatch.setattr(push, "UNSORTED_MOST", 1)
     assert [line.arrive(room).word for room in ("r1", "r2", "r3")] == ["queued", "queued", "full"]
     line.lose_redis(published=False)
     assert [line.arrive(room).word for room in ("r1", "r2")] == ["unsorted", "full"]

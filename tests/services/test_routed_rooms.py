@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from db import rules
-from db.inbox import ARRIVED, Webhook, limit_key
+from db.inbox import ARRIVED, limit_key
+from db.push import Webhook
 from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker.calls import Roster

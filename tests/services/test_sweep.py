@@ -10,9 +10,10 @@ import psycopg2
 import pytest
 
 from db import inbox, tickets
-from db.inbox import InboxDown, Sender, Webhook, digest, key, limit_key
+from db.inbox import InboxDown, digest, key, limit_key
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.postgres import LedgerBusy
+from db.push import Sender, Webhook
 from testbed.deadlines import eventually
 from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from db.inbox import ARRIVED, RESOLVED, Webhook
+from db.inbox import ARRIVED, RESOLVED
+from db.push import Webhook
 from receiver import payloads
 from receiver.payloads import BadPayload, Posted
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 import settings
-from db.inbox import ARRIVED, RESOLVED, InboxDown, Pushed, Sender, Webhook, digest
+from db.inbox import ARRIVED, RESOLVED, InboxDown, digest
+from db.push import Pushed, Sender, Webhook
 from receiver.app import create_app
+from receiver.payloads import Posted
 
 FOLDER = Path(__file__).parents[2] / "testbed" / "payloads"
 CAA, SOLVED, ALIAS = "/allocate-agent/webhook", "/mark-as-solved/webhook", "/mark-as-resolved/webhook"
@@ -25,8 +27,8 @@ class StandIn:
         self.says: Any = Pushed("queued", 3, None)
         self.came: list[tuple[Webhook, Sender]] = []
 
-    def push(self, webhook: Webhook, sender: Sender) -> Pushed:
-        self.came.append((webhook, sender))
+    def push(self, posted: Posted, sender: Sender) -> Pushed:
+        self.came.append((posted.webhook, sender))
         if isinstance(self.says, Exception):
             raise self.says
         return self.says

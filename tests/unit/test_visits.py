@@ -34,7 +34,7 @@ def test_a_room_never_seen_is_a_new_visit_without_proof_and_without_a_question()
     change = came(room())
     new = change.room.visit
     assert (change.word, change.closed) == ("arrived", None)
-    assert (new.id, new.state, new.arrived_us, new.class_, new.source) == (None, "waiting", NOW, "channel", "wa")
+    assert (new.id, new.state, new.arrived_us, new.channel, new.source) == (None, "waiting", NOW, "channel", "wa")
     assert (new.base, new.base_proved, new.look) == (None, False, False)
 
 
@@ -451,7 +451,7 @@ def test_every_combination_has_an_answer_that_keeps_the_books(before, webhook):
             assert was is not None and (now.id, now.arrived_us, now.look) == (None, was.again_us, True)
         else:
             assert (now.id, now.state, now.arrived_us, now.aside) == (None, "waiting", NOW, False)
-            assert (now.class_, now.source) == ("channel", "wa")
+            assert (now.channel, now.source) == ("channel", "wa")
     if isinstance(webhook, Arrived):
         assert now is not None
 

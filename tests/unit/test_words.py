@@ -277,7 +277,7 @@ def test_every_kind_of_drift_is_told() -> None:
 # --- SQL and Lua
 
 
-LEDGER = ("line", "ledger", "refusals")  # files of one name; a turn knows all their blocks
+LEDGER = ("line", "routing", "ledger", "refusals")
 STATEMENTS = {
     path.stem.upper(): (path.stem,) for path in sorted((ROOT / "db/queries").glob("*.sql")) if path.stem not in LEDGER
 }
@@ -365,8 +365,8 @@ def test_every_hole_that_the_code_names_has_its_place_in_the_algorithm() -> None
 
 
 def constants() -> dict[str, Any]:
-    """All numbers with a name that the worker and the inbox have, wherever they live."""
-    paths = [*code("worker"), ROOT / "db/inbox.py"]
+    """All numbers with a name that the worker and the inbox, push have, wherever they live."""
+    paths = [*code("worker"), ROOT / "db/inbox, push.py"]
     modules = [importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)) for path in paths]
     return {name: value for module in modules for name, value in vars(module).items() if name.isupper()}
 
