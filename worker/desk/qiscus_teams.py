@@ -17,9 +17,11 @@ from routing import team as rules
 from routing.model import Agents
 from routing.texts import fold
 from worker.desk import qiscus_answers as answers
+from worker.desk import qiscus_lists
 from worker.desk.base import DeskTrouble, RoomRefused, RosterAgent, Team
-from worker.desk.qiscus_answers import Ask, Division, Listed, NumberedPage
+from worker.desk.qiscus_answers import Ask
 from worker.desk.qiscus_calls import Calls
+from worker.desk.qiscus_lists import Division, Listed, NumberedPage
 from worker.desk.shared import Known, Shared
 
 MOMENT_S = 1.0  # as old as an answer may be to be used again
@@ -84,7 +86,7 @@ class Teams:
 
     def _known_names(self, young_s: float, ends_s: float) -> list[Division]:
         def ask() -> list[Division]:
-            return self._listed(DIVISIONS, {}, answers.numbered_divisions, answers.division, ends_s)
+            return self._listed(DIVISIONS, {}, qiscus_lists.numbered_divisions, qiscus_lists.division, ends_s)
 
         return self._names.get("", ask, ends_s, young_s).value
 
@@ -109,14 +111,16 @@ class Teams:
     def _some(self, ids: tuple[str, ...], ends_s: float) -> Rows:
         """Where the desk refuses a list for one unknown id, the others are found by halves."""
         try:
-            page = answers.numbered_agents(self._once(BY_IDS, {"ids[]": list(ids)}, ends_s), BY_IDS)
-            return [row for row in _readable(BY_IDS, page.rows, answers.listed) if row]
+            page = qiscus_lists.numbered_agents(self._once(BY_IDS, {"ids[]": list(ids)}, ends_s), BY_IDS)
+            return [row for row in _readable(BY_IDS, page.rows, qiscus_lists.listed) if row]
         except RoomRefused:
             half = len(ids) // 2
             return self._some(ids[:half], ends_s) + self._some(ids[half:], ends_s) if half else []
 
     def _agents(self, ask: Ask, fields: dict[str, Any], ends_s: float) -> Rows:
-        return [row for row in self._listed(ask, fields, answers.numbered_agents, answers.listed, ends_s) if row]
+        return [
+            row for row in self._listed(ask, fields, qiscus_lists.numbered_agents, qiscus_lists.listed, ends_s) if row
+        ]
 
     def _listed(
         self, ask: Ask, fields: dict[str, Any], cut: Cut, read: Callable[[Any], Value], ends_s: float
