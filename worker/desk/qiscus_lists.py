@@ -48,6 +48,7 @@ class Listed:
 
     agent: RosterAgent
     email: str
+    divisions: frozenset[str] = frozenset()  # their ids, where the list tells them
 
 
 def numbered_agents(told: dict[str, Any], ask: Ask) -> NumberedPage:
@@ -63,7 +64,14 @@ def listed(row: object) -> Listed | None:
     agent, email = roster_agent(row), within(row, "email")
     if agent is None or within(row, "deleted_at"):
         return None
-    return Listed(agent, email if isinstance(email, str) and len(email) <= RAW_MAX else "")
+    return Listed(agent, email if isinstance(email, str) and len(email) <= RAW_MAX else "", _divisions(row))
+
+
+def _divisions(row: object) -> frozenset[str]:
+    """Called roles there."""
+    roles = within(row, "user_roles")
+    ids = (plain_id(within(role, "id")) for role in roles) if isinstance(roles, list) else ()
+    return frozenset(id_ for id_ in ids if id_ is not None)
 
 
 def division(row: object) -> Division:
