@@ -101,6 +101,7 @@ SELECT a.tenant, a.id, a.name, a.available AS online, a.open_seats, a.foreign_es
        coalesce(s.parked, 0) AS parked, coalesce(s.held, 0) AS held,
        d.why AS refused, d.again_at AS refused_until,
        coalesce(c.email, '') AS email, coalesce(c.role, '') AS role, coalesce(c.disabled, false) AS disabled,
+       coalesce(c.divisions, '{}') AS divisions,
        CASE WHEN c.agent IS NULL THEN NULL
             WHEN c.disabled OR NOT EXISTS (SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.id
                                               AND p.until > clock_timestamp()) THEN 'offline'

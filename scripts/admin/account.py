@@ -1,5 +1,7 @@
-"""Accounts of our own chat, for `agent add`, `password`, `disable` and `enable`: who may log in to the agents' page."""
+"""Accounts of our own chat, for `agent add`, `divisions`, `password`, `disable`, `enable` and `unlock`: who may log in
+to the agents' page, and to which divisions they belong."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -11,7 +13,7 @@ from db.ledger import lock
 from scripts.admin import native, secret
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation, as_json, say, tenant_option
-from scripts.admin.table import clean, counted
+from scripts.admin.table import clean, counted, listed
 from settings import secret_key
 
 GRACE_S = 30  # the sidecar's PRESENCE_GRACE_S; a test holds them equal
@@ -24,6 +26,7 @@ PASSWORD_FILE = click.option(
 @click.argument("email", metavar="E-MAIL")
 @click.option("--name", required=True, help="The name that customers see.")
 @click.option("--role", type=click.Choice(people.ROLES), default="agent", show_default=True)
+@click.option("--division", "divisions", multiple=True, metavar="NAME", help="A division it belongs to. Repeatable.")
 @PASSWORD_FILE
 @tenant_option
 @as_json
@@ -33,6 +36,7 @@ def add(
     email: str,
     name: str,
     role: str,
+    divisions: tuple[str, ...],
     password_file: str | None,
     tenant: str | None,
     as_json: bool,
@@ -41,19 +45,58 @@ def add(
 
     The worker assigns chats to agents. Supervisors and admins get none; they see all chats and may write in them.
     Giliran asks for the password unless --password-file names a file that holds it. It is never an argument.
-    A password has 8 characters or more, and is not among those that are tried first.
+    A password has 8 characters or more, and is not among those that are tried first. A division is a name that a rules
+    file may use; it exists as long as an account has it.
     """
     with installation.reading() as cur:
         tenant = native.one(cur, tenant)
     password_hash = _hashed(secret.password(password_file), email, name)
     with installation.writing() as cur:
         try:
-            agent = people.add_account(cur, tenant, email, name, password_hash, role)
+            agent = people.add_account(cur, tenant, email, name, password_hash, role, divisions)
         except people.AccountError as error:
             raise Refused(str(error)) from error
         account = people.account(cur, tenant, agent)
     data = {"tenant": tenant, "agent": agent, "email": account.email, "name": account.name, "role": role}
-    say(as_json, data, f"{clean(account.email)} added to {tenant} as {role}, id {agent}: logs in on /agent (CHAT_PORT)")
+    data["divisions"] = account.divisions
+    told = f"{clean(account.email)} added to {tenant} as {role}, id {agent}: logs in on /agent (CHAT_PORT)"
+    say(as_json, data, f"{told}\n{_divisions_text(account.email, account.divisions)}" if divisions else told)
+
+
+@click.command()
+@click.argument("agent", metavar="AGENT")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--none", is_flag=True, help="Take the account out of all its divisions.")
+@tenant_option
+@as_json
+@click.pass_obj
+def divisions(
+    installation: Installation, agent: str, names: tuple[str, ...], none: bool, tenant: str | None, as_json: bool
+) -> None:
+    """Show or set the divisions of an account: exactly these NAMEs. AGENT: an id or e-mail.
+
+    Rules files name divisions. A change takes effect for waiting rooms when their team is read next, after
+    RETRY_SECONDS at the latest.
+    """
+    if names and none:
+        raise click.UsageError("NAME and --none exclude one another")
+    with installation.writing() as cur:
+        tenant = native.one(cur, tenant)
+        account = _known(cur, tenant, agent)
+        kept = _set_divisions(cur, tenant, account.agent, names) if names or none else account.divisions
+    data = {"tenant": tenant, "agent": account.agent, "email": account.email, "divisions": kept}
+    say(as_json, data, _divisions_text(account.email, kept))
+
+
+def _set_divisions(cur: cursor, tenant: str, agent: str, names: tuple[str, ...]) -> list[str]:
+    try:
+        return people.set_divisions(cur, tenant, agent, names)
+    except people.AccountError as error:
+        raise Refused(str(error)) from error
+
+
+def _divisions_text(email: str, divisions: Sequence[str]) -> str:
+    return f"{clean(email)} belongs to {listed(divisions, people.DIVISIONS_MOST) or 'no division'}"
 
 
 @click.command()

@@ -24,7 +24,7 @@ def list_(installation: Installation, tenant: str | None, as_json: bool) -> None
     estimated from the desk's count. ONLINE and DESK SAYS are the desk's last answer, from when the agent was SEEN:
     Giliran asks while rooms wait. For accounts of the native chat, ONLINE is the present state: `online`, `away` (the
     page is open, no chats are assigned) or `offline`. LIMIT is the limit in force; `giliran max` shows which key sets
-    it.
+    it. DIVISIONS are those of accounts; whom Qiscus has in which division only Qiscus knows.
     """
     with installation.reading() as cur:
         now = ADMIN.one(cur, "now").at
@@ -80,5 +80,5 @@ def limit(installation: Installation, who: str, n: str | None, clear: bool, tena
         say(as_json, {**found._asdict(), **holds}, text)
 
 
-for command in (account.add, account.password, account.disable, account.enable, account.unlock):
+for command in (account.add, account.divisions, account.password, account.disable, account.enable, account.unlock):
     agent.add_command(command)

@@ -12,7 +12,7 @@ from db import people
 from db.admin import ADMIN
 from scripts.admin import in_force
 from scripts.admin.installation import Installation
-from scripts.admin.table import age, ahead, clean, table
+from scripts.admin.table import age, ahead, clean, listed, table
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Member:
     email: str = ""  # this and the next ones: of our own chat only
     role: str = ""
     disabled: bool = False
+    divisions: tuple[str, ...] = ()
     presence: str | None = None  # of accounts: online, away, offline; `online` says who may be given chats
     locked_until: datetime | None = None  # after too many wrong passwords
 
@@ -80,6 +81,7 @@ def read(installation: Installation, cur: cursor, tenant: str) -> list[Member]:
             email=row.email,
             role=row.role,
             disabled=row.disabled,
+            divisions=tuple(row.divisions),
             presence=row.presence,
             locked_until=row.locked_until,
         )
@@ -92,6 +94,7 @@ HEAD = (
     "NAME",
     "E-MAIL",
     "ROLE",
+    "DIVISIONS",
     "ONLINE",
     "CHATS",
     "OTHERS",
@@ -114,6 +117,7 @@ def row(member: Member, now: datetime) -> tuple[object, ...]:
         clean(member.name, 30),
         clean(member.email, 40),
         member.role,
+        listed(member.divisions, 3),
         member.presence or ("yes" if member.online else "no"),
         member.chats,
         member.others or "-",

@@ -21,11 +21,12 @@ class Account(NamedTuple):
     email: str
     name: str
     role: str = "agent"
+    divisions: tuple[str, ...] = ()
 
 
 ACCOUNTS = (
-    Account("agent@demo.com", "Ani Wijaya"),
-    Account("agent2@demo.com", "Budi Santoso"),
+    Account("agent@demo.com", "Ani Wijaya", divisions=("Jakarta", "Bali")),
+    Account("agent2@demo.com", "Budi Santoso", divisions=("Jakarta",)),
     Account("supervisor@demo.com", "Sari Putri", "supervisor"),
 )
 
@@ -89,7 +90,8 @@ def seed(cur: cursor, password_hash: str) -> None:
         ADMIN.one(cur, "put_native_tenant", tenant=DEMO_TENANT, name=NAME, identity_secret=None, color=None)
     for account in ACCOUNTS:
         if people.account(cur, DEMO_TENANT, account.email) is None:
-            people.add_account(cur, DEMO_TENANT, account.email, account.name, password_hash, account.role)
+            who = (account.email, account.name, password_hash, account.role, account.divisions)
+            people.add_account(cur, DEMO_TENANT, *who)
     if not faq.has(cur, DEMO_TENANT):
         faq.replace(cur, DEMO_TENANT, QUESTIONS)
     if not console.canned(cur, DEMO_TENANT):

@@ -18,7 +18,8 @@ Everything is JSON. `?app=<app id>` picks the app, the first one where it is lef
                                                assign_calls}; ?since=N ?limit=N ?kinds=assigned,removed ?events=0
                                                An event: {n, kind, mono, wall, ...}. Kinds: arrived (with email and
                                                properties), message, said (by the bot: room, text), division (division,
-                                               name, members after the change, deleted; after a reset one for each),
+                                               name, members after the change, change: added, changed or deleted;
+                                               after a reset one for each),
                                                assigned and removed (room, agent, by, held, in_room: the numbers
                                                just after it), resolved (room, service, by), presence, webhook
                                                (hook, room, outcome, status, position, ms), call (an assign

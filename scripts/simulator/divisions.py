@@ -30,7 +30,7 @@ class Divisions:
         made = Division(self._next, name, set(members), is_default)
         self._next += 1
         self._known[made.id] = made
-        self._note(now, made)
+        self._note(now, made, "added")
         return made
 
     def change(self, now: Instant, id_: int, name: str | None = None, members: Iterable[int] | None = None) -> Division:
@@ -41,7 +41,7 @@ class Divisions:
         return found
 
     def remove(self, now: Instant, id_: int) -> None:
-        self._note(now, self.get(id_), deleted=True)
+        self._note(now, self.get(id_), "deleted")
         del self._known[id_]
 
     def move(self, now: Instant, agent: int, ids: Iterable[int]) -> None:
@@ -63,6 +63,6 @@ class Divisions:
             return found
         raise Refused(404, "Division not found")
 
-    def _note(self, now: Instant, division: Division, *, deleted: bool = False) -> None:
+    def _note(self, now: Instant, division: Division, change: str = "changed") -> None:
         members = sorted(division.members)
-        self._journal.add(now, "division", division=division.id, name=division.name, members=members, deleted=deleted)
+        self._journal.add(now, "division", division=division.id, name=division.name, members=members, change=change)

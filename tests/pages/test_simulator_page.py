@@ -75,6 +75,31 @@ def give(sim: Sim, room: str) -> int:
     return agent
 
 
+def test_divisions_customers_and_what_the_bot_said_are_shown_and_an_agent_moves_by_a_button(page, sim):
+    (room,) = sim.add_customers(1, name="Ani", email="ani@x.id", properties={"city": "Ubud", "vip": True})
+    said = {"sender_email": "demo-qiscus_admin@qismo.com", "message": "Anda nomor 1 <b>", "type": "text"}
+    assert sim.qiscus("POST", "/demo-qiscus/bot", json={**said, "room_id": room}).status_code == 200
+    row = page.locator("#line li")
+    expect(row.locator("[data-part=known]")).to_have_text("Ubud · true")
+    expect(row.locator("[data-part=said]")).to_have_text("Bot: Anda nomor 1 <b>")
+    expect(page.locator("#activity")).to_contain_text("The bot to Ani")
+    row.locator("[data-more]").click()
+    expect(page.locator("#room-known")).to_contain_text("ani@x.id")
+    expect(page.locator("#room-said-texts li")).to_have_text(["Anda nomor 1 <b>"])
+    page.keyboard.press("Escape")
+    give(sim, room)
+    expect(page.locator("#agents .chat")).to_contain_text("Ubud")
+    agent, bali = sim.agents()[0], sim.divisions()["Bali"]["id"]
+    chips = page.get_by_role("group", name=f"Divisions of {agent['name']}")
+    chips.get_by_role("button", name="Bali").click()
+    expect(chips.get_by_role("button", name="Bali", pressed=True)).to_be_visible()
+    assert sim.agents()[0]["divisions"] == [*agent["divisions"], bali]
+    for name in ("Bali", "Jakarta"):
+        chips.get_by_role("button", name=name).click()
+        expect(chips.get_by_role("button", name=name, pressed=False)).to_be_visible()
+    assert sim.agents()[0]["divisions"] == [sim.divisions()["Default"]["id"]]
+
+
 def test_added_customers_stand_in_line_in_their_order(page, sim):
     page.get_by_role("button", name="Add a customer").click()
     page.get_by_role("button", name="Add 10 customers").click()

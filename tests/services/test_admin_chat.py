@@ -127,6 +127,24 @@ def test_names_may_be_in_any_script(shop):
     assert account(shop).name == told["name"]
 
 
+def test_the_divisions_of_an_account_are_given_changed_taken_and_shown(shop):
+    added = hire(shop, "ani@shop.example", "--division", " Sales  Team ", "--division", "Bali", "--division", "bali")
+    assert added.output.endswith("ani@shop.example belongs to Sales Team, Bali\n")
+    assert "Sales Team, Bali" in shop.ok("agent", "list") and "DIVISIONS" in shop.ok("agent", "list")
+    assert shop.json("agent", "list")["agents"][0]["divisions"] == ["Sales Team", "Bali"]
+    divisions = ("agent", "divisions", "ani@shop.example")
+    assert shop.json(*divisions)["divisions"] == ["Sales Team", "Bali"]
+    assert shop.ok(*divisions, "Jakarta") == "ani@shop.example belongs to Jakarta\n"
+    assert account(shop).divisions == ["Jakarta"]
+    for refused in (("",), ("a\nb",), ("x" * 101,), tuple(map(str, range(51)))):
+        assert shop.run(*divisions, *refused).exit_code == 4
+    assert shop.run(*divisions, "x", "--none").exit_code == 2
+    assert shop.run("agent", "divisions", "nobody", "x").exit_code == 3
+    assert shop.ok(*divisions, "--none") == "ani@shop.example belongs to no division\n"
+    assert "DIVISIONS" not in shop.ok("agent", "list")
+    assert hire(shop, "budi@shop.example", "--division", "\u202ex").exit_code == 4
+
+
 def test_a_new_one_without_a_name_is_called_by_its_id(ground):
     assert ground.json("tenant", "add", "--native", "shop")["name"] == "shop"
     assert kept(ground).name == "shop"

@@ -97,6 +97,27 @@ def test_without_redis_the_chat_is_given_all_the_same(database_url, world):
     connections.close()
 
 
+def test_what_is_said_to_who_waits_is_a_row_of_the_chat_for_everybody_and_answers_nobody(world, told):
+    room, agent = world.room(), world.agents()[0]
+    world.desk.say(room, "Anda nomor 1 \U0001f642")
+    world.desk.assign(room, agent)
+    world.desk.say(room, "Kami buka lagi besok.")
+    rows = messages(world, room)
+    assert [(row.seq, row.sender_type, row.event["type"], row.body) for row in rows] == [
+        (1, "system", "notice", "Anda nomor 1 \U0001f642"),
+        (2, "system", "assigned", rows[1].body),
+        (3, "system", "notice", "Kami buka lagi besok."),
+    ]
+    assert session(world, room).answered is False
+    ((_, (first,)), _, (_, (last,))) = told
+    assert (first.type, first.to, first.seq, last.seq) == (chat.NEW, "room", 1, 3)
+    assert first.payload["event"] == {"type": "notice"}
+    world.end(room)
+    with pytest.raises(RoomRefused):
+        world.desk.say(room, "x")
+    assert len(told) == 3 and len(messages(world, room)) == 3
+
+
 # Seats
 
 

@@ -161,6 +161,38 @@ def test_ids_are_asked_for_fifty_at_a_time_and_found_by_halves_where_one_spoils_
     assert max(len(request.all["ids[]"]) for request in server.requests) == 50
 
 
+def test_ids_are_looked_for_among_all_agents_where_their_own_list_is_refused_to_the_account(server, desk):
+    all_agents = by_path({AGENTS: paged([row(7), row(8)], total=2)})
+
+    def play(sock, request, done):
+        return (say({"errors": "Forbidden"}, 403) if BY_IDS in request.target else all_agents)(sock, request, done)
+
+    server.plays = [play]
+    team = desk.team("57", Agents(ids=("7", "9")))
+    assert (ids(team), team.missing) == (["7"], ("the desk has no agent 9",))
+
+
+def test_many_divisions_of_one_queue_are_read_together_and_the_empty_ones_are_told_by_the_rows(server, desk):
+    names = [f"D{n}" for n in range(60)]
+    plays(
+        server,
+        divisions=paged([division(n, name) for n, name in enumerate(names)], total=60),
+        members=lambda request: {
+            "data": [
+                row(int(id_) + 100, user_roles=[{"id": int(id_)}, None]) for id_ in request.all["division_ids[]"][1:]
+            ]
+        },
+    )
+    team = desk.team("57", Agents(divisions=tuple(names)))
+    assert (len(team.agents), team.missing) == (58, ("the division 'D0' is empty", "the division 'D50' is empty"))
+    rows = [row(7), row(8, user_roles="x"), row(9, user_roles=[{"id": 99}])]
+    plays(
+        server, divisions=paged([division(n, name) for n, name in enumerate(names)], total=60), members={"data": rows}
+    )
+    eventually(lambda: ids(desk.team("57", Agents(divisions=tuple(names)))) == ["7", "8", "9"], what="new answers")
+    assert desk.team("57", Agents(divisions=tuple(names))).missing == ()
+
+
 def test_threads_that_want_one_division_at_one_moment_share_a_request_and_its_error(server, desk):
     hold = threading.Event()
 

@@ -354,16 +354,16 @@ def test_whoever_reads_the_history_knows_the_divisions_and_the_customers_of_ever
     sim.move(agent, sim.divisions()["Bali"]["id"], night)
     sim.delete_division(night)
     events = sim.history(kinds="division,arrived")["events"]
-    assert [(e["name"], agent in e["members"], e["deleted"]) for e in events if e["kind"] == "division"] == [
-        ("Default", False, False),
-        ("Jakarta", True, False),
-        ("Bali", False, False),
-        ("Night", True, False),
-        ("Late", False, False),
-        ("Jakarta", False, False),
-        ("Bali", True, False),
-        ("Late", True, False),
-        ("Late", True, True),
+    assert [(e["name"], agent in e["members"], e["change"]) for e in events if e["kind"] == "division"] == [
+        ("Default", False, "added"),
+        ("Jakarta", True, "added"),
+        ("Bali", False, "added"),
+        ("Night", True, "added"),
+        ("Late", False, "changed"),
+        ("Jakarta", False, "changed"),
+        ("Bali", True, "changed"),
+        ("Late", True, "changed"),
+        ("Late", True, "deleted"),
     ]
     (arrived,) = (e for e in events if e["kind"] == "arrived")
     assert (arrived["room"], arrived["email"], arrived["properties"]) == (room, "ani@x.id", {"city": "Ubud", "tier": 7})

@@ -14,7 +14,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from room_ids import ROOM_DIGITS, ROOM_ID
-from routing.texts import RAW_MAX
 from worker.desk.base import (
     Assigned,
     DeskError,
@@ -71,38 +70,6 @@ class Page:
 
     rows: list[Any]
     after: str | None
-
-
-@dataclass(frozen=True)
-class NumberedPage:
-    """One of a listing by page numbers. How many pages or rows there are in all; None: not told."""
-
-    rows: list[Any]
-    pages: int | None
-    total: int | None
-
-    def is_last(self, number: int, seen: int) -> bool:
-        """`seen`: the rows of this page and of those before."""
-        told = self.pages is not None and number >= self.pages or self.total is not None and seen >= self.total
-        return told or not self.rows
-
-    @property
-    def is_counted(self) -> bool:
-        return self.pages is not None or self.total is not None
-
-
-@dataclass(frozen=True)
-class Division:
-    id: str
-    name: str  # as the desk writes it
-
-
-@dataclass(frozen=True)
-class Listed:
-    """An agent in one of the admin's lists."""
-
-    agent: RosterAgent
-    email: str
 
 
 class Malformed(ValueError):
@@ -237,24 +204,24 @@ def _json(body: bytes) -> object:
 
 def assigned(told: dict[str, Any], ask: Ask, agent: str) -> Assigned:
     """Raises `RoomTaken` where the desk names another agent than the one who was asked for."""
-    added = plain_id(_within(told, "data", "added_agent", "id"))
+    added = plain_id(within(told, "data", "added_agent", "id"))
     if added is None:
         raise broken(ask, "no added_agent in the answer")
     if added != agent:
         raise RoomTaken(f"{ask.verb}: the desk added another agent")
-    return Assigned(plain_id(_within(told, "data", "service", "first_comment_id")))
+    return Assigned(plain_id(within(told, "data", "service", "first_comment_id")))
 
 
 def room_view(told: dict[str, Any], ask: Ask) -> RoomView:
-    row = _within(told, "data", "customer_room")
-    waiting, resolved = truth(_within(row, "is_waiting")), truth(_within(row, "is_resolved"))
+    row = within(told, "data", "customer_room")
+    waiting, resolved = truth(within(row, "is_waiting")), truth(within(row, "is_resolved"))
     if waiting is None or resolved is None:
         raise broken(ask, "no room in the answer")
     return RoomView(waiting=waiting and not resolved, resolved=resolved)
 
 
 def suggestion(told: dict[str, Any], ask: Ask) -> RosterAgent | None:
-    row = _within(told, "data", "agent")
+    row = within(told, "data", "agent")
     if row is None and isinstance(told.get("data"), dict):
         return None
     try:
@@ -267,25 +234,17 @@ def suggestion(told: dict[str, Any], ask: Ask) -> RosterAgent | None:
 
 
 def agents_page(told: dict[str, Any], ask: Ask) -> Page:
-    return _page(told, _agents(told), ask)
-
-
-def numbered_agents(told: dict[str, Any], ask: Ask) -> NumberedPage:
-    return _numbered(told, _agents(told), ask)
-
-
-def numbered_divisions(told: dict[str, Any], ask: Ask) -> NumberedPage:
-    return _numbered(told, told.get("data"), ask)
+    return _page(told, agents_of(told), ask)
 
 
 def rooms_page(told: dict[str, Any], ask: Ask) -> Page:
-    return _page(told, _within(told, "data", "customer_rooms"), ask)
+    return _page(told, within(told, "data", "customer_rooms"), ask)
 
 
-def _agents(told: dict[str, Any]) -> Any:
+def agents_of(told: dict[str, Any]) -> Any:
     """`data.agents`, or `data` itself as some lists and one documented example have it."""
     data = told.get("data")
-    return data if isinstance(data, list) else _within(data, "agents")
+    return data if isinstance(data, list) else within(data, "agents")
 
 
 def _page(told: dict[str, Any], rows: object, ask: Ask) -> Page:
@@ -294,21 +253,13 @@ def _page(told: dict[str, Any], rows: object, ask: Ask) -> Page:
     return Page(rows, _cursor(told, ask))
 
 
-def _numbered(told: dict[str, Any], rows: object, ask: Ask) -> NumberedPage:
-    if not isinstance(rows, list):
-        raise broken(ask, "no list in the answer")
-    meta = _meta(told)
-    total = _count(_within(meta, "total")) or _count(_within(meta, "total_count"))
-    return NumberedPage(rows, _count(_within(meta, "total_page")) or None, total or None)
-
-
-def _meta(told: dict[str, Any]) -> Any:
-    return told.get("meta") or _within(told, "data", "meta")
+def meta_of(told: dict[str, Any]) -> Any:
+    return told.get("meta") or within(told, "data", "meta")
 
 
 def _cursor(told: dict[str, Any], ask: Ask) -> str | None:
-    meta = _meta(told)
-    after = _within(meta, "after") or _within(meta, "cursor_after")
+    meta = meta_of(told)
+    after = within(meta, "after") or within(meta, "cursor_after")
     if not after:
         return None
     text = str(after) if isinstance(after, str | int) else ""
@@ -334,28 +285,13 @@ def roster_agent(row: object) -> RosterAgent | None:
     id_ = agent_id(row)
     if not _is_agent(row):
         return None
-    available = truth(_within(row, "is_available")) is True and truth(_within(row, "force_offline")) is not True
-    count = _count(_within(row, "current_customer_count"))
-    return RosterAgent(id_, _name(row), available, _count(_within(row, "count")) if count is None else count)
-
-
-def listed(row: object) -> Listed | None:
-    """None also for who was deleted: the list by ids names them."""
-    agent, email = roster_agent(row), _within(row, "email")
-    if agent is None or _within(row, "deleted_at"):
-        return None
-    return Listed(agent, email if isinstance(email, str) and len(email) <= RAW_MAX else "")
-
-
-def division(row: object) -> Division:
-    id_, name = plain_id(_within(row, "id")), _within(row, "name")
-    if id_ is None or not isinstance(name, str) or len(name) > RAW_MAX:
-        raise Malformed
-    return Division(id_, name)
+    available = truth(within(row, "is_available")) is True and truth(within(row, "force_offline")) is not True
+    ongoing = count(within(row, "current_customer_count"))
+    return RosterAgent(id_, _name(row), available, count(within(row, "count")) if ongoing is None else ongoing)
 
 
 def agent_id(row: object) -> str:
-    id_ = plain_id(_within(row, "id"))
+    id_ = plain_id(within(row, "id"))
     if id_ is None:
         raise Malformed
     return id_
@@ -363,15 +299,15 @@ def agent_id(row: object) -> str:
 
 def unserved_room(row: object) -> UnservedRoom | None:
     """None for the rows that the list should not have: resolved, or not waiting (seen live)."""
-    room = plain_id(_within(row, "room_id"))
-    resolved, waiting = truth(_within(row, "is_resolved")), truth(_within(row, "is_waiting"))
+    room = plain_id(within(row, "room_id"))
+    resolved, waiting = truth(within(row, "is_resolved")), truth(within(row, "is_waiting"))
     if room is None or resolved is None or waiting is None:
         raise Malformed
     if resolved or not waiting:
         return None
-    source = plain_id(_within(row, "source")) or ""
-    channel = plain_id(_within(row, "channel_id")) or source
-    return UnservedRoom(room, channel, unix_s(_within(row, "last_customer_timestamp")), source)
+    source = plain_id(within(row, "source")) or ""
+    channel = plain_id(within(row, "channel_id")) or source
+    return UnservedRoom(room, channel, unix_s(within(row, "last_customer_timestamp")), source)
 
 
 # Fields
@@ -402,21 +338,21 @@ def unix_s(value: object) -> float | None:
 
 def _is_agent(row: object) -> bool:
     """Type 2 (1 is an admin, 3 a supervisor), a number or a word as the endpoint likes it."""
-    kind = _within(row, "type")
-    return kind in (2, "2", "agent") or _within(row, "type_as_string") == "agent"
+    kind = within(row, "type")
+    return kind in (2, "2", "agent") or within(row, "type_as_string") == "agent"
 
 
 def _name(row: object) -> str:
-    name = _within(row, "name")
+    name = within(row, "name")
     return "".join(c for c in name if c.isprintable())[:NAME_MAX] if isinstance(name, str) else ""
 
 
-def _count(value: object) -> int | None:
+def count(value: object) -> int | None:
     text = plain_id(value) or ""
     return int(text) if re.fullmatch("[0-9]{1,7}", text) and int(text) <= COUNT_MAX else None
 
 
-def _within(value: object, *keys: str) -> Any:
+def within(value: object, *keys: str) -> Any:
     """The value under a path of keys; None where the path ends early."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None

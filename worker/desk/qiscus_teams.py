@@ -17,14 +17,17 @@ from routing import team as rules
 from routing.model import Agents
 from routing.texts import fold
 from worker.desk import qiscus_answers as answers
+from worker.desk import qiscus_lists
 from worker.desk.base import DeskTrouble, RoomRefused, RosterAgent, Team
-from worker.desk.qiscus_answers import Ask, Division, Listed, NumberedPage
+from worker.desk.qiscus_answers import Ask
 from worker.desk.qiscus_calls import Calls
+from worker.desk.qiscus_lists import Division, Listed, NumberedPage
 from worker.desk.shared import Known, Shared
 
 MOMENT_S = 1.0  # as old as an answer may be to be used again
 ROWS_A_PAGE = 100
 PAGES_MAX = 50
+ONE_BY_ONE_MAX = 8  # divisions of one queue
 IDS_A_CALL = 50  # gateways refuse lines from 4,096 bytes on
 
 DIVISIONS = Ask("divisions", "GET", "/api/v2/divisions")
@@ -47,7 +50,7 @@ class Teams:
         self._calls = calls
         self._names_s = names_s
         self._names: Shared[str, list[Division]] = Shared(max(names_s, MOMENT_S))
-        self._members: Shared[str, Rows] = Shared(MOMENT_S)
+        self._members: Shared[tuple[str, ...], Rows] = Shared(MOMENT_S)
         self._by_ids: Shared[tuple[str, ...], Rows] = Shared(MOMENT_S)
         self._everybody: Shared[str, Rows] = Shared(MOMENT_S)
 
@@ -76,47 +79,68 @@ class Teams:
         return self._read(names, MOMENT_S, ends_s)
 
     def _read(self, names: set[str], young_s: float, ends_s: float) -> dict[str, list[Known[Rows]]]:
+        """Each division for itself, so that queues can share it; many of them together, to be read in time."""
+        wanted = [one for one in self._known_names(young_s, ends_s) if fold(one.name) in names] if names else []
+        members: dict[str, Known[Rows]] = {}
+        for part in _parts([one.id for one in wanted], 1 if len(wanted) <= ONE_BY_ONE_MAX else IDS_A_CALL):
+            members |= self._members_of(part, ends_s)
         found: dict[str, list[Known[Rows]]] = {}
-        for division in self._known_names(young_s, ends_s) if names else []:
-            if (name := fold(division.name)) in names:
-                found.setdefault(name, []).append(self._members_of(division.id, ends_s))
+        for one in wanted:
+            found.setdefault(fold(one.name), []).append(members[one.id])
         return found
 
     def _known_names(self, young_s: float, ends_s: float) -> list[Division]:
         def ask() -> list[Division]:
-            return self._listed(DIVISIONS, {}, answers.numbered_divisions, answers.division, ends_s)
+            return self._listed(DIVISIONS, {}, qiscus_lists.numbered_divisions, qiscus_lists.division, ends_s)
 
         return self._names.get("", ask, ends_s, young_s).value
 
-    def _members_of(self, division: str, ends_s: float) -> Known[Rows]:
-        """Without `is_available`: who is online is for us to judge."""
+    def _members_of(self, divisions: tuple[str, ...], ends_s: float) -> dict[str, Known[Rows]]:
+        """Without `is_available`: who is online is for us to judge. Whose row names none of them is in all of them."""
 
         def ask() -> Rows:
-            return self._agents(DIVISION, {"division_ids[]": division}, ends_s)
+            return self._agents(DIVISION, {"division_ids[]": list(divisions)}, ends_s)
 
-        return self._members.get(division, ask, ends_s)
+        known, asked = self._members.get(divisions, ask, ends_s), frozenset(divisions)
+        return {
+            id_: Known([row for row in known.value if id_ in (row.divisions & asked or asked)], known.asked_at)
+            for id_ in divisions
+        }
 
     def _agents_by_emails(self, emails: Sequence[str], ends_s: float) -> list[Known[Rows]]:
         """There is no list by e-mails: all agents are read."""
-        return [self._everybody.get("", lambda: self._agents(AGENTS, {}, ends_s), ends_s)] if emails else []
+        return [self._all(ends_s)] if emails else []
 
     def _agents_by_ids(self, ids: Sequence[str], ends_s: float) -> list[Known[Rows]]:
-        """What can't be an id of this desk is not asked for: it might be refused, and the others with it."""
+        """What can't be an id of this desk is not asked for: it might be refused, and the others with it. This list is
+        of an older make, and its like was seen refused to an account: then all agents are read."""
         numbers = sorted({id_ for id_ in ids if re.fullmatch("[0-9]{1,18}", id_)})
-        parts = [tuple(numbers[at : at + IDS_A_CALL]) for at in range(0, len(numbers), IDS_A_CALL)]
-        return [self._by_ids.get(part, partial(self._some, part, ends_s), ends_s) for part in parts]
+        try:
+            return [
+                self._by_ids.get(part, partial(self._some, part, ends_s), ends_s)
+                for part in _parts(numbers, IDS_A_CALL)
+            ]
+        except DeskTrouble as trouble:
+            if not trouble.permanent:
+                raise
+            return [self._all(ends_s)]
+
+    def _all(self, ends_s: float) -> Known[Rows]:
+        return self._everybody.get("", lambda: self._agents(AGENTS, {}, ends_s), ends_s)
 
     def _some(self, ids: tuple[str, ...], ends_s: float) -> Rows:
         """Where the desk refuses a list for one unknown id, the others are found by halves."""
         try:
-            page = answers.numbered_agents(self._once(BY_IDS, {"ids[]": list(ids)}, ends_s), BY_IDS)
-            return [row for row in _readable(BY_IDS, page.rows, answers.listed) if row]
+            page = qiscus_lists.numbered_agents(self._once(BY_IDS, {"ids[]": list(ids)}, ends_s), BY_IDS)
+            return [row for row in _readable(BY_IDS, page.rows, qiscus_lists.listed) if row]
         except RoomRefused:
             half = len(ids) // 2
             return self._some(ids[:half], ends_s) + self._some(ids[half:], ends_s) if half else []
 
     def _agents(self, ask: Ask, fields: dict[str, Any], ends_s: float) -> Rows:
-        return [row for row in self._listed(ask, fields, answers.numbered_agents, answers.listed, ends_s) if row]
+        return [
+            row for row in self._listed(ask, fields, qiscus_lists.numbered_agents, qiscus_lists.listed, ends_s) if row
+        ]
 
     def _listed(
         self, ask: Ask, fields: dict[str, Any], cut: Cut, read: Callable[[Any], Value], ends_s: float
@@ -150,6 +174,10 @@ def _readable(ask: Ask, rows: Iterable[Any], read: Callable[[Any], Value]) -> li
     if skipped:
         log.warning(line("rows_skipped", desk="qiscus", verb=ask.verb, rows=skipped))
     return values
+
+
+def _parts(ids: Sequence[str], most: int) -> list[tuple[str, ...]]:
+    return [tuple(ids[at : at + most]) for at in range(0, len(ids), most)]
 
 
 @contextmanager

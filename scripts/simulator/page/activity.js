@@ -5,7 +5,7 @@ import { clock, known, span, t, wordOr } from "./words.js";
 
 const SHOWN = 250;
 const GROUPS = {
-  arrived: "chats", message: "chats", assigned: "chats", removed: "chats", resolved: "chats", presence: "chats",
+  arrived: "chats", message: "chats", assigned: "chats", removed: "chats", resolved: "chats", presence: "chats", said: "chats", division: "chats",
   webhook: "webhooks", call: "trouble", fault: "trouble", reset: "chats",
 };
 
@@ -43,7 +43,7 @@ function showEmpty() {
 
 /** An assign that went well is told by `assigned`, a seat freed by a resolve by `resolved`. */
 function worthShowing(event) {
-  if (event.kind === "look") return false;
+  if (event.kind === "look" || event.change === "added") return false;
   if (event.kind === "call") return event.outcome !== "200";
   return !(event.kind === "removed" && event.by === "resolve");
 }
@@ -72,6 +72,7 @@ function textOf(event) {
     case "arrived": return t(event.returning ? "e_arrivedBack" : "e_arrived", facts);
     case "assigned": return t(event.by === "supervisor" ? "e_byHand" : "e_assigned", facts);
     case "presence": return t(event.deleted ? "e_deleted" : "deleted" in event ? "e_hired" : event.online ? "e_online" : "e_offline", facts);
+    case "division": return t(event.change === "deleted" ? "e_divisionGone" : "e_division", { name: event.name, n: event.members.length });
     case "webhook": return t(event.hook === "caa" ? "e_caa" : "e_resolvedHook", facts);
     case "fault": return t(event.room ? "e_faultRoom" : "e_fault", facts);
     default: return t(`e_${event.kind}`, facts);
@@ -81,6 +82,7 @@ function textOf(event) {
 function detailOf(event) {
   const details = [];
   if (event.kind === "assigned") details.push(t("after", { s: waited(event.waited_s) }));
+  if (event.kind === "said") details.push(event.text);
   if (event.kind === "webhook") details.push(...hookDetails(event));
   if (event.kind === "call" || event.kind === "fault")
     details.push(event.error ? `${event.outcome} ${event.error}` : wordOr("k", event.outcome));

@@ -1,17 +1,22 @@
 // The agents as cards: presence, load, and each chat with its Resolve button.
 
+import { knownOf } from "./customer.js";
 import { byId, el, keyed, part, setAttr, setText } from "./dom.js";
 import { span, t, wordOr } from "./words.js";
 
 const TONES = 6;
 const PIPS = 8;
+const DIVISIONS = 6; // more of them would hide the chats: then only those that the agent has
 const TREATMENTS = ["takes", "400", "403", "404", "422", "deleted"]; // how the desk answers when the agent is assigned
 
 export function showAgents(state, since) {
   const cards = state.agents.filter((agent) => agent.type === "agent" || agent.rooms.length);
   const lag = state.faults.count_lag_s > 0;
   const refused = state.faults.fail_agents;
-  keyed(byId("agents"), cards, (agent) => agent.id, makeCard, (node, agent) => updateCard(node, agent, lag, refused[agent.id]));
+  keyed(byId("agents"), cards, (agent) => agent.id, makeCard, (node, agent) => {
+    updateCard(node, agent, lag, refused[agent.id]);
+    showDivisions(part(node, "divisions"), agent, state.divisions);
+  });
   const bosses = state.agents.filter((agent) => agent.type === "supervisor").map((agent) => agent.name);
   setText(byId("supervisors"), bosses.length ? t("supervisor", { names: bosses.slice(0, 3).join(", ") }) : "");
   tickAgents(state, since);
@@ -34,6 +39,7 @@ function makeCard(agent) {
       el("div", { cls: "who" }, el("strong", { text: agent.name }), el("span", { cls: "facts", "data-part": "facts" })),
       el("button", { type: "button", cls: "switch", role: "switch", "data-presence": agent.id, "data-part": "switch" },
         el("span", { cls: "knob", "aria-hidden": "true" }))),
+    el("div", { cls: "divisions", role: "group", "data-part": "divisions" }),
     el("div", { cls: "load" },
       el("span", { cls: "pips", "aria-hidden": "true", "data-part": "pips" }),
       el("span", { "data-part": "load", cls: "load-text" }), el("span", { cls: "most", "data-part": "most" }),
@@ -53,6 +59,20 @@ function updateCard(node, agent, lag, refused) {
   showPips(part(node, "pips"), agent.load);
   keyed(part(node, "chats"), agent.rooms, (chat) => `${agent.id}/${chat.room}`, makeChat, updateChat);
 }
+
+/** A button for each division; pressed: the agent belongs to it. */
+function showDivisions(node, agent, divisions) {
+  const named = divisions.filter((division) => !division.default);
+  const shown = named.length > DIVISIONS ? named.filter((division) => agent.divisions.includes(division.id)) : named;
+  setAttr(node, "aria-label", t("divisionsOf", { name: agent.name }));
+  keyed(node, shown, (division) => `${agent.id}/${division.id}`, () => makeDivision(agent), (button, division) => {
+    setText(button, division.name);
+    setAttr(button, "data-division", String(division.id));
+    setAttr(button, "aria-pressed", String(agent.divisions.includes(division.id)));
+  });
+}
+
+const makeDivision = (agent) => el("button", { type: "button", cls: "division", "data-joins": agent.id });
 
 function showTreatment(select, agent, refused) {
   setAttr(select, "aria-label", t("treatOf", { name: agent.name }));
@@ -76,7 +96,8 @@ function showPips(node, load) {
 function makeChat(chat) {
   return el("li", { cls: "chat" },
     el("div", { cls: "who" },
-      el("strong", { "data-part": "name" }), el("span", { cls: "facts" }, `${chat.room} · ${wordOr("c", chat.source)} · `, el("time", { "data-part": "time" }))),
+      el("strong", { "data-part": "name" }), el("span", { cls: "facts" }, `${chat.room} · ${wordOr("c", chat.source)} · `, el("time", { "data-part": "time" })),
+      el("span", { cls: "facts", text: knownOf(chat).join(" · ") })),
     el("button", { type: "button", cls: "small", "data-resolve": chat.room, "data-part": "resolve" }),
     el("button", { type: "button", cls: "quiet icon", "data-more": chat.room, "data-part": "more", text: "⋯" }));
 }

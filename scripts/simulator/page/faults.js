@@ -23,7 +23,7 @@ const GROUPS = [
     { name: "webhook_retries", kind: "range", most: 5, step: 1, unit: "u_x" },
   ]],
   ["g_desk", [seconds("count_lag_s", 30), seconds("room_lag_s", 30), seconds("list_lag_s", 30), flag("stale_rows"), flag("hide_offline"),
-    flag("bare_array"), flag("legacy_assign"), flag("null_candidate"), flag("null_latest_service"), flag("unknown_refused")]],
+    flag("bare_array"), flag("listed_without_counts"), flag("nested_meta"), flag("legacy_assign"), flag("null_candidate"), flag("null_latest_service"), flag("unknown_refused")]],
   ["g_chats", [seconds("auto_resolve_s", 120, 1), seconds("auto_resolve_jitter_s", 120, 1)]],
 ];
 const PRESETS = {

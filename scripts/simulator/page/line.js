@@ -1,5 +1,6 @@
 // The waiting line: who waits, in order, and for how long.
 
+import { knownOf } from "./customer.js";
 import { byId, el, keyed, part, setAttr, setText } from "./dom.js";
 import { number, span, t, wordOr } from "./words.js";
 
@@ -24,7 +25,7 @@ export function tickLine(state, since) {
 function makeRow(row) {
   return el("li", { cls: "waiting" },
     el("span", { cls: "place", "data-part": "place" }),
-    el("div", { cls: "who" }, el("strong", { "data-part": "name" }), el("span", { cls: "facts", "data-part": "facts" })),
+    el("div", { cls: "who" }, el("strong", { "data-part": "name" }), el("span", { cls: "facts", "data-part": "facts" }), el("span", { cls: "facts", "data-part": "known" }), el("span", { cls: "said", "data-part": "said" })),
     el("time", { "data-part": "time" }),
     el("button", { type: "button", cls: "quiet icon", "data-more": row.room, "data-part": "more", text: "⋯" }));
 }
@@ -33,7 +34,14 @@ function updateRow(node, row) {
   setText(part(node, "place"), row.place);
   setText(part(node, "name"), row.name);
   setText(part(node, "facts"), factsOf(row));
+  show(part(node, "known"), knownOf(row).join(" · "));
+  show(part(node, "said"), row.said.length ? t("botSaid", { text: row.said.at(-1) }) : "");
   setAttr(part(node, "more"), "aria-label", t("moreOf", { name: row.name }));
+}
+
+function show(node, text) {
+  node.hidden = !text;
+  setText(node, text);
 }
 
 function factsOf(row) {

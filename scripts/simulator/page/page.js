@@ -80,9 +80,10 @@ function wireButtons() {
   document.addEventListener("click", ({ target }) => {
     const button = target.closest?.("button");
     if (!button) return;
-    const { do: deed, presence, resolve, more, language, filter } = button.dataset;
+    const { do: deed, presence, joins, division, resolve, more, language, filter } = button.dataset;
     if (deed) trying(() => DEEDS[deed](button.dataset));
     if (presence) trying(() => setPresence(presence, button.getAttribute("aria-checked") !== "true"));
+    if (joins) trying(() => join(Number(joins), Number(division)));
     if (resolve) trying(async () => { await ask("POST", path(resolve, "resolve"), { by: "agent" }); });
     if (more) openRoom(more, state);
     if (language) changeLanguage(language);
@@ -107,6 +108,15 @@ async function treat(agent, way) {
 }
 
 const setPresence = async (agent, online) => { await ask("PUT", `agents/${agent}`, { online }); };
+
+/** Into the division, or out of it; who is in none is in the default one. */
+async function join(agent, division) {
+  const { divisions: before } = state.agents.find(({ id }) => id === agent);
+  const byDefault = state.divisions.filter((one) => one.default).map(({ id }) => id);
+  const others = before.filter((id) => id !== division && !byDefault.includes(id));
+  const wanted = before.includes(division) ? others : [...others, division];
+  await ask("PUT", `agents/${agent}`, { divisions: wanted.length ? wanted : byDefault });
+}
 
 function pressFilter(button) {
   for (const other of document.querySelectorAll("[data-filter]")) other.setAttribute("aria-pressed", String(other === button));

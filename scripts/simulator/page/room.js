@@ -1,6 +1,7 @@
 // The dialog of one room: everything that a customer, an agent or a supervisor can do with it.
 
 import { ask, room as path } from "./api.js";
+import { knownRows, saidRows } from "./customer.js";
 import { byId, el } from "./dom.js";
 import { t, wordOr } from "./words.js";
 
@@ -40,6 +41,9 @@ function find(id, state) {
 function fill(found, state) {
   byId("room-name").textContent = found.name;
   byId("room-facts").textContent = [t("room", { room: found.room }), t("channel", { source: wordOr("c", found.source) })].join(" · ");
+  byId("room-known").replaceChildren(...knownRows(found));
+  byId("room-said").hidden = found.said.length === 0;
+  byId("room-said-texts").replaceChildren(...saidRows(found));
   byId("room-agent").replaceChildren(...state.agents.filter((agent) => agent.type === "agent").map(option));
   byId("room-agent").value = likeliest(found, state)?.id;
   byId("room-inside").hidden = found.agents.length === 0;
