@@ -9,7 +9,7 @@ import click
 from db.admin import ADMIN
 from routing import file as rules_file
 from routing.model import Rules
-from scripts.admin import line_read, routing_plan, routing_read
+from scripts.admin import line_read, routing_plan, routing_read, rules_read
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation, as_json, one, say, tenant_option
 from scripts.admin.routing_plan import Plan
@@ -147,8 +147,8 @@ def _change(
 ) -> None:
     """Show what it changes, ask, apply."""
     with here.reading() as cur:
-        rooms = ADMIN.all(cur, "led", tenant=tenant)
-    found = routing_plan.plan(rules_file.check(now.content).rules or Rules(), rules, rooms)
+        rooms, clock = ADMIN.all(cur, "led", tenant=tenant), ADMIN.one(cur, "now").at
+    found = routing_plan.plan(rules_read.read(now.content), rules, rooms, clock)
     if not as_json:
         click.echo("\n".join([*notes, routing_plan.text(found)]))
     agreed = yes or (not as_json and _agrees(tenant, now.version + 1))

@@ -7,7 +7,10 @@ import pwd
 import pytest
 import redis
 
-from db import inbox, tickets
+from db import inbox, line, tickets
+from db.ledger import lock
+from db.line import NewVisit
+from db.turn import Turn
 from tests.services.test_admin import Ground
 
 RULES = """# whom we know\r
@@ -93,7 +96,6 @@ def test_a_file_is_applied_shown_to_the_byte_listed_and_taken_away(shop):
 
 def test_what_a_file_changes_is_shown_and_asked_before(shop):
     shop.add_rooms("r1", "r2", "r3")
-    shop.sql("UPDATE visits SET channel = class")
     shop.know("r1", tier="GOLD")
     file = shop.file(RULES)
     asked = shop.run("routing", "apply", file, stdin="n\n")
@@ -153,18 +155,16 @@ priority = 50
 @pytest.fixture
 def routed(shop):
     """r1 in `gold` by its rule, r2 in `rest` by default, r3 in its channel's own queue; a worker lives."""
-    shop.add_rooms("r3", "r2", "r1")
     shop.apply(RULES + STEPS)
-    shop.sql("UPDATE visits SET channel = '7', rules_version = 1, serve_from = now() - interval '10 s'")
-    shop.sql("UPDATE visits SET queue = 'rest', class = '1/rest/0/7' WHERE room = 'r2'")
-    shop.sql("UPDATE visits SET queue = 'gold', class = '1/gold/0/7', rule = 'Gold customers', priority = 20,"
-             " base_priority = 20 WHERE room = 'r1'")  # fmt: skip
-    shop.sql("UPDATE visits SET class = 'channel:7' WHERE room = 'r3'")
-    shop.sql(
-        "INSERT INTO rosters (tenant, class, read_at, due_at, missing) SELECT 'shop', c, now(), now(), m FROM (VALUES"
-        " ('1/gold/0/7', ARRAY['the division ''Sales'' is empty']), ('1/rest/0/7', '{}'), ('channel:7', '{}')) r(c, m)"
-    )
-    shop.sql("INSERT INTO eligible SELECT 'shop', c, 'ana' FROM unnest(ARRAY['1/gold/0/7', '1/rest/0/7']) c")
+    now_us = int(shop.sql("SELECT extract(epoch FROM now()) * 1e6 AS us")[0].us) - 10_000_000
+    facts = {"source": "wa", "channel_id": "7", "properties": {"tier": "gold"}}
+    new = [NewVisit("r3", now_us, "7", "wa"), NewVisit("r2", now_us + 1, "7", "wa")]
+    new += [NewVisit("r1", now_us + 2, "7", "wa", facts=facts)]
+    shop.in_line(lambda cur: line.open_visits(Turn(cur, "shop", lock(cur, "shop")), new))
+    shop.sql("UPDATE visits SET queue = NULL, class = 'channel:7' WHERE room = 'r3'")
+    shop.sql("INSERT INTO rosters (tenant, class, read_at, due_at) SELECT 'shop', class, now(), now() FROM visits")
+    shop.sql("INSERT INTO eligible SELECT 'shop', class, 'ana' FROM visits WHERE queue IS NOT NULL")
+    shop.sql("UPDATE rosters SET missing = ARRAY['the division ''Sales'' is empty'] WHERE class = '1/gold/0/7'")
     with shop.a_worker():
         yield shop
 
