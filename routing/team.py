@@ -68,12 +68,24 @@ def _named(part: Agents, roster: _Roster, members: Mapping[str, Set[str]], chann
     by_email = {roster.by_email[fold(one)] for one in part.emails if fold(one) in roster.by_email}
     by_division = set().union(*(members.get(fold(one), frozenset()) for one in part.divisions))
     missing = [
-        *(f"the desk has no division '{shown(one)}'" for one in part.divisions if fold(one) not in members),
-        *(f"the division '{shown(one)}' is empty" for one in part.divisions if members.get(fold(one)) == frozenset()),
-        *(f"the desk has no agent {shown(one)}" for one in part.ids if one not in roster.ids),
-        *(f"the desk has no agent {shown(one)}" for one in part.emails if fold(one) not in roster.by_email),
+        *(no_division(one) for one in part.divisions if fold(one) not in members),
+        *(empty_division(one) for one in part.divisions if members.get(fold(one)) == frozenset()),
+        *(no_agent(one) for one in part.ids if one not in roster.ids),
+        *(no_agent(one) for one in part.emails if fold(one) not in roster.by_email),
     ]
     return Team(frozenset(ids | by_email | by_division | (channel if part.channel else set())), tuple(missing))
+
+
+def no_division(name: str) -> str:
+    return f"the desk has no division '{shown(name)}'"
+
+
+def empty_division(name: str) -> str:
+    return f"the division '{shown(name)}' is empty"
+
+
+def no_agent(id_or_email: str) -> str:
+    return f"the desk has no agent {shown(id_or_email)}"
 
 
 def _folded(divisions: Mapping[str, Set[str]]) -> dict[str, Set[str]]:

@@ -4,6 +4,7 @@ import ipaddress
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -14,6 +15,7 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 from db.ledger import LEDGER
 from db.postgres import Ledger, LedgerBusy, LedgerTrouble, must_write
+from routing.model import CHANNEL
 from worker.settler import Settler
 from worker.sweep import Sweeper
 from worker.work import BUSY_MS, Work
@@ -36,9 +38,22 @@ GAUGES = {
 }
 
 
+BY_QUEUE = ("waiting", "aside", "reserved", "held", "oldest_wait_s")  # the others are of all queues together
+QUEUES_MOST, CHANNELS_MOST = 200, 50  # series of a tenant; the rest of its queues is one more, OTHER
+OTHER = "other"
+
+
+class Rows(NamedTuple):
+    """`queues` and `drifts`: rows of the blocks `queue_figures` and `drift_figures`."""
+
+    tenants: list[Any]
+    queues: list[Any]
+    drifts: list[Any]
+
+
 class _Read(NamedTuple):
     up: bool
-    rows: tuple[list[Any], list[Any]] | None
+    rows: Rows | None
 
 
 class _Figures:
@@ -58,15 +73,16 @@ class _Figures:
         found = self._read()
         yield GaugeMetricFamily("giliran_ledger_up", "1 while PostgreSQL answers and can write", value=int(found.up))
         if found.rows:
-            yield from _lines(found.rows[0])
-            yield _drifts(found.rows[1])
+            yield from _lines(found.rows)
+            yield _drifts(found.rows.drifts)
 
     def _read(self) -> _Read:
         """A server that can't write still has figures; one where a lock is in the way is up."""
         up, rows = True, None
         try:
             with self._lock, self._ledger.transaction() as cur:
-                rows = LEDGER.all(cur, "figures", tenant=None), LEDGER.all(cur, "drift_figures")
+                tenants, queues = LEDGER.all(cur, "figures", tenant=None), LEDGER.all(cur, "queue_figures")
+                rows = Rows(tenants, queues, LEDGER.all(cur, "drift_figures"))
                 must_write(cur)
         except LedgerBusy:
             pass
@@ -75,13 +91,32 @@ class _Figures:
         return _Read(up, rows)
 
 
-def _lines(rows: Iterable[Any]) -> Iterator[Metric]:
-    found = list(rows)
+def _lines(rows: Rows) -> Iterator[Metric]:
+    queues = by_queue(rows.queues)
     for name, text in GAUGES.items():
-        family = GaugeMetricFamily(f"giliran_line_{name}", text, labels=["tenant"])
-        for row in found:
-            family.add_metric([row.tenant], float(getattr(row, name)))
+        family = GaugeMetricFamily(f"giliran_line_{name}", text, labels=["tenant", *["queue"][: name in BY_QUEUE]])
+        if name in BY_QUEUE:
+            for labels, figures in queues.items():
+                family.add_metric(labels, figures[name])
+        else:
+            for row in rows.tenants:
+                family.add_metric([row.tenant], float(getattr(row, name)))
         yield family
+
+
+def by_queue(rows: Iterable[Any]) -> dict[tuple[str, str], dict[str, float]]:
+    """(tenant, queue) → figures, the queues that come last by their name together: series are dear."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    seen: Counter[tuple[str, bool]] = Counter()
+    for row in rows:
+        kind = (row.tenant, row.queue.startswith(CHANNEL))
+        seen[kind] += 1
+        fits = seen[kind] <= (CHANNELS_MOST if kind[1] else QUEUES_MOST)
+        of = found.setdefault((row.tenant, row.queue if fits else OTHER), dict.fromkeys(BY_QUEUE, 0.0))
+        for name in BY_QUEUE:
+            value = float(getattr(row, name))
+            of[name] = max(of[name], value) if name == "oldest_wait_s" else of[name] + value
+    return found
 
 
 def _drifts(rows: Iterable[Any]) -> Metric:

@@ -189,7 +189,7 @@ SELECT version, content, applied_at, applied_by, count(*) OVER () AS of
 
 -- name: led
 -- Waiting rooms: where each stands, and what is known of it.
-SELECT queue, channel, source, arrived_us, facts FROM visits WHERE tenant = %(tenant)s AND state = 'waiting'
+SELECT room, channel, source, arrived_us, facts, queue, rule FROM visits WHERE tenant = %(tenant)s AND state = 'waiting'
 
 -- name: add_rules
 -- Under the tenant's lock. A worker then leads the waiting rooms by them.

@@ -446,6 +446,18 @@ SELECT t.id AS tenant,
  WHERE %(tenant)s::text IS NULL OR t.id = %(tenant)s
  GROUP BY t.id ORDER BY t.id
 
+-- name: queue_figures
+-- Of each queue of the rules, or else channel, whose rooms are open. A tenant without any has one row, without a queue.
+SELECT t.id AS tenant, coalesce(v.queue, 'channel:' || v.channel, '') AS queue,
+       count(v.id) FILTER (WHERE v.state = 'waiting' AND v.aside IS NULL) AS waiting,
+       count(v.id) FILTER (WHERE v.aside IS NOT NULL) AS aside,
+       count(v.id) FILTER (WHERE v.state = 'reserved') AS reserved,
+       count(v.id) FILTER (WHERE v.state = 'held') AS held,
+       coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(v.opened_at) FILTER (WHERE v.state = 'waiting'))), 0)::float8
+           AS oldest_wait_s
+  FROM tenants t LEFT JOIN visits v ON v.tenant = t.id AND v.state <> 'closed'
+ GROUP BY 1, 2 ORDER BY 1, 2
+
 -- name: drift_figures
 SELECT tenant, kind, healed FROM drifts
 

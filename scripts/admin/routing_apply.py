@@ -2,18 +2,33 @@
 
 import os
 import pwd
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
 
 from db.admin import ADMIN
 from routing import file as rules_file
+from routing.file import Checked
 from routing.model import Rules
-from scripts.admin import line_read, routing_plan, routing_read
+from scripts.admin import line_read, routing_desk, routing_plan, routing_read, rules_read
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation, as_json, one, say, tenant_option
+from scripts.admin.routing_desk import Desk
 from scripts.admin.routing_plan import Plan
 from scripts.admin.table import clean, moment, table
+from worker.desk.base import DeskError
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a change was asked for; `notes` are shown with it, `trouble` is why the desk could not check it."""
+
+    yes: bool
+    as_json: bool
+    notes: list[str] = field(default_factory=list)
+    trouble: str | None = None
+
 
 yes_option = click.option("--yes", is_flag=True, help="Apply it without asking.")
 
@@ -28,7 +43,10 @@ def apply(ctx: click.Context, file: str, tenant: str | None, yes: bool, as_json:
     """Check a rules file, show what it changes, ask, and apply it as a new version; - reads standard input.
 
     Workers go by it within a second, also for rooms that wait: each keeps its arrival. Exit code 2: the file has
-    faults, and nothing changed. With --json it does not ask: without --yes it shows the changes and applies nothing.
+    faults, or names divisions or agents that the desk does not know, and nothing changed. A desk that does not answer
+    stops nobody: that is said, and the file is applied unchecked by it if you agree.
+
+    With --json it does not ask: without --yes it shows the changes and applies nothing.
     """
     here: Installation = ctx.obj
     content = routing_read.content(file)
@@ -42,8 +60,21 @@ def apply(ctx: click.Context, file: str, tenant: str | None, yes: bool, as_json:
     if content.decode() == now.content:
         _say_same(as_json, tenant, now)
         return
-    notes = routing_read.findings(file, checked)
-    _change(here, tenant, now, content.decode(), checked.rules, notes, yes, as_json)
+    checked, trouble = _checked_at_desk(Desk(here, tenant, now), content.decode(), checked)
+    if checked.faults:
+        say(as_json, routing_read.as_data(file, checked), routing_read.text(file, checked))
+        ctx.exit(routing_read.FAULTY)
+    notes = routing_read.findings(file, checked) + ([f"warning: {trouble}"] if trouble else [])
+    asked = Asked(yes, as_json, notes, trouble)
+    _change(here, tenant, now, content.decode(), checked.rules or Rules(), asked)
+
+
+def _checked_at_desk(desk: Desk, content: str, checked: Checked) -> tuple[Checked, str | None]:
+    """Rules can be changed while the desk is away: what it does not have is found by the workers, and told by `why`."""
+    try:
+        return desk.checked(content, checked), None
+    except DeskError as error:
+        return checked, f"{routing_desk.trouble(error)}; whom it knows was not checked"
 
 
 @click.command()
@@ -62,7 +93,7 @@ def reset(here: Installation, tenant: str | None, yes: bool, as_json: bool) -> N
     if not now.content:
         _say_same(as_json, tenant, now)
         return
-    _change(here, tenant, now, "", Rules(), [], yes, as_json)
+    _change(here, tenant, now, "", Rules(), Asked(yes, as_json))
 
 
 @click.command()
@@ -141,24 +172,22 @@ def _change(
     now: Any,
     content: str,
     rules: Rules,
-    notes: list[str],
-    yes: bool,
-    as_json: bool,
+    asked: Asked,
 ) -> None:
     """Show what it changes, ask, apply."""
     with here.reading() as cur:
-        rooms = ADMIN.all(cur, "led", tenant=tenant)
-    found = routing_plan.plan(rules_file.check(now.content).rules or Rules(), rules, rooms)
-    if not as_json:
-        click.echo("\n".join([*notes, routing_plan.text(found)]))
-    agreed = yes or (not as_json and _agrees(tenant, now.version + 1))
+        rooms, clock = ADMIN.all(cur, "led", tenant=tenant), ADMIN.one(cur, "now").at
+    found = routing_plan.plan(rules_read.read(now.content), rules, rooms, clock)
+    if not asked.as_json:
+        click.echo("\n".join([*asked.notes, routing_plan.text(found)]))
+    agreed = asked.yes or (not asked.as_json and _agrees(tenant, now.version + 1))
     version = _put(here, tenant, now.version, content) if agreed else now.version
-    if as_json:
-        data = {"tenant": tenant, "version": version, "applied": agreed, **routing_plan.as_data(found)}
-        say(True, data, "")
+    if asked.as_json:
+        data = {"tenant": tenant, "version": version, "applied": agreed, "desk_trouble": asked.trouble}
+        say(True, {**data, **routing_plan.as_data(found)}, "")
     if not agreed:
         raise Refused("nothing was applied: say --yes")
-    if not as_json:
+    if not asked.as_json:
         click.echo(_done(here, version, content, found))
 
 

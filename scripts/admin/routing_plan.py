@@ -5,15 +5,16 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from routing import facts
-from routing.facts import Facts
+from db import routes
+from db.routes import Arrival
+from db.rules import Book
 from routing.model import CHANNEL, Queue, Rules
-from routing.route import BY_CHANNEL, named, route
-from routing.texts import comparable
+from routing.route import named
 from scripts.admin import queues
-from scripts.admin.table import clean, counted, from_us, listed, table
+from scripts.admin.table import clean, counted, listed, table
 
 SECTIONS = ("hours", "sticky", "messages", "rules", "topics", "default")
 MOVES_MAX = 20  # lines of them that a person reads
@@ -40,12 +41,12 @@ class Plan:
     unknown: list[str]
 
 
-def plan(old: Rules, new: Rules, rooms: Iterable[Any]) -> Plan:
+def plan(old: Rules, new: Rules, rooms: Iterable[Any], now: datetime) -> Plan:
     """`rooms`: rows of the block `led`."""
-    waiting = list(rooms)
+    waiting, book = list(rooms), Book(1, new)
     both = [name for name in new.queues if name in old.queues]
     changed = {name: _differing(old.queues[name], new.queues[name]) for name in both}
-    moves = Counter(move for room in waiting if (move := _move(room, new))[0] != move[1])
+    moves = Counter(move for room in waiting if (move := _move(room, book, now))[0] != move[1])
     return Plan(
         added=[name for name in new.queues if name not in old.queues],
         removed=[name for name in old.queues if name not in new.queues],
@@ -62,17 +63,10 @@ def _differing(old: Queue, new: Queue) -> list[str]:
     return [name.removesuffix("_s") for name in names if getattr(old, name) != getattr(new, name)]
 
 
-def _move(room: Any, new: Rules) -> tuple[str, str]:
-    of_channel = CHANNEL + room.channel
-    found = route(known(room), new, from_us(room.arrived_us))
-    return room.queue or of_channel, of_channel if found.by == BY_CHANNEL else found.queue
-
-
-def known(room: Any) -> Facts:
-    """Of a room that came before there were rules nothing but its channel is."""
-    if room.facts is not None:
-        return facts.of_data(room.facts)
-    return Facts(source=comparable(room.source), channel_id=comparable(room.channel))
+def _move(room: Any, new: Book, now: datetime) -> tuple[str, str]:
+    """As a worker will do it."""
+    found, of_channel = routes.routed(new, Arrival(**room._asdict()), now), CHANNEL + room.channel
+    return room.queue or of_channel, found.queue or of_channel
 
 
 def text(found: Plan) -> str:

@@ -7,10 +7,9 @@ from typing import Any
 
 from routing.model import Agents, Step
 from routing.reading import span as written
-from routing.route import serve_start
 from scripts.admin import queues
 from scripts.admin.rules_read import Book, Shut
-from scripts.admin.table import ahead, clean, from_us, moment, span
+from scripts.admin.table import ahead, clean, moment, span
 
 
 def decided(visit: Any) -> Iterator[str]:
@@ -38,7 +37,7 @@ def _then(visit: Any, book: Book, now: datetime) -> str:
     step = _next_step(visit, book)
     if step is None:
         return ", the last one"
-    at = _due_at(visit, book, step)
+    at = _due_at(visit, step)
     comes = f"the next one {ahead(at, now)}" if at else "the next one comes once we open"
     return f"; {comes} (after {written(step.after_s)}): {step_text(step)}"
 
@@ -48,10 +47,9 @@ def _next_step(visit: Any, book: Book) -> Step | None:
     return steps[visit.step] if visit.step < len(steps) else None
 
 
-def _due_at(visit: Any, book: Book, step: Step) -> datetime | None:
+def _due_at(visit: Any, step: Step) -> datetime | None:
     """Steps count from the moment at which the room could first be served; None: never."""
-    start = visit.serve_from or serve_start(book.rules, from_us(visit.arrived_us))
-    return start + timedelta(seconds=step.after_s) if start else None
+    return visit.serve_from + timedelta(seconds=step.after_s) if visit.serve_from else None
 
 
 def _sticky(visit: Any, now: datetime, names: Mapping[str, str]) -> str:
@@ -98,7 +96,7 @@ def as_data(visit: Any, book: Book, now: datetime, shut: Shut | None) -> dict[st
         "priority": visit.priority,
         "step": visit.step,
         "steps": len(book.rules.queue(queues.of(visit)).steps),
-        "next_step": {**step_data(step), "due_at": _due_at(visit, book, step)} if step else None,
+        "next_step": {**step_data(step), "due_at": _due_at(visit, step)} if step else None,
         "sticky_agent": visit.sticky_agent,
         "sticky_until": visit.sticky_until,
         "waits_for_sticky": visit.sticky_until is not None and visit.sticky_until > now,

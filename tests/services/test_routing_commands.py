@@ -7,7 +7,11 @@ import pwd
 import pytest
 import redis
 
-from db import inbox, tickets
+from db import inbox, line, tickets
+from db.ledger import lock
+from db.line import NewVisit
+from db.turn import Turn
+from testbed.simulated import simulator
 from tests.services.test_admin import Ground
 
 RULES = """# whom we know\r
@@ -93,7 +97,6 @@ def test_a_file_is_applied_shown_to_the_byte_listed_and_taken_away(shop):
 
 def test_what_a_file_changes_is_shown_and_asked_before(shop):
     shop.add_rooms("r1", "r2", "r3")
-    shop.sql("UPDATE visits SET channel = class")
     shop.know("r1", tier="GOLD")
     file = shop.file(RULES)
     asked = shop.run("routing", "apply", file, stdin="n\n")
@@ -153,18 +156,16 @@ priority = 50
 @pytest.fixture
 def routed(shop):
     """r1 in `gold` by its rule, r2 in `rest` by default, r3 in its channel's own queue; a worker lives."""
-    shop.add_rooms("r3", "r2", "r1")
     shop.apply(RULES + STEPS)
-    shop.sql("UPDATE visits SET channel = '7', rules_version = 1, serve_from = now() - interval '10 s'")
-    shop.sql("UPDATE visits SET queue = 'rest', class = '1/rest/0/7' WHERE room = 'r2'")
-    shop.sql("UPDATE visits SET queue = 'gold', class = '1/gold/0/7', rule = 'Gold customers', priority = 20,"
-             " base_priority = 20 WHERE room = 'r1'")  # fmt: skip
-    shop.sql("UPDATE visits SET class = 'channel:7' WHERE room = 'r3'")
-    shop.sql(
-        "INSERT INTO rosters (tenant, class, read_at, due_at, missing) SELECT 'shop', c, now(), now(), m FROM (VALUES"
-        " ('1/gold/0/7', ARRAY['the division ''Sales'' is empty']), ('1/rest/0/7', '{}'), ('channel:7', '{}')) r(c, m)"
-    )
-    shop.sql("INSERT INTO eligible SELECT 'shop', c, 'ana' FROM unnest(ARRAY['1/gold/0/7', '1/rest/0/7']) c")
+    now_us = int(shop.sql("SELECT extract(epoch FROM now()) * 1e6 AS us")[0].us) - 10_000_000
+    facts = {"source": "wa", "channel_id": "7", "properties": {"tier": "gold"}}
+    new = [NewVisit("r3", now_us, "7", "wa"), NewVisit("r2", now_us + 1, "7", "wa")]
+    new += [NewVisit("r1", now_us + 2, "7", "wa", facts=facts)]
+    shop.in_line(lambda cur: line.open_visits(Turn(cur, "shop", lock(cur, "shop")), new))
+    shop.sql("UPDATE visits SET queue = NULL, class = 'channel:7' WHERE room = 'r3'")
+    shop.sql("INSERT INTO rosters (tenant, class, read_at, due_at) SELECT 'shop', class, now(), now() FROM visits")
+    shop.sql("INSERT INTO eligible SELECT 'shop', class, 'ana' FROM visits WHERE queue IS NOT NULL")
+    shop.sql("UPDATE rosters SET missing = ARRAY['the division ''Sales'' is empty'] WHERE class = '1/gold/0/7'")
     with shop.a_worker():
         yield shop
 
@@ -181,7 +182,7 @@ def test_the_queue_is_shown_in_the_order_of_service_with_the_queues_of_the_rules
     assert (found["rules_version"], found["outside_hours"]) == (1, False)
     for name, room in (("REST", "r2"), ("7", "r3"), ("channel:7", "r3"), ("channel 7", "r3")):
         assert [row["room"] for row in routed.json("queue", "--queue", name)["lines"][0]["waiting"]] == [room]
-    assert routed.ok("line", "--queue", "gold") == routed.ok("queue", "--queue", "gold")
+    assert [row["room"] for row in routed.json("line", "--queue", "gold")["lines"][0]["waiting"]] == ["r1"]
     wrong = routed.run("queue", "--queue", "gould")
     assert (wrong.exit_code, "did you mean 'gold'?" in wrong.stderr) == (3, True)
     routed.sql("UPDATE visits SET queue = 'gold' WHERE room = 'r2'")
@@ -233,3 +234,141 @@ closed = ["2020-01-01..2099-12-31"]
     found = routed.json("queue")["lines"][0]
     assert (found["outside_hours"], found["rules_version"]) == (True, 2)
     assert "outside the hours" in routed.ok("queue").splitlines()[1]
+
+
+# --- what only the desk knows
+
+
+@pytest.fixture(scope="module")
+def sim():
+    with simulator(divisions="Jakarta, Bali", agents=4, offline=1) as started:
+        yield started
+
+
+@pytest.fixture
+def desk(ground, sim):
+    """The simulated Qiscus as tenant `q`: its state is read by `sim`."""
+    ground.sql("INSERT INTO tenants (id, base_url, secret_key) VALUES (%s, %s, %s)", sim.app_id, sim.url, sim.secret)
+    return ground
+
+
+NAMED = """[queues.a]
+agents = { divisions = ["jakarta", "Jakrta", "Empty"], ids = [%s, 7] }
+[[queues.a.steps]]
+after = "1m"
+agents = { emails = ["nobody@x.id"] }
+[default]
+queue = "a"
+"""
+
+
+def test_divisions_and_agents_that_the_desk_does_not_know_are_faults_with_their_line(desk, sim):
+    sim.add_division("Empty")
+    content = NAMED % sim.agents()[0]["id"]
+    path = desk.file(content)
+    assert desk.run("routing", "check", path).exit_code == 0, "without a tenant no desk is asked"
+    done = desk.run("routing", "check", path, "--tenant", sim.app_id)
+    assert (done.exit_code, done.stdout.splitlines()) == (
+        2,
+        [
+            f"{path}:2: queues.a.agents.divisions[2]: the desk has no division 'Jakrta': did you mean 'Jakarta'?",
+            f"{path}:2: queues.a.agents.ids[2]: the desk has no agent 7: "
+            "`giliran agent list` prints whom Giliran has seen",
+            f"{path}:5: queues.a.steps[1].agents.emails[1]: the desk has no agent nobody@x.id: "
+            "`giliran agent list` prints whom Giliran has seen",
+            f"{path}:2: warning: queues.a.agents.divisions[3]: nobody who may be given chats is in this division: "
+            "it serves once the desk has somebody in it",
+            f"{path} can't be used: 3 faults",
+        ],
+    )
+    applied = desk.run("routing", "apply", path, "--yes")
+    assert (applied.exit_code, applied.stdout, desk.in_force(sim.app_id).version) == (2, done.stdout, 0)
+    good = desk.file(
+        content.replace('"Jakrta", ', "").replace(", 7]", "]").replace("nobody@x.id", sim.agents()[1]["email"])
+    )
+    assert desk.run("routing", "check", good, "--tenant", sim.app_id).exit_code == 0
+    shown = desk.ok("routing", "apply", good, "--yes")
+    assert "warning: queues.a.agents.divisions[2]" in shown and "version 1 is in force" in shown
+
+
+def test_a_desk_that_does_not_answer_stops_no_change_but_is_said(shop):
+    path = shop.file(NAMED % 5)
+    checked = shop.run("routing", "check", path, "--tenant", "shop")
+    assert checked.exit_code == 1 and "whom it knows was not checked" in checked.stderr
+    declined = shop.run("routing", "apply", path, stdin="n\n")
+    assert (declined.exit_code, shop.in_force().version) == (4, 0)
+    assert "warning: the desk could not be asked" in declined.stdout
+    done = shop.apply(NAMED % 5)
+    assert (done["applied"], "could not be asked" in done["desk_trouble"]) == (True, True)
+
+
+def test_a_try_shows_who_may_serve_it_as_the_desk_names_them(desk, sim):
+    on, off = sim.agents()[0], next(agent for agent in sim.agents() if not agent["online"])
+    desk.apply(f"""[sticky]
+within = "30d"
+[queues.a]
+agents = {{ ids = [{on["id"]}, {off["id"]}] }}
+[default]
+queue = "a"
+""")
+    body = desk.file(json.dumps({"room_id": "77", "source": "wa"}), "body.json")
+    desk.ok("max", "3")
+    desk.sql("INSERT INTO agents (tenant, id, name, available, foreign_est) VALUES (%s, %s, 'x', true, 1)",
+             sim.app_id, str(on["id"]))  # fmt: skip
+    desk.sql("INSERT INTO visits (tenant, room, arrived_us, state, last_agent, settled_at, closed_at, reason)"
+             " VALUES (%s, '77', 1, 'closed', %s, now(), now(), 'resolved')", sim.app_id, str(on["id"]))  # fmt: skip
+    found = desk.json("routing", "try", body)
+    assert (found["queue"], found["by"], found["version"], found["agents_by"]) == ("a", "default", 1, "desk")
+    assert sorted(found["agents"], key=lambda one: not one["online"]) == [
+        {"id": str(on["id"]), "name": on["name"], "online": True, "load": 1, "limit": 3},
+        {"id": str(off["id"]), "name": off["name"], "online": False, "load": 0, "limit": 3},
+    ]
+    assert found["served_before_by"] == str(on["id"])
+    shown = desk.ok("routing", "try", body)
+    assert "agents     as the desk names them now" in shown and "who served it last" in shown
+    other = desk.file(f"[queues.b]\nagents = {{ ids = [{off['id']}] }}\n[default]\nqueue = 'b'\n", "other.toml")
+    tried = desk.json("routing", "try", body, "--file", other, "--tenant", sim.app_id)
+    assert ([one["id"] for one in tried["agents"]], tried["version"]) == ([str(off["id"])], None)
+
+
+def test_a_try_without_the_desk_shows_whom_a_worker_read_last(routed):
+    facts = {"user_properties": [{"key": "tier", "value": "GOLD"}]}
+    body = routed.file(
+        json.dumps({"room_id": 8, "source": "wa", "channel": {"id": 7}, "extras": json.dumps(facts)}), "b"
+    )
+    found = routed.json("routing", "try", body)
+    assert (found["rule"], found["queue"], found["priority"]) == ("Gold customers", "gold", 20)
+    assert (found["agents_by"], found["missing"]) == ("ledger", ["the division 'Sales' is empty"])
+    assert found["agents"] == [{"id": "ana", "name": "name of ana", "online": True, "load": 0, "limit": 2}]
+    assert "as a worker last read them" in routed.ok("routing", "try", body)
+    routed.ok("routing", "reset", "--yes")
+    plain = routed.json("routing", "try", body)
+    assert (plain["queue"], plain["by"], plain["agents_by"]) == ("channel:7", "channel", "ledger")
+    assert [one["id"] for one in plain["agents"]] == ["ana", "bob"]
+
+
+def test_accounts_of_a_native_chat_are_its_desk(ground):
+    ground.ok("tenant", "add", "--native", "chat")
+    ground.ok("agent", "add", "ani@x.id", "--name", "Ani", "--password-file", "-", stdin="a long password 7\n")
+    ground.sql("UPDATE accounts SET divisions = '{Sales}'")
+    rules = "[queues.a]\nagents = { divisions = ['Sels'], emails = ['any@x.id'] }\n[default]\nqueue = 'a'\n"
+    done = ground.run("routing", "apply", ground.file(rules), "--yes")
+    assert done.exit_code == 2
+    assert "the desk has no division 'Sels': did you mean 'Sales'?" in done.stdout
+    assert "the desk has no agent any@x.id: did you mean 'ani@x.id'?" in done.stdout
+    ground.apply(rules.replace("Sels", "sales").replace("any@", "ANI@"))
+    found = ground.json("routing", "try", ground.file('{"room_id": 1, "source": "native"}', "body"))
+    assert [(one["name"], one["online"]) for one in found["agents"]] == [("Ani", False)]
+    assert ground.run("routing", "hours").exit_code == 4
+
+
+def test_office_hours_of_qiscus_are_printed_as_a_part_of_a_file(desk, sim):
+    rows = [{"day": day, "starttime": "08:00", "endtime": "17:00"} for day in range(1, 6)]
+    sim.control("PUT", "office_hours", {"timezone": "+07:00", "office_hours": rows})
+    section = desk.ok("routing", "hours")
+    assert section == '[hours]\ntimezone = "Asia/Jakarta"\nopen = [\n    "mon-fri 08:00-17:00",\n]\n'
+    assert desk.json("routing", "hours") == {"tenant": sim.app_id, "hours": section}
+    assert desk.run("routing", "check", "-", stdin=section + RULES.replace("\r", "")).exit_code == 0
+    sim.control("PUT", "office_hours", {"timezone": "+07:00", "office_hours": []})
+    none = desk.run("routing", "hours")
+    assert (none.exit_code, none.stderr) == (1, "giliran: no office hours are set at the desk\n")

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from typing import Any
@@ -17,7 +18,7 @@ from testbed.deadlines import eventually
 from testbed.servers import Databases, free_port
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker import health
-from worker.health import _is_near
+from worker.health import OTHER, _is_near
 from worker.settler import Settler
 from worker.sweep import Sweeper
 
@@ -32,6 +33,9 @@ def database(_databases: Databases) -> Iterator[str]:
 def line(database: str, redis_url: str) -> Iterator[Line]:
     with line_of(empty(database), redis_url) as made:
         yield made
+
+
+Row = namedtuple("Row", "tenant queue waiting aside reserved held oldest_wait_s")
 
 
 class Page:
@@ -124,7 +128,7 @@ def test_a_ledger_that_can_not_write_is_not_up(page: Page, line: Line) -> None:
     finally:
         line.run(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
     assert "giliran_ledger_up 0.0" in told
-    assert f'giliran_line_waiting{{tenant="{TENANT}"}}' in told, "what can be read is still told"
+    assert f'giliran_line_waiting{{queue="",tenant="{TENANT}"}}' in told, "what can be read is still told"
     assert standby.sweeper.trouble is not None
     assert "PostgreSQL is read-only" in standby.sweeper.trouble.what
 
@@ -146,3 +150,24 @@ def test_strangers_hear_whether_it_is_well_and_nothing_else(page: Page, monkeypa
     page.sweeper._failed(LedgerDown("at db.internal"))
     answer: Any = page.get("/healthz")
     assert (answer.status_code, answer.text) == (503, "unwell\n")
+
+
+def test_figures_of_the_queue_have_the_queue_as_a_label_and_their_sum_is_the_tenants(line: Line, page: Page) -> None:
+    assert f'giliran_line_waiting{{queue="",tenant="{TENANT}"}} 0.0' in page.get("/metrics").text
+    line.arrive_all("12345", class_="7")
+    line.decide()
+    line.run("UPDATE visits SET queue = 'sales' WHERE room IN ('1', '2')")
+    line.run("UPDATE visits SET opened_at = now() - interval '1 hour' WHERE room = '1'")
+    told = page.get("/metrics").text
+    assert f'giliran_line_waiting{{queue="sales",tenant="{TENANT}"}} 2.0' in told
+    assert f'giliran_line_waiting{{queue="channel:7",tenant="{TENANT}"}} 3.0' in told
+    assert f'giliran_line_oldest_wait_s{{queue="sales",tenant="{TENANT}"}} 36' in told
+    assert f'giliran_line_seats_free{{tenant="{TENANT}"}}' in told and 'queue=""' not in told
+
+
+def test_beyond_a_number_of_queues_the_rest_is_one_series() -> None:
+    names = [*(f"channel:{n:03}" for n in range(53)), *(f"q{n:03}" for n in range(202))]
+    found = health.by_queue(Row("t", name, 1, 0, 2, 0, n) for n, name in enumerate(names))
+    assert len(found) == 200 + 50 + 1
+    assert found["t", OTHER] == {"waiting": 5.0, "aside": 0.0, "reserved": 10.0, "held": 0.0, "oldest_wait_s": 254.0}
+    assert sum(of["waiting"] for of in found.values()) == len(names)

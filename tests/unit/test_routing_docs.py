@@ -214,11 +214,16 @@ def test_a_payload_is_tried_at_any_time(tmp_path: Path) -> None:
     assert (status, json.loads(output)) == (
         0,
         {
+            "tenant": None,
+            "version": None,
             "rule": "A",
             "by": "rule",
             "queue": "a",
             "priority": 3,
             "agents": [{"id": "150851", **unknown}, {"id": None, "email": "ani@x.id", **unknown}],
+            "agents_by": "file",
+            "missing": [],
+            "served_before_by": None,
             "served_by": {"divisions": ["Sales"], "ids": ["150851"], "emails": ["ani@x.id"], "channel": False},
             "steps": [
                 {
