@@ -7,7 +7,9 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from tests.source import ROOT, code, docstring, last_name, nodes, text
+import pytest
+
+from tests.source import ROOT, code, docstring, last_name, nodes, text, tree
 
 HOUSE = ("policies", "receiver", "db", "worker", "sidecar", "scripts")
 ALONE = tuple(path.name for path in sorted(ROOT.glob("*.py")))
