@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.source import ROOT, code, docstring, last_name, nodes, text, tree
+from tests.source import ROOT, code, docstring, last_name, nodes, text
 
 HOUSE = ("policies", "receiver", "db", "worker", "sidecar", "scripts")
 ALONE = tuple(path.name for path in sorted(ROOT.glob("*.py")))
@@ -105,18 +105,18 @@ def test_a_room_of_the_sidecar_imports_what_it_says_and_nothing_above_it(room: s
     used = {
         each.split(".")[1]
         for path in modules
-        for each in imported(tree(path))
+        for each in imported(path)
         if each.startswith("sidecar.") and len(each.split(".")) > 1
     }
     assert used - {room} <= ROOMS[room]
-    said = re.search(r"Imports (.*)\.$", ast.get_docstring(tree(folder / "__init__.py")) or "")
+    said = re.search(r"Imports (.*)\.$", docstring(folder / "__init__.py"))
     assert said and set(re.findall(r"`(\w+)`", said[1])) == ROOMS[room]
 
 
 def test_the_sidecar_names_blocks_of_sql_in_no_module_of_its_own() -> None:
     """The functions of `db/` do: one way to ask for one thing."""
     named = r"\bStatements\(|\b[A-Z]+\.(?:all|one|run)\(cur"
-    found = [name(path) for path in MODULES if name(path).startswith("sidecar/") and re.search(named, path.read_text())]
+    found = [name(path) for path in MODULES if name(path).startswith("sidecar/") and re.search(named, text(path))]
     assert found == []
 
 
