@@ -194,10 +194,12 @@ def is_spoken_to(conn: connection, within_s: float = 0.0) -> bool:
 
 
 class Statements:
-    """The named blocks of some `queries/<name>.sql`: `-- name: reserve` opens one, up to the next is its SQL."""
+    """The named blocks of some `queries/<name>.sql`: `-- name: reserve` opens one, up to the next is its SQL. `$part`
+    in it stands for `queries/shared/part.sql`: what several statements must mean in the same way is written once."""
 
     def __init__(self, *names: str) -> None:
         text = "\n".join((QUERIES / f"{name}.sql").read_text() for name in names)
+        text = _with_shared(text)
         blocks = re.split(r"^-- name: (\w+)\n", text, flags=re.M)[1:]
         self.blocks = dict(zip(blocks[::2], (block.strip() for block in blocks[1::2]), strict=True))
 
@@ -214,3 +216,9 @@ class Statements:
         """How many rows were written."""
         cur.execute(self.blocks[block], values)
         return cur.rowcount
+
+
+def _with_shared(text: str) -> str:
+    return re.sub(
+        r"\$(\w+)", lambda part: _with_shared((QUERIES / "shared" / f"{part[1]}.sql").read_text().rstrip()), text
+    )

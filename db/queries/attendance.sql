@@ -17,15 +17,13 @@ UPDATE sessions SET keeps_place = false WHERE id = ANY(%(sessions)s::bigint[]) A
 -- The last page here has closed. Who has left a message while nobody was there was told that the page may be closed.
 WITH closed AS (DELETE FROM customer_pages WHERE sidecar = %(sidecar)s AND session = ANY(%(sessions)s::bigint[]) RETURNING session)
 UPDATE sessions s SET seen_at = clock_timestamp(),
-                      keeps_place = s.status = 'waiting' AND NOT is_attended(s.tenant) AND EXISTS (
-                          SELECT FROM messages m WHERE m.session = s.id AND m.sender_type = 'customer')
+                      keeps_place = $left_a_message
  WHERE id IN (SELECT id FROM sessions WHERE id IN (SELECT session FROM closed) ORDER BY id FOR NO KEY UPDATE)
 
 -- name: go_all
 -- Of a sidecar that stops, and of those that will soon be forgotten.
 UPDATE sessions s SET seen_at = c.beat_at,
-                      keeps_place = s.status = 'waiting' AND NOT is_attended(s.tenant) AND EXISTS (
-                          SELECT FROM messages m WHERE m.session = s.id AND m.sender_type = 'customer')
+                      keeps_place = $left_a_message
   FROM customer_pages p JOIN sidecars c ON c.id = p.sidecar
  WHERE s.id = p.session AND s.status <> 'ended' AND s.seen_at < c.beat_at
    AND (c.id = %(sidecar)s OR seconds_since(c.beat_at) > 3000)

@@ -117,10 +117,8 @@ SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.em
        s.rating_comment, s.gone_at, s.seen_at, coalesce(customer_seen_s(s.id, NULL) < 30, false) AS customer_here,
        (SELECT count(*) FROM messages u WHERE u.session = s.id AND u.seq > s.agent_read AND u.sender_type = 'customer')
            AS unread,
-       CASE WHEN s.status = 'waiting' AND s.gone_at IS NULL THEN greatest(1, (
-           SELECT count(*) FROM visits v JOIN visits w ON w.tenant = v.tenant AND w.state = 'waiting'
-                  AND w.queue IS NOT DISTINCT FROM v.queue AND (-w.priority, w.arrived_us, w.id) <= (-v.priority, v.arrived_us, v.id)
-            WHERE v.tenant = s.tenant AND v.room = s.room AND v.state <> 'closed')) END AS position,
+       CASE WHEN s.status = 'waiting' AND s.gone_at IS NULL THEN coalesce((
+           SELECT w.position FROM ($native_queue) w WHERE w.room = s.room LIMIT 1), 1) END AS position,
        l.seq AS last_message_seq, l.body AS last_message_body, l.sender_type AS last_message_sender,
        l.created_at AS last_message_at
   FROM sessions s JOIN customers c ON c.id = s.customer

@@ -24,9 +24,7 @@ SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.em
          ORDER BY s.id DESC LIMIT %(most)s) s
   JOIN customers c ON c.id = s.customer
   LEFT JOIN accounts a ON a.tenant = s.tenant AND a.agent = s.agent
-  LEFT JOIN (SELECT room, row_number() OVER (PARTITION BY queue ORDER BY priority DESC, arrived_us, id) AS position
-               FROM visits WHERE tenant = %(tenant)s AND state = 'waiting') p
-         ON p.room = s.room AND s.status = 'waiting'
+  LEFT JOIN ($native_queue) p ON p.room = s.room AND s.status = 'waiting'
   LEFT JOIN LATERAL (SELECT seq, sender_type, created_at,  -- of a file without a caption: its name
                             coalesce(nullif(body, ''), (SELECT f.name FROM attachments f WHERE f.session = m.session
                                                            AND f.seq = m.seq ORDER BY f.id LIMIT 1), '') AS body
@@ -39,8 +37,9 @@ SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.em
 -- moment.
 SELECT s.room, count(*) OVER () AS waiting FROM sessions s
   LEFT JOIN visits v ON v.tenant = s.tenant AND v.room = s.room AND v.state <> 'closed'
+  LEFT JOIN ($native_queue) w ON w.id = v.id
  WHERE s.tenant = %(tenant)s AND s.status = 'waiting' AND s.gone_at IS NULL
- ORDER BY v.state = 'reserved' DESC NULLS LAST, v.priority DESC, v.arrived_us, s.id LIMIT %(most)s
+ ORDER BY v.state = 'reserved' DESC NULLS LAST, w.position, s.id LIMIT %(most)s
 
 -- name: notes
 SELECT n.id, n.agent, n.agent_name, n.body, n.created_at
@@ -89,9 +88,6 @@ SELECT %(tenant)s, * FROM unnest(%(shortcuts)s::text[], %(bodies)s::text[])
     ON CONFLICT (tenant, shortcut) DO UPDATE SET body = EXCLUDED.body
 
 -- name: agents
-SELECT a.agent, a.name, a.email, a.role, a.disabled, s.open_seats AS load,
-       CASE WHEN a.disabled OR NOT EXISTS (SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.agent
-                                              AND p.until > clock_timestamp()) THEN 'offline'
-            ELSE a.wish END AS presence
-  FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent
+SELECT a.agent, a.name, a.email, a.role, a.disabled, s.open_seats AS load, n.presence
+  FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent CROSS JOIN $agent_now
  WHERE a.tenant = %(tenant)s ORDER BY lower(a.name), a.agent

@@ -1,10 +1,7 @@
 -- Our own chat as a desk: what the worker asks of sessions and agents. Lock order: visits -> sessions.
 
 -- name: roster
-SELECT a.agent AS id, a.name,
-       a.wish = 'online' AND EXISTS (SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.agent
-                                        AND p.until > clock_timestamp()) AS available
-  FROM accounts a
+SELECT a.agent AS id, a.name, n.available FROM accounts a CROSS JOIN $agent_now
  WHERE a.tenant = %(tenant)s AND a.role = 'agent' AND NOT a.disabled
  ORDER BY a.agent
 
@@ -19,9 +16,8 @@ SELECT a.agent AS id, a.name, a.email, a.divisions, a.role = 'agent' AND NOT a.d
 -- name: suggest
 -- The available agent with the fewest chats, then the one who was given one longest ago.
 SELECT a.agent AS id, a.name
-  FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent
- WHERE a.tenant = %(tenant)s AND a.role = 'agent' AND NOT a.disabled AND a.wish = 'online'
-   AND EXISTS (SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.agent AND p.until > clock_timestamp())
+  FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent CROSS JOIN $agent_now
+ WHERE a.tenant = %(tenant)s AND n.available
  ORDER BY s.open_seats, s.last_assigned_at, a.agent LIMIT 1
 
 -- name: seat

@@ -157,10 +157,8 @@ UPDATE accounts SET wish = %(wish)s WHERE tenant = %(tenant)s AND agent = %(agen
 -- name: doubtful
 -- Tenants where what is written of some agent is not what is so.
 SELECT DISTINCT a.tenant
-  FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent
- CROSS JOIN LATERAL (SELECT NOT a.disabled AND EXISTS (
-           SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.agent AND p.until > clock_timestamp()) AS here) n
- WHERE n.here <> (a.absent_since IS NULL) OR s.available <> (n.here AND a.wish = 'online' AND a.role = 'agent')
+  FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent CROSS JOIN $agent_now
+ WHERE n.here <> (a.absent_since IS NULL) OR s.available <> n.available
 
 -- name: lock_agents
 SELECT id FROM agents WHERE tenant = %(tenant)s AND (%(agents)s::text[] IS NULL OR id = ANY(%(agents)s::text[]))
@@ -171,12 +169,8 @@ SELECT id FROM agents WHERE tenant = %(tenant)s AND (%(agents)s::text[] IS NULL 
 -- `absent_since` is the moment of noticing, under the tenant's lock: later than any decision that took the agent for
 -- present.
 WITH n AS (
-    SELECT a.agent, a.name, a.wish, a.role, a.absent_since IS NULL AS was_here, s.available AS was_available, h.here,
-           h.here AND a.wish = 'online' AND a.role = 'agent' AS available
-      FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent
-     CROSS JOIN LATERAL (SELECT NOT a.disabled AND EXISTS (
-               SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.agent
-                  AND p.until > clock_timestamp()) AS here) h
+    SELECT a.agent, a.name, a.absent_since IS NULL AS was_here, s.available AS was_available, n.*
+      FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent CROSS JOIN $agent_now
      WHERE a.tenant = %(tenant)s AND (%(agents)s::text[] IS NULL OR a.agent = ANY(%(agents)s::text[]))),
 accounts_set AS (
     UPDATE accounts a SET absent_since = CASE WHEN n.here THEN NULL ELSE clock_timestamp() END
@@ -184,7 +178,7 @@ accounts_set AS (
 agents_set AS (
     UPDATE agents s SET available = n.available, name = n.name, seen_at = clock_timestamp()
       FROM n WHERE s.tenant = %(tenant)s AND s.id = n.agent AND n.available <> n.was_available)
-SELECT agent, name, CASE WHEN here THEN wish ELSE 'offline' END AS presence, available, available <> was_available AS moved
+SELECT agent, name, presence, available, available <> was_available AS moved
   FROM n WHERE here <> was_here OR available <> was_available ORDER BY agent
 
 -- name: forget_absent
@@ -210,7 +204,4 @@ SELECT s.tenant, s.room, s.agent
  ORDER BY s.tenant, v.arrived_us LIMIT %(most)s
 
 -- name: presence
-SELECT CASE WHEN a.disabled OR NOT EXISTS (SELECT FROM presence p WHERE p.tenant = a.tenant AND p.agent = a.agent
-                                              AND p.until > clock_timestamp()) THEN 'offline'
-            ELSE a.wish END AS presence
-  FROM accounts a WHERE a.tenant = %(tenant)s AND a.agent = %(agent)s
+SELECT n.presence FROM accounts a CROSS JOIN $agent_now WHERE a.tenant = %(tenant)s AND a.agent = %(agent)s

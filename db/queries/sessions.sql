@@ -31,8 +31,7 @@ UPDATE sessions SET status = 'ended', ended_at = clock_timestamp(), ended_by = %
 -- name: keep_place
 -- As `go`, where the sidecar of the last page could not say that it had closed.
 UPDATE sessions s SET keeps_place = true
- WHERE s.id = %(session)s AND NOT is_attended(s.tenant) AND EXISTS (SELECT FROM customer_pages p WHERE p.session = s.id)
-   AND EXISTS (SELECT FROM messages m WHERE m.session = s.id AND m.sender_type = 'customer')
+ WHERE s.id = %(session)s AND $left_a_message AND EXISTS (SELECT FROM customer_pages p WHERE p.session = s.id)
 
 -- name: leave_line
 UPDATE sessions SET gone_at = clock_timestamp() WHERE id = %(session)s AND status = 'waiting' AND gone_at IS NULL

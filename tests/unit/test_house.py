@@ -133,7 +133,7 @@ def test_a_room_of_the_sidecar_imports_what_it_says_and_nothing_above_it(room: s
 def test_the_sidecar_names_blocks_of_sql_in_no_module_of_its_own() -> None:
     """The functions of `db/` do: one way to ask for one thing."""
     named = r"\bStatements\(|\b[A-Z]+\.(?:all|one|run)\(cur"
-    found = [name(path) for path in MODULES if name(path).startswith("sidecar/") and re.search(named, path.read_text())]
+    found = [name(path) for path in MODULES if name(path).startswith("sidecar/") and re.search(named, text(path))]
     assert found == []
 
 

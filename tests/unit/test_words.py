@@ -323,6 +323,12 @@ def test_every_file_of_sql_has_its_statements() -> None:
         assert any(made in text(path) for path in code(*PRODUCT)), made
 
 
+def test_every_shared_part_of_sql_is_used_by_several_blocks() -> None:
+    text = "\n".join(path.read_text() for path in (ROOT / "db/queries").rglob("*.sql"))
+    for part in (ROOT / "db/queries/shared").glob("*.sql"):
+        assert len(re.findall(rf"\${part.stem}\b", text)) > 1, part.name
+
+
 def test_every_script_of_redis_is_used() -> None:
     assert {path.stem for path in (ROOT / "db/lua").glob("*.lua")} <= strings(ROOT / "db/inbox.py")
 
