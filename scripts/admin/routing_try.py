@@ -8,7 +8,7 @@ import click
 
 from db import routes, rules
 from db.admin import ADMIN
-from db.inbox import Webhook
+from db.push import Webhook
 from db.ledger import LEDGER
 from receiver import payloads
 from receiver.payloads import BadPayload
