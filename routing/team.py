@@ -1,6 +1,6 @@
 """Pure: who may serve a queue at a step, from the file's words and what is known of agents and divisions.
 
-Comes after `route`; order.py gives the rooms to those who are found here. A division that is gone, or empty, is said
+Comes after `route`; the worker gives the rooms to those who are found here. A division that is gone, or empty, is said
 and not passed over in silence.
 """
 

@@ -1,4 +1,4 @@
-"""Whose turn it is where a tenant has rules: what the worker chooses, held against a slow judge (`routing.order`)."""
+"""Whose turn it is where a tenant has rules: the worker's choice, held against `tests/whose_turn.py`."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from db.rules import Book
 from policies import POLICIES
 from policies.policy import Seats
 from routing.file import read
-from routing.order import FOR_STICKY, Group, Room, Seat, order
+from tests.whose_turn import FOR_STICKY, Group, Room, Seat, order
 from worker.choose import NO_DOUBTS, QueueLimits, Waiting, choose
 
 NOW = datetime(2026, 11, 30, 3, tzinfo=UTC)

@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from routing import facts, file, when_text
 from routing.messages import message, opening
 from routing.model import Rules
-from routing.order import FOR_STICKY, NO_SEAT, Group, Order, Passed, Room, Seat, order
 from routing.route import named, route
 from routing.team import may_serve
 from scripts.admin.__main__ import giliran
+from tests.whose_turn import FOR_STICKY, NO_SEAT, Group, Order, Passed, Room, Seat, order
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = (ROOT / "docs/routing.md").read_text()

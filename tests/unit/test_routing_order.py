@@ -7,8 +7,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from routing.file import read
-from routing.order import FOR_STICKY, NO_SEAT, NOBODY, OUTSIDE_HOURS, Group, Order, Passed, Room, Seat, order, reason
 from routing.team import may_serve
+from tests.whose_turn import FOR_STICKY, NO_SEAT, NOBODY, OUTSIDE_HOURS, Group, Order, Passed, Room, Seat, order, reason
 
 NOW = datetime(2026, 11, 30, 3, tzinfo=UTC)
 TEXT = """

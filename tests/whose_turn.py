@@ -1,8 +1,8 @@
-"""Pure: whose turn is it? Waiting rooms of all queues of a tenant, seats, clock → who gets which agent, and why not.
+"""A slow judge of the order of service under rules: waiting rooms, seats, clock → who gets which agent, and why not.
 
-Comes after route.py and team.py. Rooms go by priority, then by arrival. A room is passed over only outside the hours,
-while it waits for the agent who served it last, or when nobody who may serve it has a seat; each time the reason is
-said. Limits are checked here and once more by PostgreSQL.
+It knows only the words of the docs. Rooms go by priority, then by arrival. A room is passed over only outside the
+hours, while it waits for the agent who served it last, or when nobody who may serve it has a seat; each time the
+reason is said. What the worker chooses is held against it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
