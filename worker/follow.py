@@ -49,7 +49,6 @@ def _reroute(turn: Turn, book: Book) -> bool:
     if len(rows) == MOST:
         return True
     turn.run("rerouted")
-    _drop_old_classes(turn, book)
     return False
 
 
@@ -76,9 +75,11 @@ def _note(turn: Turn, what: str, details: Mapping[int, str]) -> None:
         turn.run("events", what=what, visits=list(details), details=list(details.values()))
 
 
-def _drop_old_classes(turn: Turn, book: Book) -> None:
-    """Nobody waits in classes of other versions any more; whom only they named is online for nobody."""
-    old = turn.all("old_classes", ruled=book.rules is not None, version=str(book.version))
+def drop_old_classes(turn: Turn) -> None:
+    """Those of other versions of the rules in which nobody waits any more; whom only they named is online for nobody.
+    Called when a class of this version has been read: else all agents would seem to have left."""
+    book = rules.in_force(turn)
+    old = turn.all("old_classes", ruled=book.rules is not None, version=str(book.version)) if book.version else []
     if old:
         turn.run("prune_rosters", classes=[row.class_ for row in old])
         turn.run("drop_doubts", classes=[row.class_ for row in old])

@@ -59,7 +59,8 @@ class Notices:
 
     def stop(self, within_s: float) -> None:
         self._stop.set()
-        self._thread.join(within_s)
+        if self._thread.is_alive():
+            self._thread.join(within_s)
         self._callers.close(within_s)
 
     def _run(self) -> None:

@@ -7,7 +7,7 @@ import time
 import logs
 from db import line
 from db.turn import Drift, Turn
-from worker import foreign, refusals
+from worker import follow, foreign, refusals
 from worker.calls import Roster, Suggested, Unserved
 from worker.desk.base import DeskError, RoomRefused
 from worker.rules import UPSTREAM_ASK_S, Rules, backoff_s
@@ -30,6 +30,7 @@ def take_roster(turn: Turn, report: Roster, rules: Rules) -> None:
     changed = _put_agents(turn, report, settled_late_s, rules)
     turn.agents |= changed
     renamed = _put_eligible(turn, report)
+    follow.drop_old_classes(turn)
     online = sum(agent.available for agent in report.agents)
     log.info(turn.line("roster_read", class_=report.class_, agents=len(report.agents), online=online))
     # Else nothing has changed for the line: with hundreds of tenants whose agents are all full that is the usual case.

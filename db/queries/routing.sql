@@ -62,8 +62,8 @@ UPDATE tenants SET rerouting = false WHERE id = %(tenant)s
 -- Classes of other versions of the rules, in which nobody waits any more, with the agents whom they name.
 SELECT r.class AS class_, ARRAY(SELECT e.agent FROM eligible e WHERE e.tenant = r.tenant AND e.class = r.class) AS agents
   FROM rosters r
- WHERE r.tenant = %(tenant)s AND r.class NOT IN (
-       SELECT DISTINCT class FROM visits WHERE tenant = %(tenant)s AND state = 'waiting')
+ WHERE r.tenant = %(tenant)s AND r.class <> 'native'  -- kept by the sidecars
+   AND NOT EXISTS (SELECT FROM visits v WHERE v.tenant = r.tenant AND v.class = r.class AND v.state = 'waiting')
    AND CASE WHEN %(ruled)s THEN NOT starts_with(r.class, 'channel:') AND NOT starts_with(r.class, %(version)s || '/')
             ELSE starts_with(r.class, 'channel:') OR r.class ~ '^[0-9]+/[^/]+/[0-9]+(/|$)' END
 

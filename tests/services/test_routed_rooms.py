@@ -211,6 +211,7 @@ def test_a_new_version_moves_rooms_that_wait_and_keeps_their_times(line: Ruled) 
         pass
     assert {row.class_ for row in line.rows("SELECT DISTINCT class FROM visits")} == {"7"}
     assert {row.room: row.arrived_us for row in line.rows("SELECT room, arrived_us FROM visits")} == places
+    line.roster("ani", class_="7")
     assert not line.rows("SELECT FROM rosters WHERE class <> '7'"), "nobody is asked for classes of old versions"
 
 
