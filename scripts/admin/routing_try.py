@@ -8,8 +8,8 @@ import click
 
 from db import routes, rules
 from db.admin import ADMIN
-from db.inbox import Webhook
 from db.ledger import LEDGER
+from db.push import Webhook
 from receiver import payloads
 from receiver.payloads import BadPayload
 from routing import facts, file
