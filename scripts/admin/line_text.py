@@ -47,10 +47,9 @@ def _desk_text(line: Line) -> list[str]:
         notes.append(f"{desk.redis_away}: webhooks that wait there are not shown, limits are as last seen")
     if desk.inbox:
         notes.append(f"inbox: {counted(desk.inbox, 'webhook')} not taken over yet")
-    if desk.shut:
-        notes.append(waits.shut(desk.shut, line.now))
     notes += missing(line)
-    return [click.style(note, fg="red") for note in notes]
+    shut = [waits.shut(desk.shut, line.now)] if desk.shut else []
+    return [click.style(note, fg="red") for note in notes] + shut
 
 
 def missing(line: Line) -> list[str]:
@@ -64,7 +63,7 @@ def _waiting_text(line: Line) -> str:
     if not line.waiting:
         return "nobody waits in this queue" if line.counts.waiting else "nobody waits"
     rows = [
-        (row.position, clean(row.room, 64), _wait(row.arrived_us, line), *_about(row), reason(line, row))
+        (row.position, clean(row.room, 64), _wait(row.arrived_us, line), *_about(line, row), reason(line, row))
         for row in line.waiting
     ]
     shown = table(("#", "ROOM", "WAITS", "QUEUE", "", "WHY"), rows)
@@ -72,9 +71,10 @@ def _waiting_text(line: Line) -> str:
     return f"{shown}\n… and {more:,} more (see --rows)" if more > 0 else shown
 
 
-def _about(row: Any) -> tuple[str, str]:
+def _about(line: Line, row: Any) -> tuple[str, str]:
     marks = [f"priority {row.priority}"] if row.priority else []
     marks += [f"step {row.step}"] if row.step else []
+    marks += [f"not yet by version {line.book.version}"] if row.rules_version != line.book.version else []
     marks += ["learned from the desk"] if row.learned else []
     return queues.shown(queues.of(row), 24), ", ".join(marks)
 

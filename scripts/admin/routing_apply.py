@@ -186,7 +186,7 @@ def _change(
         data = {"tenant": tenant, "version": version, "applied": agreed, "desk_trouble": asked.trouble}
         say(True, {**data, **routing_plan.as_data(found)}, "")
     if not agreed:
-        raise Refused("nothing was applied: say --yes")
+        raise Refused("nothing was applied; --yes agrees beforehand")
     if not asked.as_json:
         click.echo(_done(here, version, content, found))
 

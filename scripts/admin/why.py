@@ -69,7 +69,7 @@ def _story(installation: Installation, cur: cursor, tenant: str, room: str, most
         names={row.id: row.name for row in ADMIN.all(cur, "names", tenant=tenant)},
         remembered=ADMIN.one(cur, "remembered", tenant=tenant, room=room),
         line=line_read.read(installation, cur, tenant, 1, room) if waits else None,
-        book=rules_read.version(cur, tenant, visits[0].rules_version) if waits else None,
+        book=rules_read.version(cur, tenant, visits[0].rules_version if visits else 0),
     )
 
 

@@ -12,14 +12,16 @@ from scripts.admin.rules_read import Book, Shut
 from scripts.admin.table import ahead, clean, moment, span
 
 
-def decided(visit: Any) -> Iterator[str]:
-    """Nothing where there were no rules."""
+def decided(visit: Any, book: Book) -> Iterator[str]:
+    """Nothing where there were no rules. `book`: of the room's latest visit."""
     if not visit.rules_version:
         return
+    may_be_topic = book.version != visit.rules_version or book.rules.topics
     if visit.rule is not None:
         yield f"by the rule '{clean(visit.rule)}' of version {visit.rules_version} of the rules"
     elif visit.queue is not None:
-        yield f"no rule of version {visit.rules_version} fits: by its topic, or by default"
+        by = "by its topic, or by default" if may_be_topic else "by default"
+        yield f"no rule of version {visit.rules_version} fits: {by}"
     else:
         yield f"no rule of version {visit.rules_version} fits, and there is no default: in the queue of its channel"
 

@@ -21,8 +21,8 @@ OVERTAKEN = {
 
 @dataclass(frozen=True)
 class Story:
-    """One room of one tenant. `line` and `book`, the rules that the room goes by, are read where it waits; `named`:
-    class → agents who may serve it."""
+    """One room of one tenant. `line`: read where the room waits; `book`: the rules that its latest visit went by;
+    `named`: class → agents who may serve it."""
 
     tenant: str
     room: str
@@ -35,7 +35,7 @@ class Story:
     names: Mapping[str, str]  # agent → name
     remembered: Any
     line: Line | None
-    book: Book | None = None
+    book: Book
 
 
 def text(story: Story) -> str:
@@ -90,8 +90,8 @@ def _visit(story: Story, visit: Any) -> str:
     priority = f", priority {visit.priority}" if visit.priority else ""
     arrived = from_us(visit.arrived_us)
     lines = [f"{title}  arrived {moment(arrived)} ({age(arrived, story.now)}){queue}{priority}{learned}"]
-    lines += [f"  {words}" for words in why_routing.decided(visit)]
-    if visit.state == "waiting" and story.line and story.book:
+    lines += [f"  {words}" for words in why_routing.decided(visit, story.book)]
+    if visit.state == "waiting" and story.line:
         lines += [f"  {words}" for words in why_routing.ahead_of_it(visit, story.book, story.now, story.names)]
         lines += _waits(story, story.line)
     for _, told in sorted(_told(story, visit), key=lambda at_told: at_told[0]):
@@ -187,7 +187,7 @@ def as_data(story: Story) -> dict[str, Any]:
 
 def _routing(story: Story) -> dict[str, Any] | None:
     """What the rules say of a room that waits."""
-    if not story.line or not story.book or not story.line.waiting:
+    if not story.line or not story.line.waiting:
         return None
     of = story.line.classes[story.line.waiting[0].class_]
     found = why_routing.as_data(story.visits[0], story.book, story.now, story.line.desk.shut)

@@ -3,6 +3,8 @@
 import json
 import os
 import pwd
+import re
+import shlex
 
 import pytest
 import redis
@@ -11,6 +13,7 @@ from db import inbox, line, tickets
 from db.ledger import lock
 from db.line import NewVisit
 from db.turn import Turn
+from settings import ROOT
 from testbed.simulated import simulator
 from tests.services.test_admin import Ground
 
@@ -106,7 +109,7 @@ def test_what_a_file_changes_is_shown_and_asked_before(shop):
     lines = [line.split() for line in asked.stdout.splitlines()]
     assert ["2", "channel", "7", "rest"] in lines and ["1", "channel", "7", "gold"] in lines
     nobody = shop.run("routing", "apply", file)
-    assert (nobody.exit_code, shop.in_force().version) == (4, 0) and "say --yes" in nobody.stderr
+    assert (nobody.exit_code, shop.in_force().version) == (4, 0) and "--yes agrees" in nobody.stderr
     planned = shop.run("routing", "apply", file, "--json")
     assert (planned.exit_code, json.loads(planned.stdout)["applied"], shop.in_force().version) == (4, False, 0)
     assert "version 1 is in force; no worker is running" in shop.ok("routing", "apply", file, stdin="y\n")
@@ -199,7 +202,7 @@ def test_why_tells_rule_version_queue_steps_and_what_is_missing(routed):
     assert (found["visits"][0]["queue"], found["routing"]["missing"]) == ("gold", ["the division 'Sales' is empty"])
     known = {name: found["routing"][name] for name in ("rule", "version", "queue", "step", "steps", "limit")}
     assert known == {"rule": "Gold customers", "version": 1, "queue": "gold", "step": 0, "steps": 2, "limit": 1}
-    assert "by its topic, or by default" in routed.ok("why", "r2")
+    assert "no rule of version 1 fits: by default" in routed.ok("why", "r2")
     assert "channel 7" in routed.ok("why", "r3") and "in the queue of its channel" in routed.ok("why", "r3")
 
 
@@ -233,7 +236,7 @@ closed = ["2020-01-01..2099-12-31"]
     assert "outside the hours" in routed.json("why", "r1")["stories"][0]["waiting"]["why"]
     found = routed.json("queue")["lines"][0]
     assert (found["outside_hours"], found["rules_version"]) == (True, 2)
-    assert "outside the hours" in routed.ok("queue").splitlines()[1]
+    assert "\noutside the hours" in routed.ok("queue") and "not yet by version 2" in routed.ok("queue")
 
 
 # --- what only the desk knows
@@ -372,3 +375,53 @@ def test_office_hours_of_qiscus_are_printed_as_a_part_of_a_file(desk, sim):
     sim.control("PUT", "office_hours", {"timezone": "+07:00", "office_hours": []})
     none = desk.run("routing", "hours")
     assert (none.exit_code, none.stderr) == (1, "giliran: no office hours are set at the desk\n")
+
+
+def test_every_command_of_the_docs_does_what_it_says(desk, sim):
+    """In their order, with the whole file of the page; its division is there."""
+    docs = (ROOT / "docs/routing.md").read_text()
+    (whole,) = re.findall(r"^## A whole file\n+```toml\n(.*?)^```", docs, re.M | re.S)
+    (block,) = re.findall(r"^## Commands\n+```bash\n(.*?)^```", docs, re.M | re.S)
+    for name in ("Sales", "Support"):
+        sim.add_division(name, sim.agents()[0]["id"])
+    room = sim.add_customers(1)[0]
+    new = [NewVisit(room, 1, "7", "wa")]
+    desk.in_line(lambda cur: line.open_visits(Turn(cur, sim.app_id, lock(cur, sim.app_id)), new))
+    sim.control("PUT", "office_hours", {"office_hours": [{"day": 1, "starttime": "08:00", "endtime": "17:00"}]})
+    words = {
+        "rules.toml": desk.file(whole),
+        "payload.json": desk.file(json.dumps({"room_id": room, "source": "wa"}), "payload.json"),
+        "my-app": sim.app_id,
+        "ROOM": room,
+    }
+    told = [re.split(r" +[#>] ", line)[0].strip() for line in block.splitlines()]
+    lines = [shlex.split(each.removeprefix("./scripts/giliran ")) for each in told]
+    shown = []
+    for each in lines:
+        shown.append(desk.ok(*(words.get(word, word) for word in each), stdin="y\n"))
+        if each[1] == "apply":
+            desk.decide(sim.app_id)
+    assert [each[1] for each in lines if each[0] == "routing"] == [
+        *("check", "check", "try", "apply", "try", "show", "show", "history", "hours", "reset"),
+    ]
+    assert "can be used: 1 queue, 1 rule, 1 topic" in shown[1] and "version 1 is in force" in shown[3]
+    assert "as the desk names them now" in shown[4] and shown[5] == shown[6] == whole
+    assert "in force" in shown[7] and "mon 08:00-17:00" in shown[8] and "sales" in shown[9]
+    assert "rerouted: from the channel's queue to queue sales" in shown[10]
+    assert "version 2 is in force: no rules" in shown[11]
+
+
+def test_of_two_who_apply_at_the_same_time_the_second_is_refused(shop, monkeypatch):
+    """Between what the first one was shown and their yes, somebody else applies."""
+    first, other = shop.file(RULES), shop.file(RULES + STEPS, "other.toml")
+
+    def agree_late(*_: object, **__: object) -> bool:
+        monkeypatch.undo()
+        shop.ok("routing", "apply", other, "--yes")
+        return True
+
+    monkeypatch.setattr("click.confirm", agree_late)
+    done = shop.run("routing", "apply", first)
+    assert (done.exit_code, shop.in_force().version) == (4, 1)
+    assert "version 1 was applied meanwhile" in done.stderr
+    assert shop.run("routing", "show").stdout_bytes == (RULES + STEPS).encode()
