@@ -1,9 +1,13 @@
 """Who may serve a queue of the rules, read from the lists of a desk that answers as scripted."""
 
+import sys
 import threading
 import time
+import traceback
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from routing.model import Agents
 from testbed.deadlines import eventually
@@ -53,6 +57,7 @@ def division(id_, name):
     return {"id": id_, "name": name}
 
 
+ONE_DIVISION_TOLD = {"data": [division(2, "Sales")], "meta": {"total": 1}}
 ONE_DIVISION = paged([division(2, "Sales")], total=1)
 
 
@@ -193,43 +198,36 @@ def test_many_divisions_of_one_queue_are_read_together_and_the_empty_ones_are_to
     assert desk.team("57", Agents(divisions=tuple(names))).missing == ()
 
 
-def test_threads_that_want_one_division_at_one_moment_share_a_request_and_its_error(server, desk):
+def inside(function):
+    """How many threads are in it now."""
+    stacks = [traceback.walk_stack(frame) for frame in sys._current_frames().values()]
+    return sum(any(frame.f_code.co_name == function for frame, _ in stack) for stack in stacks)
+
+
+@pytest.mark.parametrize(
+    ("told", "all_get"),
+    [({"data": [row(7)], "meta": {"total": 1}}, ["7"]), ({"data": None}, "division: no list in the answer")],
+)
+def test_threads_that_want_one_division_at_one_moment_share_a_request_or_its_error(server, desk, told, all_get):
     hold = threading.Event()
-
-    def members(request):
-        hold.wait(5)
-        return answer[0]
-
-    answer = [{"data": [row(7)]}]
-    plays(server, divisions=ONE_DIVISION, members=members)
-    found, errors = [], []
+    plays(server, divisions=ONE_DIVISION, members=lambda request: hold.wait(5) and told)
+    got = []
 
     def want():
         try:
-            found.append(ids(desk.team("57", SALES)))
+            got.append(ids(desk.team("57", SALES)))
         except DeskTrouble as error:
-            errors.append(error.what)
+            got.append(error.what)
 
-    def all_want():
-        hold.clear()
-        threads = [threading.Thread(target=want) for _ in range(20)]
-        for thread in threads:
-            thread.start()
-        return threads
-
-    for told in ({"data": [row(7)], "meta": {"total": 1}}, {"data": None}):
-        answer[0] = told
-        before = len(asked(server, MEMBERS))
-        threads = all_want()
-        eventually(lambda before=before: len(asked(server, MEMBERS)) > before, what="a request")
-        time.sleep(0.2)
-        hold.set()
-        for thread in threads:
-            thread.join(5)
-        assert len(asked(server, MEMBERS)) == before + 1
-        time.sleep(1.05)  # the answer's age is what is tested: older than a moment
-    assert found == [["7"]] * 20
-    assert errors == ["division: no list in the answer"] * 20
+    threads = [threading.Thread(target=want) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: inside("_members_of") == len(threads), what="everybody to wait")
+    hold.set()
+    for thread in threads:
+        thread.join(5)
+    assert got == [all_get] * len(threads)
+    assert (len(asked(server, DIVISIONS)), len(asked(server, MEMBERS))) == (1, 1)
 
 
 def test_an_answer_is_used_again_for_a_second_and_the_names_for_longer(server):
@@ -335,6 +333,36 @@ def test_rows_and_numbers_of_pages_that_make_no_sense_hide_nobody(server, desk, 
         ("7", True, None),
         ("8", False, None),
     ]
+
+
+KEYS = ("data", "meta", "agents", "id", "name", "email", "type", "is_available", "current_customer_count", "user_roles")
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["Sales", "2", "7", "agent", ""])
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner, max_size=5),
+    max_leaves=20,
+)
+lists = st.fixed_dictionaries({"data": st.lists(anything, max_size=5) | anything, "meta": anything}) | anything
+
+
+@pytest.mark.long
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(told=st.lists(lists, min_size=1, max_size=8), divisions=st.booleans())
+def test_any_json_for_a_list_makes_a_team_or_trouble(server, told, divisions):
+    desk = desk_at(server.url)
+    good = [say(ONE_DIVISION_TOLD)] if divisions else []
+    server.plays = [*good, *map(say, told)]
+    try:
+        team = desk.team("57", Agents(("Sales",), ("7",), ("agent7@x.id",), True))
+        assert all(isinstance(agent.id, str) and isinstance(agent.available, bool) for agent in team.agents)
+    except DeskTrouble as error:
+        assert len(error.what) <= 120
+    finally:
+        desk.close()
 
 
 def test_pages_without_end_are_trouble_and_the_same_page_again_is_the_end_of_a_list_without_numbers(server, desk):
