@@ -1,9 +1,11 @@
-"""The demo's native chat: its tenant, people, questions and canned replies. `python -m scripts.launch.demo`, run by the
-launcher after the migration, in a demo only. What is there already stays as it is.
+"""What the demo begins with: its native chat with people, questions and canned replies, and rules for its Qiscus app.
+`python -m scripts.launch.demo`, run by the launcher after the migration, in a demo only. What is there already stays as
+it is.
 """
 
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import NamedTuple
 
 import psycopg2
@@ -12,9 +14,11 @@ from psycopg2.extensions import cursor
 import settings
 from db import console, faq, people, postgres
 from db.admin import ADMIN
+from db.ledger import LEDGER
 from settings import DEMO_PASSWORD, DEMO_TENANT
 
 NAME = "Demo"
+RULES = Path(__file__).with_name("demo_rules.toml")
 
 
 class Account(NamedTuple):
@@ -76,6 +80,7 @@ def main() -> int:
         password_hash = people.hashed(DEMO_PASSWORD)
         with closing(postgres.connect(settings.database_url(config), "demo")) as conn, conn, conn.cursor() as cur:
             seed(cur, password_hash)
+            seed_rules(cur, config)
     except (settings.SettingsError, postgres.LedgerTrouble, people.AccountError) as error:
         print(f"demo: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
     except psycopg2.Error as error:
@@ -96,6 +101,14 @@ def seed(cur: cursor, password_hash: str) -> None:
         faq.replace(cur, DEMO_TENANT, QUESTIONS)
     if not console.canned(cur, DEMO_TENANT):
         console.replace_canned(cur, DEMO_TENANT, CANNED)
+
+
+def seed_rules(cur: cursor, config: settings.Settings) -> None:
+    """Once: whoever took them away meant it."""
+    tenant = config.qiscus_app_id
+    LEDGER.run(cur, "put_tenant", tenant=tenant, base_url=config.qiscus_url, secret_key=config.qiscus_secret_key)
+    if not ADMIN.one(cur, "rules_in_force", tenant=tenant).version:
+        ADMIN.one(cur, "add_rules", tenant=tenant, content=RULES.read_text(), who="the demo")
 
 
 if __name__ == "__main__":
