@@ -16,13 +16,15 @@ from psycopg2.extensions import cursor
 
 from db import files
 from db.files import Attachment, Place
-from db.postgres import Statements
+from db.people import Agent
+from db.postgres import Statements, columns
 
 CHAT = Statements("chat")
 WANTS_PERSON = "/person"  # what the customer's button sends; the pages' word (thread.js)
 BOT_GOODBYE = "quiet"  # the bot's last word has this `client_id`
 CLASS = "native"  # visits.class and visits.source of our own sessions
 NEW = "chat.message.new"
+SEND = ("session", "sender_type", "sender_id", "client_id")
 MARKS = ("customer_got", "customer_read", "agent_got", "agent_read")
 KEY_LIFE_S = 24 * 3600.0  # after a chat's end its key opens it for so long: for the transcript, the rating, a last look
 PAGE_ROWS = 500
@@ -126,6 +128,26 @@ def draft(
     return Draft(session, own, *send, event, tuple(attachments), anywhere)
 
 
+def from_customer(session: Session, body: str, client_id: str | None, attachments: Sequence[Attachment] = ()) -> Draft:
+    name = session.customer_name
+    return draft(session.id, "customer", body, sender_name=name, client_id=client_id, attachments=attachments)
+
+
+def from_agent(
+    session: int, agent: Agent, body: str, client_id: str | None, attachments: Sequence[Attachment] = ()
+) -> Draft:
+    return draft(
+        session,
+        "agent",
+        body,
+        sender_id=agent.agent_id,
+        sender_name=agent.name,
+        client_id=client_id,
+        attachments=attachments,
+        anywhere=agent.is_supervisor,
+    )
+
+
 # --- sessions
 
 
@@ -191,7 +213,7 @@ def add_messages(cur: cursor, drafts: Sequence[Draft]) -> list[Message | NotTake
     stored = _add(cur, _known_or_allowed(cur, drafts, refusals))
     answers: list[Message | NotTaken] = []
     for one, refusal in zip(drafts, refusals, strict=True):
-        row = stored.get((one.session, one.sender_type, one.sender_id, one.client_id))
+        row = stored.get(_send(one))
         answers.append(_message(locked[one.session], one, row) if row else NotTaken(refusal or "not_found"))
     _attach(cur, drafts, answers)
     return answers
@@ -221,14 +243,8 @@ def page_after(cur: cursor, session: Session, after: int, most: int = PAGE_ROWS)
 def rows_of_rooms(cur: cursor, wanted: Iterable[tuple[str, str, int]], most: int = 500) -> list[Message]:
     """The same for several rooms: (tenant, room, after)."""
     asked = list(wanted)
-    rows = CHAT.all(
-        cur,
-        "rows_of_rooms",
-        tenants=[tenant for tenant, _, _ in asked],
-        rooms=[room for _, room, _ in asked],
-        afters=[after for _, _, after in asked],
-        most=most,
-    )
+    tenants, rooms, afters = ([place[n] for place in asked] for n in range(3))
+    rows = CHAT.all(cur, "rows_of_rooms", tenants=tenants, rooms=rooms, afters=afters, most=most)
     return [_of_row(row.tenant, row.room, row) for row in rows]
 
 
@@ -257,53 +273,28 @@ def _known_or_allowed(cur: cursor, drafts: Sequence[Draft], refusals: Sequence[s
     refused = [one for one, refusal in zip(drafts, refusals, strict=True) if refusal is not None]
     if not refused:
         return allowed
-    rows = CHAT.all(
-        cur,
-        "known",
-        sessions=[one.session for one in refused],
-        types=[one.sender_type for one in refused],
-        senders=[one.sender_id for one in refused],
-        client_ids=[one.client_id for one in refused],
-    )
-    known = {tuple(row) for row in rows}
-    return allowed + [o for o in refused if (o.session, o.sender_type, o.sender_id, o.client_id) in known]
+    known = {tuple(row) for row in CHAT.all(cur, "known", **columns(refused, SEND))}
+    return allowed + [one for one in refused if _send(one) in known]
+
+
+def _send(one: Any) -> tuple[int, str, str, str]:
+    """What makes a send the same one, in a draft and in a row."""
+    return one.session, one.sender_type, one.sender_id, one.client_id
 
 
 def _add(cur: cursor, drafts: Sequence[Draft]) -> dict[tuple[int, str, str, str], Any]:
     if not drafts:
         return {}
-    rows = CHAT.all(
-        cur,
-        "add",
-        sessions=[one.session for one in drafts],
-        ids=[one.id for one in drafts],
-        types=[one.sender_type for one in drafts],
-        senders=[one.sender_id for one in drafts],
-        names=[one.sender_name for one in drafts],
-        client_ids=[one.client_id for one in drafts],
-        bodies=[one.body for one in drafts],
-        events=[json.dumps(one.event) if one.event else None for one in drafts],
-    )
-    return {(row.session, row.sender_type, row.sender_id, row.client_id): row for row in rows}
+    events = [json.dumps(one.event) if one.event else None for one in drafts]
+    rows = CHAT.all(cur, "add", events=events, **columns(drafts, (*SEND, "id", "sender_name", "body")))
+    return {_send(row): row for row in rows}
 
 
 def _message(session: Any, one: Draft, row: Any) -> Message:
     fresh = row.fresh and row.id == one.id  # the second of two equal sends in one batch is not
-    return Message(
-        session.tenant,
-        session.room,
-        row.seq,
-        row.id,
-        one.sender_type,
-        one.sender_id,
-        one.sender_name,
-        one.client_id,
-        row.body,  # of the first send, where this one has another
-        one.event,
-        row.created_at,
-        one.attachments,
-        fresh,
-    )
+    said = (one.sender_type, one.sender_id, one.sender_name, one.client_id)
+    text, at = row.body, row.created_at  # of the first send
+    return Message(session.tenant, session.room, row.seq, row.id, *said, text, one.event, at, one.attachments, fresh)
 
 
 def _attach(cur: cursor, drafts: Sequence[Draft], answers: Sequence[Message | NotTaken]) -> None:
@@ -312,18 +303,6 @@ def _attach(cur: cursor, drafts: Sequence[Draft], answers: Sequence[Message | No
 
 
 def _of_row(tenant: str, room: str, row: Any) -> Message:
-    return Message(
-        tenant,
-        room,
-        row.seq,
-        row.id,
-        row.sender_type,
-        row.sender_id,
-        row.sender_name,
-        row.client_id or row.id,
-        row.body,
-        row.event,
-        row.created_at,
-        tuple(Attachment(**file) for file in row.attachments or ()),
-        fresh=False,
-    )
+    said = (row.sender_type, row.sender_id, row.sender_name, row.client_id or row.id)
+    attachments = tuple(Attachment(**file) for file in row.attachments or ())
+    return Message(tenant, room, row.seq, row.id, *said, row.body, row.event, row.created_at, attachments, fresh=False)

@@ -120,12 +120,7 @@ def _note(row: Any) -> dict[str, Any]:
 def _found(row: Any, wanted: Asked) -> dict[str, Any]:
     return {
         "session_id": row.room,
-        "customer": {
-            "id": row.customer,
-            "name": row.customer_name,
-            "email": row.customer_email,
-            "proved": row.customer_proved,
-        },
+        "customer": payloads.customer_payload(row),
         "message": {
             "id": row.id,
             "seq": row.seq,

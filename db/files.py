@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
 
-from db.postgres import Statements
+from db.postgres import Statements, columns
 
 FILES = Statements("files")
+PUT = ("id", "name", "type", "size", "preview_width", "preview_height")
 
 
 class Attachment(NamedTuple):
@@ -35,19 +36,8 @@ class Place(NamedTuple):
 def put(cur: cursor, files: Sequence[tuple[Attachment, Place]]) -> None:
     if not files:
         return
-    FILES.run(
-        cur,
-        "put",
-        ids=[file.id for file, _ in files],
-        tenants=[place.tenant for _, place in files],
-        sessions=[place.session for _, place in files],
-        seqs=[place.seq for _, place in files],
-        names=[file.name for file, _ in files],
-        types=[file.type for file, _ in files],
-        sizes=[file.size for file, _ in files],
-        widths=[file.preview_width for file, _ in files],
-        heights=[file.preview_height for file, _ in files],
-    )
+    values = {**columns([file for file, _ in files], PUT), **columns([place for _, place in files], Place._fields)}
+    FILES.run(cur, "put", **values)
 
 
 def shown(file: Attachment) -> dict[str, Any]:

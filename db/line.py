@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from db import routes, rules
 from db.ledger import LEDGER
+from db.postgres import columns
 from db.routes import Arrival, Routed
 from db.turn import Turn
 from policies.policy import Policy
@@ -48,11 +49,6 @@ class Why(NamedTuple):
     candidates: Sequence[Mapping[str, Any]]
     crew: Mapping[str, int]
     passed_over: Mapping[str, str]
-
-
-def columns(rows: Sequence[tuple[Any, ...]], fields: Sequence[str]) -> dict[str, list[Any]]:
-    """What a block unnests: field → its values, row by row."""
-    return {field: [getattr(row, field) for row in rows] for field in fields}
 
 
 def next_place(turn: Turn) -> int:

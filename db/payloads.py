@@ -9,6 +9,11 @@ from db import files
 from db.announce import News
 from db.chat import CHAT, NEW, Message
 
+AS_THEY_ARE = (
+    *("status", "position", "ended_by", "last_seq", "agent_read", "customer_read", "customer_got", "unread"),
+    *("answered", "rating", "rating_comment"),
+)
+MOMENTS = ("gone_at", "created_at", "started_at", "ended_at")
 EVENTS = ("started", "assigned", "transferred", "released", "left", "returned", "ended")
 
 
@@ -83,29 +88,15 @@ def session_payload(row: Any) -> dict[str, Any]:
     }
     return {
         "session_id": row.room,
-        "status": row.status,
-        "position": row.position,
-        "customer": {
-            "id": row.customer,
-            "name": row.customer_name,
-            "email": row.customer_email,
-            "proved": row.customer_proved,
-            "here": row.customer_here,
-            "seen_at": iso(row.seen_at),
-        },
-        "gone_at": iso(row.gone_at),
+        **{name: getattr(row, name) for name in AS_THEY_ARE},
+        **{name: iso(getattr(row, name)) for name in MOMENTS},
+        "customer": customer_payload(row) | {"here": row.customer_here, "seen_at": iso(row.seen_at)},
         "agent": {"agent_id": row.agent, "name": row.agent_name} if row.agent else None,
-        "created_at": iso(row.created_at),
-        "started_at": iso(row.started_at),
-        "ended_at": iso(row.ended_at),
-        "ended_by": row.ended_by,
-        "last_seq": row.last_seq,
-        "agent_read": row.agent_read,
-        "customer_read": row.customer_read,
-        "customer_got": row.customer_got,
-        "unread": row.unread,
-        "answered": row.answered,
-        "rating": row.rating,
-        "rating_comment": row.rating_comment,
         "last_message": last if row.last_message_seq else None,
     }
+
+
+def customer_payload(row: Any) -> dict[str, Any]:
+    """Of a row with the columns `customer` and `customer_…`."""
+    named = {name: getattr(row, f"customer_{name}") for name in ("name", "email", "proved")}
+    return {"id": row.customer, **named}

@@ -6,7 +6,7 @@ A connection opened here can't hold a lock for ever: a process that is stopped i
 
 import re
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -216,6 +216,11 @@ class Statements:
         """How many rows were written."""
         cur.execute(self.blocks[block], values)
         return cur.rowcount
+
+
+def columns(rows: Sequence[Any], fields: Sequence[str]) -> dict[str, list[Any]]:
+    """What a block unnests: field → its values, row by row."""
+    return {field: [getattr(row, field) for row in rows] for field in fields}
 
 
 def _with_shared(text: str) -> str:

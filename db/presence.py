@@ -31,21 +31,23 @@ def of(cur: cursor, tenant: str, agent: str) -> str:
     return row.presence if row else OFFLINE
 
 
-def beat(cur: cursor, sidecar: str, life_s: float) -> None:
-    """This sidecar lives. Since when without a gap, is known: who did not beat for so long starts anew."""
+def beat(cur: cursor, sidecar: str, life_s: float, who: Sequence[Who]) -> None:
+    """This sidecar lives, and so do the pages that these have there. Since when without a gap, is known: who did not
+    beat for so long starts anew."""
     PEOPLE.run(cur, "beat", sidecar=sidecar, life_s=life_s)
+    renew(cur, sidecar, life_s, who)
+
+
+def renew(cur: cursor, sidecar: str, life_s: float, who: Sequence[Who]) -> None:
+    """These have a page there, for a while longer."""
+    if who:
+        tenants, agents = [tenant for tenant, _ in who], [agent for _, agent in who]
+        PEOPLE.run(cur, "present", tenants=tenants, agents=agents, sidecar=sidecar, life_s=life_s)
 
 
 def forget_sidecars(cur: cursor) -> None:
     """Those that have not beaten for long."""
     PEOPLE.run(cur, "forget_sidecars")
-
-
-def renew(cur: cursor, who: Sequence[Who], sidecar: str, life_s: float) -> None:
-    """These have a page there, for a while longer."""
-    if who:
-        tenants, agents = [tenant for tenant, _ in who], [agent for _, agent in who]
-        PEOPLE.run(cur, "present", tenants=tenants, agents=agents, sidecar=sidecar, life_s=life_s)
 
 
 def leave_all(cur: cursor, sidecar: str) -> None:
@@ -56,8 +58,7 @@ def leave_all(cur: cursor, sidecar: str) -> None:
 def write(turn: Turn, came: Sequence[Who], went: Sequence[Who], sidecar: str, life_s: float, retry_s: float) -> None:
     """Of one tenant, whose first page there opened, whose last one closed; and what follows."""
     if came:
-        beat(turn.cur, sidecar, life_s)
-        renew(turn.cur, came, sidecar, life_s)
+        beat(turn.cur, sidecar, life_s, came)
     if went:
         PEOPLE.run(turn.cur, "leave", tenant=turn.tenant, agents=[agent for _, agent in went], sidecar=sidecar)
     settle(turn, retry_s, [agent for _, agent in (*came, *went)])

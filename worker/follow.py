@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from db import line, routes, rules
+from db import routes, rules
+from db.postgres import columns
 from db.routes import Arrival, Routed, Standing
 from db.rules import Book
 from db.turn import Turn
@@ -59,7 +60,7 @@ def _move(turn: Turn, book: Book, rows: Sequence[Any]) -> None:
         Arrival(row.room, row.channel, row.source, row.arrived_us, row.facts, row.queue, row.rule) for row in rows
     ]
     places = routes.of_all(turn, book, arrivals)
-    turn.run("reroute", visits=[row.id for row in rows], **line.columns(places, Routed._fields))
+    turn.run("reroute", visits=[row.id for row in rows], **columns(places, Routed._fields))
     moved = [
         (row.id, row.queue, place.queue) for row, place in zip(rows, places, strict=True) if row.queue != place.queue
     ]
@@ -95,7 +96,7 @@ def _let_time_tell(turn: Turn, book: Book) -> bool:
     due = [row for row in rows if row.rules_version == book.version]
     if due:
         places = [_standing(turn, book, row) for row in due]
-        turn.run("change", visits=[row.id for row in due], **line.columns(places, Standing._fields))
+        turn.run("change", visits=[row.id for row in due], **columns(places, Standing._fields))
         lifted = {row.id: place.step for row, place in zip(due, places, strict=True) if row.step != place.step}
         _note(turn, "step", {visit: f"step {step} of its queue" for visit, step in lifted.items()})
     return len(rows) == MOST

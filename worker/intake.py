@@ -15,6 +15,7 @@ import psycopg2
 import logs
 from db import line
 from db.inbox import GONE, HELD, RESOLVED, Entry
+from db.postgres import columns
 from db.turn import Turn
 from room_ids import ROOM_ID
 from routing import facts
@@ -201,7 +202,7 @@ def _remember(turn: Turn, before: dict[str, Room], after: dict[str, Room]) -> No
     rooms = sorted(after.values(), key=lambda room: room.id)
     changed = [room for room in rooms if room._replace(visit=None) != before[room.id]._replace(visit=None)]
     if changed:
-        turn.run("remember", **line.columns(changed, REMEMBERED))
+        turn.run("remember", **columns(changed, REMEMBERED))
 
 
 def _open(
@@ -238,4 +239,4 @@ def _revise(turn: Turn, before: dict[str, Room], after: dict[str, Room]) -> None
     known = [room.visit for room in after.values() if room.visit is not None and room.visit.id is not None]
     changed = [visit for visit in known if visit != before[visit.room].visit]
     if changed:
-        turn.run("revise", **line.columns(changed, REVISED))
+        turn.run("revise", **columns(changed, REVISED))

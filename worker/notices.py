@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import logs
-from db import line, rules
+from db import rules
 from db.ledger import LEDGER
-from db.postgres import Ledger, LedgerTrouble
+from db.postgres import Ledger, LedgerTrouble, columns
 from db.waits import Pace, wait
 from routing import messages
 from routing.messages import CLOSED, Sent
@@ -121,7 +121,7 @@ def write(cur: Any, tenant: str) -> int:
     if book.rules is None:
         return 0
     rows = _rows(cur, tenant, book.rules, datetime.fromtimestamp(now_s, UTC))
-    return LEDGER.run(cur, "add_notices", tenant=tenant, **line.columns(rows, Notice._fields)) if rows else 0
+    return LEDGER.run(cur, "add_notices", tenant=tenant, **columns(rows, Notice._fields)) if rows else 0
 
 
 def _rows(cur: Any, tenant: str, of: Rules, now: datetime) -> list[Notice]:

@@ -10,8 +10,8 @@ import random
 from collections.abc import Sequence
 
 import logs
-from db import line
 from db.inbox import HELD
+from db.postgres import columns
 from db.turn import Drift, Turn
 from worker import overtaken, refusals, roster, stays
 from worker.calls import Held, Over, Parked, Refused, Roster, Seen, Suggested, Unserved
@@ -69,7 +69,7 @@ def _hold(turn: Turn, held: Sequence[Held]) -> None:
         "hold",
         visits=[report.pair.visit for report in held],
         attempts=[report.pair.attempt for report in held],
-        **line.columns(held, ("agent", "first_comment_id", "unconfirmed")),
+        **columns(held, ("agent", "first_comment_id", "unconfirmed")),
     )
     settled = {(row.id, row.attempt): row.marked for row in rows}
     valid = [report for report in held if (report.pair.visit, report.pair.attempt) in settled]

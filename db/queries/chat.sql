@@ -35,8 +35,8 @@ SELECT s.id, s.id IN (SELECT id FROM free) AS free FROM sessions s WHERE s.id = 
 -- its first row.
 WITH b AS (
     SELECT DISTINCT ON (session, sender_type, sender_id, client_id) *
-      FROM unnest(%(sessions)s::bigint[], %(ids)s::text[], %(types)s::text[], %(senders)s::text[], %(names)s::text[],
-                  %(client_ids)s::text[], %(bodies)s::text[], %(events)s::text[])
+      FROM unnest(%(session)s::bigint[], %(id)s::text[], %(sender_type)s::text[], %(sender_id)s::text[],
+                  %(sender_name)s::text[], %(client_id)s::text[], %(body)s::text[], %(events)s::text[])
            WITH ORDINALITY AS t(session, id, sender_type, sender_id, sender_name, client_id, body, event, n)
      ORDER BY session, sender_type, sender_id, client_id, n),
 f AS (
@@ -111,23 +111,10 @@ SELECT s.tenant, s.room, s.last_seq, false FROM sessions s
 
 -- name: session
 -- A session as agents see it. The place of one that is being given to an agent is 1.
-SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.email AS customer_email,
-       c.proved AS customer_proved, s.agent, a.name AS agent_name, s.created_at, s.started_at, s.ended_at, s.ended_by,
-       s.last_seq, s.agent_read, s.agent_got, s.customer_read, s.customer_got, s.answered, s.wants_person, s.rating,
-       s.rating_comment, s.gone_at, s.seen_at, coalesce(customer_seen_s(s.id, NULL) < 30, false) AS customer_here,
-       (SELECT count(*) FROM messages u WHERE u.session = s.id AND u.seq > s.agent_read AND u.sender_type = 'customer')
-           AS unread,
+SELECT $session_columns,
        CASE WHEN s.status = 'waiting' AND s.gone_at IS NULL THEN coalesce((
-           SELECT w.position FROM ($native_queue) w WHERE w.room = s.room LIMIT 1), 1) END AS position,
-       l.seq AS last_message_seq, l.body AS last_message_body, l.sender_type AS last_message_sender,
-       l.created_at AS last_message_at
-  FROM sessions s JOIN customers c ON c.id = s.customer
-  LEFT JOIN accounts a ON a.tenant = s.tenant AND a.agent = s.agent
-  LEFT JOIN LATERAL (SELECT seq, sender_type, created_at,  -- of a file without a caption: its name
-                            coalesce(nullif(body, ''), (SELECT f.name FROM attachments f WHERE f.session = m.session
-                                                           AND f.seq = m.seq ORDER BY f.id LIMIT 1), '') AS body
-                       FROM messages m
-                      WHERE m.session = s.id AND m.sender_type NOT IN ('system', 'bot') ORDER BY m.seq DESC LIMIT 1) l ON true
+           SELECT w.position FROM ($native_queue) w WHERE w.room = s.room LIMIT 1), 1) END AS position
+  FROM sessions s $session_joins
  WHERE s.tenant = %(tenant)s AND s.room = %(room)s
 
 -- name: mark
@@ -162,6 +149,6 @@ SELECT identity_secret FROM tenants WHERE id = %(tenant)s
 
 -- name: known
 SELECT m.session, m.sender_type, m.sender_id, m.client_id
-  FROM unnest(%(sessions)s::bigint[], %(types)s::text[], %(senders)s::text[], %(client_ids)s::text[])
+  FROM unnest(%(session)s::bigint[], %(sender_type)s::text[], %(sender_id)s::text[], %(client_id)s::text[])
        AS w(session, sender_type, sender_id, client_id)
   JOIN messages m USING (session, sender_type, sender_id, client_id)

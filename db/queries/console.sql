@@ -1,17 +1,10 @@
 -- What agents look at beside the chat itself: lists, search, notes, canned replies, colleagues. Each block is of one
--- tenant; the columns of `sessions` are those of the block `session` in chat.sql.
+-- tenant.
 
 -- name: sessions
 -- Newest first. Every filter may be NULL. `q` is a pattern of ILIKE.
-SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.email AS customer_email,
-       c.proved AS customer_proved, s.agent, a.name AS agent_name, s.created_at, s.started_at, s.ended_at, s.ended_by,
-       s.last_seq, s.agent_read, s.agent_got, s.customer_read, s.customer_got, s.answered, s.wants_person, s.rating,
-       s.rating_comment, s.gone_at, s.seen_at, coalesce(customer_seen_s(s.id, NULL) < 30, false) AS customer_here,
-       (SELECT count(*) FROM messages u WHERE u.session = s.id AND u.seq > s.agent_read AND u.sender_type = 'customer')
-           AS unread,
-       CASE WHEN s.status = 'waiting' AND s.gone_at IS NULL THEN coalesce(p.position, 1) END AS position,
-       l.seq AS last_message_seq, l.body AS last_message_body, l.sender_type AS last_message_sender,
-       l.created_at AS last_message_at
+SELECT $session_columns,
+       CASE WHEN s.status = 'waiting' AND s.gone_at IS NULL THEN coalesce(p.position, 1) END AS position
   FROM (SELECT s.* FROM sessions s JOIN customers c ON c.id = s.customer
          WHERE s.tenant = %(tenant)s
            AND (%(statuses)s::text[] IS NULL OR s.status = ANY(%(statuses)s::text[]))
@@ -21,15 +14,8 @@ SELECT s.id, s.tenant, s.room, s.status, c.id AS customer, s.customer_name, c.em
            AND (%(before)s::bigint IS NULL OR s.id < %(before)s::bigint)
            AND (%(customer)s::bigint IS NULL OR s.customer = %(customer)s::bigint)
            AND (%(rooms)s::text[] IS NULL OR s.room = ANY(%(rooms)s::text[]))
-         ORDER BY s.id DESC LIMIT %(most)s) s
-  JOIN customers c ON c.id = s.customer
-  LEFT JOIN accounts a ON a.tenant = s.tenant AND a.agent = s.agent
+         ORDER BY s.id DESC LIMIT %(most)s) s $session_joins
   LEFT JOIN ($native_queue) p ON p.room = s.room AND s.status = 'waiting'
-  LEFT JOIN LATERAL (SELECT seq, sender_type, created_at,  -- of a file without a caption: its name
-                            coalesce(nullif(body, ''), (SELECT f.name FROM attachments f WHERE f.session = m.session
-                                                           AND f.seq = m.seq ORDER BY f.id LIMIT 1), '') AS body
-                       FROM messages m
-                      WHERE m.session = s.id AND m.sender_type NOT IN ('system', 'bot') ORDER BY m.seq DESC LIMIT 1) l ON true
  ORDER BY s.id DESC
 
 -- name: line

@@ -2,9 +2,9 @@
 
 -- name: put
 INSERT INTO attachments (id, tenant, session, seq, name, type, size, preview_width, preview_height)
-SELECT * FROM unnest(%(ids)s::text[], %(tenants)s::text[], %(sessions)s::bigint[], %(seqs)s::bigint[],
-                     %(names)s::text[], %(types)s::text[], %(sizes)s::bigint[], %(widths)s::integer[],
-                     %(heights)s::integer[])
+SELECT * FROM unnest(%(id)s::text[], %(tenant)s::text[], %(session)s::bigint[], %(seq)s::bigint[],
+                     %(name)s::text[], %(type)s::text[], %(size)s::bigint[], %(preview_width)s::integer[],
+                     %(preview_height)s::integer[])
 
 -- name: of_chat
 -- Only of the very session that it was sent in.

@@ -9,7 +9,6 @@ import asyncio
 import functools
 import logging
 import re
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -20,7 +19,7 @@ from psycopg2.extensions import cursor
 import logs
 from db import chat, console, payloads
 from db.announce import News
-from db.chat import NotTaken, Session
+from db.chat import Session
 from db.logins import LoginLater, LoginRefused, NoTenantNamed
 from db.people import Agent
 from sidecar.agents.login import Login
@@ -30,9 +29,9 @@ from sidecar.agents.team import Team
 from sidecar.files import transcripts
 from sidecar.live.parts import Parts
 from sidecar.web import answers, fields
-from sidecar.web.answers import Refused, answer, answering
+from sidecar.web.answers import Refused, answer, answering, keep_pace, taken
 from sidecar.web.pace import Paces
-from sidecar.web.requests import checked, json_of, text_of, token_of, whole_number, yes_or_no
+from sidecar.web.requests import checked, json_of, message_of, text_of, token_of, whole_number, yes_or_no
 
 log = logging.getLogger("sidecar.console")
 
@@ -98,9 +97,7 @@ class Console:
     def _for_agents(self, handler: Handler) -> answers.Handler:
         async def answered(request: web.Request) -> web.StreamResponse:
             agent = await self._parts.visitors.agent(request)
-            wait_s = self._paces.take(f"{agent.tenant} {agent.agent_id}", time.monotonic())
-            if wait_s:
-                raise Refused("rate_limited", "too many requests", wait_s)
+            keep_pace(self._paces, f"{agent.tenant} {agent.agent_id}", "too many requests")
             return await handler(agent, request)
 
         return answering(answered)
@@ -207,23 +204,9 @@ class Console:
         return answer({"messages": shown_rows, "more": more})
 
     async def send(self, agent: Agent, request: web.Request) -> web.StreamResponse:
-        found, room = await json_of(request), request.match_info["room"]
-        body = checked("body", found.get("body"), fields.body)
-        given = found.get("client_id")
-        client_id = None if given is None else checked("client_id", given, fields.client_id)
+        (body, client_id), room = await message_of(request), request.match_info["room"]
         session = await self._store.run(lambda cur: _session(cur, agent, room))
-        draft = chat.draft(
-            session.id,
-            "agent",
-            body,
-            sender_id=agent.agent_id,
-            sender_name=agent.name,
-            client_id=client_id,
-            anywhere=agent.is_supervisor,
-        )
-        stored = await self._parts.writer.write(draft)
-        if isinstance(stored, NotTaken):
-            raise answers.not_taken(stored)
+        stored = taken(await self._parts.writer.write(chat.from_agent(session.id, agent, body, client_id)))
         return answer(payloads.payload_of(stored, with_client_id=True), 201 if stored.fresh else 200)
 
     async def read(self, agent: Agent, request: web.Request) -> web.StreamResponse:
@@ -237,11 +220,8 @@ class Console:
         return answer({"session_id": session.room, "up_to_seq": min(up_to, session.last_seq)})
 
     async def transcript(self, agent: Agent, request: web.Request) -> web.StreamResponse:
-        room = request.match_info["room"]
-        wait_s = self._transcripts.take(f"{agent.tenant} {agent.agent_id}", time.monotonic())
-        if wait_s:
-            raise Refused("rate_limited", "too many transcripts", wait_s)
-        return await transcripts.download(request, self._store, agent.tenant, room)
+        keep_pace(self._transcripts, f"{agent.tenant} {agent.agent_id}", "too many transcripts")
+        return await transcripts.download(request, self._store, agent.tenant, request.match_info["room"])
 
     # --- turns
 

@@ -12,17 +12,19 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import NamedTuple
+
+from psycopg2.extensions import cursor
 
 import logs
 from db import logins, people
 from db.logins import LoginLater, LoginRefused, Try
 from db.people import Agent
 from sidecar.live.store import Store
+from sidecar.web.slots import NoSlot, Slots
 
 log = logging.getLogger("sidecar.login")
 
@@ -44,26 +46,6 @@ class LoggedIn(NamedTuple):
     was_away: bool
 
 
-class Gate:
-    """`at_once` go through at a time. Belongs to one event loop."""
-
-    def __init__(self, at_once: int, most: int) -> None:
-        """`most`: with those who wait; who comes then may come later."""
-        self._slots, self._most, self._inside = asyncio.Semaphore(at_once), most, 0
-
-    @asynccontextmanager
-    async def passage(self) -> AsyncIterator[None]:
-        """Raises `LoginLater`."""
-        if self._inside >= self._most:
-            raise LoginLater(FULL_S)
-        self._inside += 1
-        try:
-            async with self._slots:
-                yield
-        finally:
-            self._inside -= 1
-
-
 class Login:
     """Of one sidecar. Raises `LedgerTrouble` besides `LoginError`."""
 
@@ -71,18 +53,17 @@ class Login:
         """`key`: SECRET_KEY. Sidecars with the same one count failures together."""
         self._store, self._key = store, key
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "argon2", _be_nice)
-        self._looks = Gate(LOOKS_AT_ONCE, LOOKS_MOST)
-        self._hashes = Gate(HASHES_AT_ONCE, WAITING_MOST)
+        self._looks = Slots(LOOKS_AT_ONCE, LOOKS_MOST)
+        self._hashes = Slots(HASHES_AT_ONCE, WAITING_MOST)
         self._nobody = self._threads.submit(people.nobodys_hash)  # an unknown e-mail costs the same
 
     async def login(self, tenant: str | None, email: str, password: str, address: str) -> LoggedIn:
         """Whose wish is to be online from now on."""
         look = functools.partial(logins.look, key=self._key, tenant=tenant, email=email.strip(), address=address)
-        async with self._looks.passage():
-            await self._store.run(look)
-        async with self._hashes.passage():
-            found = await self._store.run(look)  # again after the wait: what failed meanwhile counts
-            correct = await self._matches(found, password)
+        try:
+            found, correct = await self._tried(look, password)
+        except NoSlot:
+            raise LoginLater(FULL_S) from None
         token = secrets.token_urlsafe(TOKEN_BYTES)
         digest, account = people.token_digest(token), found.account
         settled = await self._store.run(lambda cur: logins.settle(cur, found, correct, digest))
@@ -93,6 +74,14 @@ class Login:
         log.info(logs.line("logged_in", tenant=found.tenant, agent=account.agent, address=address))
         agent = Agent(found.tenant, account.agent, account.name, account.email, account.role)
         return LoggedIn(token, agent, *settled)
+
+    async def _tried(self, look: Callable[[cursor], Try], password: str) -> tuple[Try, bool]:
+        """Raises `NoSlot`."""
+        async with self._looks.one("login"):
+            await self._store.run(look)
+        async with self._hashes.one("login"):
+            found = await self._store.run(look)  # again after the wait: what failed meanwhile counts
+            return found, await self._matches(found, password)
 
     async def valid(self, tokens: Iterable[str]) -> set[str]:
         """Those that would still let somebody in."""

@@ -197,7 +197,7 @@ class Presence:
         """This sidecar lives, and so do its pages."""
         here = sorted(self._written)
         try:
-            await self._store.run(lambda cur: self._beat_in(cur, here))
+            await self._store.run(lambda cur: self._beat_in(cur, here), LOCK_MS)
         except LedgerBusy:  # somebody has locked a row of somebody's: nobody else runs out for it
             await self._beat_singly(here)
         for who in [who for who in here if who not in self._pages]:
@@ -207,21 +207,17 @@ class Presence:
         await asyncio.gather(*(self._write(who) for who in missing))
 
     async def _beat_singly(self, here: list[Who]) -> None:
-        await self._store.run(lambda cur: self._beat_in(cur, []))
+        await self._store.run(lambda cur: self._beat_in(cur, []), LOCK_MS)
         for who in here:
             try:
-                await self._store.run(functools.partial(self._renew, who=[who]), LOCK_MS)
+                renew = functools.partial(presence.renew, sidecar=self.sidecar, life_s=self._life_s, who=[who])
+                await self._store.run(renew, LOCK_MS)
             except LedgerBusy as error:
                 log.warning(logs.line("presence_not_renewed", tenant=who[0], agent=who[1], why=error))
 
     def _beat_in(self, cur: cursor, here: list[Who]) -> None:
-        cur.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
-        presence.beat(cur, self.sidecar, self._life_s)
+        presence.beat(cur, self.sidecar, self._life_s, here)
         presence.forget_sidecars(cur)
-        self._renew(cur, here)
-
-    def _renew(self, cur: cursor, who: list[Who]) -> None:
-        presence.renew(cur, who, self.sidecar, self._life_s)
 
     # --- the look
 

@@ -129,16 +129,7 @@ class AgentTalk(Talk):
         number = self._sessions.get(room) or await self._number(room, payload["client_id"])
         if number is None:
             return
-        draft = chat.draft(
-            number,
-            "agent",
-            payload["body"],
-            sender_id=agent.agent_id,
-            sender_name=agent.name,
-            client_id=payload["client_id"],
-            anywhere=agent.is_supervisor,
-        )
-        self._submit(room, draft)
+        self._submit(room, chat.from_agent(number, agent, payload["body"], payload["client_id"]))
 
     async def _type(self, payload: dict[str, Any]) -> None:
         room, agent = payload["session_id"], self._agent

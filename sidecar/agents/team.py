@@ -55,7 +55,7 @@ class Team:
         ]
 
     async def _step(self) -> None:
-        watched = [tenant for tenant in self._hub.tenants() if self._hub.watches(tenant)]
+        watched = self._hub.watched()
         self._told = {tenant: told for tenant, told in self._told.items() if tenant in watched}
         await for_each(watched, self._look)
 

@@ -17,7 +17,7 @@ from psycopg2.extensions import cursor
 import logs
 from db import chat, payloads, people
 from db.announce import News
-from db.chat import NotTaken, Session
+from db.chat import Session
 from db.turn import TurnRefused
 from sidecar.bot.answers import LANGUAGES
 from sidecar.customers.attendance import Attendance
@@ -27,9 +27,9 @@ from sidecar.live.parts import Parts
 from sidecar.live.positions import eta
 from sidecar.live.turns import Started
 from sidecar.web import fields
-from sidecar.web.answers import Refused, answer, answering, not_taken
+from sidecar.web.answers import Refused, answer, answering, keep_pace, taken
 from sidecar.web.pace import Paces, Windows
-from sidecar.web.requests import checked, json_of, text_of, whole_number
+from sidecar.web.requests import checked, json_of, message_of, text_of, whole_number
 
 log = logging.getLogger("sidecar.sessions")
 
@@ -112,7 +112,7 @@ class Sessions:
 
     async def look(self, request: web.Request, session: Session) -> web.StreamResponse:
         """A page that says what it has, has got it."""
-        _keep_pace(self._looks, session, "too many requests")
+        keep_pace(self._looks, session.room, "too many requests")
         self._attendance.polled(session)
         after, key = whole_number(request, "after") or 0, request.match_info["key"]
 
@@ -130,15 +130,9 @@ class Sessions:
         return answer(_shown(found, page, place), headers={"Cache-Control": "no-store"})
 
     async def send(self, request: web.Request, session: Session) -> web.StreamResponse:
-        _keep_pace(self._parts.messages, session, "too many messages")
-        found = await json_of(request)
-        body = checked("body", found.get("body"), fields.body)
-        given = found.get("client_id")
-        client_id = None if given is None else checked("client_id", given, fields.client_id)
-        draft = chat.draft(session.id, "customer", body, sender_name=session.customer_name, client_id=client_id)
-        stored = await self._parts.writer.write(draft)
-        if isinstance(stored, NotTaken):
-            raise not_taken(stored)
+        keep_pace(self._parts.messages, session.room, "too many messages")
+        body, client_id = await message_of(request)
+        stored = taken(await self._parts.writer.write(chat.from_customer(session, body, client_id)))
         payload = payloads.payload_of(stored, with_client_id=True)
         return answer({**payload, "message": payload}, 201 if stored.fresh else 200)
 
@@ -153,7 +147,7 @@ class Sessions:
 
     async def rate(self, request: web.Request, session: Session) -> web.StreamResponse:
         """As often as they change their mind."""
-        _keep_pace(self._parts.messages, session, "too many ratings")
+        keep_pace(self._parts.messages, session.room, "too many ratings")
         found = await json_of(request)
         rating = found.get("rating")
         if isinstance(rating, bool) or not isinstance(rating, int) or not 1 <= rating <= 5:
@@ -166,14 +160,8 @@ class Sessions:
         return answer(payload)
 
     async def transcript(self, request: web.Request, session: Session) -> web.StreamResponse:
-        _keep_pace(self._transcripts, session, "too many transcripts")
+        keep_pace(self._transcripts, session.room, "too many transcripts")
         return await transcripts.download(request, self._store, session.tenant, session.room)
-
-
-def _keep_pace(paces: Paces, session: Session, complaint: str) -> None:
-    wait_s = paces.take(session.room, time.monotonic())
-    if wait_s:
-        raise Refused("rate_limited", complaint, wait_s)
 
 
 def _name(found: dict[str, Any]) -> str:

@@ -152,14 +152,7 @@ class CustomerTalk(Talk):
                 "rate_limited", "too many messages", payload["client_id"], retry_after=round(wait_s, 2)
             )
             return
-        draft = chat.draft(
-            session.id,
-            "customer",
-            payload["body"],
-            sender_name=session.customer_name,
-            client_id=payload["client_id"],
-        )
-        self._submit(session.room, draft)
+        self._submit(session.room, chat.from_customer(session, payload["body"], payload["client_id"]))
 
     async def _type(self, payload: dict[str, Any]) -> None:
         session = self._session

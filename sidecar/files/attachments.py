@@ -9,7 +9,6 @@ import logging
 import random
 import re
 import secrets
-import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -38,14 +37,14 @@ from sidecar.files.kinds import NotAllowed
 from sidecar.files.previews import Previews
 from sidecar.files.quota import Quota
 from sidecar.files.shelf import Shelf, ShelfFull
-from sidecar.files.slots import NoSlot, Slots
 from sidecar.live.store import Store
 from sidecar.live.tasks import Tasks
 from sidecar.live.visitors import AddressOf, Visitors, Who
-from sidecar.web.answers import Refused, answer, answering, not_taken
+from sidecar.web.answers import Refused, answer, answering, keep_pace, not_taken
 from sidecar.web.fields import body, clean, client_id
 from sidecar.web.pace import Patience, Windows
 from sidecar.web.requests import checked
+from sidecar.web.slots import NoSlot, Slots
 from sidecar.web.strangers import Strangers
 
 log = logging.getLogger("sidecar.attachments")
@@ -160,15 +159,7 @@ class Attachments:
         session = await self._visitors.session(request, request.match_info["key"])
         await self._back(session)
         form = await self._received(request, session, session.room)
-        draft = chat.draft(
-            session.id,
-            "customer",
-            form.caption,
-            sender_name=session.customer_name,
-            client_id=form.client_id,
-            attachments=[form.file],
-        )
-        return await self._stored(session, draft)
+        return await self._stored(session, chat.from_customer(session, form.caption, form.client_id, [form.file]))
 
     async def from_agent(self, request: web.Request) -> web.StreamResponse:
         agent = await self._visitors.agent(request)
@@ -179,16 +170,7 @@ class Attachments:
         if session.status != "ended" and session.agent != agent.agent_id and not agent.is_supervisor:
             raise not_taken(NotTaken("not_yours"))
         form = await self._received(request, session, agent.agent_id)
-        draft = chat.draft(
-            session.id,
-            "agent",
-            form.caption,
-            sender_id=agent.agent_id,
-            sender_name=agent.name,
-            client_id=form.client_id,
-            attachments=[form.file],
-            anywhere=agent.is_supervisor,
-        )
+        draft = chat.from_agent(session.id, agent, form.caption, form.client_id, [form.file])
         return await self._stored(session, draft)
 
     async def _received(self, request: web.Request, session: Session, subject: str) -> Form:
@@ -202,9 +184,7 @@ class Attachments:
         if (request.content_length or 0) > self._shelf.most_bytes + FORM_BYTES:
             raise self._too_large()
         sender = f"{session.tenant} {subject}"
-        wait_s = self._rates.take(sender, time.monotonic())
-        if wait_s:
-            raise Refused("rate_limited", "too many files in a minute", wait_s)
+        keep_pace(self._rates, sender, "too many files in a minute")
         if not await self._store.run(lambda cur: self._has_room(cur, session)):
             log.warning(logs.line("refused", code="too_many_files", tenant=session.tenant, room=session.room))
             raise Refused("too_many_files", "this chat has as many files as a chat may have")

@@ -44,7 +44,6 @@ class Quota:
             return
         most = self._most // MB
         if self._said.is_news(f"full {session.tenant}", True, time.monotonic()):
-            self._said.say(f"full {session.tenant}", True, time.monotonic())
             log.warning(logs.line("refused", code="storage_full", tenant=session.tenant, max_mb=most))
         raise Refused("storage_full", f"no room for more files: all of this chat's together may have {most} MB")
 
@@ -65,9 +64,7 @@ class Quota:
 
     def _say(self, tenant: str, used: int) -> None:
         self.fullest = max(self.fullest, used / self._most)
-        now = time.monotonic()
-        if used < NEARLY * self._most or not self._said.is_news(tenant, True, now):
+        if used < NEARLY * self._most or not self._said.is_news(tenant, True, time.monotonic()):
             return
-        self._said.say(tenant, True, now)
         facts = {"tenant": tenant, "used_mb": used // MB, "max_mb": self._most // MB}
         log.warning(logs.line("files_nearly_full", **facts, setting="FILES_PER_TENANT_MB"))

@@ -10,6 +10,7 @@ seen has no gap.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
@@ -240,12 +241,9 @@ class Hub:
 
     # --- who is here
 
-    def tenants(self) -> list[str]:
-        return list(self._tenants)
-
-    def watches(self, tenant: str) -> bool:
-        found = self._tenants.get(tenant)
-        return bool(found and found.agents)
+    def watched(self) -> list[str]:
+        """The tenants with agents here."""
+        return [tenant for tenant, found in self._tenants.items() if found.agents]
 
     def customers(self, tenant: str) -> list[str]:
         """The rooms whose customer is connected here."""
@@ -296,16 +294,16 @@ class Hub:
             self._say_to(ear, voices, voices.of_customer)
         if one.to != "customer" and found.agents:
             own = list(found.agents.of(voices.of_agent)) if voices.of_agent else []
-            found.agents.say(voices.plain(), own)
+            found.agents.say(voices.plain, own)
             for ear in own:
                 self._say_to(ear, voices, is_own=True)
 
     def _say_to(self, ear: Ear, voices: "Voices", is_own: bool) -> None:
         if is_own and voices.sent in ear.pending:
-            ear.push(voices.ack())
+            ear.push(voices.ack)
             self._delivered(ear.pending.pop(voices.sent))
         else:
-            ear.push(voices.own() if is_own else voices.plain())
+            ear.push(voices.own if is_own else voices.plain)
 
     def _tenant(self, tenant: str) -> _Tenant:
         if tenant not in self._tenants:
@@ -313,11 +311,11 @@ class Hub:
         return self._tenants[tenant]
 
     def _forget_unheard(self, tenant: str, found: _Tenant, rooms: Iterable[str]) -> None:
-        if not found.agents:
-            for name in rooms:
-                if not found.rooms[name].ears:
-                    del found.rooms[name]
-        if not found.agents and not found.rooms:
+        if found.agents:
+            return
+        for name in [name for name in rooms if not found.rooms[name].ears]:
+            del found.rooms[name]
+        if not found.rooms:
             self._tenants.pop(tenant, None)
 
 
@@ -326,34 +324,26 @@ class Voices:
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         self._payload = payload
-        self._made: dict[str, bytes] = {}
         self.sent: tuple[str, str] = payload["session_id"], payload.get("client_id", "")
         self.of_customer: bool = payload["sender_type"] == "customer"  # all of a room's customer's sockets are one
         self.of_agent: str | None = payload["sender_id"] if payload["sender_type"] == "agent" else None
 
+    @cached_property
     def plain(self) -> bytes:
-        return self._made.get("plain") or self._make("plain", NEW, self._without_client_id())
+        return frames.frame(NEW, {name: value for name, value in self._payload.items() if name != "client_id"})
 
+    @cached_property
     def own(self) -> bytes:
-        return self._made.get("own") or self._make("own", NEW, self._payload)
+        return frames.frame(NEW, self._payload)
 
+    @cached_property
     def ack(self) -> bytes:
         told = ("session_id", "client_id", "id", "seq", "created_at")
-        return self._made.get("ack") or self._make("ack", ACK, {name: self._payload[name] for name in told})
-
-    def _without_client_id(self) -> dict[str, Any]:
-        return {name: value for name, value in self._payload.items() if name != "client_id"}
-
-    def _make(self, voice: str, kind: str, payload: Mapping[str, Any]) -> bytes:
-        self._made[voice] = made = frames.frame(kind, payload)
-        return made
+        return frames.frame(ACK, {name: self._payload[name] for name in told})
 
 
 def units(news: Sequence[News]) -> Iterator[Unit]:
     """What belongs together: neighbours of one room and one seq. What has no seq stands alone."""
     for (_, seq), group in groupby(news, key=lambda one: (one.room, one.seq)):
         found = tuple(group)
-        if seq is None:
-            yield from ((one,) for one in found)
-        else:
-            yield found
+        yield from [(one,) for one in found] if seq is None else [found]

@@ -135,7 +135,7 @@ class Positions:
             raise
 
     async def _look(self, tenant: str) -> None:
-        here, watched = self._hub.customers(tenant), self._hub.watches(tenant)
+        here, watched = self._hub.customers(tenant), tenant in self._hub.watched()
         if not here and not watched:
             for kept in (self._told, self._lines, self._behind_at):
                 kept.pop(tenant, None)

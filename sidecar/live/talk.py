@@ -45,11 +45,7 @@ class Talk:
 
     def _types(self, who: str, is_typing: bool) -> bool:
         """Whether that is news: all agents of the tenant would hear each repetition, of twenty pages perhaps."""
-        now = self._connection.came
-        is_news = self._parts.typed.is_news(who, is_typing, now)
-        if is_news:
-            self._parts.typed.say(who, is_typing, now)
-        return is_news
+        return self._parts.typed.is_news(who, is_typing, self._connection.came)
 
     async def _send(self, payload: dict[str, Any]) -> None:
         raise NotImplementedError

@@ -5,6 +5,7 @@ After the handlers: `answering` wraps one, and what it raises becomes the answer
 
 import logging
 import math
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -12,9 +13,10 @@ import orjson
 from aiohttp import web
 
 import logs
-from db.chat import NotTaken
+from db.chat import Message, NotTaken
 from db.postgres import LedgerBusy, LedgerTrouble
 from db.turn import TurnRefused
+from sidecar.web.pace import Paces, Windows
 
 log = logging.getLogger("sidecar.refusals")
 
@@ -73,9 +75,23 @@ def not_taken(answer: NotTaken) -> Refused:
     return Refused(answer.code if known else "invalid_payload", texts.get(answer.code, "body: can't be stored"))
 
 
+def taken(answer: Message | NotTaken) -> Message:
+    """Raises `Refused`."""
+    if isinstance(answer, NotTaken):
+        raise not_taken(answer)
+    return answer
+
+
 def why_not(error: LedgerTrouble) -> str:
     """For people. A lock or a slow statement concerns what met it alone."""
     return "the database is busy" if isinstance(error, LedgerBusy) else "the database can't be reached at the moment"
+
+
+def keep_pace(paces: Paces | Windows, subject: str, complaint: str) -> None:
+    """One more of this subject. Raises `Refused`."""
+    wait_s = paces.take(subject, time.monotonic())
+    if wait_s:
+        raise Refused("rate_limited", complaint, wait_s)
 
 
 def answering(handler: Handler) -> Handler:

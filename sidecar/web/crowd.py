@@ -41,7 +41,5 @@ class Crowd:
             del self._here[subject]
 
     def _say(self, subject: str) -> None:
-        now = time.monotonic()
-        if self._said.is_news(subject, True, now):
-            self._said.say(subject, True, now)
+        if self._said.is_news(subject, True, time.monotonic()):
             log.warning(logs.line("refused", code="rate_limited", what="connections", address=subject))

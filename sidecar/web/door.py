@@ -74,9 +74,8 @@ class Door:
         """Raises `Refused`."""
         self._see_proxy(request)
         if not self.lets_in(request):
-            origin, address, now = request.headers.get("Origin"), self.address(request), time.monotonic()
-            if self._refused.is_news(address, origin, now):
-                self._refused.say(address, origin, now)
+            origin, address = request.headers.get("Origin"), self.address(request)
+            if self._refused.is_news(address, origin, time.monotonic()):
                 log.warning(logs.line("refused", code="origin_not_allowed", origin=origin, address=address))
             raise Refused("origin_not_allowed", "pages of this origin may not use this chat (see ALLOWED_ORIGINS)")
 

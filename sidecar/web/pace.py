@@ -64,14 +64,15 @@ class Repeats:
         self._said: OrderedDict[str, tuple[object, float]] = OrderedDict()
 
     def is_news(self, subject: str, what: object, now: float) -> bool:
+        """Whether it may be said; then it is taken to be said."""
         said, at = self._said.get(subject, (None, now - self._within_s))
-        return said != what or now - at >= self._within_s
-
-    def say(self, subject: str, what: object, now: float) -> None:
+        if said == what and now - at < self._within_s:
+            return False
         self._said.pop(subject, None)
         self._said[subject] = what, now
         if len(self._said) > self._most:
             self._said.popitem(last=False)
+        return True
 
     def forget(self, subject: str) -> None:
         self._said.pop(subject, None)

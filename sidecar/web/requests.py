@@ -35,6 +35,13 @@ async def json_of(request: web.Request, *, may_be_empty: bool = False) -> dict[s
     return found
 
 
+async def message_of(request: web.Request) -> tuple[str, str | None]:
+    """A message's body and `client_id`."""
+    found = await json_of(request)
+    body, given = checked("body", found.get("body"), fields.body), found.get("client_id")
+    return body, None if given is None else checked("client_id", given, fields.client_id)
+
+
 async def _body(request: web.Request) -> bytes:
     too_large = Refused("payload_too_large", f"at most {JSON_MOST // 1024} KiB are taken")
     if (request.content_length or 0) > JSON_MOST:

@@ -64,9 +64,7 @@ class Strangers:
     def say(self, address: str, code: str, what: str) -> None:
         """In the log, once a minute."""
         self.refused += 1
-        subject, now = f"{code} {what} {address}", time.monotonic()
-        if self._said.is_news(subject, True, now):
-            self._said.say(subject, True, now)
+        if self._said.is_news(f"{code} {what} {address}", True, time.monotonic()):
             log.warning(logs.line("refused", code=code, what=what, address=address))
 
     async def known(

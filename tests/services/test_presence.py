@@ -127,10 +127,10 @@ def test_a_beat_that_was_on_its_way_when_the_last_page_went_does_not_write_it_in
             await presence.connected(ani, "page")
             run = floor.store.run
 
-            async def late(work):
+            async def late(*asked):
                 floor.store.run = run
                 await presence.gone(ani, "page")  # between the beat's look at its pages and its statement
-                return await run(work)
+                return await run(*asked)
 
             floor.store.run = late
             await presence._beat()

@@ -10,10 +10,12 @@ from db.console import CONSOLE
 from db.people import PEOPLE
 from db.places import PLACES
 from db.postgres import Statements
+from sidecar.live import tasks
 from sidecar.live.tasks import AGAIN_MOST_S, Tasks
 from tests.services.chat_of import At, Chat, Colleague, run_chat, until
 
 BROKEN = "SELECT no_such_thing"
+LOCKED = "DO $$ BEGIN RAISE EXCEPTION 'locked' USING ERRCODE = 'lock_not_available'; END $$"
 # A task of a sidecar → the block of SQL that it can't do without.
 BLOCKS = {
     "messages": (CHAT, "lock_sessions"),
@@ -96,6 +98,27 @@ def test_while_a_task_fails_readiness_names_it_and_after_it_everything_works(
     run_chat(database_url, redis_url, story)
 
 
+def test_a_task_that_postgresql_keeps_refusing_and_one_that_is_gone_are_no_readiness(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock that lasts for a moment is no failure; one that lasts is."""
+    monkeypatch.setattr(tasks, "DOWN_S", 2.0)
+
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        await until_ready(at, "")
+        with monkeypatch.context() as broken:
+            broken.setitem(PEOPLE.blocks, "doubtful", LOCKED)
+            began = asyncio.get_running_loop().time()
+            await until_ready(at, "presence_look")
+            assert asyncio.get_running_loop().time() - began > 1.5
+        await until_ready(at, "")
+        at.inside.parts.tasks._loops["places"].task.cancel()
+        await until_ready(at, "places")
+
+    run_chat(database_url, redis_url, story)
+
+
 def test_no_exception_ends_the_storage_of_messages(database_url: str, redis_url: str) -> None:
     """Whoever wrote in that round tries again with the same `client_id`, and it is one message."""
 
@@ -164,7 +187,7 @@ def test_messages_that_no_sql_can_store_are_not_the_sender_s_fault(
 
 def test_a_task_is_tried_again_soon_then_less_often_and_one_that_is_gone_is_down() -> None:
     async def story() -> None:
-        tasks, tries = Tasks(), []
+        own, tries = Tasks(), []
 
         async def step() -> None:
             tries.append(asyncio.get_running_loop().time())
@@ -172,13 +195,13 @@ def test_a_task_is_tried_again_soon_then_less_often_and_one_that_is_gone_is_down
                 raise RuntimeError("again")
             await asyncio.Event().wait()
 
-        running = tasks.start("one", step)
+        running = own.start("one", step)
         await until(lambda: len(tries) == 6, 15)
         pauses = [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)]
         assert pauses[0] < 0.5 < pauses[-1] <= AGAIN_MOST_S * 1.25 + 0.5
-        assert tasks.down() == ["one"]
+        assert own.down() == ["one"]
         running.cancel()
         await until(running.done)
-        assert tasks.down() == ["one"]
+        assert own.down() == ["one"]
 
     asyncio.run(story())

@@ -239,7 +239,7 @@ def test_what_nobody_hears_is_forgotten() -> None:
     hub.unwatch(TENANT, desk)
     assert hub.heard() == ([], [(TENANT, "r", 3)])
     hub.leave(TENANT, "r", ear)
-    assert (hub.tenants(), hub.heard()) == ([], ([], []))
+    assert (hub._tenants, hub.heard()) == ({}, ([], []))
 
 
 def test_an_ended_room_is_forgotten_after_a_while_and_not_begun_anew() -> None:

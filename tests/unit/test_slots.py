@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.files.slots import NoSlot, Slots
+from sidecar.web.slots import NoSlot, Slots
 
 AT_ONCE, HERE = 2, 5
 

@@ -1,6 +1,5 @@
-"""So many at once for each subject; who comes next waits its turn, and too many are refused. Before `attachments` takes
-an upload in.
-"""
+"""So many at once for each subject; who comes next waits its turn, and too many are refused. Before uploads and
+logins."""
 
 import asyncio
 from collections.abc import AsyncIterator
