@@ -3,7 +3,7 @@ is in `queries/line.sql`.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from db import routes, rules
@@ -76,9 +76,18 @@ def _arrival(visit: NewVisit) -> Arrival:
     return Arrival(visit.room, visit.channel, visit.source, visit.arrived_us, visit.facts)
 
 
-def candidates(turn: Turn, policy: Policy, classes: Sequence[str], most: int, everybody: bool) -> list[Any]:
-    """See the block: of each class the first `most` in the policy's order, or everybody."""
-    values = {"tenant": turn.tenant, "classes": list(classes), "most": most, "everybody": everybody}
+def candidates(
+    turn: Turn,
+    policy: Policy,
+    classes: Sequence[str],
+    most: int,
+    everybody: bool,
+    also: Collection[str] = (),
+    shut: Collection[tuple[str, str]] = (),
+) -> list[Any]:
+    """See the block: of each class the first `most` in the policy's order, or everybody; `shut`: (class, agent)."""
+    values = {"tenant": turn.tenant, "classes": list(classes), "most": most, "everybody": everybody, "also": list(also)}
+    values |= {"shut_classes": [class_ for class_, _ in shut], "shut_agents": [agent for _, agent in shut]}
     turn.cur.execute(candidates_sql(policy), values)
     return turn.cur.fetchall()
 

@@ -72,6 +72,16 @@ class QueueLimits:
     most: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     taken: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
+    def shut(self) -> list[tuple[str, str]]:
+        """(class, agent) where there is no more."""
+        full = [(class_, queue, most) for class_, (queue, most) in self.most.items()]
+        return [
+            (class_, agent)
+            for class_, of, most in full
+            for (agent, queue), n in self.taken.items()
+            if queue == of and n >= most
+        ]
+
 
 NO_QUEUE_LIMITS = QueueLimits()
 

@@ -5,7 +5,7 @@ Runs after the inbox was taken over, in the same transaction, under the tenant's
 
 import heapq
 import logging
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from psycopg2.errors import CheckViolation
@@ -82,6 +82,7 @@ class Seating:
     def __init__(self, turn: Turn, terms: Terms, decision: Decision, book: Book) -> None:
         self._turn, self._terms, self._decision = turn, terms, decision
         self._rules = book.rules or NO_RULES
+        self._limits = NO_QUEUE_LIMITS
 
     def claim(self) -> None:
         """Reservations to finish and visits to look at."""
@@ -116,6 +117,7 @@ class Seating:
         if not classes:
             return
         believed = [c for c in classes if self._is_believed(c)]
+        self._limits = self._queue_limits(classes)
         team = self._team([c.class_ for c in classes], some_believed=0 < len(believed) < len(classes))
         answer = self._reserve(believed, team, self._turns_elsewhere(classes, team)) if believed else Answer()
         self._ask_rosters(classes, team, answer)
@@ -129,11 +131,14 @@ class Seating:
         """Who may be given rooms of these classes: all who are online where a refusal, the desk's candidate or a class
         whose roster is too old may make any of them matter; else those who come first."""
         everybody = self._turn.row.doubted or self._terms.rules.policy.asks_desk or some_believed
-        everybody = everybody or self._rules.sticky is not None or bool(self._limited)
         return self._read_team(classes, FIRST, everybody)
 
-    def _read_team(self, classes: Sequence[str], most: int, everybody: bool = False) -> Team:
-        rows = line.candidates(self._turn, self._terms.rules.policy, classes, most + RUNNERS_UP, everybody)
+    def _read_team(
+        self, classes: Sequence[str], most: int, everybody: bool = False, also: Collection[str] = ()
+    ) -> Team:
+        """`also`: agents whom rooms wait for. Who has as many chats of a queue as one may is nobody for it."""
+        policy, shut = self._terms.rules.policy, self._limits.shut()
+        rows = line.candidates(self._turn, policy, classes, most + RUNNERS_UP, everybody, also, shut)
         return Team(rows, classes, most, everybody)
 
     def _turns_elsewhere(self, classes: Sequence[Any], team: Team) -> list[tuple[Waiting, Set[str]]]:
@@ -166,13 +171,13 @@ class Seating:
         eligible = {class_: team.of(class_) for class_ in names}
         doubts = doubt.read(self._turn, eligible) if self._turn.row.doubted else NO_DOUBTS
         heads = self._heads(eligible, most, doubts)
-        if min(most, len(heads)) > team.most and not team.everybody:
-            team = self._read_team(names, min(most, len(heads)))
+        sticky = {room.sticky for room in heads if room.sticky is not None}
+        if not team.everybody and (min(most, len(heads)) > team.most or sticky):
+            team = self._read_team(names, max(team.most, min(most, len(heads))), also=sticky)
             eligible = {class_: team.of(class_) for class_ in names}
         rooms = _in_turn(heads, eligible, elsewhere)
         suggested = {c.class_: c.suggested for c in classes if c.suggested}
-        limits = self._queue_limits(classes)
-        answer = choose(rooms, team.seats, eligible, self._terms.rules.policy, most, suggested, doubts, limits)
+        answer = choose(rooms, team.seats, eligible, self._terms.rules.policy, most, suggested, doubts, self._limits)
         if answer.picks:
             self._write(answer, team)
         if suggested:
@@ -193,16 +198,13 @@ class Seating:
         rooms = [Waiting(*row) for row in rows]
         return doubt.one_each(rooms, [class_ for class_ in classes if class_ in stopped], doubts) if stopped else rooms
 
-    @property
-    def _limited(self) -> dict[str, int]:
-        return {name: queue.limit for name, queue in self._rules.queues.items() if queue.limit is not None}
-
     def _queue_limits(self, classes: Sequence[Any]) -> QueueLimits:
-        limited = self._limited
-        if not limited:
+        """Of the queues that have one and rooms that wait."""
+        limits = {name: queue.limit for name, queue in self._rules.queues.items() if queue.limit is not None}
+        most = {c.class_: (c.queue, limits[c.queue]) for c in classes if c.queue in limits}
+        if not most:
             return NO_QUEUE_LIMITS
-        most = {c.class_: (c.queue, limited[c.queue]) for c in classes if c.queue in limited}
-        rows = self._turn.all("seats_of_queues", queues=sorted(limited))
+        rows = self._turn.all("seats_of_queues", queues=sorted({queue for queue, _ in most.values()}))
         return QueueLimits(most, {(row.agent, row.queue): row.seats for row in rows})
 
     def _write(self, answer: Answer, team: Team) -> None:

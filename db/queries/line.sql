@@ -140,20 +140,28 @@ SELECT w.id AS visit, w.room, w.class AS class_, w.arrived_us, w.priority, w.que
 -- name: candidates
 -- Who may be given rooms of these classes, and of which: of each class the first `most` by the policy, as `choose` ranks
 -- them, those with a free seat before those whose seat is closed by an estimate only. `everybody`: also who is full.
+-- `also`: agents who are wanted in any case, online as all. `shut`: who has as many chats of a class's queue as one may.
 -- The line of `team` that says so is the policy's (see `line.candidates`); here stands the default's.
 WITH team AS MATERIALIZED (
     SELECT id, open_seats, load, max_load, owed AND load = 1 AS owed,
            load AS rank, last_assigned_at AS since FROM agents a
-     WHERE a.tenant = %(tenant)s AND available AND (%(everybody)s OR open_seats < max_load)),
+     WHERE a.tenant = %(tenant)s AND available
+       AND (%(everybody)s OR open_seats < max_load OR id = ANY(%(also)s::text[]))),
 first AS (
-    SELECT DISTINCT ON (f.id) f.*
+    SELECT DISTINCT ON (f.id) f.* FROM (
+    SELECT t.* FROM team t WHERE t.id = ANY(%(also)s::text[])
+     UNION ALL
+    SELECT f.*
       FROM unnest(%(classes)s::text[]) AS c(class)
      CROSS JOIN LATERAL (
            SELECT t.* FROM team t
             CROSS JOIN LATERAL (SELECT FROM eligible e
                                  WHERE e.tenant = %(tenant)s AND e.class = c.class AND e.agent = t.id LIMIT 1) e
+            WHERE %(shut_classes)s::text[] = '{}'
+               OR NOT EXISTS (SELECT FROM unnest(%(shut_classes)s::text[], %(shut_agents)s::text[]) AS x(class, agent)
+                               WHERE x.class = c.class AND x.agent = t.id)
             ORDER BY t.load >= t.max_load, t.rank, t.since, t.id COLLATE "C"
-            LIMIT CASE WHEN %(everybody)s THEN NULL ELSE %(most)s::bigint END) f ORDER BY f.id)
+            LIMIT CASE WHEN %(everybody)s THEN NULL ELSE %(most)s::bigint END) f) f ORDER BY f.id)
 SELECT id, open_seats, load, max_load, owed,
        CASE WHEN since = '-infinity' THEN 0 ELSE extract(epoch FROM since)::float8 END AS idle_since_s,
        ARRAY(SELECT e.class FROM eligible e

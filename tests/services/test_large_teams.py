@@ -76,7 +76,15 @@ def test_no_policy_reads_the_history_of_the_tenant(database: str, redis_url: str
 
 
 def explained(cur: cursor, policy: str) -> list[str]:
-    values = {"tenant": TENANT, "classes": ["a"], "most": 10, "everybody": False}
+    values = {
+        "tenant": TENANT,
+        "classes": ["a"],
+        "most": 10,
+        "everybody": False,
+        "also": [],
+        "shut_classes": [],
+        "shut_agents": [],
+    }
     cur.execute(f"EXPLAIN ANALYZE {candidates_sql(POLICIES[policy])}", values)
     return [row[0] for row in cur.fetchall()]
 
