@@ -26,7 +26,7 @@ def decide(turn: Turn, inbox: Inbox, terms: Terms) -> Decision:
     book, more = follow.follow(turn)
     decision = Decision(more=more or len(taken.entries) == INBOX_BATCH)
     if not turn.row.paused:
-        _ask_the_desk(turn, terms, decision, due, book)
+        _ask_the_desk(turn, terms, decision, due, book, all_led=not more)
     turn.rooms.update({pair.room: HELD for pair in decision.reserved})
     _move_cursor(turn, taken, place_us=place_us, served=len(decision.reserved), limits_digest=limits_digest)
     turn.wake = decision.more
@@ -44,13 +44,14 @@ def _lift(turn: Turn, due: bool) -> None:
         turn.run("withdraw")
 
 
-def _ask_the_desk(turn: Turn, terms: Terms, decision: Decision, due: bool, book: Book) -> None:
+def _ask_the_desk(turn: Turn, terms: Terms, decision: Decision, due: bool, book: Book, all_led: bool) -> None:
+    """`all_led`: no room stands where an earlier version or an earlier moment put it. Nobody is seated before."""
     half_open = turn.row.desk_failures >= CIRCUIT_FAILURES
     decision.most_calls = max(0, min(1 if half_open else CALLS_MOST, terms.free_callers))
     seating = Seating(turn, terms, decision, book)
     if due:
         seating.claim()
-    if not follow.is_shut(turn, book):
+    if not follow.is_shut(turn, book) and all_led:
         seating.seat()
     decision.cut = terms.free_callers < CALLS_MOST and decision.calls_left <= 0
     if half_open and decision.calls:  # the one call that shows whether the desk is back

@@ -242,6 +242,25 @@ def test_a_new_version_that_names_other_agents_is_not_served_by_those_of_the_old
     assert line.go() == {"r1": "budi"}
 
 
+def test_nobody_is_seated_by_the_old_version_while_many_rooms_are_moved_to_the_new_one(line: Ruled) -> None:
+    line.redis.set(limit_key(TENANT), 1)
+    line.apply(TWO_TEAMS)
+    line.come("before", city="Ubud")
+    assert line.go() == {"before": "wayan"}
+    for n in range(MOST + 20):
+        line.come(f"r{n}", city="Ubud")
+    while line.decide().more:
+        pass
+    line.end("before", 7)  # wayan is free again, and the roster of the old version is young
+    line.run("UPDATE rosters SET read_at = clock_timestamp()")
+    line.run("UPDATE visits SET priority = 5 WHERE room = %s", f"r{MOST + 10}")
+    line.apply(TWO_TEAMS.replace('agents = { divisions = ["Bali"] }', 'agents = { divisions = ["Jakarta"] }'))
+    made = line.decide()
+    assert not made.reserved
+    assert made.more
+    assert set(line.go().values()) == {"budi"}
+
+
 def test_outside_the_hours_nobody_is_seated_and_the_room_counts_from_the_opening(line: Ruled) -> None:
     now = line.now_in()
     opens = (now + timedelta(hours=2)).strftime("%H:%M")
