@@ -131,15 +131,10 @@ def test_what_the_desk_does_not_have_is_said_and_the_others_serve(server, desk):
 
 
 def test_a_row_with_a_count_goes_before_one_without(server, desk):
-    plays(
-        server,
-        agents=paged([row(7, count=None)], total=1),
-        by_ids={"data": [row(7, count=3)]},
-        roster={"data": [row(7, count=None)]},
-    )
-    assert desk.team("57", Agents(ids=("7",), emails=("agent7@x.id",), channel=True)).agents == (
-        RosterAgent("7", "Agent 7", True, 3),
-    )
+    uncounted = paged([row(7, count=None)], total=1)
+    plays(server, divisions=ONE_DIVISION, members=uncounted, agents=uncounted, by_ids={"data": [row(7, count=3)]})
+    (agent,) = desk.team("57", Agents(("Sales",), ("7",), ("agent7@x.id",))).agents
+    assert agent == RosterAgent("7", "Agent 7", True, 3)
     assert desk.team("57", Agents(emails=("agent7@x.id",))).agents[0].count is None
 
 
