@@ -135,8 +135,8 @@ def drip(data):
     return play
 
 
-def desk_at(url, **seconds):
-    return QiscusDesk(url, "app", "secret-key", **{"connect_seconds": 0.5, "total_seconds": 0.5, **seconds})
+def desk_at(url, app="app", secret="secret-key", **seconds):
+    return QiscusDesk(url, app, secret, **{"connect_seconds": 0.5, "total_seconds": 0.5, **seconds})
 
 
 def trouble(call, *args):

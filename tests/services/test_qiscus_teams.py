@@ -9,10 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from routing import office_hours
 from routing.model import Agents
 from testbed.deadlines import eventually
-from tests.services.scripted import Server, by_path, desk_at, say, trouble
-from worker.desk.base import DeskTrouble, RosterAgent
+from testbed.simulated import simulator
+from tests.services.scripted import Server, by_path, desk_at, hang, say, trouble
+from worker.desk.base import DeskTrouble, RoomRefused, RosterAgent
 
 DIVISIONS, MEMBERS = "/api/v2/divisions", "/api/v2/admin/agents/by_division"
 BY_IDS, AGENTS = "/api/v1/admin/agents/get_by_ids", "/api/v2/admin/agents"
@@ -129,15 +131,10 @@ def test_what_the_desk_does_not_have_is_said_and_the_others_serve(server, desk):
 
 
 def test_a_row_with_a_count_goes_before_one_without(server, desk):
-    plays(
-        server,
-        agents=paged([row(7, count=None)], total=1),
-        by_ids={"data": [row(7, count=3)]},
-        roster={"data": [row(7, count=None)]},
-    )
-    assert desk.team("57", Agents(ids=("7",), emails=("agent7@x.id",), channel=True)).agents == (
-        RosterAgent("7", "Agent 7", True, 3),
-    )
+    uncounted = paged([row(7, count=None)], total=1)
+    plays(server, divisions=ONE_DIVISION, members=uncounted, agents=uncounted, by_ids={"data": [row(7, count=3)]})
+    (agent,) = desk.team("57", Agents(("Sales",), ("7",), ("agent7@x.id",))).agents
+    assert agent == RosterAgent("7", "Agent 7", True, 3)
     assert desk.team("57", Agents(emails=("agent7@x.id",))).agents[0].count is None
 
 
@@ -402,3 +399,27 @@ def test_the_bot_says_a_text_in_a_room_and_what_is_answered_beside_success_does_
         "type": "text",
         "room_id": "57",
     }
+
+
+def test_a_text_that_the_desk_did_not_take_is_refused_and_one_in_doubt_is_never_called_said(server, desk):
+    for status in (400, 403, 404, 422):
+        server.plays = [say({"errors": "no"}, status)]
+        with pytest.raises(RoomRefused):
+            desk.say("57", "x")
+    for play in (say(b"<html>wait</html>"), say({"errors": "no"}), say({"errors": "no"}, 500), hang):
+        server.plays = [play]
+        assert trouble(desk.say, "57", "x").maybe_applied
+    server.plays = [say({"errors": "slow down"}, 429, headers=["Retry-After: 7"])]
+    error = trouble(desk.say, "57", "x")
+    assert (error.maybe_applied, error.retry_after_s) == (False, 7.0)
+    with pytest.raises(RoomRefused):
+        desk.say("..", "x")
+
+
+def test_the_admin_reads_the_names_of_divisions_and_the_office_hours():
+    with simulator(page_size=2, divisions="Sales, Café") as sim:
+        desk = desk_at(sim.url, app=sim.app_id, secret=sim.secret)
+        sim.add_division("sales")
+        assert desk.division_names() == ["Default", "Sales", "Café", "sales"]
+        assert 'open = [\n    "mon-fri 09:00-17:00",\n]' in office_hours.section(desk.office_hours())
+        desk.close()
