@@ -188,8 +188,10 @@ SELECT version, content, applied_at, applied_by, count(*) OVER () AS of
   FROM rule_files WHERE tenant = %(tenant)s ORDER BY version DESC LIMIT %(most)s
 
 -- name: led
--- Waiting rooms: where each stands, and what is known of it.
-SELECT room, channel, source, arrived_us, facts, queue, rule FROM visits WHERE tenant = %(tenant)s AND state = 'waiting'
+-- Waiting rooms: where each stands, and what is known of it; those alike together, unless the time of arrival counts.
+SELECT min(room) AS room, channel, source, min(arrived_us) AS arrived_us, facts, queue, rule, count(*) AS rooms
+  FROM visits WHERE tenant = %(tenant)s AND state = 'waiting'
+ GROUP BY channel, source, facts, queue, rule, CASE WHEN %(by_time)s THEN arrived_us END
 
 -- name: add_rules
 -- Under the tenant's lock. A worker then leads the waiting rooms by them.

@@ -176,7 +176,8 @@ def _change(
 ) -> None:
     """Show what it changes, ask, apply."""
     with here.reading() as cur:
-        rooms, clock = ADMIN.all(cur, "led", tenant=tenant), ADMIN.one(cur, "now").at
+        rooms = ADMIN.all(cur, "led", tenant=tenant, by_time=routing_plan.asks_for_time(rules))
+        clock = ADMIN.one(cur, "now").at
     found = routing_plan.plan(rules_read.read(now.content), rules, rooms, clock)
     if not asked.as_json:
         click.echo("\n".join([*asked.notes, routing_plan.text(found)]))

@@ -43,19 +43,27 @@ class Plan:
 
 def plan(old: Rules, new: Rules, rooms: Iterable[Any], now: datetime) -> Plan:
     """`rooms`: rows of the block `led`."""
-    waiting, book = list(rooms), Book(1, new)
+    alike, book = list(rooms), Book(1, new)
+    waiting = sum(room.rooms for room in alike)
+    moves: Counter[tuple[str, str]] = Counter()
+    for room in alike:
+        moves[_move(room, book, now)] += room.rooms
     both = [name for name in new.queues if name in old.queues]
     changed = {name: _differing(old.queues[name], new.queues[name]) for name in both}
-    moves = Counter(move for room in waiting if (move := _move(room, book, now))[0] != move[1])
     return Plan(
         added=[name for name in new.queues if name not in old.queues],
         removed=[name for name in old.queues if name not in new.queues],
         changed={name: keys for name, keys in changed.items() if keys},
         sections=[name for name in SECTIONS if getattr(old, name) != getattr(new, name)],
-        waiting=len(waiting),
-        moves=[Move(rooms, *ends) for ends, rooms in moves.most_common()],
+        waiting=waiting,
+        moves=[Move(rooms, *ends) for ends, rooms in moves.most_common() if ends[0] != ends[1]],
         unknown=sorted(set(named(new).as_list()) - set(named(old).as_list())) if waiting else [],
     )
+
+
+def asks_for_time(rules: Rules) -> bool:
+    """Whether rooms that are alike may go to different queues, by their arrival."""
+    return any(rule.when.hours for rule in rules.rules)
 
 
 def _differing(old: Queue, new: Queue) -> list[str]:
@@ -65,7 +73,8 @@ def _differing(old: Queue, new: Queue) -> list[str]:
 
 def _move(room: Any, new: Book, now: datetime) -> tuple[str, str]:
     """As a worker will do it."""
-    found, of_channel = routes.routed(new, Arrival(**room._asdict()), now), CHANNEL + room.channel
+    arrival = Arrival(*(getattr(room, name) for name in Arrival._fields))
+    found, of_channel = routes.routed(new, arrival, now), CHANNEL + room.channel
     return room.queue or of_channel, found.queue or of_channel
 
 
