@@ -12,6 +12,7 @@ from db.postgres import columns
 from db.routes import Arrival, Routed
 from db.turn import Turn
 from policies.policy import Policy
+from routing.facts import NATIVE
 
 DEFAULT_ORDER = "load AS rank, last_assigned_at AS since FROM agents a"
 
@@ -66,10 +67,18 @@ def close(turn: Turn, visits: Sequence[tuple[int, int | None, str]], *, exact: b
 def open_visits(turn: Turn, new: Sequence[NewVisit], learned_wait_s: float = 0.0) -> None:
     """In the order given; each where the rules in force put it."""
     book = rules.in_force(turn)
+    new = _with_facts(turn, new) if book.rules else new
     places = routes.of_all(turn, book, [_arrival(visit) for visit in new])
     facts = [json.dumps(visit.facts) if visit.facts is not None else None for visit in new]
     given = {**columns(new, NewVisit._fields), "facts": facts}
     turn.run("open", learned_wait_s=learned_wait_s, **given, **columns(places, Routed._fields))
+
+
+def _with_facts(turn: Turn, new: Sequence[NewVisit]) -> Sequence[NewVisit]:
+    """Of our own chat, its session keeps them."""
+    rooms = [visit.room for visit in new if visit.source == NATIVE]
+    found = {row.room: row.facts for row in turn.all("session_facts", rooms=rooms)} if rooms else {}
+    return [visit._replace(facts=found.get(visit.room, visit.facts)) for visit in new]
 
 
 def _arrival(visit: NewVisit) -> Arrival:

@@ -11,7 +11,7 @@ from db.chat import CHAT, NEW, Message
 
 AS_THEY_ARE = (
     *("status", "position", "ended_by", "last_seq", "agent_read", "customer_read", "customer_got", "unread"),
-    *("answered", "rating", "rating_comment"),
+    *("answered", "rating", "rating_comment", "queue", "topic"),
 )
 MOMENTS = ("gone_at", "created_at", "started_at", "ended_at")
 EVENTS = ("started", "assigned", "transferred", "released", "left", "returned", "ended")

@@ -495,6 +495,8 @@ CREATE TABLE sessions (
     keeps_place     boolean NOT NULL DEFAULT false,   -- a message that was left for later: its customer may be away
     origin          bytea,                            -- keyed digest of the address that began it
     language        text CHECK (language IN ('en', 'id')),  -- of the page that began it, where it told
+    facts           jsonb,                            -- what the rules ask about its customer, until it has ended
+    topic           jsonb,                            -- what they chose, by language; until it has ended
     UNIQUE (tenant, room),
     FOREIGN KEY (tenant, agent) REFERENCES accounts (tenant, agent),
     CONSTRAINT active_has_agent CHECK (status <> 'active' OR agent IS NOT NULL),
@@ -507,6 +509,17 @@ CREATE INDEX sessions_of_origin ON sessions (tenant, origin) WHERE status <> 'en
 CREATE INDEX sessions_by_customer ON sessions (customer, id);
 CREATE INDEX sessions_by_agent ON sessions (tenant, agent, id);
 CREATE INDEX sessions_over ON sessions (tenant, ended_at) WHERE status = 'ended';
+
+CREATE FUNCTION forget_session_facts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.facts = NULL;
+    NEW.topic = NULL;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER facts_while_open BEFORE UPDATE OF status ON sessions FOR EACH ROW
+    WHEN (NEW.status = 'ended' AND (NEW.facts IS NOT NULL OR NEW.topic IS NOT NULL))
+    EXECUTE FUNCTION forget_session_facts();
 
 -- Pages of customers, by the sidecar that they are connected to, while that lives. `until`: infinity for a socket; of a
 -- page that asks from time to time, how long it counts.

@@ -2,17 +2,21 @@
 `Turn` is the work of one, under the tenant's lock. After `turn`; the SQL is in `queries/sessions.sql`.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
 
-from db import chat, line, payloads
+from db import chat, line, payloads, rules
 from db.chat import CHAT
 from db.inbox import GONE
 from db.line import NewVisit
 from db.postgres import Statements
 from db.turn import Turn, TurnRefused
+from routing import facts as fact
+from routing.route import named
 
 SESSIONS = Statements("sessions")
 OPEN_OF_CUSTOMER = 300  # chats that one e-mail may have open, and one address: a call centre behind it has many
@@ -22,13 +26,23 @@ May = Callable[[Any], bool]
 
 
 class Who(NamedTuple):
-    """Begins a chat; see `start`."""
+    """Begins a chat; see `start`.
+
+    proved      by a userHash
+    origin      a digest of the address
+    language    `en` or `id`, of the page
+    topic       as the rules label it, by language
+    properties  as they were given; `vouched`: the site's own server has signed them
+    """
 
     email: str
     name: str
-    proved: bool
-    origin: bytes | None
-    language: str | None
+    proved: bool = False
+    origin: bytes | None = None
+    language: str | None = None
+    topic: Mapping[str, str] | None = None
+    properties: Mapping[str, Any] = MappingProxyType({})
+    vouched: bool = False
 
 
 class Started(NamedTuple):
@@ -45,9 +59,9 @@ def start(turn: Turn, who: Who, message: str | None) -> Started:
     if are_open.of_customer >= OPEN_OF_CUSTOMER or are_open.of_origin >= OPEN_OF_ORIGIN:
         raise TurnRefused("too_many_open", "too many chats are open")
     room, key = chat.new_room(), chat.new_key()
-    arrived_us = _enter(turn, room, line.next_place(turn))
     session, customer = open_session(cur, tenant, room, key, who.email, who.name, who.proved)
-    SESSIONS.run(cur, "set_beginning", session=session, origin=who.origin, language=who.language)
+    _keep_beginning(turn, who, session, customer)
+    arrived_us = _enter(turn, room, line.next_place(turn))
     event = {"type": "started", "name": who.name}
     started = chat.add_event(cur, tenant, room, event, f"{who.name} started the chat")
     first = [chat.draft(session, "customer", message, sender_name=who.name)] if message else []
@@ -57,6 +71,26 @@ def start(turn: Turn, who: Who, message: str | None) -> Started:
     turn.news += [payloads.news_of(row) for row in rows if isinstance(row, chat.Message)]
     view = payloads.session_view(cur, tenant, room)
     return Started(room, key, customer, view["position"] if view else 1)
+
+
+def _keep_beginning(turn: Turn, who: Who, session: int, customer: int) -> None:
+    """Also what the rules in force ask about, and nothing beyond."""
+    facts = _facts(turn, who, customer)
+    topic = who.topic if facts else None
+    values = {name: json.dumps(found) if found else None for name, found in (("facts", facts), ("topic", topic))}
+    SESSIONS.run(turn.cur, "set_beginning", session=session, origin=who.origin, language=who.language, **values)
+
+
+def _facts(turn: Turn, who: Who, customer: int) -> dict[str, Any] | None:
+    book = rules.in_force(turn)
+    if book.rules is None:
+        return None
+    asked = named(book.rules)
+    topic = next(iter(who.topic.values())) if who.topic else None
+    told = {"name": who.name, "email": who.email, "language": who.language, "topic": topic, "returning": None}
+    if fact.RETURNING in asked.fields:
+        told["returning"] = SESSIONS.one(turn.cur, "was_served", customer=customer).served
+    return fact.as_data(fact.of_chat({**told, "properties": who.properties}, asked, who.vouched))
 
 
 def open_session(cur: cursor, tenant: str, room: str, key: str, email: str, name: str, proved: bool = False) -> Any:

@@ -440,8 +440,8 @@ class People:
         self.pages.append(made)
         return made
 
-    async def customer(self, shop: Shop, name: str, message: str | None = None) -> Customer:
-        made = await self.start(shop, name, message)
+    async def customer(self, shop: Shop, name: str, message: str | None = None, **more: Any) -> Customer:
+        made = await self.start(shop, name, message, **more)
         made.open()
         await made.until(lambda: made._live)
         return made

@@ -282,7 +282,7 @@ SELECT id, email, name, proved, created_at FROM customers
  WHERE tenant = %(tenant)s AND lower(email) = lower(%(email)s) ORDER BY id
 
 -- name: customer_sessions
-SELECT id, room, status, rating, rating_comment FROM sessions WHERE customer = ANY(%(customers)s::bigint[]) ORDER BY id
+SELECT id, room, status, rating, rating_comment, facts, topic FROM sessions WHERE customer = ANY(%(customers)s::bigint[]) ORDER BY id
 
 -- name: customer_notes
 SELECT agent_name, body, created_at FROM notes WHERE session = %(session)s ORDER BY id

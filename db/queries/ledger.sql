@@ -195,9 +195,11 @@ UPDATE visits SET state = 'held', agent = %(agent)s, last_agent = %(agent)s, set
  WHERE id = %(visit)s
 
 -- name: release
--- Nobody is in the room any more: it waits again, at its old place.
+-- Nobody is in the room any more: it waits again, at its old place. What is known of the customer of a session is known
+-- again.
 UPDATE visits SET state = 'waiting', agent = NULL, look_at = NULL, suspect = NULL, again_us = NULL, again_facts = NULL,
                   looks = 0, first_comment_id = NULL, settled_at = NULL,
+                  facts = (SELECT s.facts FROM sessions s WHERE s.tenant = visits.tenant AND s.room = visits.room),
                   change_at = (SELECT clock_timestamp() FROM tenants t WHERE t.id = %(tenant)s AND t.rules_version > 0)
  WHERE id = %(visit)s AND state = 'held'
 

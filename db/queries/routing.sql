@@ -9,13 +9,28 @@ SELECT f.tenant, f.version, f.digest FROM tenants t JOIN rule_files f ON f.tenan
 SELECT content FROM rule_files WHERE tenant = %(tenant)s AND version = %(version)s
 
 -- name: served_by
--- Who served each room last, if that was not too long ago.
-SELECT w.room, v.last_agent AS agent
+-- Who served each room last, if that was not too long ago. A customer of our own chat has another room each time: there,
+-- who has or had the last of their other sessions that anybody served.
+SELECT w.room, v.agent
   FROM unnest(%(rooms)s::text[]) AS w(room)
- CROSS JOIN LATERAL (SELECT last_agent, closed_at FROM visits
-                      WHERE tenant = %(tenant)s AND room = w.room AND state = 'closed' AND settled_at IS NOT NULL
-                      ORDER BY id DESC LIMIT 1) v
- WHERE v.last_agent IS NOT NULL AND seconds_since(v.closed_at) <= %(within_s)s
+ CROSS JOIN LATERAL (
+       SELECT f.agent, f.at FROM (
+           (SELECT last_agent AS agent, closed_at AS at FROM visits
+             WHERE tenant = %(tenant)s AND room = w.room AND state = 'closed' AND settled_at IS NOT NULL
+             ORDER BY id DESC LIMIT 1)
+            UNION ALL
+           (SELECT o.agent, coalesce(o.ended_at, clock_timestamp())
+              FROM (SELECT id, customer FROM sessions WHERE tenant = %(tenant)s AND room = w.room LIMIT 1) s
+             CROSS JOIN LATERAL (SELECT agent, ended_at FROM sessions
+                                  WHERE customer = s.customer AND id <> s.id AND agent IS NOT NULL
+                                  ORDER BY id DESC LIMIT 1) o)) f
+        ORDER BY f.at DESC LIMIT 1) v
+ WHERE v.agent IS NOT NULL AND seconds_since(v.at) <= %(within_s)s
+
+-- name: session_facts
+-- What is known of the customers of these sessions.
+SELECT w.room, s.facts FROM unnest(%(rooms)s::text[]) AS w(room)
+ CROSS JOIN LATERAL (SELECT facts FROM sessions WHERE tenant = %(tenant)s AND room = w.room LIMIT 1) s
 
 -- name: hasten_queues
 -- Who is online has changed: who serves the queues of the rules is read anew at once.

@@ -11,7 +11,12 @@ INSERT INTO sessions (tenant, room, key_digest, customer, customer_name)
 VALUES (%(tenant)s, %(room)s, %(digest)s, %(customer)s, %(name)s) RETURNING id
 
 -- name: set_beginning
-UPDATE sessions SET origin = %(origin)s, language = %(language)s WHERE id = %(session)s
+UPDATE sessions SET origin = %(origin)s, language = %(language)s, facts = %(facts)s, topic = %(topic)s
+ WHERE id = %(session)s
+
+-- name: was_served
+-- Whether an agent ever served this customer.
+SELECT EXISTS (SELECT FROM sessions WHERE customer = %(customer)s AND started_at IS NOT NULL) AS served
 
 -- name: open_ones
 -- How many chats are open that were begun by this customer, and from this origin.

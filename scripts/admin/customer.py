@@ -100,6 +100,8 @@ def _chat(cur: cursor, tenant: str, session: Any) -> dict[str, Any]:
     return {
         **(transcripts.read(cur, tenant, session.room, parts_most=None) or {}),
         "rating_comment": session.rating_comment,
+        "facts": session.facts,
+        "topic": session.topic,
         "notes": [{"by": note.agent_name, "text": note.body, "at": note.created_at.isoformat()} for note in notes],
     }
 

@@ -1,5 +1,5 @@
-"""What a page may know before its chat begins: is somebody there, how long is the line, how large may a file be; and
-what the first page shows.
+"""What a page may know before its chat begins: is somebody there, how long is the line, when do we open, what may be
+chosen, how large may a file be; and what the first page shows.
 
 Beside `sessions`; a page asks it when it opens, the widget each time that its panel does, and both go on asking while
 the form is shown that begins a chat. Names no agent and no customer, except in a demo. Anybody may ask, so PostgreSQL
@@ -52,6 +52,8 @@ class Reception:
             "agents_online": line.online,
             "waiting": line.waiting,
             **eta(line.wait(line.waiting + 1)),
+            "closed": line.rules.closed,
+            "topics": line.rules.topics,
             "upload_max_mb": self._parts.config.upload_most_mb,
         }
         return answer(told, headers={"Cache-Control": "no-store"})

@@ -4,8 +4,6 @@ What opens a session is its key, and nothing else: it is in the path, unguessabl
 the way for pages where no socket works.
 """
 
-import hashlib
-import hmac
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -15,12 +13,14 @@ from aiohttp import web
 from psycopg2.extensions import cursor
 
 import logs
-from db import chat, payloads, people
+from db import chat, payloads, people, rules
 from db.announce import News
 from db.chat import Session
+from db.sessions import Who
 from db.turn import TurnRefused
 from sidecar.bot.answers import LANGUAGES
 from sidecar.customers.attendance import Attendance
+from sidecar.customers.properties import are_proved, is_right, properties_of, topic_of
 from sidecar.customers.state import State, state
 from sidecar.files import transcripts
 from sidecar.live.parts import Parts
@@ -78,20 +78,20 @@ class Sessions:
         first = found.get("message")
         message = None if first is None or first == "" else checked("message", first, fields.body)
         language = _language(found)
+        properties = properties_of(found)
         tenant = await self._store.run(lambda cur: _tenant(cur, found))
-        proved = await self._store.run(lambda cur: _proved(cur, tenant, email, found))
+        beside = await self._store.run(lambda cur: _beside(cur, tenant, email, properties, found))
         self._let_in(request, self._new.take)
+        who = Who(email, name, origin=self._origin(request), language=language, properties=properties, **beside)
         try:
-            started = await self._parts.turns.start(
-                tenant, email, name, message, proved, self._origin(request), language
-            )
+            started = await self._parts.turns.start(tenant, who, message)
         except TurnRefused as refused:
             if refused.code == "too_many_open":
                 raise Refused("rate_limited", "too many chats of yours are open: end one first", MINUTE_S) from None
             raise Refused("invalid_payload", "tenant_id: there is no such chat") from None
         if message:
             self._parts.writer.heard(tenant, started.room, message, 0)
-        return answer(_started(started, self._customer_id(started, tenant, proved)), 201)
+        return answer(_started(started, self._customer_id(started, tenant, who.proved)), 201)
 
     def _customer_id(self, started: Started, tenant: str, proved: bool) -> int:
         """The same for each chat of who proved their address. Of others it tells nothing: a running number, the same
@@ -193,16 +193,21 @@ def _tenant(cur: cursor, found: dict[str, Any]) -> str:
     return named
 
 
-def _proved(cur: cursor, tenant: str, email: str, found: dict[str, Any]) -> bool:
-    """Whether the site that embeds the widget vouches for the address: HMAC-SHA256 of it with the tenant's secret."""
-    given = found.get("user_hash")
-    if given is None or given == "":
-        return False
+def _beside(cur: cursor, tenant: str, email: str, properties: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Of `Who`, what the tenant's secret proves, and what its rules know."""
     secret = chat.proof_key(cur, tenant)
-    if secret is None:
+    return {
+        "proved": _proved(email, secret, found.get("user_hash")),
+        "vouched": are_proved(email, properties, secret, found.get("properties_hash")),
+        "topic": topic_of(found, rules.of(cur, tenant)[0].rules if found.get("topic") else None),
+    }
+
+
+def _proved(email: str, secret: str | None, given: object) -> bool:
+    """Whether the site that embeds the widget vouches for the address: HMAC-SHA256 of it with the tenant's secret."""
+    if given is None or given == "" or secret is None:
         return False
-    right = hmac.new(secret.encode(), email.encode(), hashlib.sha256).hexdigest()
-    if not isinstance(given, str) or not hmac.compare_digest(right.encode(), given.lower().encode(errors="replace")):
+    if not is_right(email, secret, given):
         raise Refused("forbidden", "user_hash: does not prove this e-mail address")
     return True
 
@@ -230,7 +235,9 @@ def _started(started: Started, customer_id: int) -> dict[str, Any]:
 
 def _shown(found: State, page: chat.Page, place: dict[str, Any] | None) -> dict[str, Any]:
     view = found.view
-    nowhere = {"position": None, "waiting": found.line.waiting, **eta(None), "agents_online": found.line.online}
+    line = found.line
+    nowhere: dict[str, Any] = {"position": None, "waiting": line.waiting, **eta(None), "agents_online": line.online}
+    nowhere["closed"] = line.rules.closed
     return {
         "session_id": view["session_id"],
         "status": view["status"],

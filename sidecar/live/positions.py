@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
 
-from db import places
+from db import places, rules
 from db.announce import News
 from db.waits import Pace, Wait, steady, wait
 from sidecar.live.hub import Hub
+from sidecar.live.opening import NO_RULES, Reading, reading
 from sidecar.live.store import Store
 from sidecar.live.tasks import Tasks, for_each
 
@@ -22,26 +23,28 @@ EVERY_S = 0.25
 FRESH_S = 2.0
 LIVE = 100
 BEHIND_EVERY_S = 5.0
+HOURS_EVERY_S = 10.0  # we open and close while nobody comes or goes
 
 
 class Line(NamedTuple):
-    """The head of a tenant's line, and how fast it moves."""
+    """The head of a tenant's line, how fast it moves, and what the rules say."""
 
     places: dict[str, int]
     waiting: int
     pace: Pace
+    rules: Reading = NO_RULES
 
     @property
     def online(self) -> int:
         return self.pace.online
 
     def wait(self, position: int) -> Wait | None:
-        return wait(position, self.pace)
+        return None if self.rules.closed else wait(position, self.pace)
 
     def payload(self, room: str, position: int, expected: Wait | None) -> dict[str, Any]:
         """Of `chat.queue.position`."""
         told = {"position": position, "waiting": self.waiting, **eta(expected)}
-        return {"session_id": room, **told, "agents_online": self.online}
+        return {"session_id": room, **told, "agents_online": self.online, "closed": self.rules.closed}
 
 
 def eta(expected: Wait | None) -> dict[str, int | None]:
@@ -56,9 +59,10 @@ class Told(NamedTuple):
     places: dict[str, int]
     waiting: int
     online: int
+    closed: Mapping[str, Any] | None
 
 
-NOTHING_TOLD = Told({}, -1, -1)
+NOTHING_TOLD = Told({}, -1, -1, None)
 UNKNOWN = 0  # no place
 WAITS_MOST = 20_000  # rooms of which it is remembered what they were told
 
@@ -69,7 +73,9 @@ def read(cur: cursor, tenant: str, most: int = LIVE, behind: Sequence[str] = ())
     found = places.first(cur, tenant, most) if most else {}
     if behind and pace.waiting > most:
         found |= places.behind(cur, tenant, most, behind)
-    return Line(found, pace.waiting, Pace(pace.online, pace.seats, pace.free, pace.closings, pace.median_s))
+    book, now_s = rules.of(cur, tenant)
+    moves = Pace(pace.online, pace.seats, pace.free, pace.closings, pace.median_s)
+    return Line(found, pace.waiting, moves, reading(book.rules, now_s))
 
 
 class Positions:
@@ -82,6 +88,7 @@ class Positions:
         self._told: dict[str, Told] = {}  # by tenant
         self._lines: dict[str, tuple[Line, float]] = {}  # by tenant, as last looked at, and when
         self._behind_at: dict[str, float] = {}  # tenant → when those behind are due
+        self._timed: set[str] = set()  # tenants that are looked at again as time passes
         self._waits: dict[str, tuple[int, Wait | None]] = {}  # room → the place for which this was told
 
     def start(self) -> None:
@@ -115,7 +122,8 @@ class Positions:
         meanwhile: it is looked at again, and told where it was not so."""
         told = self._told.get(tenant)
         if told:
-            is_same = (place["waiting"], place["agents_online"]) == (told.waiting, told.online)
+            shown = (place["waiting"], place["agents_online"], place["closed"])
+            is_same = shown == (told.waiting, told.online, told.closed)
             told.places[place["session_id"]] = place["position"] if is_same else UNKNOWN
         self.stirred(tenant)
 
@@ -143,23 +151,36 @@ class Positions:
         behind = here if self._is_due_behind(tenant) else []
         line = await self._store.run(lambda cur: read(cur, tenant, LIVE, behind))
         self._lines[tenant] = line, time.monotonic()
-        told, waiting, online = self._told.get(tenant, NOTHING_TOLD)
+        before: Told = self._told.get(tenant, NOTHING_TOLD)
+        told = before.places
         moved = {room: place for room, place in line.places.items() if told.get(room) != place}
-        positions = moved if (line.waiting, line.online) == (waiting, online) else line.places
+        is_same = (line.waiting, line.online, line.rules.closed) == before[1:]
+        positions = moved if is_same else line.places
         hearing = set(self._hub.customers(tenant))  # who has come meanwhile, too
         news = [
             News(room, "chat.queue.position", self.place(line, room, place), "customer")
             for room, place in positions.items()
             if room in hearing
         ]
-        if watched and (moved or line.waiting != waiting):
+        if watched and (moved or line.waiting != before.waiting):
             head = [{"session_id": room, "position": place} for room, place in line.places.items() if place <= LIVE]
             news.append(News(None, "chat.queue.changed", {"waiting": head, "number": line.waiting}, "agents"))
         self._hub.hear(tenant, news)
         far = {room: place for room, place in told.items() if place > LIVE} if not behind else {}
-        self._told[tenant] = Told({**far, **line.places}, line.waiting, line.online)
+        self._told[tenant] = Told({**far, **line.places}, line.waiting, line.online, line.rules.closed)
+        if line.rules.has_hours:
+            self._look_in_time(tenant)
         if line.waiting > LIVE:
             asyncio.get_running_loop().call_later(BEHIND_EVERY_S, self.stirred, tenant)
+
+    def _look_in_time(self, tenant: str) -> None:
+        if tenant not in self._timed:
+            self._timed.add(tenant)
+            asyncio.get_running_loop().call_later(HOURS_EVERY_S, self._time_passed, tenant)
+
+    def _time_passed(self, tenant: str) -> None:
+        self._timed.discard(tenant)
+        self.stirred(tenant)
 
     def _is_due_behind(self, tenant: str) -> bool:
         now = time.monotonic()

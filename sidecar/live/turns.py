@@ -78,20 +78,9 @@ class Turns:
 
     # --- customers
 
-    async def start(
-        self,
-        tenant: str,
-        email: str,
-        name: str,
-        message: str | None,
-        proved: bool = False,
-        origin: bytes | None = None,
-        language: str | None = None,
-    ) -> Started:
-        """A session that waits: committed, with its place in the line, when this returns. `proved`: by a userHash.
-        `language`: `en` or `id`, of the page. `origin`: a digest of the address; raises `TurnRefused` (too_many_open)
-        where it, or the e-mail, has so many."""
-        who = Who(email, name, proved, origin, language)
+    async def start(self, tenant: str, who: Who, message: str | None) -> Started:
+        """A session that waits: committed, with its place in the line, when this returns. Raises `TurnRefused`
+        (too_many_open) where the origin, or the e-mail, has so many."""
         started = await self.change(tenant, lambda turn: sessions.start(turn, who, message))
         log.info(logs.line("session_started", tenant=tenant, room=started.room, position=started.position))
         return started

@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from db import inbox, people, tickets
 from db.announce import News
 from db.people import Agent
+from db.sessions import Who
 from sidecar.agents.console import Console
 from sidecar.agents.login import Login
 from sidecar.agents.presence import Presence
@@ -84,7 +85,7 @@ class Floor:
 
     async def start(self, name: str = "Budi", message: str | None = None) -> str:
         """A waiting session's id."""
-        return (await self.turns.start(self.tenant, f"{name.lower()}@mail.example", name, message)).room
+        return (await self.turns.start(self.tenant, Who(f"{name.lower()}@mail.example", name), message)).room
 
     def session(self, room: str) -> Any:
         return self.line.one("SELECT * FROM sessions WHERE tenant = %s AND room = %s", self.tenant, room)

@@ -4,7 +4,7 @@ import { serverNow } from "./agent-api.js";
 import { paintAvatar } from "./agent-face.js";
 import { excerpt, short } from "./agent-list.js";
 import { byId, keyed, linked, make, part, setAttr, setClass, setText } from "./dom.js";
-import { dateTime, span, t } from "./words.js";
+import { currentLanguage, dateTime, span, t } from "./words.js";
 
 export function showDetails(session, notes, visits, openVisit) {
   const { customer } = session;
@@ -21,11 +21,14 @@ export function showDetails(session, notes, visits, openVisit) {
 function facts(session) {
   const { customer, status, agent, created_at: began, started_at: answered, ended_at: ended, rating, rating_comment: said, session_id: id } = session;
   const seconds = (Date.parse(answered ?? ended ?? "") || serverNow()) - Date.parse(began);
-  const all = [["f_email", customer.email], ["f_status", t(session.gone_at ? "gone" : `st_${status}`)], ["f_agent", agent?.name], ["f_began", dateTime(began)],
+  const all = [["f_email", customer.email], ["f_status", t(session.gone_at ? "gone" : `st_${status}`)], ["f_topic", inLanguage(session.topic)], ["f_queue", session.queue], ["f_agent", agent?.name], ["f_began", dateTime(began)],
     ["f_waited", span(seconds / 1000)], ["f_ended", ended && dateTime(ended)], ["f_rating", rating && "★".repeat(rating) + "☆".repeat(5 - rating)],
     ["f_comment", said], ["f_id", id]];
   return all.filter(([, value]) => value);
 }
+
+/** A topic has a label in one language or in both. */
+const inLanguage = (label) => label && (label[currentLanguage()] ?? Object.values(label)[0]);
 
 const makeFact = ([key]) => make("div", {}, make("dt", {}), make("dd", { "data-fact": key }));
 

@@ -1,5 +1,7 @@
-/* Above the messages of somebody who waits: their place in line, or that nobody is online and a message can be left. */
+/* Above the messages of somebody who waits: their place in line, or that nobody is online, or that we are closed, and
+ * a message can be left. */
 
+import { whenClosed } from "./chat-closed.js";
 import { byId, setText } from "./dom.js";
 import { keepDraft, recallDraft } from "./drafts.js";
 import { t } from "./tongue.js";
@@ -41,7 +43,7 @@ export function waitingCards({ leave, isWriting, moveText, speaker }) {
     /** Gives whether a message is asked for, in place of the composer. What was typed is never taken away. */
     draw(talk, status) {
       const waits = status === "waiting";
-      const away = waits && talk.agentsOnline === 0;
+      const away = waits && (talk.agentsOnline === 0 || Boolean(talk.closed));
       const typed = field.value.trim();
       const asks = waits && (typed !== "" || (away && !talk.hasWritten && !isWriting()));
       byId("line-card").hidden = !waits || away;
@@ -93,8 +95,11 @@ const calm = (n, round) => (n <= 10 ? n : round(n / 5) * 5);
 /** Gives the title. */
 function drawAway(away, asks, talk) {
   const kept = !asks && talk.hasWritten;
-  const title = kept ? t("awayKept") : t(away ? "awayTitle" : "awayBack");
+  const { closed } = talk;
+  const n = talk.place.position ?? 1;
+  const title = kept ? t("awayKept") : t(closed ? "closedTitle" : away ? "awayTitle" : "awayBack");
+  const shut = closed && whenClosed(closed, kept ? "closedKept" : "closedText", { n });
   setText(byId("away-title"), title);
-  setText(byId("away-line"), kept ? t("awayKeptText", { n: talk.place.position ?? 1 }) : t(away ? "awayText" : "awayBackText"));
+  setText(byId("away-line"), shut || (kept ? t("awayKeptText", { n }) : t(away ? "awayText" : "awayBackText")));
   return title;
 }

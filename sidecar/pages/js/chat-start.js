@@ -3,6 +3,8 @@
  */
 
 import { ask } from "./api.js";
+import { whenClosed } from "./chat-closed.js";
+import { topicChoice } from "./chat-topics.js";
 import { byId } from "./dom.js";
 import { keepDraft, recallDraft } from "./drafts.js";
 import { currentLanguage, onLanguage, span, t } from "./tongue.js";
@@ -12,25 +14,30 @@ const AGAIN_MS = 10_000;
 const FIELDS = ["name", "email", "message"];
 
 /** `tenant`: from the address or null. `kept`: the name of the drafts. `started({session_key, session_id, name, email})`.
- *  `proof`: of who the customer is, from a site that knows them: then the question alone is asked.
+ *  `proof`: of who the customer is, from a site that knows them: then the question alone is asked. `known`: what else
+ *  the site tells of them, `{properties, propertiesHash, topic}`.
  *  `again()`: asks who is there, for `about`; while the form is looked at, it is true. `signal`: of its end. */
-export function startForm({ tenant, started, kept, proof, again, isKnown = false, signal }) {
+export function startForm({ tenant, started, kept, proof, known: told = {}, again, isKnown = false, signal }) {
   const form = byId("start-view");
   const [name, email, question] = FIELDS.map((field) => form.elements[field]);
+  const topics = topicChoice({ kept: `${kept}-topic`, wanted: told.topic });
   let desk = null;
   let isBusy = false;
   const trouble = (text) => show(byId("start-trouble"), text);
 
+  const isAway = () => desk?.agents_online === 0 || Boolean(desk?.closed);
   const draw = () => {
-    const away = desk?.agents_online === 0;
-    byId("hello-soft").textContent = t(away ? "helloAway" : "helloSoft");
+    const closed = desk?.closed;
+    const away = isAway();
+    byId("hello-soft").textContent = closed ? whenClosed(closed, "helloClosed") : t(away ? "helloAway" : "helloSoft");
     byId("start-text").textContent = t(isBusy ? "starting" : away ? "startAway" : "start");
     byId("question-optional").hidden = away || isKnown;
     const chip = byId("online-chip");
     chip.hidden = desk?.agents_online === undefined;
     chip.className = away ? "chip" : "chip good";
     chip.firstElementChild.dataset.presence = away ? "offline" : "online";
-    chip.lastElementChild.textContent = t(away ? "awayNow" : "onlineNow");
+    chip.lastElementChild.textContent = t(closed ? "closedNow" : away ? "awayNow" : "onlineNow");
+    topics.draw(desk?.topics);
   };
   const busy = (is) => {
     isBusy = is;
@@ -41,13 +48,15 @@ export function startForm({ tenant, started, kept, proof, again, isKnown = false
     busy(true);
     trouble("");
     try {
-      const answer = await ask("POST", "public/sessions", { json: body(tenant, given, proof) });
+      const answer = await ask("POST", "public/sessions", { json: body(tenant, given, proof, told) });
       for (const field of FIELDS) keepDraft(`${kept}-${field}`, "");
+      topics.forget();
       question.value = "";
       started({ ...answer, name: given.name, email: given.email });
     } catch (error) {
       if (error.code === "invalid_payload" && /^name:/.test(error.message)) wrong(name, t("nameOdd")).focus();
-      else trouble(said(error, proof));
+      else trouble(said(error, proof || told.propertiesHash));
+      if (isOfTopic(error)) again();
     } finally {
       busy(false);
     }
@@ -56,8 +65,8 @@ export function startForm({ tenant, started, kept, proof, again, isKnown = false
   onLanguage(draw, { signal });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const given = { name: name.value.trim(), email: email.value.trim(), message: question.value.trim() };
-    if (!isBusy && isComplete(form, given, isKnown || desk?.agents_online === 0)) begin(given);
+    const given = { name: name.value.trim(), email: email.value.trim(), message: question.value.trim(), topic: topics.value };
+    if (!isBusy && isComplete(form, given, isKnown || isAway())) begin(given);
   });
   for (const input of [name, email, question]) {
     input.addEventListener("input", () => {
@@ -97,7 +106,12 @@ export function startForm({ tenant, started, kept, proof, again, isKnown = false
   };
 }
 
-const body = (tenant, { name, email, message }, proof) => ({ ...(tenant ? { tenant_id: tenant } : {}), name, email, language: currentLanguage(), ...(message ? { message } : {}), ...(proof ? { user_hash: proof } : {}) });
+function body(tenant, { name, email, message, topic }, proof, { properties, propertiesHash }) {
+  const optional = { tenant_id: tenant, message, topic, user_hash: proof, properties, properties_hash: propertiesHash };
+  return { name, email, language: currentLanguage(), ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value)) };
+}
+
+const isOfTopic = ({ code, message }) => code === "invalid_payload" && /^topic:/.test(message);
 
 /** Where nobody is there to ask back, the question itself is needed. Marks what is missing, and goes to the first. */
 function isComplete(form, { name, email, message }, needsQuestion) {
@@ -125,7 +139,9 @@ function show(node, text) {
   node.hidden = !text;
 }
 
-function said({ status, code, message, retryAfter }, proof) {
+function said(error, proof) {
+  const { status, code, message, retryAfter } = error;
+  if (isOfTopic(error)) return t("topicGone");
   if (status === 429) return t("startTooOften", { span: span(retryAfter || 60) });
   if (code === "forbidden" && proof) return t("notProved");
   if (code === "origin_not_allowed" || code === "forbidden") return t("startForbidden");

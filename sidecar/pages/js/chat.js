@@ -189,7 +189,7 @@ const title = (now) => (now?.status === "active" && now.agent ? now.agent.name :
 function drawHead(now) {
   const agent = now?.status === "active" ? now.agent : null;
   setText(byId("who"), title(now));
-  const lines = { waiting: talk?.agentsOnline === 0 ? "awayNow" : "waitingTitle", ended: "endedTitle" };
+  const lines = { waiting: talk?.closed ? "closedNow" : talk?.agentsOnline === 0 ? "awayNow" : "waitingTitle", ended: "endedTitle" };
   setText(byId("who-line"), !now || !talk ? "" : now.status in lines ? t(lines[now.status]) : (desk?.name ?? ""));
   const face = byId("face");
   const wanted = agent?.name ?? desk?.name ?? "";

@@ -23,6 +23,7 @@ export class Talk {
   thread = new Thread();
   place = { position: null, waiting: null, eta: null };
   agentsOnline = null;
+  closed = null; // outside the hours: {opens_at, opens}
   customer = { name: "", email: "" };
   marks = { got: 0, read: 0 };
   rating = null;
@@ -262,11 +263,12 @@ export class Talk {
   }
 
   /** In line, and whether somebody is there to serve it. */
-  stands({ position, waiting, eta_low_seconds: low, eta_high_seconds: high, agents_online: online }) {
+  stands({ position, waiting, eta_low_seconds: low, eta_high_seconds: high, agents_online: online, closed }) {
     const before = this.place.position;
     const isWorse = position && before && (position > before || (position === before && this.place.isWorse)); // somebody is back
     this.place = { position: position ?? null, waiting: waiting ?? null, eta: high == null ? null : { low, high }, isWorse };
     this.agentsOnline = online ?? null;
+    this.closed = closed ?? null;
   }
 
   mark(kind, upTo) {

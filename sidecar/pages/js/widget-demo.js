@@ -8,11 +8,14 @@ import "./words-site.js";
 
 const FIELDS = ["tenantId", "primaryColor", "position", "title", "greeting", "locale", "theme"];
 const DEFAULTS = { primaryColor: "#0f766e", position: "right", theme: "auto" };
-const OPTIONS = ["apiUrl", "tenantId", "primaryColor", "position", "title", "greeting", "locale", "theme", "name", "email", "userHash"];
+const OPTIONS = ["apiUrl", "tenantId", "primaryColor", "position", "title", "greeting", "locale", "theme", "name", "email", "userHash", "properties", "propertiesHash", "topic"];
 const CALLS = ["init(options)", "open()", "close()", "destroy()"];
 const IDENTITY = `# Python, on your server
-import hashlib, hmac
-user_hash = hmac.new(SECRET.encode(), email.encode(), hashlib.sha256).hexdigest()`;
+import hashlib, hmac, json
+prove = lambda text: hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
+user_hash = prove(email)
+known = json.dumps(properties, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+properties_hash = prove(email + "\\n" + known)`;
 const HOME = addressOf("").replace(/\/$/, "");
 const widget = window.CallCenterChat;
 

@@ -6,7 +6,8 @@
  *
  * Options, all optional: apiUrl (where this file came from), tenantId (the only one), primaryColor, position ("right",
  * "left"), title, greeting, locale ("en", "id"; the page's, else the browser's), theme ("auto", "light", "dark"), name,
- * email and userHash (HMAC-SHA256 of the e-mail with the tenant's secret: proves to agents who it is).
+ * email and userHash (HMAC-SHA256 of the e-mail with the tenant's secret: proves to agents who it is), properties (an
+ * object of texts, numbers, true and false, by which the tenant's rules route) with propertiesHash (proves them), topic.
  * CallCenterChat.open(), .close(), .destroy(). A second init while one is there changes nothing, nor does this file when it
  * is loaded again: on pages that replace their body (Turbo, view transitions) the widget stays as it is.
  */

@@ -70,6 +70,7 @@ function startForm(isKnown) {
     make("div", { class: "start-head" }, make("span", { class: "chip", id: "online-chip", hidden }, make("i", { class: "presence", "aria-hidden": "true" }), make("span")), make("p", { class: "soft", id: "hello-soft" })),
     make("p", { class: "notice bad", id: "start-trouble", role: "alert", hidden }),
     ...asked,
+    make("label", { class: "field", id: "topic-field", hidden }, make("span", { id: "topic-label" }, t("topic"), make("small", { text: ` ${t("optional")}` })), make("select", { id: "topic", name: "topic", dir: "auto", "aria-labelledby": "topic-label" }), make("small")),
     field("question", make("textarea", { id: "question", name: "message", dir: "auto", rows: 3, maxlength: 10000, "aria-labelledby": "question-label", "aria-describedby": "question-wrong" }), make("small", { id: "question-optional", text: ` ${t("optional")}` })),
     make("button", { type: "submit", class: "primary", id: "start" }, make("span", { id: "start-text" })),
   );

@@ -113,7 +113,7 @@ export class Widget {
   /* --- the parts that the customer's page has, too, and what ties them together */
 
   #join() {
-    const { tenantId, userHash, name, email } = this.#options;
+    const { tenantId, userHash, name, email, properties, propertiesHash, topic } = this.#options;
     const { signal } = this.#watches;
     const speaker = openSpeaker(byId("spoken"));
     const write = composer({ talk: () => this.#talk, said: () => this.#toBottom(), mostBytes: () => (this.#desk?.upload_max_mb ? this.#desk.upload_max_mb * 1024 * 1024 : MOST_BYTES), pictures: false, signal });
@@ -122,7 +122,7 @@ export class Widget {
       reader: openReader(byId("told"), sentence),
       banner: connectionBanner({ speaker }),
       cards: waitingCards({ leave: (text) => this.#leave(text), isWriting: () => write.typed !== "", moveText: write.add, speaker }),
-      start: startForm({ tenant: tenantId, kept: `${this.#kept.name} start`, proof: userHash, isKnown: Boolean(name && email), started: (session) => this.#begun(session), again: () => this.#askDesk(), signal }),
+      start: startForm({ tenant: tenantId, kept: `${this.#kept.name} start`, proof: userHash, known: { properties, propertiesHash, topic }, isKnown: Boolean(name && email), started: (session) => this.#begun(session), again: () => this.#askDesk(), signal }),
       rating: ratingForm({ rate: (stars, comment) => this.#talk.rate(stars, comment), failed: () => this.#say("rateFailed"), signal }),
     };
   }
@@ -306,7 +306,7 @@ export class Widget {
 
   /** From the last to the first: what is behind can't be seen. */
   #turn(event) {
-    const all = [...this.#panel.querySelectorAll("button, input, textarea, a[href], [tabindex='0']")].filter((node) => isShown(node) && node.tabIndex >= 0 && !node.closest("[inert]"));
+    const all = [...this.#panel.querySelectorAll("button, input, select, textarea, a[href], [tabindex='0']")].filter((node) => isShown(node) && node.tabIndex >= 0 && !node.closest("[inert]"));
     const [from, to] = event.shiftKey ? [all.at(0), all.at(-1)] : [all.at(-1), all.at(0)];
     if (this.#root.activeElement !== from) return;
     event.preventDefault();
