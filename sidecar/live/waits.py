@@ -2,7 +2,7 @@
 
 Each of the seats is free again after a chat's length, so the line moves by one every length / seats. Which moment that
 is, is chance: the wait for `n` seats to be free is spread like the sum of `n` chances (a gamma distribution), and the
-range is where four of five such waits end. Before: `places`, which reads the figures; after: the pages.
+range is where four of five such waits end. Before: `positions`, which reads the figures; after: the pages.
 """
 
 import math

@@ -1,3 +1,3 @@
 -- Who waits in the queue of our own chat, each with the place.
-SELECT room, row_number() OVER (ORDER BY priority DESC, arrived_us, id) AS position, priority, arrived_us, id
-  FROM visits WHERE tenant = %(tenant)s AND class = 'native' AND state = 'waiting'
+SELECT v.room, row_number() OVER (ORDER BY $queue_order) AS position, v.priority, v.arrived_us, v.id
+  FROM visits v WHERE v.tenant = %(tenant)s AND v.class = 'native' AND v.state = 'waiting'
