@@ -23,9 +23,8 @@ SELECT $session_columns,
 -- moment.
 SELECT s.room, count(*) OVER () AS waiting FROM sessions s
   LEFT JOIN visits v ON v.tenant = s.tenant AND v.room = s.room AND v.state <> 'closed'
-  LEFT JOIN ($native_queue) w ON w.id = v.id
  WHERE s.tenant = %(tenant)s AND s.status = 'waiting' AND s.gone_at IS NULL
- ORDER BY v.state = 'reserved' DESC NULLS LAST, w.position, s.id LIMIT %(most)s
+ ORDER BY v.state = 'reserved' DESC NULLS LAST, $queue_order, s.id LIMIT %(most)s
 
 -- name: notes
 SELECT n.id, n.agent, n.agent_name, n.body, n.created_at

@@ -2,7 +2,7 @@
 
 -- name: places
 -- The head of a tenant's native line, in order.
-SELECT room, position FROM ($native_queue) w ORDER BY priority DESC, arrived_us, id LIMIT %(most)s
+SELECT room, position FROM ($native_queue) v ORDER BY $queue_order LIMIT %(most)s
 
 -- name: places_behind
 -- The same of these rooms, wherever they stand.

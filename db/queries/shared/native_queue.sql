@@ -1,4 +1,4 @@
--- The rooms of a tenant's own chat that wait, each with its place in its queue (of the rules, else the only one).
-SELECT id, room, priority, arrived_us, row_number() OVER (ORDER BY priority DESC, arrived_us, id) AS overall,
-       row_number() OVER (PARTITION BY queue ORDER BY priority DESC, arrived_us, id) AS position
-  FROM visits WHERE tenant = %(tenant)s AND state = 'waiting'
+-- Who waits in the queue of our own chat, each with the place in their queue (of the rules, else the only one).
+SELECT v.room, row_number() OVER (ORDER BY $queue_order) AS overall,
+       row_number() OVER (PARTITION BY v.queue ORDER BY $queue_order) AS position, v.priority, v.arrived_us, v.id
+  FROM visits v WHERE v.tenant = %(tenant)s AND v.state = 'waiting'
