@@ -9,7 +9,7 @@ from routing.model import Agents, Step
 from routing.reading import span as written
 from scripts.admin import queues
 from scripts.admin.rules_read import Book, Shut
-from scripts.admin.table import ahead, clean, moment, span
+from scripts.admin.table import ahead, clean, moment
 
 
 def decided(visit: Any, book: Book) -> Iterator[str]:
@@ -59,10 +59,8 @@ def _sticky(visit: Any, now: datetime, names: Mapping[str, str]) -> str:
     who = f"{clean(visit.sticky_agent)} ({clean(name, 30)})" if name else clean(visit.sticky_agent)
     if visit.sticky_until is None or visit.sticky_until <= now:
         return f"{who} served it last; it no longer waits for them"
-    left = span((visit.sticky_until - now).total_seconds())
-    return f"{who} served it last: if they are online but full, it waits for them {left} more, until " + moment(
-        visit.sticky_until
-    )
+    until = f"{moment(visit.sticky_until)} ({ahead(visit.sticky_until, now)})"
+    return f"{who} served it last: if they are online but full, it waits for them until {until}"
 
 
 def step_text(step: Step) -> str:

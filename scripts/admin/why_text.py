@@ -108,7 +108,8 @@ def _waits(story: Story, line: Line) -> list[str]:
     lines = [f"  why it waits: {click.style(line_text.reason(line, row), fg='yellow')}"]
     again = f", again {ahead(of.due_at, line.now)}" if of.due_at else ""
     lines += [f"  {clean(words, 200)}" for words in of.missing]
-    lines.append(f"  agents who may serve it, asked for {age(of.read_at, line.now)}{again}:")
+    asked = f"asked for {age(of.read_at, line.now)}" if of.read_at else "not asked for yet"
+    lines.append(f"  agents who may serve it, {asked}{again}:")
     team = [line.team[name] for name in of.online if name in line.team]
     team.sort(key=lambda member: (-member.free, member.load, member.id))
     lines.append(crew.text(team[:CANDIDATES_MOST], line.now, "    ") if team else "    nobody is online")

@@ -216,7 +216,9 @@ def test_why_tells_whom_a_room_waits_for_and_the_limit_of_its_queue(routed):
     waits = routed.json("why", "r2")["stories"][0]
     assert waits["waiting"]["why"].startswith("waits for ana, who served it last and is full; in 1h 30m")
     assert (waits["routing"]["sticky_agent"], waits["routing"]["waits_for_sticky"]) == ("ana", True)
-    assert "ana (name of ana) served it last: if they are online but full, it waits for them" in routed.ok("why", "r2")
+    assert "ana (name of ana) served it last: if they are online but full, it waits for them until" in routed.ok(
+        "why", "r2"
+    )
     routed.ok("max", "2", "--agent", "ana")
     routed.add_rooms("r4")
     routed.sql("UPDATE visits SET queue = 'gold', class = '1/gold/0/7', rules_version = 1 WHERE room = 'r4'")
