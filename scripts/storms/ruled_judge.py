@@ -1,0 +1,491 @@
+"""The judge of a storm over a tenant with rules: by the simulated desk's history, and each change of a visit.
+
+Pure. What a file means is read by `ruled_file`, who belongs to a division when by the desk's journal: nothing here is
+shared with the product. Each function answers one question with what is wrong, a sentence for each.
+"""
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from scripts.storms.ruled_file import NEVER, Customer, File, Led, same, shown
+
+CLOCK_S = 2.0  # between a moment and the turn that goes by it: a lock is waited for, a machine is busy
+CROSSED_S = 3.0  # a text that was on its way when the room was given to somebody
+EARLY_S = 4.0  # of two texts the first may have been sent late and the second at once
+
+Event = dict[str, Any]
+
+
+class Change(NamedTuple):
+    """A row of a visit as it was after a change, in the order of changing. Times are unix seconds."""
+
+    seq: int
+    tx: int
+    at: float
+    visit: int
+    room: str
+    state: str
+    agent: str | None
+    queue: str | None
+    rule: str | None
+    rules_version: int
+    step: int
+    priority: int
+    base_priority: int
+    arrived_us: int
+    serve_from: float | None
+    sticky_agent: str | None
+    sticky_until: float | None
+    ready: bool  # not verified, refused or set aside
+    learned: bool  # from the desk's list: no webhook said anything of it
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.arrived_us, self.visit
+
+
+class Member(NamedTuple):
+    id: str
+    email: str
+    channels: frozenset[str] | None  # None: all
+
+
+@dataclass
+class Spells:
+    """When something was so: from, to."""
+
+    begins: list[float] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+
+    def begin(self, at: float) -> None:
+        if len(self.begins) == len(self.ends):
+            self.begins.append(at)
+
+    def end(self, at: float) -> None:
+        if len(self.begins) > len(self.ends):
+            self.ends.append(at)
+
+    def ever(self, since: float, until: float) -> bool:
+        """At any moment of this time."""
+        last = bisect_right(self.begins, until) - 1
+        return last >= 0 and self._end(last) >= since
+
+    def always(self, since: float, until: float) -> bool:
+        last = bisect_right(self.begins, since) - 1
+        return last >= 0 and self._end(last) > until
+
+    def last_before(self, at: float) -> float:
+        """Seconds since it was last so; 0: it is."""
+        last = bisect_right(self.begins, at) - 1
+        return max(0.0, at - self._end(last)) if last >= 0 else NEVER
+
+    def _end(self, number: int) -> float:
+        return self.ends[number] if number < len(self.ends) else NEVER
+
+
+NEVER_SO = Spells()
+
+
+def _ever(since: float, until: float) -> Callable[[Spells], bool]:
+    return lambda spells: spells.ever(since, until)
+
+
+def _always(since: float, until: float) -> Callable[[Spells], bool]:
+    return lambda spells: spells.always(since, until)
+
+
+class Desk:
+    """Who could serve what, at every moment, by the desk's own journal."""
+
+    def __init__(self, events: Sequence[Event], agents: Iterable[Member], online: Iterable[str]) -> None:
+        self.agents = {agent.id: agent for agent in agents}
+        self._in: dict[tuple[str, str], Spells] = defaultdict(Spells)
+        self._online: dict[str, Spells] = defaultdict(Spells)
+        for agent in online:
+            self._online[agent].begin(0.0)
+        self._read_divisions(events)
+        for event in events:
+            if event["kind"] == "presence":
+                spells = self._online[str(event["agent"])]
+                (spells.begin if event["online"] else spells.end)(event["wall"])
+
+    def _read_divisions(self, events: Sequence[Event]) -> None:
+        now: dict[int, tuple[str, list[int]]] = {}
+        before: set[tuple[str, str]] = set()
+        for event in events:
+            if event["kind"] != "division":
+                continue
+            now[event["division"]] = (same(event["name"]), event["members"])
+            if event["change"] == "deleted":
+                del now[event["division"]]
+            pairs = {(name, str(agent)) for name, members in now.values() for agent in members}
+            for pair in pairs - before:
+                self._in[pair].begin(event["wall"])
+            for pair in before - pairs:
+                self._in[pair].end(event["wall"])
+            before = pairs
+
+    def online(self, agent: str) -> Spells:
+        return self._online.get(agent, NEVER_SO)
+
+    def may(
+        self, agent: str, file: File, queue: str | None, step: int, channel: str, so: Callable[[Spells], bool]
+    ) -> bool:
+        """Whether a list that counts after these steps names the agent; of divisions it is `so` that decides."""
+        member = self.agents[agent]
+        for who in file.who(queue, step):
+            if agent in who.ids or same(member.email) in who.emails:
+                return True
+            if who.channel and (member.channels is None or channel in member.channels):
+                return True
+            if any(so(self._in[name, agent]) for name in who.divisions if (name, agent) in self._in):
+                return True
+        return False
+
+    def stale_s(self, agent: str, file: File, queue: str | None, step: int, at: float) -> float:
+        """How long ago a division that counts had the agent, where nothing else names them."""
+        names = [name for who in file.who(queue, step) for name in who.divisions]
+        return min((self._in[n, agent].last_before(at) for n in names if (n, agent) in self._in), default=NEVER)
+
+
+class Stay(NamedTuple):
+    """One stay of a customer at the desk."""
+
+    since: float
+    customer: Customer
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that is judged. `known_s`: how old what is known of the desk may be, by the settings."""
+
+    events: Sequence[Event]
+    changes: Sequence[Change]
+
+    files: Sequence[File]
+    desk: Desk
+    stays: Mapping[str, Sequence[Stay]]
+    limit: int
+    known_s: float
+
+    def file_at(self, at: float) -> File:
+        return [file for file in self.files if file.since <= at][-1]
+
+    def stay_of(self, change: Change) -> Stay | None:
+        """The last one that began before the visit's place."""
+        found = [stay for stay in self.stays.get(change.room, ()) if stay.since <= change.arrived_us / 1e6 + 0.2]
+        return found[-1] if found else None
+
+
+def stays_of(events: Sequence[Event], channel_names: Mapping[int, str]) -> dict[str, list[Stay]]:
+    found: dict[str, list[Stay]] = defaultdict(list)
+    for event in events:
+        if event["kind"] == "arrived":
+            name = channel_names.get(event["channel"], f"Channel {event['channel']}")
+            customer = Customer(
+                event["source"],
+                str(event["channel"]),
+                name,
+                event["email"],
+                event["name"],
+                event["returning"],
+                event["properties"],
+            )
+            found[event["room"]].append(Stay(event["wall"], customer))
+    return found
+
+
+def reserved(changes: Sequence[Change]) -> Iterator[tuple[Change, Change | None]]:
+    """Each seat that was given, with the row before it."""
+    before: dict[int, Change] = {}
+    for change in changes:
+        last = before.get(change.visit)
+        if change.state == "reserved" and (last is None or last.state == "waiting"):
+            yield change, last
+        before[change.visit] = change
+
+
+# --- one seat after the other
+
+
+def by_other_rules(record: Record) -> list[str]:
+    """Rooms that were given to somebody by a version that was not in force any more."""
+    wrong = []
+    for seat, _ in reserved(record.changes):
+        if (version := record.file_at(seat.at).version) != seat.rules_version:
+            since_s = seat.at - record.file_at(seat.at).since
+            wrong.append(f"room {seat.room}: by version {seat.rules_version}, {since_s:.1f} s after version {version}")
+    return wrong
+
+
+def elsewhere(record: Record) -> list[str]:
+    """Rooms that stood in another queue, by another rule or with another priority than the file says."""
+    wrong = []
+    for seat, _ in reserved(record.changes):
+        stay, file = record.stay_of(seat), record.file_at(seat.at)
+        if stay is None or seat.learned or file.version != seat.rules_version:
+            continue
+        expected = _expected(file, stay, seat)
+        if Led(seat.queue, seat.rule, seat.base_priority) not in expected:
+            wrong.append(f"room {seat.room} ({file.version}): {_short(seat)}, not {sorted(map(str, expected))}")
+    return wrong
+
+
+def _expected(file: File, stay: Stay, seat: Change) -> set[Led]:
+    """Two, where the hours changed just then."""
+    arrived = seat.arrived_us / 1e6
+    return {file.led(stay.customer, file.is_open(arrived + slack)) for slack in (-CLOCK_S, CLOCK_S)}
+
+
+def _short(seat: Change) -> str:
+    return f"queue {seat.queue} by {seat.rule} with {seat.base_priority}"
+
+
+def out_of_step(record: Record) -> list[str]:
+    """Seats whose room stood at another step, or had another priority, than its time says."""
+    wrong = []
+    for seat, _ in reserved(record.changes):
+        file = record.file_at(seat.at)
+        if file.version != seat.rules_version:
+            continue
+        low, high = _steps(file, seat)
+        if not low <= seat.step <= high:
+            waited_s = seat.at - file.opens(seat.arrived_us / 1e6)
+            wrong.append(f"room {seat.room}: step {seat.step} of {seat.queue} after {waited_s:.1f} s")
+        elif seat.priority != file.priority_at(seat.queue, seat.base_priority, seat.step):
+            wrong.append(f"room {seat.room}: priority {seat.priority} at step {seat.step} of {seat.queue}")
+    return wrong
+
+
+def _steps(file: File, of: Change, at: float | None = None) -> tuple[int, int]:
+    """The fewest and the most that may have come."""
+    at = of.at if at is None else at
+    starts = [file.opens(of.arrived_us / 1e6 + slack) for slack in (-CLOCK_S, CLOCK_S)]
+    return (
+        file.step_at(of.queue, at - max(starts) - CLOCK_S),
+        file.step_at(of.queue, at - min(starts) + CLOCK_S),
+    )
+
+
+def to_strangers(record: Record) -> list[str]:
+    """Seats given to somebody whom the queue, at its step, did not name at any moment that may have been known."""
+    wrong = []
+    for seat, _ in reserved(record.changes):
+        file, stay = record.file_at(seat.at), record.stay_of(seat)
+        if file.version != seat.rules_version or stay is None:
+            continue
+        since, agent = seat.at - record.known_s, str(seat.agent)
+        channel, step = stay.customer.channel, _steps(file, seat)[1]
+        if not record.desk.may(agent, file, seat.queue, step, channel, _ever(since, seat.at)):
+            stale_s = record.desk.stale_s(agent, file, seat.queue, step, seat.at)
+            old = "never was" if stale_s >= NEVER else f"was {stale_s:.1f} s ago"
+            wrong.append(f"room {seat.room} of {seat.queue} was given to {agent}, who {old} among its agents")
+        if not record.desk.online(agent).ever(since, seat.at):
+            wrong.append(f"room {seat.room} was given to {agent}, who was away for longer than {record.known_s} s")
+    return wrong
+
+
+def oldest_known_s(record: Record) -> float:
+    """The oldest membership that a seat was given by."""
+    found = [0.0]
+    for seat, _ in reserved(record.changes):
+        file, stay = record.file_at(seat.at), record.stay_of(seat)
+        if file.version == seat.rules_version and stay is not None:
+            agent, channel, step = str(seat.agent), stay.customer.channel, _steps(file, seat)[1]
+            if not record.desk.may(agent, file, seat.queue, step, channel, _ever(seat.at, seat.at)):
+                found.append(record.desk.stale_s(agent, file, seat.queue, step, seat.at))
+    return max(found)
+
+
+def outside_hours(record: Record) -> list[str]:
+    wrong = []
+    for seat, _ in reserved(record.changes):
+        file = record.file_at(seat.at)
+        if not any(file.serves(seat.at + slack) for slack in (-CLOCK_S, 0.0, CLOCK_S)):
+            wrong.append(f"room {seat.room} was given to {seat.agent} at {shown(seat.at)}, outside the hours")
+    return wrong
+
+
+def moved_in_time(record: Record) -> list[str]:
+    """Visits whose arrival changed; that of one found on the desk's list is known when its webhook comes."""
+    wrong: list[str] = []
+    before: dict[int, Change] = {}
+    for change in record.changes:
+        last = before.setdefault(change.visit, change)
+        if last.arrived_us != change.arrived_us and not last.learned:
+            later_s = (change.arrived_us - last.arrived_us) / 1e6
+            wrong.append(f"room {change.room} came {later_s:.3f} s later than before")
+        before[change.visit] = change
+    return wrong
+
+
+# --- limits
+
+
+def over(record: Record) -> list[str]:
+    """At the desk, at any instant."""
+    given = [event for event in record.events if event["kind"] == "assigned" and event["held"] > record.limit]
+    return [f"agent {event['agent']} had {event['held']} with {event['room']}" for event in given]
+
+
+def over_in_queue(record: Record) -> list[str]:
+    """More chats of one queue than one agent may have when the last of them was given."""
+    wrong, book = [], _Book()
+    for change in record.changes:
+        is_new = book.note(change)
+        limit = record.file_at(change.at).limit(change.queue)
+        if is_new and limit is not None and (had := book.seats[str(change.agent), change.queue]) > limit:
+            wrong.append(f"agent {change.agent} had {had} of {change.queue} with room {change.room}, not {limit}")
+    return wrong
+
+
+class _Book:
+    """All visits as they stand, and who has how many chats of which queue."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, Change] = {}
+        self.seats: Counter[tuple[str, str | None]] = Counter()
+        self._held: dict[int, tuple[str, str | None]] = {}
+
+    def note(self, change: Change) -> bool:
+        """Whether a seat was given by it."""
+        held, now = self._held.get(change.visit), (change.agent, change.queue) if change.agent else None
+        if held is not None:
+            self.seats[held] -= 1
+        if now is not None:
+            self.seats[now] += 1
+            self._held[change.visit] = now
+        else:
+            self._held.pop(change.visit, None)
+        self.waiting.pop(change.visit, None)
+        if change.state == "waiting":
+            self.waiting[change.visit] = change
+        return held is None and now is not None
+
+
+# --- order
+
+
+class Passed(NamedTuple):
+    """What `out_of_order` found: what is wrong, and why rooms were passed over rightly."""
+
+    wrong: list[str]
+    why: Counter[str]
+
+
+def out_of_order(record: Record) -> Passed:
+    """Rooms that were passed over by one that comes after them, though its agent may serve them too."""
+    found, book = Passed([], Counter()), _Book()
+    for group in _together(record.changes):
+        given = [change for change in group if book.note(change)]
+        for seat in given:
+            _judge_seat(record, seat, book, found)
+    return found
+
+
+def _together(changes: Sequence[Change]) -> Iterator[list[Change]]:
+    """Changes of one transaction that follow one another."""
+    group: list[Change] = []
+    for change in changes:
+        if group and group[-1].tx != change.tx:
+            yield group
+            group = []
+        group.append(change)
+    if group:
+        yield group
+
+
+def _judge_seat(record: Record, seat: Change, book: _Book, found: Passed) -> None:
+    file = record.file_at(seat.at)
+    for other in book.waiting.values():
+        if other.place > seat.place and other.priority <= seat.priority:
+            continue
+        if (why := _why_passed(record, file, seat, other, book)) == "":
+            continue
+        if why is not None:
+            found.why[why] += 1
+            continue
+        found.wrong.append(
+            f"{shown(seat.at)}: {seat.agent} got room {seat.room} ({seat.queue}, priority {seat.priority}), though"
+            f" {other.room} ({other.queue}, {other.priority}) came {(seat.arrived_us - other.arrived_us) / 1e6:.1f} s"
+            f" earlier"
+        )
+
+
+def _why_passed(record: Record, file: File, seat: Change, other: Change, book: _Book) -> str | None:
+    """Empty: it does not come first; None: nobody knows why."""
+    if other.rules_version != file.version:
+        return "not moved to the new rules yet"
+    step = _steps(file, other, seat.at - CLOCK_S)[0]
+    priority = file.priority_at(other.queue, other.base_priority, step)
+    if (-priority, *other.place) > (-seat.priority, *seat.place):
+        return ""
+    stay = record.stay_of(other)
+    if stay is None or not other.ready:
+        return "verified, refused or not known"
+    if not _could(record, file, seat, other, step, stay.customer.channel, book):
+        return "its agent may not serve it"
+    waits = other.sticky_agent is not None and (other.sticky_until or 0.0) > seat.at - CLOCK_S
+    return "it waited for who served it last" if waits else None
+
+
+def _could(record: Record, file: File, seat: Change, other: Change, step: int, channel: str, book: _Book) -> bool:
+    """Whether the agent of this seat could surely have been given the other room."""
+    agent, limit = str(seat.agent), file.limit(other.queue)
+    named = record.desk.may(agent, file, other.queue, step, channel, _always(seat.at - record.known_s, seat.at))
+    return named and (limit is None or book.seats[agent, other.queue] < limit)
+
+
+# --- what customers were told
+
+
+def told_too_often(record: Record) -> list[str]:
+    """Each stay reads when we open once, and its place once in each interval."""
+    wrong: list[str] = []
+    last: dict[tuple[str, str], Event] = {}
+    for event in record.events:
+        if event["kind"] == "arrived":
+            last = {key: each for key, each in last.items() if key[0] != event["room"]}
+        elif event["kind"] == "said":
+            key = event["room"], event["text"][0]
+            again_s = NEVER if key[1] == "C" else record.file_at(event["wall"]).again_s - EARLY_S
+            if key in last and event["wall"] - last[key]["wall"] < again_s:
+                after_s = event["wall"] - last[key]["wall"]
+                wrong.append(
+                    f"room {key[0]} was told {last[key]['text']!r} and {event['text']!r} {after_s:.1f} s later"
+                )
+            last[key] = event
+    return wrong
+
+
+def told_though_served(record: Record) -> tuple[list[str], int]:
+    """Texts to rooms that had somebody; and how many crossed with the agent."""
+    wrong, crossed = [], 0
+    since: dict[str, float] = {}
+    for event in record.events:
+        room = event.get("room")
+        if event["kind"] == "assigned":
+            since.setdefault(str(room), event["wall"])
+        elif event["kind"] in ("arrived", "resolved", "removed"):
+            since.pop(str(room), None)
+        elif event["kind"] == "said" and room in since:
+            late_s = event["wall"] - since[room]
+            crossed += late_s <= CROSSED_S
+            if late_s > CROSSED_S:
+                wrong.append(f"room {room} was told {event['text']!r} {late_s:.1f} s after it had an agent")
+    return wrong, crossed
+
+
+def told_of_others(record: Record) -> list[str]:
+    """That we are closed, while we are open, and a place while we are closed."""
+    wrong = []
+    for event in record.events:
+        if event["kind"] == "said":
+            files = [record.file_at(event["wall"] - slack) for slack in (0.0, CROSSED_S)]
+            serves = {file.serves(event["wall"] - slack) for file in files for slack in (0.0, CROSSED_S)}
+            if (event["text"][0] == "C") not in {not each for each in serves}:
+                wrong.append(f"room {event['room']} was told {event['text']!r} at {shown(event['wall'])}")
+    return wrong
