@@ -115,6 +115,7 @@ def _as_text(data: dict[str, Any]) -> str:
 
 def _beside(chat: dict[str, Any]) -> str:
     comment = [f"Rating: {chat['rating_comment']}"] if chat["rating_comment"] else []
+    comment += [f"Known to the rules: {json.dumps(chat['facts'], ensure_ascii=False)}"] if chat["facts"] else []
     notes = [f"Note of {note['by']}, {note['at'][:19]}: {note['text']}" for note in chat["notes"]]
     return "".join(f"{each}\n" for each in [*comment, *notes])
 

@@ -195,7 +195,8 @@ def _tenant(cur: cursor, found: dict[str, Any]) -> str:
 
 def _beside(cur: cursor, tenant: str, email: str, properties: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     """Of `Who`, what the tenant's secret proves, and what its rules know."""
-    secret = chat.proof_key(cur, tenant)
+    is_signed = found.get("user_hash") or found.get("properties_hash")
+    secret = chat.proof_key(cur, tenant) if is_signed else None
     return {
         "proved": _proved(email, secret, found.get("user_hash")),
         "vouched": are_proved(email, properties, secret, found.get("properties_hash")),

@@ -43,6 +43,11 @@ def test_who_comes_online_is_given_who_waits_for_their_division(_databases, _red
             await third.until(lambda: given(shop, second, third) == [None, "budi"])
             assert (await ani.rest("PUT", "/me/presence", json={"presence": "online"}))[0] == 200
             await second.until(lambda: given(shop, second) == ["ani"], SOON_S)
+            fourth = await people.customer(shop, "Fourth", topic="Pembelian")
+            shop.hire("citra")  # ani is full, and no roster names citra
+            shop.home.run("UPDATE accounts SET divisions = '{Sales}' WHERE agent = %s", shop.ids["citra"])
+            await people.agent(shop, "citra")
+            await fourth.until(lambda: given(shop, fourth) == ["citra"], SOON_S)
 
     with chat_house(_databases, _redis_databases, receiver=False, RETRY_SECONDS="60") as home:
         shop = home.new_shop(limit=2)

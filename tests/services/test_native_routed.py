@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from db import seats, sessions
@@ -14,6 +15,7 @@ from db.turn import Turn
 from sidecar.customers.properties import canonical
 from tests.services.chat_of import TENANT, At, Chat, Customer, run_chat
 
+API = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 SESSIONS = "/api/v1/public/sessions"
 SECRET = "sixteen-or-more-letters"
 RULES = """
@@ -139,6 +141,7 @@ def test_only_what_the_sites_own_server_has_signed_is_proved(database_url: str, 
         chat.run("UPDATE tenants SET identity_secret = %s", SECRET)
         apply(chat, RULES)
         signed = proof('sari@bank.co.id\n{"city":"Ubud","tier":"gold"}')
+        assert f"`{signed}`" in API.read_text()
         gold = {"tier": "gold", "city": "Ubud"}
         ours = await come(at, properties=gold, properties_hash=signed.upper())
         assert place(chat, ours) == ("gold", "Gold customers", {"tier": "gold"})
