@@ -24,6 +24,8 @@ from testbed.servers import Databases, RedisDatabases, free_port
 from testbed.simulated import Sim, simulator
 from testbed.tenant import Tenant
 
+AS_INSTALLED: Any = {"GUNICORN_CMD_ARGS": ""}
+
 
 class House(Installation):
     """An installation whose tenants have desks at a simulator."""
@@ -68,7 +70,8 @@ def house(
     receiver: bool = True,
     **env: str,
 ) -> Iterator[House]:
-    """Settings of the product as keyword arguments, upper case. Fast clocks by default: a test has no minutes."""
+    """Settings of the product as keyword arguments, upper case. Fast clocks by default: a test has no minutes. One
+    process receives; as many as in an installation with `**AS_INSTALLED`."""
     with tempfile.TemporaryDirectory(prefix="giliran-house-") as folder:
         given = {
             **{name: value for name, value in os.environ.items() if not name.startswith("QISCUS")},
@@ -77,6 +80,7 @@ def house(
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "GILIRAN_DATA": folder,
+            "GUNICORN_CMD_ARGS": "--workers 1",
             "PORT": str(port or free_port()),
             "SIM_PORT": str(sim_port),
             "RETRY_SECONDS": "3",

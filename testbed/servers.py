@@ -3,7 +3,6 @@
 import fcntl
 import itertools
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -14,15 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psycopg2
 import redis
-from psycopg2 import sql
 
-from db import migrate
 from scripts.launch import ports, postgres, valkey
 from scripts.launch.postgres import Postgres
 from scripts.launch.spawn import spawn
 from scripts.launch.valkey import Valkey
+from testbed.databases import Databases
 from testbed.deadlines import eventually
 
 START_S = 30
@@ -129,55 +126,6 @@ def _running(own: OwnServer) -> Iterator[OwnServer]:
         yield own
     finally:
         own.stop()  # not kill: a PostgreSQL leaves shared memory behind, and nobody starts it again to clean up
-
-
-class Databases:
-    """Makes databases by cloning one that was migrated once: some 20 ms each in memory, instead of a migration."""
-
-    def __init__(self, admin_url: str, app_url: str) -> None:
-        """The admin creates and drops; the application's role owns."""
-        self._app_url = app_url
-        self._admin = psycopg2.connect(admin_url)
-        self._admin.autocommit = True
-        self._template = self._create("template_of_tests")
-        migrate.migrate(self.url_of(self._template))
-
-    def url_of(self, name: str) -> str:
-        return urlsplit(self._app_url)._replace(path=f"/{name}").geturl()
-
-    @contextmanager
-    def clone(self) -> Iterator[str]:
-        """The URL of a fresh, migrated database."""
-        name = self._create("test", self._template)
-        try:
-            yield self.url_of(name)
-        finally:
-            self._drop(name)
-
-    @contextmanager
-    def empty(self) -> Iterator[str]:
-        """The URL of a database that no migration has seen."""
-        name = self._create("empty")
-        try:
-            yield self.url_of(name)
-        finally:
-            self._drop(name)
-
-    def close(self) -> None:
-        self._drop(self._template)
-        self._admin.close()
-
-    def _create(self, prefix: str, template: str = "template1") -> str:
-        name = f"{prefix}_{secrets.token_hex(6)}"
-        owner = urlsplit(self._app_url).username or "postgres"
-        self._run("CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY FILE_COPY", name, template, owner)
-        return name
-
-    def _drop(self, name: str) -> None:
-        self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
-
-    def _run(self, statement: str, *names: str) -> None:
-        self._admin.cursor().execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 NUMBERS_LEAST = 4  # two for tests in turn, two for houses that outlast them

@@ -9,7 +9,8 @@ import pytest
 
 from db import migrate
 from testbed import memory_disk, servers
-from testbed.servers import Databases, OwnServer, RedisDatabases
+from testbed.databases import Databases, EmptiedDatabase
+from testbed.servers import OwnServer, RedisDatabases
 
 # Milliseconds of one example say how busy the machine is, not whether the answer is right.
 hypothesis.settings.register_profile("giliran", deadline=None)
@@ -61,9 +62,21 @@ def _redis_databases() -> Iterator[RedisDatabases]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def _database(_databases: Databases) -> Iterator[EmptiedDatabase]:
+    with _databases.clone() as url, EmptiedDatabase(url) as made:
+        yield made
+
+
 @pytest.fixture
-def database_url(_databases: Databases) -> Iterator[str]:
-    """A fresh, migrated PostgreSQL database."""
+def database_url(_database: EmptiedDatabase) -> str:
+    """A migrated PostgreSQL database without a row: that of the test before, as far as it is of the same file."""
+    return _database.emptied()
+
+
+@pytest.fixture
+def own_database_url(_databases: Databases) -> Iterator[str]:
+    """One for a test that changes more than rows."""
     with _databases.clone() as url:
         yield url
 

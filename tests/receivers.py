@@ -100,9 +100,9 @@ def environment(folder: Path, redis_url: str, port: int, **more: str) -> dict[st
 def gunicorn(
     folder: Path, redis_url: str, *options: str, address: str = "127.0.0.1", port: int = 0, **environ: str
 ) -> Iterator[Gunicorn]:
-    """`address`: where it can be asked, if not on HOST."""
+    """`address`: where it can be asked, if not on HOST. One process serves, where `options` name no other number."""
     port = port or free_port()
-    command = [*COMMAND, *options, "receiver.app:create_app()"]
+    command = [*COMMAND, "--workers", "1", *options, "receiver.app:create_app()"]
     environ = environment(folder, redis_url, port, **{"HOST": address, **environ})
     log = folder / f"receiver-{address.replace(':', '.')}-{port}.log"
     with log.open("wb") as out:

@@ -16,7 +16,7 @@ import psycopg2
 import requests
 
 from scripts.measure import stage
-from testbed.house import House, street
+from testbed.house import AS_INSTALLED, House, street
 from testbed.servers import free_port
 from testbed.tenant import Tenant
 
@@ -32,7 +32,7 @@ def measure(rounds: int = 1) -> dict[str, Any]:
     ports = (free_port(), free_port())
     with (
         stage.servers() as (database_url, redis_url),
-        street(database_url, redis_url, DESK_LAG_SECONDS="2", WORKER_PORT=str(ports[0])) as home,
+        street(database_url, redis_url, DESK_LAG_SECONDS="2", WORKER_PORT=str(ports[0]), **AS_INSTALLED) as home,
     ):
         home.start_worker(WORKER_PORT=str(ports[1]))
         shop, other = served(home, "locked"), served(home, "other")

@@ -24,7 +24,7 @@ from scripts.storms.deeds import FORGED, ORDINARY, Deeds
 from scripts.storms.plan import Step, chat_s
 from scripts.storms.watch import Decision, Span, Watch
 from testbed import servers
-from testbed.house import House, street
+from testbed.house import AS_INSTALLED, House, street
 from testbed.servers import OwnServer
 from testbed.tenant import Tenant
 
@@ -37,6 +37,7 @@ LATE_WEBHOOKS_S = 7  # until the last copy of a wild webhook has come
 CALM_S = 1  # nothing may be open for so long
 AGREE_S = 30  # until ledger and desk say the same of everything
 ENVIRONMENT = {
+    **AS_INSTALLED,
     "DESK_LAG_SECONDS": str(LAG_S),
     "RETRY_SECONDS": "15",
     "IDLE_SECONDS": "4",

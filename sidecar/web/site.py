@@ -5,11 +5,12 @@ the widget's file, which every page of somebody's site asks for, is kept by brow
 """
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from aiohttp import web
 
-from sidecar.web.kept import all_of, kept, served
+from sidecar.web.kept import Kept, all_of, kept, served
 from sidecar.web.widget import joined
 
 FOLDER = Path(__file__).resolve().parents[1] / "pages"
@@ -44,7 +45,7 @@ WIDGET_HEADERS = {
 class Site:
     def __init__(self) -> None:
         """Raises `NotJoined`."""
-        self._files, self._script = all_of(FOLDER), kept(joined(WIDGET).encode(), WIDGET.suffix)
+        self._files, self._script = _read()
 
     def routes(self) -> list[web.RouteDef]:
         pages = [web.get(path, self.page) for path in PAGES]
@@ -63,3 +64,9 @@ class Site:
         if found is None:
             raise web.HTTPNotFound
         return served(request, found, HEADERS)
+
+
+@cache
+def _read() -> tuple[dict[str, Kept], Kept]:
+    """All files and the widget: packing them is most of a start, and several sidecars may start in one process."""
+    return all_of(FOLDER), kept(joined(WIDGET).encode(), WIDGET.suffix)

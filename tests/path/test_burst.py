@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from testbed.figures import figures
-from testbed.house import House, street
+from testbed.house import AS_INSTALLED, House, street
 from testbed.tenant import Tenant
 
 AGENTS, LIMIT = 20, 2
@@ -25,7 +25,7 @@ class Storm:
 
 @pytest.fixture(scope="module")
 def home(_databases, _redis_databases) -> Iterator[House]:
-    with street(_databases, _redis_databases) as made:
+    with street(_databases, _redis_databases, **AS_INSTALLED) as made:
         yield made
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from testbed.deadlines import wait_s
-from testbed.house import House, street
+from testbed.house import AS_INSTALLED, House, street
 from testbed.log_checks import stack_traces
 from testbed.tenant import room_names
 from tests.receivers import answer_on
@@ -18,7 +18,7 @@ LIMIT = 2
 
 @pytest.fixture(scope="module")
 def _home(_databases, _redis_databases) -> Iterator[House]:
-    with street(_databases, _redis_databases, DESK_LAG_SECONDS="1") as made:
+    with street(_databases, _redis_databases, DESK_LAG_SECONDS="1", **AS_INSTALLED) as made:
         yield made
 
 

@@ -7,22 +7,15 @@ import pytest
 
 from db.inbox import Changes, InboxDown, key
 from db.postgres import Ledger
-from testbed.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line, line_of
 from worker import caches
 from worker.work import Work
 
 
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
 @pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
+def line(database_url: str, redis_url: str) -> Iterator[Line]:
     """Ani has two chats of two, three rooms wait."""
-    with line_of(empty(database), redis_url) as made:
+    with line_of(database_url, redis_url) as made:
         made.roster("ani")
         made.serve("r1", "r2")
         for room in ("r3", "r4", "r5"):

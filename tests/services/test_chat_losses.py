@@ -188,7 +188,7 @@ def test_messages_wait_for_a_database_that_restarts(own_postgres: OwnServer, red
     run_chat(own_postgres.url, redis_url, story)
 
 
-def test_one_bad_message_does_not_spoil_its_batch(database_url: str, redis_url: str) -> None:
+def test_one_bad_message_does_not_spoil_its_batch(own_database_url: str, redis_url: str) -> None:
     """What the database refuses is refused alone, and everybody else's is stored."""
 
     async def story(chat: Chat) -> None:
@@ -202,7 +202,7 @@ def test_one_bad_message_does_not_spoil_its_batch(database_url: str, redis_url: 
         assert [status for status, _ in answers] == [400 if n == 7 else 201 for n in range(20)]
         assert answers[7][1]["error"]["code"] == "invalid_payload"
 
-    run_chat(database_url, redis_url, story)
+    run_chat(own_database_url, redis_url, story)
 
 
 def test_what_was_sent_before_a_stop_is_stored_and_sockets_are_told_to_come_back(

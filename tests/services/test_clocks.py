@@ -6,15 +6,13 @@ further ahead.
 
 import re
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.people import PEOPLE
 from db.postgres import QUERIES
-from testbed.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line, line_of
 from worker import intake
 from worker.calls import Parked, Roster, Seen
 from worker.clock import Clock
@@ -25,18 +23,6 @@ from worker.rules import ALIKE_MOST_S, ASIDE_S, OUT_S, PARK_MOST_S, PAUSE_MOST_S
 from worker.seating import LOOK_LEASE_S, ROSTER_LEASE_S
 
 STEPS_S = [70, 600, 3600, 86400]
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
 
 
 @pytest.fixture(params=STEPS_S, ids=lambda seconds: f"{seconds} s")
@@ -227,8 +213,8 @@ def test_our_own_chats_are_not_taken_for_others(line: Line, step_s: int) -> None
 
 
 @pytest.mark.parametrize("policy", ["round_robin", "least_loaded"])
-def test_agents_take_turns(database: str, redis_url: str, policy: str, step_s: int) -> None:
-    with line_of(empty(database), redis_url, policy=policy, limit=4) as line:
+def test_agents_take_turns(database_url: str, redis_url: str, policy: str, step_s: int) -> None:
+    with line_of(database_url, redis_url, policy=policy, limit=4) as line:
         line.roster("ani", "budi", "citra")
         line.serve("r1", "r2", "r3")
         step_back(line, step_s)

@@ -1,7 +1,6 @@
 """The agents' REST over real servers: what it answers, refuses, and keeps from others."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -10,27 +9,14 @@ import pytest
 from db import chat
 from db.postgres import Ledger
 from sidecar.agents import console as sidecar_console
-from testbed.servers import Databases
 from tests.services.chat_floor import Counter, Floor
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line
 
 SESSION_FIELDS = {
     "session_id", "status", "position", "customer", "agent", "created_at", "started_at", "ended_at", "ended_by",
     "last_seq", "agent_read", "customer_read", "customer_got", "unread", "answered", "rating", "rating_comment",
     "last_message", "gone_at",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
 
 
 def told_over(story) -> Any:

@@ -17,23 +17,15 @@ from db.people import Agent
 from sidecar.app import SIDECAR, create_app
 from sidecar.live.parts import Config
 from testbed.passwords import PASSWORD, hash_of
-from testbed.servers import Databases
 from tests.services.chat_floor import NATIVE
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line, line_of
 
 OTHER = "warung"
 
 
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
 @pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        made.run("DELETE FROM sidecars")
+def line(database_url: str, redis_url: str) -> Iterator[Line]:
+    with line_of(database_url, redis_url) as made:
         made.run(NATIVE, TENANT)
         made.run("INSERT INTO tenants (id, base_url, secret_key, desk) VALUES (%s, '', '', 'native')", OTHER)
         yield made

@@ -15,8 +15,7 @@ import pytest
 from db.inbox import GONE, HELD, key, limit_key
 from db.ledger import LEDGER
 from db.turn import Turn, commit
-from testbed.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of, remind
+from tests.services.line_of import TENANT, Line, line_of, remind
 from tests.variants import first_of
 from worker import intake, jobs, visits
 from worker.calls import Parked, Roster, Suggested
@@ -26,18 +25,6 @@ from worker.desk.base import DeskTrouble, RosterAgent
 from worker.rules import CIRCUIT_FAILURES
 from worker.seating import RUNNERS_UP
 from worker.visits import Arrived, Resolved, Room
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
 
 
 def given(made: Decision) -> dict[str, str]:
@@ -374,7 +361,7 @@ def test_the_order_survives_the_loss_of_redis(line: Line) -> None:
     assert line.reserved_order() == ["held1", "held2", *waiting, "new"]
 
 
-def test_a_batch_read_first_goes_first_whoever_reads_the_next(line: Line, database: str) -> None:
+def test_a_batch_read_first_goes_first_whoever_reads_the_next(line: Line, database_url: str) -> None:
     """Two workers: the second one's batch waits for the first one's commit."""
     line.roster(*(f"a{n}" for n in range(4)))
     line.arrive_all([f"r{n}" for n in range(4)])
@@ -779,17 +766,17 @@ def test_the_least_loaded_agent_is_next_and_among_equals_the_longest_idle(line: 
     assert given(line.decide()) == {"r4": "ani", "r5": "citra", "r6": "budi"} or line.visit("r2").agent != "budi"
 
 
-def test_fill_two_gives_two_rooms_to_an_agent_without_chats(database: str, redis_url: str) -> None:
-    with line_of(empty(database), redis_url, policy="fill_two", limit=3) as line:
+def test_fill_two_gives_two_rooms_to_an_agent_without_chats(database_url: str, redis_url: str) -> None:
+    with line_of(database_url, redis_url, policy="fill_two", limit=3) as line:
         line.roster("ani", "budi")
         line.serve("r1", "r2", "r3")
         assert sorted(line.seats().values()) == [1, 2]
         assert line.visit("r1").agent == line.visit("r2").agent != line.visit("r3").agent
 
 
-def test_fill_two_owes_the_second_room_also_where_rooms_come_one_by_one(database: str, redis_url: str) -> None:
+def test_fill_two_owes_the_second_room_also_where_rooms_come_one_by_one(database_url: str, redis_url: str) -> None:
     """Ten rooms, four agents, a decision each: everybody gets two in a row. Another worker remembers it too."""
-    with line_of(empty(database), redis_url, policy="fill_two", limit=3) as line:
+    with line_of(database_url, redis_url, policy="fill_two", limit=3) as line:
         line.roster("a", "b", "c", "d")
         for n in range(8):
             line.serve(f"r{n}")
@@ -797,8 +784,10 @@ def test_fill_two_owes_the_second_room_also_where_rooms_come_one_by_one(database
         assert agents[::2] == agents[1::2] == ["a", "b", "c", "d"]
 
 
-def test_fill_two_owes_nothing_to_an_agent_who_had_two_or_whose_first_is_over(database: str, redis_url: str) -> None:
-    with line_of(empty(database), redis_url, policy="fill_two", limit=3) as line:
+def test_fill_two_owes_nothing_to_an_agent_who_had_two_or_whose_first_is_over(
+    database_url: str, redis_url: str
+) -> None:
+    with line_of(database_url, redis_url, policy="fill_two", limit=3) as line:
         line.roster("ani", "budi", "citra")
         for room in ("r1", "r2", "r3"):
             line.arrive(room, latest=1)
@@ -836,25 +825,25 @@ def test_rooms_at_the_head_that_wait_for_the_desk_are_not_walked_over(line: Line
     assert rows < 20
 
 
-def test_fill_two_keeps_to_a_limit_of_one(database: str, redis_url: str) -> None:
-    with line_of(empty(database), redis_url, policy="fill_two", limit=1) as line:
+def test_fill_two_keeps_to_a_limit_of_one(database_url: str, redis_url: str) -> None:
+    with line_of(database_url, redis_url, policy="fill_two", limit=1) as line:
         line.roster("ani", "budi")
         line.serve("r1", "r2", "r3")
         assert line.seats() == {"ani": 1, "budi": 1}
         assert line.states()["r3"] == "waiting"
 
 
-def test_round_robin_gives_to_who_was_served_longest_ago(database: str, redis_url: str) -> None:
-    with line_of(empty(database), redis_url, policy="round_robin", limit=9) as line:
+def test_round_robin_gives_to_who_was_served_longest_ago(database_url: str, redis_url: str) -> None:
+    with line_of(database_url, redis_url, policy="round_robin", limit=9) as line:
         line.roster("ani", "budi", "citra")
         turns = [next(iter(given(line.serve(f"r{n}")).values())) for n in range(6)]
         assert turns[:3] == turns[3:]
         assert sorted(turns[:3]) == ["ani", "budi", "citra"]
 
 
-def test_longest_idle_lets_rest_who_has_just_finished_a_chat(database: str, redis_url: str) -> None:
+def test_longest_idle_lets_rest_who_has_just_finished_a_chat(database_url: str, redis_url: str) -> None:
     """Round robin would take the one who was served longest ago; a chat that ended long ago counts no more."""
-    with line_of(empty(database), redis_url, policy="longest_idle", limit=9) as line:
+    with line_of(database_url, redis_url, policy="longest_idle", limit=9) as line:
         line.roster("ani", "budi")
         assert given(line.serve("r1")) == {"r1": "ani"}
         assert given(line.serve("r2")) == {"r2": "budi"}
@@ -870,8 +859,8 @@ def test_longest_idle_lets_rest_who_has_just_finished_a_chat(database: str, redi
 
 
 @pytest.fixture
-def upstream(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url, policy="upstream", limit=1) as made:
+def upstream(database_url: str, redis_url: str) -> Iterator[Line]:
+    with line_of(database_url, redis_url, policy="upstream", limit=1) as made:
         made.roster("ani", "budi", class_="c")
         yield made
 
@@ -1029,9 +1018,9 @@ def read_ago(line: Line, seconds: float, class_: str = "") -> None:
 
 @pytest.mark.parametrize(("lag_s", "young_s", "old_s"), [(5, 4.5, 5.5), (0, 0.5, 1.5), (1, 0.5, 1.5), (60, 55, 65)])
 def test_a_seat_is_given_by_a_roster_of_at_most_one_lag(
-    database: str, redis_url: str, lag_s: float, young_s: float, old_s: float
+    database_url: str, redis_url: str, lag_s: float, young_s: float, old_s: float
 ) -> None:
-    with line_of(empty(database), redis_url, lag_s=lag_s) as line:
+    with line_of(database_url, redis_url, lag_s=lag_s) as line:
         line.roster("ani")
         read_ago(line, young_s)
         line.arrive("r1")
@@ -1049,10 +1038,10 @@ def test_a_seat_is_given_by_a_roster_of_at_most_one_lag(
 
 @pytest.mark.parametrize(("common", "expected"), [("ani", {}), ("budi", {"late": "budi"})])
 def test_a_later_room_takes_no_agent_of_an_older_one_whose_roster_is_read_first(
-    database: str, redis_url: str, common: str, expected: dict[str, str]
+    database_url: str, redis_url: str, common: str, expected: dict[str, str]
 ) -> None:
     """P4 over channels that share agents: the channel that nobody wrote in for a while is not overtaken."""
-    with line_of(empty(database), redis_url, limit=1) as line:
+    with line_of(database_url, redis_url, limit=1) as line:
         line.roster("ani", class_="quiet")
         read_ago(line, 6, "quiet")
         line.roster(common, class_="busy")
@@ -1064,8 +1053,8 @@ def test_a_later_room_takes_no_agent_of_an_older_one_whose_roster_is_read_first(
         assert given(line.decide()) == {"early": "ani"}
 
 
-def test_a_roster_that_can_not_be_read_for_long_holds_no_other_channel_up(database: str, redis_url: str) -> None:
-    with line_of(empty(database), redis_url, limit=1, retry_s=10.0) as line:
+def test_a_roster_that_can_not_be_read_for_long_holds_no_other_channel_up(database_url: str, redis_url: str) -> None:
+    with line_of(database_url, redis_url, limit=1, retry_s=10.0) as line:
         line.roster("ani", class_="quiet")
         read_ago(line, 60, "quiet")
         line.arrive("early", class_="quiet")
@@ -1078,9 +1067,9 @@ def test_a_roster_that_can_not_be_read_for_long_holds_no_other_channel_up(databa
 
 @pytest.mark.parametrize("retry_s", [1.0, 30.0])
 def test_an_old_roster_in_which_nobody_has_a_free_seat_is_read_when_it_is_due(
-    database: str, redis_url: str, retry_s: float
+    database_url: str, redis_url: str, retry_s: float
 ) -> None:
-    with line_of(empty(database), redis_url, retry_s=retry_s, limit=1) as line:
+    with line_of(database_url, redis_url, retry_s=retry_s, limit=1) as line:
         line.roster("ani", RosterAgent("off", "Off", False, 0))
         line.serve("r1")
         line.arrive("r2")

@@ -5,7 +5,7 @@ import pickle
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,7 @@ import logs
 from db import tickets
 from db.inbox import key
 from testbed.deadlines import eventually
-from testbed.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line
 from tests.variants import first_of
 from worker import jobs, serving
 from worker.jobs import Work
@@ -42,18 +41,6 @@ def foreign(*args: Any, **more: Any) -> None:
 class Thing:
     def method(self) -> None:
         ran.append("method")
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
 
 
 @pytest.fixture

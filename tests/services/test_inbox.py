@@ -1,7 +1,5 @@
 """Redis as inbox, and its caches: nothing leaves before PostgreSQL has it, no cache is believed that may be wrong."""
 
-from collections.abc import Iterator
-
 import pytest
 import redis
 
@@ -9,20 +7,7 @@ from db import inbox, push
 from db.inbox import GONE, HELD, Changes, Cursor, Entry, Inbox, InboxDown, digest, key, limit_key
 from db.push import Sender, Webhook
 from testbed.deadlines import eventually
-from testbed.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of, remind
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
+from tests.services.line_of import TENANT, Line, remind
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import random
 import re
-from collections.abc import Iterator
 
 import pytest
 from psycopg2.extensions import cursor
@@ -13,8 +12,7 @@ from db.inbox import Inbox, limit_key
 from db.line import candidates_sql
 from policies import POLICIES
 from policies.policy import Seats
-from testbed.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line, line_of
 from tests.variants import first_of
 from worker.choose import Waiting, choose
 from worker.desk.base import RosterAgent
@@ -25,26 +23,14 @@ OURS = [name for name, policy in POLICIES.items() if not policy.asks_desk]
 KINDS = ["any", "idle team", "all full", "few free"]
 
 
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("policy", OURS)
 @pytest.mark.parametrize("seed", first_of(range(2)))
 def test_it_chooses_as_if_it_had_read_everybody(
-    database: str, redis_url: str, policy: str, kind: str, seed: int
+    database_url: str, redis_url: str, policy: str, kind: str, seed: int
 ) -> None:
     dice = random.Random(f"{policy} {kind} {seed}")
-    with line_of(empty(database), redis_url, policy=policy, limit=2, lag_s=3600.0) as line:
+    with line_of(database_url, redis_url, policy=policy, limit=2, lag_s=3600.0) as line:
         _fill(line, dice, kind)
         for _ in range(3):
             expected = _chosen_among_all(line, policy)
@@ -61,9 +47,9 @@ VISITS_READ = re.compile(r"Removed by Filter: (\d+)|on visits.*actual.*rows=(\d+
 
 
 @pytest.mark.parametrize("policy", OURS)
-def test_no_policy_reads_the_history_of_the_tenant(database: str, redis_url: str, policy: str) -> None:
+def test_no_policy_reads_the_history_of_the_tenant(database_url: str, redis_url: str, policy: str) -> None:
     """Candidates are read under the tenant's lock: closed visits may be years old, and very many."""
-    with line_of(empty(database), redis_url, policy=policy) as line:
+    with line_of(database_url, redis_url, policy=policy) as line:
         line.roster(*(RosterAgent(f"a{n}", f"a{n}", True, 0) for n in range(20)), class_="a")
         line.decide()  # now they have limits, and seats
         with line.ledger.transaction() as cur:

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psycopg2
 import pytest
@@ -10,26 +10,13 @@ from psycopg2.errors import CheckViolation, ForeignKeyViolation, InternalError_,
 
 from db import postgres
 from db.ledger import LEDGER
-from testbed.servers import Databases
-from tests.services.line_of import Line, empty, line_of
+from tests.services.line_of import Line, line_of
 
 WRITERS = 8
 SEAT = (
     "INSERT INTO visits (tenant, room, arrived_us, state, agent, last_agent, seat_limit, lease_until, reserved_at)"
     " VALUES ('toko', %s, 1, 'reserved', %s, %s, %s, clock_timestamp() + interval '1 minute', clock_timestamp())"
 )
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
 
 
 def _agents(line: Line, number: int, foreign: Callable[[int], int] = lambda _: 0) -> list[str]:

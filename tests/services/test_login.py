@@ -20,29 +20,15 @@ from db.people import FAILURES_ALONE_MOST, FAILURES_MOST, PEOPLE, AccountError, 
 from db.postgres import Ledger, LedgerBusy
 from sidecar.agents.login import HASHES_AT_ONCE
 from testbed.passwords import PASSWORD, hash_of
-from testbed.servers import Databases
 from tests.services.chat_floor import Counter, Floor
 from tests.services.chat_of import WITHIN_S, Chat, run_chat, until
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line
 from tests.variants import first_of
 
 HERE, ELSEWHERE = "192.0.2.1", "203.0.113.9"
 OTHER = "warung"
 
 End = Callable[[Any, Agent], None]
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        made.run("DELETE FROM login_tries")
-        yield made
 
 
 def add_other_tenant(line: Line) -> None:

@@ -93,9 +93,9 @@ def by_schema(_databases: Databases) -> Iterator[str]:
         yield url
 
 
-def test_the_schema_file_and_the_migrations_make_the_same_database(by_schema: str, database_url: str) -> None:
+def test_the_schema_file_and_the_migrations_make_the_same_database(by_schema: str, own_database_url: str) -> None:
     """Where they differ, change db/schema.sql by hand until they don't: it is for people to read."""
-    told, made = catalog(by_schema), catalog(database_url)
+    told, made = catalog(by_schema), catalog(own_database_url)
     missing, wrong = sorted(made - told), sorted(told - made)
     assert not missing, "db/schema.sql does not tell of:\n" + "\n".join(missing)
     assert not wrong, "only db/schema.sql tells of:\n" + "\n".join(wrong)
@@ -146,19 +146,19 @@ def test_two_who_migrate_at_once_run_each_file_once(empty_database_url: str, fil
     assert sorted(ran) == [[], [], everything]
 
 
-def test_a_file_that_was_changed_after_it_ran_is_refused_by_name(database_url: str, files: Path) -> None:
+def test_a_file_that_was_changed_after_it_ran_is_refused_by_name(own_database_url: str, files: Path) -> None:
     first = sorted(files.glob("*.sql"))[0]
     first.write_text(first.read_text() + "\n-- a late thought\n")
     (files / "0092_more.sql").write_text("CREATE TABLE more (id integer)")
     with pytest.raises(MigrationError, match=f"^{first.name} was changed after it had run here; add a new migration"):
-        migrate.migrate(database_url)
-    assert run(database_url, "SELECT to_regclass('more')") == [(None,)]
+        migrate.migrate(own_database_url)
+    assert run(own_database_url, "SELECT to_regclass('more')") == [(None,)]
 
 
-def test_a_database_that_is_newer_than_the_files_is_refused(database_url: str, files: Path) -> None:
-    run(database_url, "INSERT INTO migrations (name, checksum) VALUES ('0099_from_tomorrow.sql', 'x')")
+def test_a_database_that_is_newer_than_the_files_is_refused(own_database_url: str, files: Path) -> None:
+    run(own_database_url, "INSERT INTO migrations (name, checksum) VALUES ('0099_from_tomorrow.sql', 'x')")
     with pytest.raises(MigrationError, match=r"the database is newer than this version .*0099_from_tomorrow\.sql"):
-        migrate.migrate(database_url)
+        migrate.migrate(own_database_url)
 
 
 def test_a_migration_that_fails_leaves_nothing_of_itself_or_of_those_before_it(
@@ -174,14 +174,14 @@ def test_a_migration_that_fails_leaves_nothing_of_itself_or_of_those_before_it(
     assert migrate.migrate(empty_database_url)[-1] == "0093_bad.sql", "repaired, it runs"
 
 
-def test_a_migration_that_fails_leaves_a_database_as_it_was(database_url: str, files: Path) -> None:
-    run(database_url, "INSERT INTO tenants (id, base_url, secret_key) VALUES ('toko', '', '')")
+def test_a_migration_that_fails_leaves_a_database_as_it_was(own_database_url: str, files: Path) -> None:
+    run(own_database_url, "INSERT INTO tenants (id, base_url, secret_key) VALUES ('toko', '', '')")
     (files / "0092_bad.sql").write_text("DELETE FROM tenants; SELECT 1 / 0")
-    before = catalog(database_url)
+    before = catalog(own_database_url)
     with pytest.raises(MigrationError, match="division by zero"):
-        migrate.migrate(database_url)
-    assert catalog(database_url) == before
-    assert run(database_url, "SELECT id FROM tenants") == [("toko",)]
+        migrate.migrate(own_database_url)
+    assert catalog(own_database_url) == before
+    assert run(own_database_url, "SELECT id FROM tenants") == [("toko",)]
 
 
 def test_a_tenant_with_a_colon_in_its_id_is_migrated_as_it_is_and_no_new_one_is_let_in(
@@ -210,32 +210,37 @@ def test_a_tenant_with_a_colon_in_its_id_is_migrated_as_it_is_and_no_new_one_is_
             assert cur.rowcount == 1
 
 
-def test_checksums_are_those_of_the_files(database_url: str) -> None:
-    kept = dict(run(database_url, "SELECT name, checksum FROM migrations"))
+def test_checksums_are_those_of_the_files(own_database_url: str) -> None:
+    kept = dict(run(own_database_url, "SELECT name, checksum FROM migrations"))
     assert kept == {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in migrate.MIGRATIONS.glob("*.sql")}
 
 
 def test_no_process_starts_on_a_database_that_is_older_or_newer_than_it_is(
-    empty_database_url: str, database_url: str, files: Path
+    empty_database_url: str, own_database_url: str, files: Path
 ) -> None:
     def misfit(url: str) -> str | None:
         with closing(postgres.connect(url, "test")) as connection:
             return migrate.misfit(connection)
 
     assert "not migrated" in str(misfit(empty_database_url))
-    assert misfit(database_url) is None
+    assert misfit(own_database_url) is None
     (files / "0092_new.sql").write_text("SELECT 1")
-    assert "not migrated" in str(misfit(database_url))
-    migrate.migrate(database_url)
-    assert misfit(database_url) is None
+    assert "not migrated" in str(misfit(own_database_url))
+    migrate.migrate(own_database_url)
+    assert misfit(own_database_url) is None
     (files / "0092_new.sql").unlink()
-    assert "newer than this version" in str(misfit(database_url)) and "0092_new.sql" in str(misfit(database_url))
+    assert "newer than this version" in str(misfit(own_database_url)) and "0092_new.sql" in str(
+        misfit(own_database_url)
+    )
 
 
 @pytest.mark.parametrize("process", first_of(["worker", "sidecar"]))
-def test_a_process_of_an_older_version_says_that_it_is_one(database_url: str, redis_url: str, process: str) -> None:
-    run(database_url, "INSERT INTO migrations (name, checksum) VALUES ('9999_of_the_future.sql', 'x') RETURNING name")
-    env = {"PATH": os.environ["PATH"], "DEMO": "0", "DATABASE_URL": database_url, "REDIS_URL": redis_url}
+def test_a_process_of_an_older_version_says_that_it_is_one(own_database_url: str, redis_url: str, process: str) -> None:
+    run(
+        own_database_url,
+        "INSERT INTO migrations (name, checksum) VALUES ('9999_of_the_future.sql', 'x') RETURNING name",
+    )
+    env = {"PATH": os.environ["PATH"], "DEMO": "0", "DATABASE_URL": own_database_url, "REDIS_URL": redis_url}
     done = subprocess.run(
         [sys.executable, "-m", process],
         cwd=migrate.MIGRATIONS.parents[1],
@@ -250,9 +255,9 @@ def test_a_process_of_an_older_version_says_that_it_is_one(database_url: str, re
 
 
 def test_the_command_says_in_one_line_why_it_can_not(
-    database_url: str, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    own_database_url: str, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("DATABASE_URL", own_database_url)
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
     assert migrate.main() == 0
     (files / "0092_bad.sql").write_text("SELECT 1 / 0")

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from testbed.deadlines import eventually
-from testbed.servers import Databases
-from tests.services.line_of import TENANT, empty, line_of
+from tests.services.line_of import TENANT, line_of
 from tests.services.test_routed_rooms import Ruled
 from worker.desk.base import DeskTrouble
 from worker.notices import BOT_CALLS, Notices, write
@@ -48,15 +47,9 @@ class Bot:
             raise self.trouble
 
 
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
 @pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Ruled]:
-    with line_of(empty(database), redis_url) as made:
+def line(database_url: str, redis_url: str) -> Iterator[Ruled]:
+    with line_of(database_url, redis_url) as made:
         made.__class__ = Ruled
         yield made  # type: ignore[misc]
 

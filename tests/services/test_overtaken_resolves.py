@@ -6,23 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from testbed.servers import Databases
-from tests.services.line_of import Line, empty, line_of
+from tests.services.line_of import Line, line_of
 from worker.calls import Held, Pair, Parked, Refused, Seen
 from worker.desk.base import DeskTrouble
 
 LAG_S = 5.0
 
 
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
 @pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url, lag_s=LAG_S) as made:
+def line(database_url: str, redis_url: str) -> Iterator[Line]:
+    with line_of(database_url, redis_url, lag_s=LAG_S) as made:
         yield made
 
 

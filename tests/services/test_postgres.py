@@ -144,7 +144,7 @@ def test_a_ledger_of_its_own_patience_waits_no_longer(tenants: str) -> None:
 def test_what_is_in_the_way_for_a_moment_is_busy(second: Ledger, sql: str) -> None:
     with second.transaction() as cur:
         cur.execute(
-            "CREATE FUNCTION raise(code text) RETURNS void LANGUAGE plpgsql AS"
+            "CREATE OR REPLACE FUNCTION raise(code text) RETURNS void LANGUAGE plpgsql AS"
             " $$ BEGIN RAISE EXCEPTION 'on purpose' USING errcode = code; END $$"
         )
     with pytest.raises(LedgerBusy), second.transaction() as cur:

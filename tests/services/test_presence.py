@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,25 +10,11 @@ import pytest
 from db import chat, people
 from db.people import Agent
 from sidecar.agents.presence import Presence
-from testbed.servers import Databases
 from tests.services.chat_floor import Counter, Floor
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line
 
 QUICK = {"grace_s": 0.4, "beat_s": 0.1, "look_s": 0.05, "life_s": 8.0}
 SHORT_S = 1.0  # the life of the rows of a sidecar that is going to die
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        made.run("DELETE FROM sidecars")
-        yield made
 
 
 @asynccontextmanager

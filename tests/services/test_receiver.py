@@ -38,7 +38,7 @@ def valkey() -> Iterator[OwnServer]:
 
 @pytest.fixture(scope="module")
 def receiver(valkey: OwnServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gunicorn]:
-    with gunicorn(tmp_path_factory.mktemp("receiver"), valkey.url) as here:
+    with gunicorn(tmp_path_factory.mktemp("receiver"), valkey.url, "--workers", "2") as here:
         yield here
 
 

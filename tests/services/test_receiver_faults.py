@@ -45,7 +45,7 @@ def valkey() -> Iterator[OwnServer]:
 
 @pytest.fixture(scope="module")
 def receiver(valkey: OwnServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gunicorn]:
-    with gunicorn(tmp_path_factory.mktemp("receiver"), valkey.url) as here:
+    with gunicorn(tmp_path_factory.mktemp("receiver"), valkey.url, "--workers", "2") as here:
         yield here
 
 
@@ -441,7 +441,7 @@ def test_a_replica_is_not_ready(receiver, store):
 
 @pytest.mark.long
 def test_an_outage_is_told_when_it_begins_and_when_it_is_over_not_for_each_webhook(tmp_path, store, valkey):
-    with gunicorn(tmp_path, valkey.url, "--workers", "1") as here:
+    with gunicorn(tmp_path, valkey.url) as here:
         here.arrive("1")
         valkey.kill()
         try:
@@ -461,7 +461,7 @@ def test_an_outage_is_told_when_it_begins_and_when_it_is_over_not_for_each_webho
 @pytest.mark.long
 def test_after_a_stall_only_those_fail_whose_own_second_is_over(tmp_path, store, valkey):
     """A trip that began when the stall did fails at its end; who came later still has time."""
-    with gunicorn(tmp_path, valkey.url, "--workers", "1") as here:
+    with gunicorn(tmp_path, valkey.url) as here:
         here.arrive("0")
         valkey.freeze()
         begun: dict[int, float] = {}

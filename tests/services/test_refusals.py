@@ -2,27 +2,12 @@
 decision makes of it.
 """
 
-from collections.abc import Iterator
-
 import pytest
 
-from testbed.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line
 from worker.calls import Held, Pair, Refused
 from worker.desk.base import RosterAgent
 from worker.rules import ASIDE_S, OUT_S
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
 
 
 def refuse(line: Line, *pairs: Pair, room: str | None = "waiting") -> None:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import psycopg2
 import pytest
 
-from testbed.servers import Databases
-from tests.services.line_of import Line, empty, line_of
+from tests.services.line_of import Line, line_of
 from worker.calls import Held, Over, Pair, Parked, Refused
 from worker.desk.base import DeskTrouble
 
@@ -17,15 +16,9 @@ LATER = DeskTrouble("429", maybe_applied=False)
 SILENT = DeskTrouble("timeout", maybe_applied=True)
 
 
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
 @pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url, limit=LIMIT) as made:
+def line(database_url: str, redis_url: str) -> Iterator[Line]:
+    with line_of(database_url, redis_url, limit=LIMIT) as made:
         yield made
 
 

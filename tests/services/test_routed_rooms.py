@@ -13,8 +13,7 @@ import pytest
 from db import rules
 from db.inbox import ARRIVED, limit_key
 from db.push import Webhook
-from testbed.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line, line_of
 from worker.calls import Roster
 from worker.decision import Decision
 from worker.desk.base import RosterAgent
@@ -41,15 +40,9 @@ queue = "rest"
 MEMBERS = {"Bali": ("wayan",), "Jakarta": ("budi",)}
 
 
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
 @pytest.fixture
-def line(database: str, redis_url: str) -> Iterator["Ruled"]:
-    with line_of(empty(database), redis_url) as made:
+def line(database_url: str, redis_url: str) -> Iterator["Ruled"]:
+    with line_of(database_url, redis_url) as made:
         made.__class__ = Ruled
         yield made  # type: ignore[misc]
 
@@ -369,9 +362,9 @@ def test_a_file_that_this_release_can_not_read_serves_rooms_as_without_one(line:
     assert "rules_unreadable" in caplog.text
 
 
-def test_two_tenants_go_by_their_own_rules(line: Ruled, database: str, redis_url: str) -> None:
+def test_two_tenants_go_by_their_own_rules(line: Ruled, database_url: str, redis_url: str) -> None:
     line.apply(TWO_TEAMS)
-    with line_of(database, redis_url, tenant="warung") as other:
+    with line_of(database_url, redis_url, tenant="warung") as other:
         other.__class__ = Ruled
         other.come("r1", city="Ubud")  # type: ignore[attr-defined]
         line.come("r1", city="Ubud")

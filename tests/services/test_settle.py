@@ -4,7 +4,6 @@ circuit; and claims: whoever comes after a crash finishes what was begun, once (
 
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,8 +11,7 @@ import pytest
 from db import postgres
 from db.inbox import GONE
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
-from testbed.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line
 from worker.calls import Held, LookAt, Over, Pair, Parked, Refused, Roster, Seen, Suggested, Unserved
 from worker.decision import LEASE_S, Decision
 from worker.desk.base import DeskTrouble, RoomRefused, RosterAgent, UnservedRoom
@@ -23,18 +21,6 @@ from worker.settle import CIRCUIT_FAILURES, TAKEN_MOST
 DOWN = DeskTrouble("503", maybe_applied=True)
 DENIED = DeskTrouble("401", maybe_applied=False, permanent=True)
 LATER = DeskTrouble("429", maybe_applied=False, retry_after_s=20.0)
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
 
 
 @pytest.fixture
@@ -745,10 +731,12 @@ def test_a_dead_owners_parked_pair_keeps_its_time(line: Line) -> None:
     assert row.unclear_s is None, "it was parked with a definite answer"
 
 
-def test_a_worker_of_another_database_with_the_same_number_keeps_nothing_alive(line: Line, database_url: str) -> None:
+def test_a_worker_of_another_database_with_the_same_number_keeps_nothing_alive(
+    line: Line, own_database_url: str
+) -> None:
     abandon(line, 1)
     line.die()
-    other = postgres.connect(database_url, "elsewhere")
+    other = postgres.connect(own_database_url, "elsewhere")
     other.autocommit = True
     other.cursor().execute("SELECT pg_advisory_lock(%s, %s)", (WORKER_LOCK_CLASS, line.owner))
     assert len(claim(line, 999)) == 1

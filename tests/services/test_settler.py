@@ -2,30 +2,16 @@
 
 import logging
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from testbed.deadlines import eventually
-from testbed.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line
 from worker import settler as settling
 from worker.calls import Held
 from worker.jobs import Work
 
 NOBODY = "postgresql://giliran@127.0.0.1:9/none"
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
 
 
 def _held(line: Line, work: Work) -> None:

@@ -14,19 +14,7 @@ from db.postgres import LedgerBusy
 from sidecar.live.turns import BUSY_S
 from sidecar.live.writer import Writer
 from tests.services.chat_floor import Floor
-from tests.services.line_of import TENANT, Line, empty, line_of
-
-
-@pytest.fixture(scope="module")
-def database(_databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
+from tests.services.line_of import TENANT, Line
 
 
 @contextmanager

@@ -5,28 +5,37 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
 
 from testbed.deadlines import eventually
+from testbed.orphans import ends_with_us
 from testbed.servers import free_port
 from tests.variants import first_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def begun(place: Path, database_url: str, redis_url: str, port: int) -> "subprocess.Popen[bytes]":
+@contextmanager
+def begun(place: Path, database_url: str, redis_url: str, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     env = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "GILIRAN_DATA": str(place), "DEMO": "0"}
     with (place / "log").open("ab") as out:
-        return subprocess.Popen(
-            [sys.executable, "-m", "sidecar"],
+        process = subprocess.Popen(
+            ends_with_us([sys.executable, "-m", "sidecar"]),
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "HOST": "127.0.0.1", "CHAT_PORT": str(port), **env},
             stdout=out,
             stderr=out,
         )
+    try:
+        yield process
+    finally:
+        process.kill()  # a test that failed leaves nothing that runs
+        process.wait(10)
 
 
 @pytest.mark.parametrize("after_s", first_of([1.0, 0.3, 3.0]))

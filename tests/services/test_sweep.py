@@ -15,8 +15,7 @@ from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.postgres import LedgerBusy
 from db.push import Sender, Webhook
 from testbed.deadlines import eventually
-from testbed.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line
 from worker import sweep
 from worker.calls import Held, Parked, Refused, Roster, Unserved
 from worker.desk.base import DeskTrouble, RosterAgent, UnservedRoom
@@ -63,18 +62,6 @@ class Watch:
         self.sweeper._ledger.close()
         self.work.drains.close()
         assert self.work.callers.close(5)
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ from rq.serializers import JSONSerializer
 from db import inbox, tickets
 from db.inbox import key, limit_key
 from testbed.deadlines import eventually
-from testbed.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of, remind
+from tests.services.line_of import TENANT, Line, remind
 from worker import jobs
 from worker.callers import TENANT_QUEUE, Callers
 from worker.calls import Held, Suggested
@@ -42,18 +41,6 @@ class Desk:
 
     def unserved(self) -> list[Any]:
         return []
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
 
 
 @pytest.fixture

@@ -15,21 +15,14 @@ from db.inbox import GONE, Inbox
 from db.line import NewVisit, next_place, open_visits
 from db.postgres import Ledger, LedgerBusy, LedgerDown
 from db.turn import Turn, commit, publish
-from testbed.servers import Databases
-from tests.services.line_of import TENANT, Line, empty, line_of, remind
+from tests.services.line_of import TENANT, Line, line_of, remind
 from worker import caches
 
 
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
 @pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
+def line(database_url: str, redis_url: str) -> Iterator[Line]:
     """Whose caches are believed."""
-    with line_of(empty(database), redis_url) as made:
+    with line_of(database_url, redis_url) as made:
         made.roster("ani")
         remind(made.inbox, made.tenant_row().rev, {}, {})
         assert trusted(made)

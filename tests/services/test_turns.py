@@ -1,7 +1,6 @@
 """Picks, transfers and returns by hand, over a real ledger: one seat, one agent, never over the limit."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 from psycopg2.errors import CheckViolation
@@ -9,26 +8,13 @@ from psycopg2.errors import CheckViolation
 from db import chat
 from db.people import Agent
 from db.turn import TurnRefused
-from testbed.servers import Databases
 from tests.services.chat_floor import Counter, Floor
-from tests.services.line_of import TENANT, Line, empty, line_of
+from tests.services.line_of import TENANT, Line
 from worker.calls import Refused
 from worker.desk.base import RosterAgent
 
 PAIRS_A_ROUND = 30
 RACE_ROUNDS = 12
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
 
 
 async def outcome(deed) -> str:

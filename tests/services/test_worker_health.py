@@ -15,25 +15,12 @@ from redis.exceptions import ResponseError
 from db import tickets
 from db.postgres import LedgerDown
 from testbed.deadlines import eventually
-from testbed.servers import Databases, free_port
-from tests.services.line_of import TENANT, Line, empty, line_of
+from testbed.servers import free_port
+from tests.services.line_of import TENANT, Line
 from worker import health
 from worker.health import OTHER, _is_near
 from worker.settler import Settler
 from worker.sweep import Sweeper
-
-
-@pytest.fixture(scope="module")
-def database(_databases: Databases) -> Iterator[str]:
-    with _databases.clone() as url:
-        yield url
-
-
-@pytest.fixture
-def line(database: str, redis_url: str) -> Iterator[Line]:
-    with line_of(empty(database), redis_url) as made:
-        yield made
-
 
 Row = namedtuple("Row", "tenant queue waiting aside reserved held oldest_wait_s")
 

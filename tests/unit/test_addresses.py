@@ -6,6 +6,7 @@ from psycopg2.extensions import parse_dsn
 
 import addresses
 from settings import SettingsError, load
+from tests.variants import each
 
 TAIL = "hunter2"
 
@@ -19,7 +20,7 @@ def refused(name, url):
     return text
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "postgresql://u:pass@hunter2@h/d",
@@ -51,7 +52,7 @@ def test_an_address_of_a_database_that_would_be_misread_is_refused_without_showi
     refused("DATABASE_URL", url)
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "postgresql://h/d",
@@ -84,7 +85,7 @@ def test_the_parameters_are_libpqs():
         parse_dsn("postgresql://h/d?sslmod=x")
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "redis://h/abc",
@@ -119,7 +120,7 @@ def test_an_address_of_redis_that_would_be_misread_is_refused_without_showing_it
     refused("REDIS_URL", url)
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "redis://h",
@@ -144,8 +145,8 @@ LIVE = {"QISCUS_APP_ID": "app", "QISCUS_SECRET_KEY": "k"}
 AI = {"AI_API_KEY": "k", "AI_MODEL": "m", "DEMO": "0"}
 
 
-@pytest.mark.parametrize(("name", "beside"), [("QISCUS_OMNICHANNEL_URL", LIVE), ("AI_BASE_URL", AI)])
-@pytest.mark.parametrize(
+@each(("name", "beside"), [("QISCUS_OMNICHANNEL_URL", LIVE), ("AI_BASE_URL", AI)])
+@each(
     "url",
     [
         "https://host?x=1",
@@ -173,9 +174,7 @@ def test_an_address_that_gets_a_key_has_no_extras_and_no_plain_http_beyond_this_
     assert "hunter" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:9000", "http://localhost:9000/api", "http://[::1]:9000", "https://h/x/"]
-)
+@each("url", ["http://127.0.0.1:9000", "http://localhost:9000/api", "http://[::1]:9000", "https://h/x/"])
 def test_plain_http_may_go_to_this_machine(url):
     assert load({**LIVE, "QISCUS_OMNICHANNEL_URL": url}, None).qiscus_url == url.rstrip("/")
     assert load({**AI, "AI_BASE_URL": url}, None).ai_base_url == url.rstrip("/")

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import click
-import pytest
 
 from db import limits
 from scripts.admin import choice, line, waits
@@ -20,6 +19,7 @@ from scripts.admin.table import clean, ordinal, span, table, width
 from scripts.admin.waits import Class, Desk
 from scripts.measure.__main__ import main as measure
 from settings import ROOT
+from tests.variants import each
 
 NOW = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
 Row = namedtuple(
@@ -45,7 +45,7 @@ def team(*members: Member) -> dict[str, Member]:
 FREE = team(member("a"), member("b"))
 
 
-@pytest.mark.parametrize(
+@each(
     ("seconds", "shown"),
     [
         (0.04, "0.0 s"),
@@ -89,7 +89,7 @@ def test_ordinals_are_english():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@each(
     ("row", "of", "people", "desk", "said"),
     [
         (Row(aside="no such channel", retry_at=NOW + timedelta(minutes=4)), CLASS, FREE, DESK, "set aside: no such"),
@@ -189,7 +189,7 @@ def test_who_had_fewer_chats_but_is_of_another_class_is_no_contradiction():
     assert choice.words(decision, since_named).endswith("of those whom the desk named for it then")
 
 
-@pytest.mark.parametrize(
+@each(
     ("policy", "earlier", "before", "said"),
     [
         ("round_robin", [], 1, "was served longest ago"),
@@ -249,7 +249,7 @@ def leaves(group: click.Group = giliran, before: str = "") -> Iterator[tuple[str
             yield path, command
 
 
-@pytest.mark.parametrize(("path", "command"), list(leaves()))
+@each(("path", "command"), list(leaves()))
 def test_every_command_has_json_for_programs(path, command):
     """`bench` hands over to `scripts/bench`, with all arguments."""
     answers = measure if path == "bench" else command
@@ -263,7 +263,7 @@ def test_the_docs_say_so():
     assert "Each command has `--help` and `--json`" in told and "except" not in told
 
 
-@pytest.mark.parametrize(("path", "command"), list(leaves()))
+@each(("path", "command"), list(leaves()))
 def test_help_speaks_of_tenants_not_of_apps_only(path, command):
     told = command.get_help(click.Context(command, info_name=path)).replace("QISCUS_APP_ID", "")
     assert "APP_ID" not in told

@@ -1,11 +1,11 @@
 """What the bot says without a model: which entry it is sure of, which words ask for a person, which language."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from db.faq import Entry
 from sidecar.bot import answers
+from tests.variants import each
 
 HOURS = Entry("What are your opening hours?", "Monday to Friday, 9:00 to 17:00.")
 REFUND = Entry("How do I get a refund?", "Write to refund@toko.example with your order number.")
@@ -17,7 +17,7 @@ SANDI = Entry("Bagaimana mengganti kata sandi?", "Di profil, di bawah Keamanan."
 FAQ = [PASSWORD, SANDI, HOURS, REFUND, CHANGE, PAY, JAM]
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "entry"),
     [
         ("when are you open", HOURS),
@@ -46,7 +46,7 @@ def test_without_entries_there_is_no_answer() -> None:
     assert answers.best(["refund"], []) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         "/person",
@@ -69,7 +69,7 @@ def test_a_person_is_asked_for_in_both_languages(body: str) -> None:
     assert answers.wants_person(body)
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         "What does a person need to open an account?",
@@ -84,7 +84,7 @@ def test_other_messages_do_not_ask_for_a_person(body: str) -> None:
     assert not answers.wants_person(body)
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "language"),
     [
         ("How can I pay?", "en"),

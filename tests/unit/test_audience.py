@@ -4,9 +4,8 @@ import asyncio
 import random
 from collections.abc import Callable
 
-import pytest
-
 from sidecar.live.audience import GATHER_S, Audience, Gathering
+from tests.variants import each
 
 
 class Page:
@@ -41,7 +40,7 @@ class Waiting:
             self.gives.pop()()
 
 
-@pytest.mark.parametrize("seed", range(100))
+@each("seed", range(100))
 def test_whoever_comes_goes_and_is_spoken_to_hears_everything_in_its_order(seed: int) -> None:
     dice, waiting = random.Random(seed), Waiting()
     audience: Audience[Page] = Audience(waiting)

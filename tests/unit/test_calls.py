@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.variants import each
 from worker import calls, rules, settle
 from worker.calls import Held, LookAt, Over, Pair, Parked, Refused
 from worker.desk.base import (
@@ -93,7 +94,7 @@ def test_a_yes_is_held_with_the_first_message_of_the_visit():
     assert (type(found), found.agent, found.first_comment_id, found.unconfirmed) == (Held, "X", "c9", False)
 
 
-@pytest.mark.parametrize(
+@each(
     ("view", "room"),
     [(WAITS, "waiting"), (RESOLVED, "resolved"), (SERVED, "served"), (REFUSED, "unknown"), (AWAY, None)],
 )
@@ -102,41 +103,39 @@ def test_after_a_definite_no_the_desk_is_asked_whether_it_is_the_rooms_fault(vie
     assert (type(found), found.why, found.room) == (Refused, REFUSED.what, room)
 
 
-@pytest.mark.parametrize("trouble", [UNAUTHORIZED, BUSY, UNAVAILABLE, NOT_SENT])
+@each("trouble", [UNAUTHORIZED, BUSY, UNAVAILABLE, NOT_SENT])
 def test_trouble_that_changed_nothing_keeps_the_pair_and_counts_against_the_desk(trouble):
     found = finished(("assign", trouble))
     assert (type(found), found.unclear, found.trouble, found.taken) == (Parked, False, trouble, False)
 
 
-@pytest.mark.parametrize("trouble", [TIMEOUT, SERVER_ERROR])
-@pytest.mark.parametrize(
-    ("inside", "agent"), [(["X"], "X"), (["Z"], "Z"), (["Z", "X"], "X"), (["X", "Z"], "X"), (["Z", "Y"], "Z")]
-)
+@each("trouble", [TIMEOUT, SERVER_ERROR])
+@each(("inside", "agent"), [(["X"], "X"), (["Z"], "Z"), (["Z", "X"], "X"), (["X", "Z"], "X"), (["Z", "Y"], "Z")])
 def test_after_an_unclear_answer_whoever_is_in_the_room_has_it(trouble, inside, agent):
     found = finished(("assign", trouble), ("agents_in", inside))
     assert (type(found), found.agent, found.unconfirmed) == (Held, agent, False)
 
 
-@pytest.mark.parametrize("trouble", [TIMEOUT, SERVER_ERROR])
+@each("trouble", [TIMEOUT, SERVER_ERROR])
 def test_after_an_unclear_answer_an_empty_room_is_no_proof(trouble):
     found = finished(("assign", trouble), ("agents_in", []))
     assert (type(found), found.unclear, found.wait_s, found.trouble) == (Parked, True, LAG, trouble)
 
 
-@pytest.mark.parametrize("second", [AWAY, RoomRefused("agents_in 404"), TIMEOUT])
+@each("second", [AWAY, RoomRefused("agents_in 404"), TIMEOUT])
 def test_an_unclear_answer_that_can_not_be_read_back_stays_unclear(second):
     found = finished(("assign", TIMEOUT), ("agents_in", second))
     assert (type(found), found.unclear, found.trouble) == (Parked, True, TIMEOUT)
 
 
-@pytest.mark.parametrize(("inside", "agent"), [(["X"], "X"), (["Z"], "Z"), (["Z", "X"], "X")])
+@each(("inside", "agent"), [(["X"], "X"), (["Z"], "Z"), (["Z", "X"], "X")])
 def test_a_room_that_is_taken_belongs_to_whoever_is_in_it(inside, agent):
     """X: our own earlier call. Z: by hand."""
     found = finished(("assign", TAKEN), ("agents_in", inside))
     assert (type(found), found.agent) == (Held, agent)
 
 
-@pytest.mark.parametrize("second", [[], AWAY, RoomRefused("agents_in 404")])
+@each("second", [[], AWAY, RoomRefused("agents_in 404")])
 def test_a_room_that_is_taken_by_nobody_is_counted_and_tried_later(second):
     found = finished(("assign", TAKEN), ("agents_in", second))
     assert (type(found), found.taken, found.unclear, found.wait_s) == (Parked, True, True, LAG)
@@ -146,14 +145,14 @@ def test_a_room_that_is_taken_by_nobody_is_counted_and_tried_later(second):
 # A pair whose earlier call may have been applied
 
 
-@pytest.mark.parametrize("unclear_s", [0.0, 1.0, 60.0])
-@pytest.mark.parametrize(("inside", "agent"), [(["X"], "X"), (["Z"], "Z"), (["Z", "X"], "X")])
+@each("unclear_s", [0.0, 1.0, 60.0])
+@each(("inside", "agent"), [(["X"], "X"), (["Z"], "Z"), (["Z", "X"], "X")])
 def test_before_a_second_call_somebody_in_the_room_ends_it(unclear_s, inside, agent):
     found = finished(("agents_in", inside), unclear_s=unclear_s)
     assert (type(found), found.agent) == (Held, agent)
 
 
-@pytest.mark.parametrize("unclear_s", [0.0, 2.0, 4.999])
+@each("unclear_s", [0.0, 2.0, 4.999])
 def test_an_empty_room_read_back_too_early_proves_nothing_and_nothing_is_sent(unclear_s):
     found = finished(("agents_in", []), unclear_s=unclear_s)
     assert (type(found), found.unclear, found.trouble) == (Parked, True, None)
@@ -189,13 +188,13 @@ def test_a_second_unclear_answer_is_as_unclear_as_the_first():
     assert (type(found), found.unclear) == (Parked, True)
 
 
-@pytest.mark.parametrize("part", [[("agents_in", AWAY)], [("agents_in", []), ("look", AWAY)]])
+@each("part", [[("agents_in", AWAY)], [("agents_in", []), ("look", AWAY)]])
 def test_a_desk_that_can_not_be_read_back_gets_no_second_call(part):
     found = finished(*part, unclear_s=6.0)
     assert (type(found), found.unclear, found.trouble) == (Parked, True, AWAY)
 
 
-@pytest.mark.parametrize("part", [[("agents_in", REFUSED)], [("agents_in", []), ("look", REFUSED)]])
+@each("part", [[("agents_in", REFUSED)], [("agents_in", []), ("look", REFUSED)]])
 def test_a_room_that_the_desk_does_not_know_any_more_is_refused(part):
     assert type(finished(*part, unclear_s=6.0)) is Refused
 
@@ -203,7 +202,7 @@ def test_a_room_that_the_desk_does_not_know_any_more_is_refused(part):
 # Too late
 
 
-@pytest.mark.parametrize("left_s", [-100.0, 0.0, CALL_SECONDS - 0.5])
+@each("left_s", [-100.0, 0.0, CALL_SECONDS - 0.5])
 def test_a_worker_that_was_frozen_past_its_lease_sends_nothing(left_s):
     desk = Scripted()
     outcome = calls.finish(desk, pair(left_s=left_s), LAG)
@@ -268,7 +267,7 @@ def test_a_roster_comes_with_the_time_that_it_took():
     assert 0 <= found.took_s < 5
 
 
-@pytest.mark.parametrize("error", [AWAY, REFUSED, DeskError("odd")])
+@each("error", [AWAY, REFUSED, DeskError("odd")])
 def test_listings_that_fail_are_values_too(error):
     asks_for_the_room = [("look", AWAY)] if error is REFUSED else []
     assert calls.roster(Scripted(("roster", error), *asks_for_the_room), "c", "r").trouble is error
@@ -289,7 +288,7 @@ def test_the_unserved_rooms_are_handed_on():
 # How long to wait after trouble
 
 
-@pytest.mark.parametrize("failures", [0, 1, 2, 5, 10, 11, 1000])
+@each("failures", [0, 1, 2, 5, 10, 11, 1000])
 def test_each_failure_doubles_the_wait_up_to_a_bound(failures):
     longest = min(rules.PAUSE_MOST_S, 0.5 * 2 ** min(failures, 20))
     waits = [rules.backoff_s(failures) for _ in range(200)]

@@ -4,13 +4,12 @@ import asyncio
 import re
 from pathlib import Path
 
-import pytest
-
 from db import chat, payloads
 from sidecar.app import Sidecar
 from sidecar.live import connection, frames
 from sidecar.live.parts import Config
 from sidecar.web import answers
+from tests.variants import each
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text()
@@ -80,6 +79,6 @@ def test_every_refusal_is_told_with_its_status() -> None:
 CLOSES = (connection.AWAY, connection.POLICY, connection.TOO_BIG, connection.TRY_AGAIN)
 
 
-@pytest.mark.parametrize("code", [*map(int, CLOSES), connection.WHO_ARE_YOU, connection.NO_SESSION])
+@each("code", [*map(int, CLOSES), connection.WHO_ARE_YOU, connection.NO_SESSION])
 def test_every_close_code_is_told(code: int) -> None:
     assert str(code) in cells("closed with")

@@ -3,12 +3,12 @@
 import time
 from collections import Counter
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies import POLICIES as TABLE
 from policies.policy import Seats
+from tests.variants import each
 from worker import choose as choosing
 from worker.choose import Doubts, Waiting
 
@@ -100,7 +100,7 @@ def test_upstream_follows_the_desk_for_one_room():
     assert found == [("r1", "b")]
 
 
-@pytest.mark.parametrize(
+@each(
     ("suggested", "why"),
     [
         ({}, "asked for a candidate"),
@@ -136,7 +136,7 @@ def test_no_suggestion_is_used_up_in_the_callers_hands():
 # Line, priorities, classes
 
 
-@pytest.mark.parametrize("policy", OURS)
+@each("policy", OURS)
 def test_the_earliest_rooms_are_picked_in_their_order(policy):
     rooms = line(*"cccc")[::-1]
     assert [room for room, _ in picked(rooms, seats(a=(0, 3)), policy)] == ["r1", "r2", "r3"]
@@ -163,7 +163,7 @@ def test_a_class_whose_agents_are_full_lets_others_pass_and_says_why():
     }
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@each("policy", POLICIES)
 def test_a_class_that_nobody_was_asked_about_does_not_disturb_the_others(policy):
     answer = choose(line("new", "c"), seats(a=(0, 2)), {"c": frozenset("a")}, policy, 10, {"c": "a"})
     assert [pick.waiting.room for pick in answer.picks] == ["r2"]
@@ -180,13 +180,13 @@ def test_a_chat_of_one_class_weighs_in_the_other():
     assert found == [("r1", "both"), ("r2", "only_y")]
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("most", [0, -1])
+@each("policy", POLICIES)
+@each("most", [0, -1])
 def test_no_caller_no_pick(policy, most):
     assert picked(line("c"), seats(a=(0, 9)), policy, most=most, suggested={"c": "a"}) == []
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@each("policy", POLICIES)
 def test_nobody_and_nothing_are_values(policy):
     assert choose([], seats(a=(0, 2)), {"c": frozenset("a")}, policy, 5).picks == []
     assert choose(line("c"), [], {"c": frozenset()}, policy, 5).passed_over == {"c": "nobody is online for it"}
@@ -305,7 +305,7 @@ def doubted(rooms, agents, policy="least_loaded", suggested=None, eligible=None,
     return [(pick.waiting.room, pick.agent) for pick in answer.picks]
 
 
-@pytest.mark.parametrize("policy", OURS)
+@each("policy", OURS)
 def test_a_room_is_not_offered_to_whom_it_was_refused_for(policy):
     found = dict(doubted(line(*"cc"), seats(a=(0, 1), b=(0, 1)), policy, refused={1: {"a"}}))
     assert found["r1"] == "b"
@@ -316,7 +316,7 @@ def test_a_room_waits_for_an_agent_who_was_not_refused_and_others_pass():
     assert doubted(line(*"cc"), seats(a=(0, 2), b=(1, 1)), refused={1: {"a"}}) == [("r2", "a")]
 
 
-@pytest.mark.parametrize("limit", [0, 1])
+@each("limit", [0, 1])
 def test_a_room_that_all_were_refused_for_is_tried_again_and_nobody_who_is_paused_is_waited_for(limit):
     refused = {1: {"a", "b"}} if limit else {1: {"a"}}
     assert doubted(line("c"), seats(a=(0, 1), b=(0, limit)), refused=refused) == [("r1", "a")]

@@ -1,13 +1,13 @@
 """Which text is an e-mail address: what mail servers take in practice, not all that a grammar allows."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from db.people import EMAIL_MOST, is_email
+from tests.variants import each
 
 
-@pytest.mark.parametrize(
+@each(
     "email",
     [
         "ani@shop.example",
@@ -30,7 +30,7 @@ def test_an_address_that_mail_reaches_is_one(email: str) -> None:
     assert is_email(email)
 
 
-@pytest.mark.parametrize(
+@each(
     "email",
     [
         "",

@@ -10,6 +10,7 @@ import pytest
 import settings
 from env_file import EnvFileError, others, read
 from settings import NAMES, SettingsError, load
+from tests.variants import each
 
 SECRET = "hunter2hunter2hunter2"
 ROOT = Path(settings.ROOT)
@@ -181,16 +182,14 @@ def test_no_name_of_ours_passes_for_anothers():
     assert others(dict.fromkeys(NAMES, "x")) == {}
 
 
-@pytest.mark.parametrize("name", ["WEBHOOK_SECRT", "WEBHOOKS_SECRET", "webhook_secret", "WEBHOOK_SECRETS"])
+@each("name", ["WEBHOOK_SECRT", "WEBHOOKS_SECRET", "webhook_secret", "WEBHOOK_SECRETS"])
 def test_a_slip_in_the_name_of_a_secret_is_refused_in_the_environment_too(name):
     with pytest.raises(SettingsError, match="did you mean WEBHOOK_SECRET") as caught:
         load({name: SECRET}, None)
     assert "hunter" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "name", ["SECRET_KEY_BASE", "AWS_SECRET_ACCESS_KEY", "LOGLEVEL", "HOSTNAME", "REDIS_URI", "SECRET"]
-)
+@each("name", ["SECRET_KEY_BASE", "AWS_SECRET_ACCESS_KEY", "LOGLEVEL", "HOSTNAME", "REDIS_URI", "SECRET"])
 def test_other_programs_variables_are_no_concern_of_ours(name):
     assert load({name: "x"}, None) == load({}, None)
 

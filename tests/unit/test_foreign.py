@@ -2,10 +2,10 @@
 
 import random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.variants import each
 from worker.foreign import REMEMBER_S, Stay, estimate
 
 LAG_S = 5.0
@@ -187,7 +187,7 @@ def _past(moment_s, at_s):
     return moment_s if moment_s <= at_s else None
 
 
-@pytest.mark.parametrize("seed", range(5))
+@each("seed", range(5))
 def test_no_free_seat_is_closed_while_nobody_assigns_by_hand(seed):
     day = Day(seed, "ours").run(120)
     assert {foreign for _, foreign in day.seen_foreign} == {0}
@@ -201,7 +201,7 @@ def test_the_larger_of_two_counts_would_close_free_seats_for_a_good_part_of_the_
     assert day.closed_s > 0.2 * 2 * 120
 
 
-@pytest.mark.parametrize("seed", range(3))
+@each("seed", range(3))
 def test_a_chat_given_by_hand_is_seen_after_the_lag_and_forgotten_after_its_end(seed):
     day = Day(seed, "ours", chat_s=(20, 40), limit=4)
     day.hand.append((60.0, 90.0))

@@ -12,13 +12,14 @@ from sidecar.live import frames
 from sidecar.live.frames import BadFrame, Frame
 from sidecar.web import fields
 from sidecar.web.fields import BODY_MOST
+from tests.variants import each
 
 
 def text_of(kind: str, **payload: Any) -> str:
     return json.dumps({"type": kind, "payload": payload})
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "frame"),
     [
         (text_of("chat.typing", is_typing=True), Frame("chat.typing", {"session_id": None, "is_typing": True})),
@@ -37,7 +38,7 @@ def test_a_good_frame_is_read(text: str, frame: Frame) -> None:
     assert frames.read(text) == frame
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "code", "field"),
     [
         ("", "invalid_json", ""),
@@ -74,7 +75,7 @@ def test_an_error_names_the_message_that_it_is_about() -> None:
     assert refused.value.client_id == "c1"
 
 
-@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+@each("text", ["a\0b", "a\ud800b"])
 def test_what_no_database_can_hold_is_replaced(text: str) -> None:
     assert fields.body(text) == "a\ufffdb"
 
@@ -85,7 +86,7 @@ def test_no_text_makes_a_reader_fail_in_another_way(text: str) -> None:
         frames.read(text)
 
 
-@pytest.mark.parametrize(("size", "head"), [(125, 2), (126, 4), (65535, 4), (65536, 10)])
+@each(("size", "head"), [(125, 2), (126, 4), (65535, 4), (65536, 10)])
 def test_bytes_out_are_a_final_unmasked_text_frame(size: int, head: int) -> None:
     made = frames.framed(b"x" * size)
     assert (made[0], len(made)) == (0x81, size + head)

@@ -3,8 +3,6 @@
 import logging
 from contextlib import suppress
 
-import pytest
-
 import logs
 from db import people, transcript
 from db.faq import Entry
@@ -12,6 +10,7 @@ from sidecar.bot import answers
 from sidecar.files import kinds
 from sidecar.web import fields
 from tests.hostile import SHAPES, steeper_than_linear
+from tests.variants import each
 
 
 def as_logged(text: str) -> str:
@@ -45,7 +44,7 @@ MEET = {
 }
 
 
-@pytest.mark.parametrize("name", MEET)
+@each("name", MEET)
 def test_what_meets_a_strangers_text_is_linear_in_its_length(name: str) -> None:
     def meet(text: str) -> None:
         with suppress(ValueError, kinds.NotAllowed):
@@ -55,8 +54,6 @@ def test_what_meets_a_strangers_text_is_linear_in_its_length(name: str) -> None:
     assert {shape: why for shape, why in found.items() if why} == {}
 
 
-@pytest.mark.parametrize(
-    "text", ["talk to talk with talk to no", "to a person I talk", "with an agent, chat", "hubungi siapa bicara apa"]
-)
+@each("text", ["talk to talk with talk to no", "to a person I talk", "with an agent, chat", "hubungi siapa bicara apa"])
 def test_words_in_another_order_ask_for_no_person(text: str) -> None:
     assert not answers.wants_person(text)

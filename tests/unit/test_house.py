@@ -7,9 +7,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 from tests.source import ROOT, code, docstring, last_name, nodes, text
+from tests.variants import each
 
 HOUSE = ("policies", "receiver", "routing", "db", "worker", "sidecar", "scripts")
 ALONE = tuple(path.name for path in sorted(ROOT.glob("*.py")))
@@ -115,7 +114,7 @@ def test_the_sidecar_has_its_rooms_and_nothing_else_beside_them() -> None:
     assert {path.parts[0] for path in found if len(path.parts) > 1} == set(ROOMS)
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@each("room", ROOMS)
 def test_a_room_of_the_sidecar_imports_what_it_says_and_nothing_above_it(room: str) -> None:
     folder = ROOT / "sidecar" / room
     modules = [path for path in MODULES if path.is_relative_to(folder)]

@@ -5,10 +5,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from db.announce import News
 from sidecar.live.hub import Head, Hub, units
+from tests.variants import each
 
 TENANT = "toko"
 
@@ -100,7 +99,7 @@ def test_a_later_row_waits_for_the_missing_ones() -> None:
     assert (ear.seqs(), hub.missing()) == ([1, 2, 3, 4], [])
 
 
-@pytest.mark.parametrize("seed", range(200))
+@each("seed", range(200))
 def test_whatever_the_order_and_the_losses_everybody_hears_each_row_once(seed: int) -> None:
     """Rows are lost, doubled and reordered; ears come at any moment; looks at the database come in between."""
     dice = random.Random(seed)

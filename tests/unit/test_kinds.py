@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sidecar.files import kinds
 from sidecar.files.kinds import NotAllowed, TextCheck, clean_name, kind_of, zipped
+from tests.variants import each
 
 
 def office(*members: str, **contents: str) -> io.BytesIO:
@@ -24,7 +25,7 @@ def office(*members: str, **contents: str) -> io.BytesIO:
     return made
 
 
-@pytest.mark.parametrize(
+@each(
     ("head", "kind"),
     [
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "image/jpeg"),
@@ -54,7 +55,7 @@ def test_a_kind_is_known_by_its_beginning(head: bytes, kind: str) -> None:
     assert kind_of(head, "whatever.bin").type == kind
 
 
-@pytest.mark.parametrize(
+@each(
     ("head", "name"),
     [
         (b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'></svg>", "logo.png"),
@@ -102,7 +103,7 @@ def test_a_letter_may_be_cut_in_two_by_the_pieces() -> None:
     check.feed(b"", True)
 
 
-@pytest.mark.parametrize(
+@each(
     ("made", "ending"),
     [
         (office("[Content_Types].xml", "word/document.xml"), ".docx"),
@@ -120,7 +121,7 @@ def test_office_documents_are_let_in(made: io.BytesIO, ending: str) -> None:
     assert kinds.ZIPPED[zipped(made)] == ending
 
 
-@pytest.mark.parametrize(
+@each(
     "made",
     [
         office("evil.exe"),
@@ -151,13 +152,13 @@ def packed(compression: int, mimetype: bytes) -> io.BytesIO:
     return made
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@each("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_what_can_not_be_unpacked_in_part_is_not_unpacked(compression: int) -> None:
     with pytest.raises(NotAllowed, match="a ZIP file"):
         zipped(packed(compression, f"{kinds.OPEN}text".encode()))
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@each("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_few_bytes_that_unpack_to_very_many_fill_no_memory(compression: int) -> None:
     bomb = packed(compression, bytes(50_000_000))
     tracemalloc.start()
@@ -193,7 +194,7 @@ def test_any_damaged_archive_can_be_looked_at(changes: list[tuple[int, int]], le
         zipped(io.BytesIO(content[: max(length, len(content) - 40)]))
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "kind", "kept"),
     [
         ("photo.jpeg", "image/jpeg", "photo.jpeg"),

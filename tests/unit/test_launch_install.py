@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.launch import install
+from tests.variants import each
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_a_python_without_venv_names_the_package(
     assert not (repo / ".venv").exists()
 
 
-@pytest.mark.parametrize("command", ["run", "test", "giliran"])
+@each("command", ["run", "test", "giliran"])
 def test_the_commands_are_sound_bash(command: str) -> None:
     script = Path(__file__).resolve().parents[2] / "scripts" / command
     subprocess.run(["bash", "-n", script], check=True)

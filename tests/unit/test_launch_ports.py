@@ -10,13 +10,14 @@ import settings
 from scripts.launch import ports
 from scripts.launch.errors import Refusal
 from testbed.servers import free_port
+from tests.variants import each
 
 
 def _listener(port: int) -> socket.socket:
     return socket.create_server((ports.LOOPBACK, port))
 
 
-@pytest.mark.parametrize("name", ["PORT", "CHAT_PORT", "SIM_PORT", "WORKER_PORT"])
+@each("name", ["PORT", "CHAT_PORT", "SIM_PORT", "WORKER_PORT"])
 def test_a_taken_port_is_named_with_its_setting(name: str) -> None:
     port = free_port()
     with _listener(port), pytest.raises(Refusal, match=f"port {port} is taken.*set {name} to"):
@@ -43,7 +44,7 @@ def test_a_low_port_needs_another_user() -> None:
     assert "set PORT to a port from 1024 on" in ports.sentence("PORT", "127.0.0.1", 80, errno.EACCES)
 
 
-@pytest.mark.parametrize("host", ["203.0.113.7", "no such host"])
+@each("host", ["203.0.113.7", "no such host"])
 def test_a_host_that_is_not_here_is_named(host: str) -> None:
     with pytest.raises(Refusal, match=f"HOST '{host}'"):
         ports.check({"PORT": (host, free_port())})

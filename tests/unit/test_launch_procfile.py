@@ -6,6 +6,7 @@ import pytest
 
 from scripts.launch import procfile
 from scripts.launch.errors import Refusal
+from tests.variants import each
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,7 +19,7 @@ def test_names_and_commands_come_in_the_files_order() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["ok: true\nno colon", "ok: true\nname:", "ok: true\nok: true", "ok: true\nx: 'open"])
+@each("text", ["ok: true\nno colon", "ok: true\nname:", "ok: true\nok: true", "ok: true\nx: 'open"])
 def test_a_mistake_is_named_by_its_line(text: str) -> None:
     with pytest.raises(Refusal, match="Procfile, line 2"):
         procfile.parse(text)

@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import psycopg2
-import pytest
 
 import settings
 from scripts.launch import environment, outside, ready
 from settings import Servers
+from tests.variants import each
 
 DEMO = settings.load({}, None)
 REAL = settings.load(
@@ -43,7 +43,7 @@ def test_a_real_installation_shows_no_secret() -> None:
     assert "WEBHOOK_SECRET is set" in text
 
 
-@pytest.mark.parametrize(
+@each(
     ("host", "url"),
     [("0.0.0.0", "http://127.0.0.1:80"), ("::", "http://[::1]:80"), ("h.example", "http://h.example:80")],
 )
@@ -51,7 +51,7 @@ def test_an_address_that_can_be_opened_is_shown(host: str, url: str) -> None:
     assert ready.base_url(host, 80) == url
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "shown"),
     [
         ("postgresql://u:hush@h:1/d?password=hush", "postgresql://u:***@h:1/d"),

@@ -1,10 +1,10 @@
 """How many chats an agent may have: the admin's keys, the ledger's copy, the environment's default."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from db.limits import GLOBAL, TENANT, Copy, agent_of, agent_scope, parse, read, scopes, to_restore
+from tests.variants import each
 
 DEFAULT = 2
 ANNA = agent_scope("anna")
@@ -14,7 +14,7 @@ def of(agent, found, copies=()):
     return read(found, dict(copies), DEFAULT).of(agent)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "value"),
     [
         ("0", 0),
@@ -31,7 +31,7 @@ def test_a_whole_number_from_0_to_1000_is_a_limit(text, value):
     assert parse(text) == value
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         *("", " ", "banana", "+3", "-1", "-0", "1001", "1e3", "1_0", "2.0", "2,0", "0x2", "1 0", "3 chats", '"3"'),
@@ -77,14 +77,14 @@ def test_a_narrower_key_may_be_larger_and_0_pauses():
     assert of("anna", {GLOBAL: "9", ANNA: "0"}) == 0
 
 
-@pytest.mark.parametrize("nonsense", ["banana", "", "-1", "1001"])
+@each("nonsense", ["banana", "", "-1", "1001"])
 def test_an_invalid_key_lets_the_next_wider_one_hold(nonsense):
     assert of("anna", {GLOBAL: "5", TENANT: "4", ANNA: nonsense}) == 4
     assert of("anna", {GLOBAL: "5", TENANT: nonsense, ANNA: nonsense}) == 5
     assert of("anna", {GLOBAL: nonsense, TENANT: None, ANNA: None}) == DEFAULT
 
 
-@pytest.mark.parametrize("agent", ["tenant", "", "agent:", "agent:tenant"])
+@each("agent", ["tenant", "", "agent:", "agent:tenant"])
 def test_an_agent_with_an_odd_name_is_not_taken_for_a_scope(agent):
     assert agent_of(agent_scope(agent)) == agent
     found = {GLOBAL: "5", TENANT: "4", agent_scope(agent): "3"}
@@ -139,7 +139,7 @@ def test_a_value_after_nonsense_clears_the_complaint():
     assert read({TENANT: "3"}, {TENANT: Copy(3, "banana")}, DEFAULT).keep == {TENANT: Copy(3)}
 
 
-@pytest.mark.parametrize("copy", [Copy(3), Copy(3, "banana"), Copy(None, "banana")])
+@each("copy", [Copy(3), Copy(3, "banana"), Copy(None, "banana")])
 def test_a_key_that_the_admin_deletes_is_forgotten(copy):
     done = read({TENANT: None, GLOBAL: "5"}, {TENANT: copy, GLOBAL: Copy(5)}, DEFAULT)
     assert (list(done.forget), done.of("anna"), done.keep) == ([TENANT], 5, {})
@@ -158,7 +158,7 @@ def test_lost_limits_are_restored_from_the_copy():
     assert to_restore({}, copies) == {GLOBAL: 0, TENANT: 4}
 
 
-@pytest.mark.parametrize("text", ["7", "banana", ""])
+@each("text", ["7", "banana", ""])
 def test_what_the_admin_has_set_since_is_not_overwritten(text):
     copies = {GLOBAL: Copy(0), TENANT: Copy(4)}
     assert to_restore({GLOBAL: text, TENANT: None}, copies) == {TENANT: 4}

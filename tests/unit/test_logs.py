@@ -5,11 +5,11 @@ import shlex
 import sys
 import time
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import logs
+from tests.variants import each
 
 
 def test_a_line_is_an_action_and_ids():
@@ -24,9 +24,7 @@ def test_a_phrase_is_quoted():
     assert logs.line("closed", why="resolved at the desk") == 'closed why="resolved at the desk"'
 
 
-@pytest.mark.parametrize(
-    "c", ["\n", "\r", "\x00", "\x1b", "\t", "\x7f", "\x85", "\u2028", "\u2029", "\ud800", "\u202e"]
-)
+@each("c", ["\n", "\r", "\x00", "\x1b", "\t", "\x7f", "\x85", "\u2028", "\u2029", "\ud800", "\u202e"])
 def test_control_characters_do_not_reach_the_log(c):
     assert logs.clean(f"a{c}b") == "a?b"
 
@@ -53,7 +51,7 @@ def test_text_that_other_alphabets_write_stays_readable():
     assert logs.clean("Ibu_Sítí_山田") == "Ibu_Sítí_山田"
 
 
-@pytest.mark.parametrize("why", ['no" room="9', '" agent="5'])
+@each("why", ['no" room="9', '" agent="5'])
 def test_a_value_can_not_pass_for_another_field(why):
     assert shlex.split(logs.line("refused", room="7", why=why))[1:] == ["room=7", f"why={why}"]
 
@@ -65,7 +63,7 @@ def test_a_record_has_time_level_and_source_in_utc():
     assert shown == "1970-01-01T00:00:00.250Z INFO worker.jobs reserved room=7"
 
 
-@pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR"])
+@each("level", ["DEBUG", "INFO", "WARNING", "ERROR"])
 def test_the_level_holds_and_noisy_libraries_stay_quiet(level):
     root = logging.getLogger()
     handlers, was = root.handlers[:], root.level
@@ -88,7 +86,7 @@ def formatted(message: str, error: Exception) -> str:
         )
 
 
-@pytest.mark.parametrize("c", ["\n", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+@each("c", ["\n", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
 def test_a_stack_trace_stays_on_the_line_of_its_record(c):
     found = formatted("drain_bug tenant=toko", ValueError(f"first{c}second"))
     assert len(found.splitlines()) == 1

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-import pytest
+from tests.variants import each
 
 PAGES = Path(__file__).resolve().parents[2] / "sidecar" / "pages"
 SHEETS = [*sorted((PAGES / "css").glob("*.css")), PAGES / "widget" / "look.css"]
@@ -14,7 +14,7 @@ SYMBOL = re.compile(r'<symbol id="(?:i-)?(\w+)" viewBox="0 0 24 24">(.*?)</symbo
 ICONS = dict(SYMBOL.findall((PAGES / "icons.svg").read_text()))
 
 
-@pytest.mark.parametrize("sheet", [sheet for sheet in SHEETS if sheet.name != "tokens.css"], ids=lambda path: path.name)
+@each("sheet", [sheet for sheet in SHEETS if sheet.name != "tokens.css"], ids=lambda path: path.name)
 def test_spaces_texts_and_corners_are_of_the_scales(sheet):
     own = [
         f"{name}: {value}"
@@ -24,7 +24,7 @@ def test_spaces_texts_and_corners_are_of_the_scales(sheet):
     assert own == []
 
 
-@pytest.mark.parametrize("page", ["agent.html", "chat.html"])
+@each("page", ["agent.html", "chat.html"])
 def test_a_page_brings_icons_of_the_one_set(page):
     """Its own: also without a connection they are there."""
     own = dict(SYMBOL.findall((PAGES / page).read_text()))

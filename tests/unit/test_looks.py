@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from tests.variants import each
 from worker.calls import LookAt, Seen
 from worker.looks import LOOKS_MOST, UNKNOWN_MOST, judge
 
@@ -16,7 +17,7 @@ def judged(state, what, agents=(), suspect=None, age_s=OLD, looks=0, lag_s=LAG):
     return judge(Seen(LookAt(7, 1, "r", state, agent, suspect, looks, age_s), what, tuple(agents)), lag_s)
 
 
-@pytest.mark.parametrize(
+@each(
     ("state", "what", "agents"),
     [
         ("waiting", "waiting", []),
@@ -30,14 +31,14 @@ def judged(state, what, agents=(), suspect=None, age_s=OLD, looks=0, lag_s=LAG):
         ("held", "served", []),
     ],
 )
-@pytest.mark.parametrize("suspect", [None, "moved:2", "hidden"])
-@pytest.mark.parametrize("age_s", [FRESH, OLD])
+@each("suspect", [None, "moved:2", "hidden"])
+@each("age_s", [FRESH, OLD])
 def test_a_desk_that_agrees_with_the_ledger_changes_nothing(state, what, agents, suspect, age_s):
     assert judged(state, what, agents, suspect, age_s).what == "fine"
 
 
-@pytest.mark.parametrize("suspect", [None, "resolved"])
-@pytest.mark.parametrize("looks", [0, 1])
+@each("suspect", [None, "resolved"])
+@each("looks", [0, 1])
 def test_a_late_desk_that_may_mean_the_stay_before_is_asked_again(suspect, looks):
     """The room waited, was served, was resolved and waits again, all within the lag."""
     about = LookAt(7, 1, "r", "waiting", None, suspect, looks, 0.1, waited_s=1.5)
@@ -45,7 +46,7 @@ def test_a_late_desk_that_may_mean_the_stay_before_is_asked_again(suspect, looks
     assert (found.what, found.suspect, found.wait_s, found.counts) == ("again", suspect, 3.5, False)
 
 
-@pytest.mark.parametrize("waited_s", [None, LAG, 60.0])
+@each("waited_s", [None, LAG, 60.0])
 def test_a_stay_before_that_waited_longer_ago_than_the_lag_is_not_meant(waited_s):
     about = LookAt(7, 1, "r", "waiting", None, None, 0, 0.1, waited_s=waited_s)
     assert judge(Seen(about, "waiting"), LAG).what == "fine"
@@ -61,14 +62,14 @@ NEWS = [
 ]
 
 
-@pytest.mark.parametrize(("state", "what", "agents", "reading", "verdict", "agent"), NEWS)
-@pytest.mark.parametrize("age_s", [0.0, FRESH, OLD])
+@each(("state", "what", "agents", "reading", "verdict", "agent"), NEWS)
+@each("age_s", [0.0, FRESH, OLD])
 def test_one_look_alone_is_never_believed(state, what, agents, reading, verdict, agent, age_s):
     found = judged(state, what, agents, suspect=None, age_s=age_s)
     assert (found.what, found.suspect, found.wait_s) == ("again", reading, LAG)
 
 
-@pytest.mark.parametrize(("state", "what", "agents", "reading", "verdict", "agent"), NEWS)
+@each(("state", "what", "agents", "reading", "verdict", "agent"), NEWS)
 def test_the_same_news_twice_is_believed(state, what, agents, reading, verdict, agent):
     """The first witness was a look a lag ago, or a webhook."""
     found = judged(state, what, agents, suspect=reading)
@@ -76,8 +77,8 @@ def test_the_same_news_twice_is_believed(state, what, agents, reading, verdict, 
     assert found.why
 
 
-@pytest.mark.parametrize(("state", "what", "agents", "reading", "verdict", "agent"), NEWS)
-@pytest.mark.parametrize("age_s", [0.0, FRESH, 4.999])
+@each(("state", "what", "agents", "reading", "verdict", "agent"), NEWS)
+@each("age_s", [0.0, FRESH, 4.999])
 def test_news_of_a_visit_that_just_changed_waits_for_the_lag(state, what, agents, reading, verdict, agent, age_s):
     """The desk may still speak of the time before the change."""
     found = judged(state, what, agents, suspect=reading, age_s=age_s)
@@ -85,8 +86,8 @@ def test_news_of_a_visit_that_just_changed_waits_for_the_lag(state, what, agents
     assert age_s + found.wait_s == pytest.approx(LAG)
 
 
-@pytest.mark.parametrize(("state", "what", "agents", "reading", "verdict", "agent"), NEWS)
-@pytest.mark.parametrize("suspect", ["resolved", "waiting", "moved:2", "moved:3", "hidden"])
+@each(("state", "what", "agents", "reading", "verdict", "agent"), NEWS)
+@each("suspect", ["resolved", "waiting", "moved:2", "moved:3", "hidden"])
 def test_two_witnesses_who_disagree_prove_nothing(state, what, agents, reading, verdict, agent, suspect):
     if suspect != reading:
         found = judged(state, what, agents, suspect=suspect)
@@ -101,7 +102,7 @@ def test_a_room_that_is_served_by_nobody_the_desk_names_is_set_aside_after_some_
     assert min(first.wait_s, second.wait_s) > 0
 
 
-@pytest.mark.parametrize("state", ["waiting", "held"])
+@each("state", ["waiting", "held"])
 def test_a_room_that_the_desk_does_not_know_is_closed_after_some_looks_further_and_further_apart(state):
     found = [judged(state, "unknown", suspect="resolved", looks=n) for n in range(UNKNOWN_MOST)]
     assert [verdict.what for verdict in found] == ["again"] * (UNKNOWN_MOST - 1) + ["forget"]
@@ -112,8 +113,8 @@ def test_a_room_that_the_desk_does_not_know_is_closed_after_some_looks_further_a
     assert judged(state, "unknown", lag_s=60.0, looks=3).wait_s == 60.0, "further ahead it would be due at once"
 
 
-@pytest.mark.parametrize("state", ["waiting", "reserved", "held"])
-@pytest.mark.parametrize("looks", [0, 1, 5, 1000])
+@each("state", ["waiting", "reserved", "held"])
+@each("looks", [0, 1, 5, 1000])
 def test_trouble_keeps_what_was_suspected_and_does_not_count_as_a_look(state, looks):
     found = judged(state, "trouble", suspect="moved:2", looks=looks)
     assert (found.what, found.suspect) == ("again", "moved:2")
@@ -157,13 +158,13 @@ def test_no_combination_raises_loops_or_touches_a_seat_lightly():
 # What the rules get wrong
 
 
-@pytest.mark.parametrize("state", ["waiting", "held"])
+@each("state", ["waiting", "held"])
 def test_the_same_agents_in_another_order_are_the_same_news(state):
     first = judged(state, "served", ["2", "3"])
     assert judged(state, "served", ["3", "2"], suspect=first.suspect).what == "adopt"
 
 
-@pytest.mark.parametrize(("state", "what", "agents"), [("held", "served", ["1"]), ("waiting", "waiting", [])])
+@each(("state", "what", "agents"), [("held", "served", ["1"]), ("waiting", "waiting", [])])
 def test_a_webhooks_resolve_is_not_dismissed_by_one_reading_that_may_be_older(state, what, agents):
     """The first look comes milliseconds after the webhook; the desk may speak of a lag ago."""
     assert judged(state, what, agents, suspect="resolved", looks=0).what == "again"

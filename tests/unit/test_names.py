@@ -2,11 +2,11 @@
 
 import unicodedata
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from db.people import NAME_MOST, shown_name
+from tests.variants import each
 
 SPOOFS = [chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))]
 JOINED = "\u0645\u0647\u062f\u06cc\u200c\u0632\u0627\u062f\u0647"  # a Persian surname, with its ZWNJ
@@ -14,7 +14,7 @@ CODER = "\U0001f469\u200d\U0001f4bb"  # woman, ZWJ, computer: one emoji
 SPACES = [chr(code) for code in range(0x3001) if unicodedata.category(chr(code)) == "Zs"]  # there is none above
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         "Ani",
@@ -36,24 +36,22 @@ def test_a_name_in_any_script_is_kept_as_it_is(name: str) -> None:
     assert shown_name(f"  {name}\n") == name
 
 
-@pytest.mark.parametrize("space", SPACES)
+@each("space", SPACES)
 def test_a_space_of_any_kind_becomes_a_plain_one(space: str) -> None:
     assert shown_name(f"{space}Anne{space}Marie{space} {space}Li{space}") == "Anne Marie Li"
 
 
-@pytest.mark.parametrize(
-    "mark", ["\0", "\t", "\n", "\r", "\x1b", "\x7f", "\x85", "\u2028", "\u2029", "\ud800", "\ue000"]
-)
+@each("mark", ["\0", "\t", "\n", "\r", "\x1b", "\x7f", "\x85", "\u2028", "\u2029", "\ud800", "\ue000"])
 def test_what_breaks_the_line_or_has_no_picture_is_refused(mark: str) -> None:
     assert shown_name(f"A{mark}ni") is None
 
 
-@pytest.mark.parametrize("mark", SPOOFS)
+@each("mark", SPOOFS)
 def test_what_turns_the_text_beside_a_name_around_is_refused(mark: str) -> None:
     assert shown_name(f"Ani{mark}gpj.exe") is None
 
 
-@pytest.mark.parametrize("blank", ["", " ", "\u00a0", "\u200b\u200d", "\u200f", "\ufe0f", "\u3164", "\u2800", "\u0301"])
+@each("blank", ["", " ", "\u00a0", "\u200b\u200d", "\u200f", "\ufe0f", "\u3164", "\u2800", "\u0301"])
 def test_a_name_that_nobody_would_see_is_refused(blank: str) -> None:
     assert shown_name(blank) is None
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.variants import each
 
 PAGES = Path(__file__).resolve().parents[2] / "sidecar" / "pages"
 GUARDED = {  # what is used, and left out where it is missing
@@ -77,7 +77,7 @@ def test_what_is_guarded_is_still_there():
     assert GUARDED - set(found()) == set()
 
 
-@pytest.mark.parametrize("page", sorted(PAGES.glob("*.html")), ids=lambda path: path.name)
+@each("page", sorted(PAGES.glob("*.html")), ids=lambda path: path.name)
 def test_no_page_needs_a_popover_or_an_address_from_the_root(page):
     text = page.read_text()
     if page.name == "index.html":  # its script takes its links below the path: see tests/pages/test_behind_a_path.py

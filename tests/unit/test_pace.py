@@ -1,10 +1,10 @@
 """How fast somebody may go: any history of asking against the limit as it is told."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.web.pace import Paces, Patience, Windows
+from tests.variants import each
 
 MOST, PERIOD_S = 3, 60.0
 PAUSES = st.one_of(
@@ -109,7 +109,7 @@ def test_no_sender_is_waited_for_longer_than_their_bytes_are_worth(pieces: list[
     assert waited_s <= 60.0 + came / 1000.0 + 0.001
 
 
-@pytest.mark.parametrize("bytes_s", [1000, 1500, 100_000])
+@each("bytes_s", [1000, 1500, 100_000])
 def test_who_sends_fast_enough_is_waited_for_as_long_as_it_takes(bytes_s: int) -> None:
     patience = Patience(60.0, 1000.0)
     for _ in range(10_000):

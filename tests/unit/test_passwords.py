@@ -1,8 +1,7 @@
 """New passwords that are tried first are refused, and each says why."""
 
-import pytest
-
 from db.passwords import refusal
+from tests.variants import each
 
 OWN = ("ani.lestari@shop.example", "Ani Lestari")
 REFUSED = {
@@ -23,11 +22,11 @@ TAKEN = [
 ]
 
 
-@pytest.mark.parametrize(("why", "password"), [(why, one) for why, all_ in REFUSED.items() for one in all_])
+@each(("why", "password"), [(why, one) for why, all_ in REFUSED.items() for one in all_])
 def test_a_password_that_is_tried_first_is_refused(why, password):
     assert why in (refusal(password, *OWN) or "it was taken")
 
 
-@pytest.mark.parametrize("password", TAKEN)
+@each("password", TAKEN)
 def test_any_other_is_taken(password):
     assert refusal(password, *OWN) is None

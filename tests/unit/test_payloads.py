@@ -10,6 +10,7 @@ from db.inbox import ARRIVED, RESOLVED
 from db.push import Webhook
 from receiver import payloads
 from receiver.payloads import BadPayload, Posted
+from tests.variants import each
 
 FOLDER = Path(__file__).parents[2] / "testbed" / "payloads"
 APP = "exampleapp-0123456789abcde"
@@ -57,7 +58,7 @@ def test_a_resolve_is_kept_by_its_ids_and_names_no_app():
 HUGE = "9" * 64
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "kept"),
     [
         ("57491250", "57491250"),
@@ -77,7 +78,7 @@ def test_a_room_id_is_visible_ascii_or_a_whole_number_kept_as_its_digits(given, 
     assert resolved(room_id=given).webhook.room == kept
 
 
-@pytest.mark.parametrize(
+@each(
     "given",
     [None, True, False, -1, 1.0, 57491250.5, 1e30, int("1" + "0" * 64), "", " ", "a b", "a\n", "\u0000", "é", "７"]
     + ["\ud800", "x" * 65, [], {}, ["57491250"]],
@@ -92,7 +93,7 @@ def test_any_other_room_id_is_refused_by_name(given):
         assert bad.message.startswith(f"{field} ")
 
 
-@pytest.mark.parametrize("digits", [65, 300, 5000])
+@each("digits", [65, 300, 5000])
 def test_a_number_of_thousands_of_digits_is_no_room(digits):
     bad = refusal(payloads.arrived, b'{"room_id": ' + b"7" * digits + b"}")
     assert (bad.code, bad.field) == ("invalid_payload", "room_id")
@@ -102,7 +103,7 @@ def test_a_number_of_thousands_of_digits_elsewhere_loses_no_room():
     assert payloads.arrived(b'{"room_id": "7", "x": ' + b"7" * 5000 + b"}").webhook.room == "7"
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "text"),
     [
         ("half of a pair", rb"\ud83d"),
@@ -121,7 +122,7 @@ def test_a_byte_order_mark_is_no_obstacle():
     assert payloads.arrived(b'\xef\xbb\xbf{"room_id": 7}').webhook.room == "7"
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [b"", b"  ", b"{", b"room_id=7", b"\x00", b"\xff\xfe", b'{"room_id": NaN}', b'{"room_id": Infinity}']
     + [b'{"a": -Infinity, "room_id": 7}', b"[" * 100_000, b'{"a":' * 100_000, b'{"room_id": 7}x'],
@@ -131,7 +132,7 @@ def test_what_is_no_json_is_refused_as_such(body):
         assert refusal(read, body).code == "invalid_json"
 
 
-@pytest.mark.parametrize("body", [b"null", b"[]", b'"57491250"', b"57491250", b"true", b'[{"room_id": "7"}]'])
+@each("body", [b"null", b"[]", b'"57491250"', b"57491250", b"true", b'[{"room_id": "7"}]'])
 def test_json_that_is_no_object_is_refused(body):
     for read in (payloads.arrived, payloads.resolved):
         assert refusal(read, body).code == "invalid_payload"
@@ -143,7 +144,7 @@ def test_unknown_fields_and_odd_extras_change_nothing():
     assert arrived(extras={"a": 1}, candidate_agent=[], avatar_url=3, name=None, is_new_session="x") == plain
 
 
-@pytest.mark.parametrize(
+@each(
     ("service", "proof"),
     [
         ({"id": 7, "is_resolved": True}, "7"),
@@ -177,9 +178,7 @@ def test_only_a_service_that_says_itself_that_it_is_resolved_is_a_proof(service,
     assert arrived(latest_service=service).webhook.latest == proof
 
 
-@pytest.mark.parametrize(
-    ("service_id", "kept"), [(7, "7"), ("7", "7"), (None, ""), ("x", ""), (2**63, ""), (-1, ""), (1.5, ""), ([], "")]
-)
+@each(("service_id", "kept"), [(7, "7"), ("7", "7"), (None, ""), ("x", ""), (2**63, ""), (-1, ""), (1.5, ""), ([], "")])
 def test_a_resolve_without_a_usable_service_id_is_still_a_resolve(service_id, kept):
     assert resolved(id=service_id).webhook == Webhook(RESOLVED, "57398366", service=kept, first_comment_id="746394772")
 
@@ -189,7 +188,7 @@ def test_comment_ids_are_numbers_or_strings():
     assert resolved(first_comment_id=None).webhook.first_comment_id == ""
 
 
-@pytest.mark.parametrize(
+@each(
     ("channel", "source", "class_", "kept_source"),
     [
         ({"id": 131313, "name": "Widget", "source": "qiscus"}, "qiscus", "131313", "qiscus"),
@@ -223,14 +222,14 @@ def test_app_id_and_app_code_must_agree():
     assert (bad.code, bad.field) == ("invalid_payload", "app_id")
 
 
-@pytest.mark.parametrize("app_id", [7, True, [], {}, "a b", "é", "x" * 65, "{a}", "*", "a/b", "a:b", "\ud800", "a\n"])
+@each("app_id", [7, True, [], {}, "a b", "é", "x" * 65, "{a}", "*", "a/b", "a:b", "\ud800", "a\n"])
 def test_an_app_id_that_can_be_none_is_refused_by_name(app_id):
     assert refusal(payloads.arrived, {**fixture("caa_modern"), "app_id": app_id}).field == "app_id"
     bad = refusal(payloads.resolved, {**fixture("mark_as_resolved"), "app_code": app_id})
     assert bad.field == "app_code"
 
 
-@pytest.mark.parametrize(
+@each(
     ("read", "name", "field", "seen"),
     [
         (payloads.arrived, "mark_as_resolved", "room_id", "a Mark As Resolved"),

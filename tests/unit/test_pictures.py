@@ -4,11 +4,11 @@ import base64
 import io
 import struct
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.files.pictures import pixels
+from tests.variants import each
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAFCAYAAACJmvbYAAAAHklEQVR4AbTJMQ0AAADCsAX/nkEBfCzZVRncFqMTBgAA///iXYXJAAAABklEQVQDACA9"
@@ -60,7 +60,7 @@ def frame(width: int, height: int, left: int = 0, top: int = 0) -> bytes:
 COMMENT = b"!\xfe" + (b"\xff" + b"," * 255) * 3 + b"\x00"
 
 
-@pytest.mark.parametrize(
+@each(
     ("content", "size"),
     [
         (gif((7, 5), frame(7, 5)), 35),
@@ -79,14 +79,14 @@ def test_a_gif_is_as_large_as_its_first_frame_where_that_is_larger(content: byte
     assert size_of(content, "gif") == size
 
 
-@pytest.mark.parametrize("mark", [b"\xff\xd0", b"\xff\xd7", b"\xff\x01"])
+@each("mark", [b"\xff\xd0", b"\xff\xd7", b"\xff\x01"])
 def test_a_jpeg_has_marks_that_nothing_belongs_to(mark: bytes) -> None:
     """Who takes what follows for their length looks past the frame that a browser shows."""
     large = struct.pack(">BBHBHHB", 0xFF, 0xC0, 11, 8, 60000, 60000, 1) + bytes(3)
     assert size_of(b"\xff\xd8" + mark + large + bytes(0xFFC0) + jpeg(1, 1)[2:], "jpeg") == 3_600_000_000
 
 
-@pytest.mark.parametrize("mark", [0xD8, 0xD9, 0xDA, 0x00])
+@each("mark", [0xD8, 0xD9, 0xDA, 0x00])
 def test_a_jpeg_whose_size_no_browser_would_find_has_none(mark: int) -> None:
     assert size_of(b"\xff\xd8\xff" + bytes([mark]) + b"\x00\x02" + jpeg(7, 5)[2:], "jpeg") is None
 
@@ -95,7 +95,7 @@ def test_a_jpeg_may_have_filling_bytes() -> None:
     assert size_of(b"\xff\xd8\xff\xff\xff" + jpeg(7, 5)[2:], "jpeg") == 35
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each("kind", KINDS)
 def test_a_head_that_says_nothing_is_no_picture(kind: str) -> None:
     for content in (b"", b"\xff\xd8\xff", WEBP):
         assert not pixels(io.BytesIO(content), kind)

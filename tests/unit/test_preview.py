@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from sidecar.files.preview import SIDE_MOST, make
+from tests.variants import each
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 PIXELS_MOST = 25_000_000
@@ -60,7 +61,7 @@ PICTURES: dict[str, tuple[str, Callable[[], bytes], tuple[int, int]]] = {
 }
 
 
-@pytest.mark.parametrize("what", PICTURES)
+@each("what", PICTURES)
 def test_every_kind_of_picture_has_a_small_one(what: str) -> None:
     kind, drawn, size = PICTURES[what]
     assert preview(drawn(), kind).size == size
@@ -70,14 +71,14 @@ def test_of_a_picture_that_moves_it_is_the_first_frame() -> None:
     assert near(preview(gif(), "GIF"), 320, 20, RED)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+@each("kind", ["PNG", "WEBP"])
 def test_what_is_clear_stays_clear(kind: str) -> None:
     found = preview(written(Image.new("RGBA", (900, 900), (0, 0, 0, 0)), kind), kind).convert("RGBA").getpixel((5, 5))
     assert isinstance(found, tuple) and found[3] == 0
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-@pytest.mark.parametrize(("orientation", "degrees"), [(3, 180), (6, 90), (8, 270)])
+@each("kind", ["JPEG", "PNG", "WEBP"])
+@each(("orientation", "degrees"), [(3, 180), (6, 90), (8, 270)])
 def test_a_picture_that_lies_on_its_side_is_shown_upright_and_not_where_it_was_taken(
     kind: str, orientation: int, degrees: int
 ) -> None:
@@ -89,7 +90,7 @@ def test_a_picture_that_lies_on_its_side_is_shown_upright_and_not_where_it_was_t
     assert near(image, 320, 20, RED) and near(image, 320, 400, BLUE)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
+@each("kind", ["JPEG", "PNG", "GIF", "WEBP"])
 def test_a_picture_is_read_as_what_it_was_found_to_be_and_as_nothing_else(kind: str) -> None:
     other = "PNG" if kind != "PNG" else "JPEG"
     with pytest.raises(OSError, match="cannot identify"):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.variants import each
 from worker.desk import qiscus_answers as answers
 from worker.desk.base import Assigned, DeskError, DeskTrouble, RoomRefused, RoomTaken, RoomView, RosterAgent
 from worker.desk.qiscus import ASSIGN, PROBE, ROSTER, SUGGEST, UNSERVED
@@ -56,7 +57,7 @@ def test_an_empty_roster_is_a_value():
     assert agents(recorded("api_available_agents_empty")) == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "agent", "comment"), [("api_assign_agent", "150851", "746394772"), ("api_assign_agent_legacy", "22", None)]
 )
 def test_an_assign_tells_the_first_comment_where_the_desk_does(name, agent, comment):
@@ -84,7 +85,7 @@ def test_a_suggestion_is_an_agent_with_a_count():
     assert answers.suggestion(recorded("api_allocate_agent"), SUGGEST) == RosterAgent("150851", "Agent A", True, 1)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "status", "error", "text"),
     [
         ("api_error_exceed_max_agents", 400, RoomTaken, "assign 400: Cant join room, exceed max agents"),
@@ -107,13 +108,13 @@ def test_a_403_speaks_of_the_agent_only_where_one_was_to_be_assigned():
     assert refused(403, b"<html>Forbidden</html>").permanent, "a gateway speaks of nobody"
 
 
-@pytest.mark.parametrize("status", [401, 402])
+@each("status", [401, 402])
 def test_credentials_and_plan_wait_for_a_person(status):
     found = refused(status, {})
     assert (found.permanent, found.maybe_applied) == (True, False)
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "maybe"),
     [(301, True), (302, True), (405, False), (408, False), (429, False), (500, True), (502, True), (503, True)],
 )
@@ -132,20 +133,20 @@ def test_a_question_leaves_no_doubt_whatever_happened_to_it():
     assert not refused(500, {}, ask=ROSTER).maybe_applied
 
 
-@pytest.mark.parametrize("status", [400, 404, 422])
+@each("status", [400, 404, 422])
 def test_a_definite_answer_is_about_the_room_only_where_a_room_was_asked_for(status):
     assert isinstance(refused(status, {"errors": "no"}, ask=ROSTER), RoomRefused)
     assert isinstance(refused(status, {"errors": "no"}, ask=PROBE), DeskTrouble)
 
 
-@pytest.mark.parametrize("status", [400, 404, 422])
+@each("status", [400, 404, 422])
 def test_a_gateways_page_says_nothing_about_the_room(status):
     found = refused(status, b" <html><title>exceed max agents</title>")
     assert isinstance(found, DeskTrouble)
     assert not found.maybe_applied
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         {"errors": {"message": "Cant join room, EXCEED Max Agents"}},
@@ -165,19 +166,19 @@ def test_exceed_concerns_an_assign_only():
     assert isinstance(refused(400, {"errors": "exceed max agents"}, ask=ROSTER), RoomRefused)
 
 
-@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b'{"errors": null}', b"\xff\xfe\x00"])
+@each("body", [b"", b"null", b"[]", b"{}", b'{"errors": null}', b"\xff\xfe\x00"])
 def test_an_error_without_a_reason_is_still_an_error(body):
     assert refused(400, body).what.startswith("assign 400: ")
 
 
-@pytest.mark.parametrize("errors", ["no", ["no"], {"message": "no"}])
+@each("errors", ["no", ["no"], {"message": "no"}])
 def test_a_success_with_errors_is_unclear(errors):
     with pytest.raises(DeskTrouble) as caught:
         answers.accepted(Answer(200, json.dumps({"data": {}, "errors": errors}).encode()), ASSIGN)
     assert caught.value.maybe_applied
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'"ok"', b"{", b"[" * 100_000, b"1" * 5000, b"\xff"])
+@each("body", [b"", b"<html>", b"[1]", b'"ok"', b"{", b"[" * 100_000, b"1" * 5000, b"\xff"])
 def test_a_success_that_cannot_be_read_is_unclear_for_an_assign_and_harmless_for_a_question(body):
     for ask in (ASSIGN, ROSTER):
         with pytest.raises(DeskTrouble) as caught:
@@ -185,7 +186,7 @@ def test_a_success_that_cannot_be_read_is_unclear_for_an_assign_and_harmless_for
         assert caught.value.maybe_applied is ask.changes
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "seconds"),
     [("0", 0.0), ("120", 120.0), (" 5 ", 5.0), ("86400", 300.0), ("-5", None), ("soon", None), ("1e3", None)]
     + [("", None), (None, None), ("٣", None), ("9" * 400, None)],
@@ -201,7 +202,7 @@ def test_retry_after_as_a_date_is_measured_by_the_desks_own_clock():
         assert answers.retry_after_s(then, format_datetime(there, usegmt=True)) == expected
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "agent budi@example.com is busy",
@@ -224,7 +225,7 @@ def test_a_page_is_reduced_to_its_words():
     assert answers.reason(b"<html><style>p {}</style><title>502 Bad&nbsp;Gateway</title>") == "502 Bad Gateway"
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "seconds"),
     [
         ("2019-02-04 04:49:47", 1549255787.0),
@@ -242,7 +243,7 @@ def test_moments_are_read_in_every_form_on_record(value, seconds):
     assert answers.unix_s(value) == seconds
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "id_"),
     [(7, "7"), ("7", "7"), ("a.b@c:d-e", "a.b@c:d-e"), (True, None), (-1, None), (1.0, None), ("", None), (None, None)]
     + [("a b", None), ("a\x00", None), ("\ud800", None), ("é", None), ("a" * 65, None), (10**64, None)],
@@ -251,7 +252,7 @@ def test_ids_are_text_that_a_database_takes(value, id_):
     assert answers.plain_id(value) == id_
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "available"),
     [
         ({"is_available": True}, True),
@@ -265,12 +266,12 @@ def test_only_an_agent_who_is_surely_online_is_available(fields, available):
     assert answers.roster_agent({"id": 1, "type": 2, **fields}).available is available
 
 
-@pytest.mark.parametrize("kind", [{"type": 2}, {"type": "2"}, {"type": "agent"}, {"type_as_string": "agent"}])
+@each("kind", [{"type": 2}, {"type": "2"}, {"type": "agent"}, {"type_as_string": "agent"}])
 def test_an_agent_is_known_by_number_or_word(kind):
     assert answers.roster_agent({"id": 1, **kind}).id == "1"
 
 
-@pytest.mark.parametrize("kind", [{"type": 1}, {"type": 3, "type_as_string": "supervisor"}, {}, {"type": True}])
+@each("kind", [{"type": 1}, {"type": 3, "type_as_string": "supervisor"}, {}, {"type": True}])
 def test_everybody_else_is_left_out(kind):
     assert answers.roster_agent({"id": 1, **kind}) is None
 
@@ -285,7 +286,7 @@ def test_a_room_that_is_resolved_does_not_wait_whatever_else_it_says():
     assert answers.room_view(told, LOOK) == RoomView(waiting=False, resolved=True)
 
 
-@pytest.mark.parametrize("cursor", [["x"], {"a": 1}, "a b", "\ud800", "x" * 3000, -1.5])
+@each("cursor", [["x"], {"a": 1}, "a b", "\ud800", "x" * 3000, -1.5])
 def test_a_cursor_that_no_url_can_carry_is_a_broken_answer(cursor):
     with pytest.raises(DeskTrouble):
         answers.agents_page({"data": [], "meta": {"after": cursor}}, ROSTER)

@@ -1,9 +1,9 @@
 """What Redis's errors mean: a sentence for each, and nothing of a URL, a value or a password in it."""
 
-import pytest
 from redis import exceptions
 
 from db import redis_why
+from tests.variants import each
 
 TOLD = {
     "invalid username-password pair or user is disabled.": "Redis refuses the password: correct REDIS_URL",
@@ -31,7 +31,7 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize("text", TOLD)
+@each("text", TOLD)
 def test_each_has_its_sentence(text: str) -> None:
     found = redis_why.why(exceptions.ResponseError(text))
     assert TOLD[text] in found
@@ -51,7 +51,7 @@ def test_the_reason_may_be_that_of_an_error_behind_it() -> None:
         assert "read-only replica" in redis_why.why(error)
 
 
-@pytest.mark.parametrize(
+@each(
     ("error", "away"),
     [
         (exceptions.ConnectionError("refused"), True),

@@ -17,6 +17,7 @@ from routing.model import Rules
 from routing.route import named, route
 from routing.team import may_serve
 from scripts.admin.__main__ import giliran
+from tests.variants import each
 from tests.whose_turn import FOR_STICKY, NO_SEAT, Group, Order, Passed, Room, Seat, order
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +50,7 @@ def test_there_are_five_recipes_and_each_row_of_their_tables_is_run() -> None:
     assert len(rows()) == len(re.findall(r"^\| `\{", "".join(RECIPES.values()), re.M)) == 14
 
 
-@pytest.mark.parametrize(("recipe", "webhook", "at", "queue", "rule", "more"), rows())
+@each(("recipe", "webhook", "at", "queue", "rule", "more"), rows())
 def test_a_webhook_leads_where_the_recipe_says(
     recipe: str, webhook: str, at: str, queue: str, rule: str, more: str
 ) -> None:

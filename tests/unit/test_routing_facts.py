@@ -7,12 +7,12 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from routing.facts import Facts, Named, as_data, of_chat, of_data, of_webhook
 from routing.texts import KEY_MAX, VALUE_MAX, comparable, fold
+from tests.variants import each
 
 FOLDER = Path(__file__).parents[2] / "testbed" / "payloads"
 
@@ -50,14 +50,14 @@ def test_a_webhook_of_today_gives_what_the_rules_name_and_nothing_else() -> None
     assert of_webhook(body) == Facts("wa", "131313")
 
 
-@pytest.mark.parametrize("name", ["webhook_caa_modern.json", "webhook_caa_null_candidate.json"])
+@each("name", ["webhook_caa_modern.json", "webhook_caa_null_candidate.json"])
 def test_the_recorded_webhooks_are_read(name: str) -> None:
     found = of_webhook(payload(name), ALL)
     assert (found.source, found.returning, found.properties) == ("qiscus", False, {})
     assert found.email is not None and found.name is not None
 
 
-@pytest.mark.parametrize(
+@each(
     ("latest", "known"),
     [(None, False), ({"id": 1}, True), ({}, False), ("x", None), (0, None), ([], None)],
 )
@@ -83,7 +83,7 @@ def test_of_what_comes_twice_the_last_counts_and_user_properties_before_addition
     assert properties({"user_properties": [*twice, {"key": "tier"}], "additional_extras": {"tier": "b"}}) == {}
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "text"),
     [
         (7, "7"),
@@ -110,7 +110,7 @@ def test_values_are_compared_as_text_without_case_accents_of_two_kinds_and_spare
     assert tier(value) == text
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [None, "", "  ", [], ["gold"], {}, {"a": 1}, 1e30, 2**64, -(2**70), 10**500, "x" * 257, "x" * 10**6, "a\0b", "a\ud800", "İ" * 256],
 )  # fmt: skip
@@ -118,7 +118,7 @@ def test_what_cannot_be_compared_fits_no_rule(value: Any) -> None:
     assert tier(value) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "extras",
     ["", "x", "[]", "null", "7", '"x"', "{", "[" * 10**5, '{"user_properties":' * 10**4, '{"user_properties": "{"}', '{"user_properties": [7, null, [], {}, {"key": 7, "value": 1}, {"key": null}, {"value": "x"}, {"key": {}, "value": 2}]}', '{"user_properties": NaN}', '{"user_properties": 1e999}'],
 )  # fmt: skip
@@ -132,7 +132,7 @@ def test_one_broken_value_costs_no_other() -> None:
     assert of_webhook(b'{"name": "\xff", "source": "wa", "extras": "{}"}', ALL).source == "wa"
 
 
-@pytest.mark.parametrize("body", [None, 7, "", b"", b"\xff\xfe", "[]", [], {}, {"extras": 7, "channel": "x", "source": {}, "email": [], "name": 7.5}, object()])  # fmt: skip
+@each("body", [None, 7, "", b"", b"\xff\xfe", "[]", [], {}, {"extras": 7, "channel": "x", "source": {}, "email": [], "name": 7.5}, object()])  # fmt: skip
 def test_any_body_gives_facts(body: Any) -> None:
     found = of_webhook(body, ALL)
     assert (found.source, found.channel_id, found.email, found.properties) == (None, None, None, {})
@@ -200,7 +200,7 @@ def test_folding_twice_is_folding_once_and_case_makes_no_difference(text: str) -
     assert comparable(fold(text)) == comparable(text)
 
 
-@pytest.mark.parametrize(
+@each(
     "grow",
     [
         lambda n: json.dumps({"user_properties": [{"key": "tier", "value": "x"}] * n}),

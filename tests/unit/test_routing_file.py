@@ -13,6 +13,7 @@ from routing.file import BYTES_MAX, check, read
 from routing.hours import Span
 from routing.model import Agents, Rules, Step, Sticky
 from routing.when import Pattern
+from tests.variants import each
 
 WHOLE = """\
 [hours]
@@ -97,7 +98,7 @@ def test_a_whole_file_is_read_as_it_is_meant() -> None:
     assert (rules.topics[0].label, rules.default) == ({"en": "Buy something", "id": "Pembelian"}, "sales")
 
 
-@pytest.mark.parametrize("text", ["", "\ufeff", "# nothing\r\n", b"\xef\xbb\xbf# from a Windows editor\r\n"])
+@each("text", ["", "\ufeff", "# nothing\r\n", b"\xef\xbb\xbf# from a Windows editor\r\n"])
 def test_an_empty_file_changes_nothing(text: str | bytes) -> None:
     assert read(text) == Rules()
 
@@ -125,7 +126,7 @@ def test_several_faults_are_named_at_once_in_the_order_of_the_lines() -> None:
         read(text)
 
 
-@pytest.mark.parametrize(
+@each(
     ("section", "key", "line", "near"),
     [
         ("", "ruels = 1", 1, "rules"),
@@ -239,13 +240,13 @@ RULE = [
 ]
 
 
-@pytest.mark.parametrize(("text", "line", "words"), ONE_FAULT)
+@each(("text", "line", "words"), ONE_FAULT)
 def test_what_is_wrong_is_said_with_its_line(text: str | bytes, line: int, words: str) -> None:
     (found,) = faults(text)
     assert found[0] == line and words in found[1]
 
 
-@pytest.mark.parametrize(("text", "words"), RULE)
+@each(("text", "words"), RULE)
 def test_what_is_wrong_with_a_rule_is_said(text: str, words: str) -> None:
     (found,) = faults(with_queue(f"[[rules]]\nname = 'a'\nqueue = 'q'\n{text}"))
     assert found[0] in (1, 4, 5) and words in found[1]

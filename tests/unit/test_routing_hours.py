@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routing.hours import Hours, Span
+from tests.variants import each
 
 ZONES = ("Asia/Jakarta", "Europe/Berlin", "America/Santiago")
 MINUTE = timedelta(minutes=1)
@@ -68,7 +69,7 @@ YEAR_HOURS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@each("zone", ZONES)
 def test_around_each_change_of_the_clock_every_moment_is_judged_rightly(zone: str) -> None:
     for hours in YEAR_HOURS:
         here = Hours(zone, hours.spans, hours.closed)
@@ -82,8 +83,8 @@ def test_around_each_change_of_the_clock_every_moment_is_judged_rightly(zone: st
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("zone", ZONES)
-@pytest.mark.parametrize("number", range(len(YEAR_HOURS)))
+@each("zone", ZONES)
+@each("number", range(len(YEAR_HOURS)))
 def test_over_a_year_every_minute_is_judged_rightly(zone: str, number: int) -> None:
     hours = Hours(zone, YEAR_HOURS[number].spans, YEAR_HOURS[number].closed)
     agree(hours, datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), MINUTE)
@@ -150,7 +151,7 @@ def test_closed_days_are_jumped_over_however_many_and_the_whole_day() -> None:
     assert hours.opens(at("2026-12-26 00:00", "Asia/Jakarta")) == at("2126-01-04 22:00", "Asia/Jakarta")
 
 
-@pytest.mark.parametrize("zone", ["Pacific/Apia", "Pacific/Kwajalein", "Asia/Manila"])
+@each("zone", ["Pacific/Apia", "Pacific/Kwajalein", "Asia/Manila"])
 def test_zones_that_have_left_out_whole_days_are_no_trouble(zone: str) -> None:
     hours = Hours(zone, tuple(Span(day, 0, 1440) for day in range(7)))
     for year in (1844, 1993, 2011):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from routing.file import read
 from routing.office_hours import NoOfficeHours, section
+from tests.variants import each
 
 ANSWER = json.loads((Path(__file__).parents[2] / "testbed" / "payloads" / "api_office_hours.json").read_text())
 
@@ -37,7 +38,7 @@ def test_days_with_the_same_times_are_joined_in_the_order_of_the_week() -> None:
     assert opened(section(answer([(day, "22:00", "02:00") for day in (1, 3, 4)]))) == ["mon,wed,thu 22:00-02:00"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("offset", "zone", "noon"),
     [
         ("+07:00", "Asia/Jakarta", 5),
@@ -52,7 +53,7 @@ def test_an_offset_becomes_a_zone_with_that_offset(offset: str, zone: str, noon:
     assert hours and hours.zone == zone and hours.is_open(datetime(2026, 11, 30, noon, tzinfo=UTC))
 
 
-@pytest.mark.parametrize(
+@each(
     "given_answer",
     [
         None,

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from routing.model import Messages
 from routing.route import named, route
 from routing.team import Agent, may_serve
 from routing.when import Pattern, When
+from tests.variants import each
 
 NOW = datetime(2026, 11, 30, 3, tzinfo=UTC)  # a Monday, 10:00 in Jakarta
 NIGHT = datetime(2026, 11, 30, 13, tzinfo=UTC)
@@ -139,7 +139,7 @@ def test_a_rules_priority_goes_before_its_queues_and_a_step_never_puts_a_room_ba
     assert [bali.priority_at(5, bali.step_at(waited)) for waited in (0, 59.9, 60, 120, 10**6)] == [5, 5, 5, 9, 9]
 
 
-@pytest.mark.parametrize(
+@each(
     ("pattern", "fit", "miss"),
     [
         ("*", ["", "x"], []),

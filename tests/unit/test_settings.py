@@ -12,6 +12,7 @@ import settings
 from settings import NAMES, SettingsError, load, servers
 from sidecar.__main__ import told
 from tenant_ids import TENANT_ID
+from tests.variants import each
 
 LIVE = {"QISCUS_APP_ID": "app", "QISCUS_SECRET_KEY": "s3cret"}
 SECRET = "hunter2hunter2hunter2"
@@ -48,7 +49,7 @@ def test_nothing_set_is_a_demo():
     assert found.data == settings.ROOT / "var" / "demo"
 
 
-@pytest.mark.parametrize("given", [LIVE, {"DATABASE_URL": "postgresql://h/d"}, {"DEMO": "0"}])
+@each("given", [LIVE, {"DATABASE_URL": "postgresql://h/d"}, {"DEMO": "0"}])
 def test_an_app_id_or_a_database_or_a_plain_0_is_no_demo(given):
     found = loaded(**given)
     assert (found.demo, found.host) == (False, "0.0.0.0")
@@ -68,7 +69,7 @@ def test_a_demo_with_a_database_of_its_own_keeps_its_files_apart():
     assert loaded(DEMO="1", DATABASE_URL="postgresql://h/d", GILIRAN_DATA="/srv/g").data == Path("/srv/g/demo")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each("name", NAMES)
 def test_empty_means_unset(name):
     assert loaded(**{name: ""}) == loaded()
 
@@ -91,7 +92,7 @@ def test_the_file_does_not_change_the_process_environment(tmp_path, monkeypatch)
     assert "IDLE_SECONDS" not in settings.os.environ
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "field", "low", "high"),
     [
         ("PORT", "port", 1, 65535),
@@ -129,22 +130,22 @@ def test_numbers_hold_to_their_range(name, field, low, high):
 NUMBERS = ["PORT", "SIM_PORT", "WORKER_PORT", "MAX_AGENT_CHAT", "RETRY_SECONDS", "IDLE_SECONDS", "KEEP_DAYS"]
 
 
-@pytest.mark.parametrize("name", NUMBERS)
-@pytest.mark.parametrize("value", ["banana", "-1", "+1", "1e3", "1.0", "１", "²", " ", "1 2", "0x1", "3\n4", "9" * 400])
+@each("name", NUMBERS)
+@each("value", ["banana", "-1", "+1", "1e3", "1.0", "１", "²", " ", "1 2", "0x1", "3\n4", "9" * 400])
 def test_what_is_no_number_is_refused_and_named(name, value):
     text = refusal(**{name: value})
     assert text.startswith(name)
     assert "whole number from" in text
 
 
-@pytest.mark.parametrize("value", ["yes", "true", "2", " 1", "False", "on"])
+@each("value", ["yes", "true", "2", " 1", "False", "on"])
 def test_a_flag_is_0_or_1(value):
     text = refusal(DEMO=value)
     assert "DEMO" in text and "1 (yes)" in text
 
 
-@pytest.mark.parametrize("name", ["ALLOCATION_POLICY", "LOG_LEVEL"])
-@pytest.mark.parametrize("value", ["banana", "Least_Loaded", "info", " INFO", "least_loaded,round_robin"])
+@each("name", ["ALLOCATION_POLICY", "LOG_LEVEL"])
+@each("value", ["banana", "Least_Loaded", "info", " INFO", "least_loaded,round_robin"])
 def test_a_choice_names_what_can_be_chosen(name, value):
     text = refusal(**{name: value})
     assert name in text
@@ -152,12 +153,12 @@ def test_a_choice_names_what_can_be_chosen(name, value):
         assert choice in text
 
 
-@pytest.mark.parametrize("policy", settings.POLICIES)
+@each("policy", settings.POLICIES)
 def test_every_policy_can_be_chosen(policy):
     assert loaded(ALLOCATION_POLICY=policy).allocation_policy == policy
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value"),
     [
         ("REDIS_URL", f"http://:{SECRET}@h:6379/0"),
@@ -173,12 +174,12 @@ def test_an_address_of_another_kind_is_refused_without_showing_it(name, value):
     assert SECRET not in text
 
 
-@pytest.mark.parametrize("url", ["redis://h", "rediss://:p@h:6379/3", "unix:///run/redis.sock"])
+@each("url", ["redis://h", "rediss://:p@h:6379/3", "unix:///run/redis.sock"])
 def test_redis_may_be_plain_encrypted_or_a_socket(url):
     assert loaded(REDIS_URL=url).redis_url == url
 
 
-@pytest.mark.parametrize("url", ["postgresql://u:p@h/d", "postgres://h/d"])
+@each("url", ["postgresql://u:p@h/d", "postgres://h/d"])
 def test_both_spellings_of_postgresql_are_good(url):
     assert loaded(DATABASE_URL=url).database_url == url
 
@@ -188,13 +189,13 @@ def test_an_app_id_without_its_key_is_refused():
     assert "QISCUS_SECRET_KEY" in text and "QISCUS_APP_ID" in text
 
 
-@pytest.mark.parametrize("value", ["omnichannel.qiscus.com", "ftp://x", "//x", "https://"])
+@each("value", ["omnichannel.qiscus.com", "ftp://x", "//x", "https://"])
 def test_the_address_of_qiscus_is_an_http_one(value):
     assert "QISCUS_OMNICHANNEL_URL" in refusal(**LIVE, QISCUS_OMNICHANNEL_URL=value)
 
 
-@pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"])
-@pytest.mark.parametrize("proxy", ["socks5://u:hunter2@p:1080", "socks5h://p", "SOCKS4://p"])
+@each("name", ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"])
+@each("proxy", ["socks5://u:hunter2@p:1080", "socks5h://p", "SOCKS4://p"])
 def test_a_proxy_that_calls_to_qiscus_cannot_use_is_refused(name, proxy):
     text = refusal(**LIVE, **{name: proxy})
     assert name in text and "NO_PROXY" in text and "hunter2" not in text
@@ -266,7 +267,7 @@ def test_sites_and_proxies_are_lists_with_commas():
     assert (loaded().allowed_origins, loaded().trusted_proxies) == ((), ())
 
 
-@pytest.mark.parametrize(
+@each(
     "origin", ["*", "shop.example", "https://", "https://*.a", "https://a/b", "https://u@a", "ftp://a", "https://a:x"]
 )
 def test_what_no_browser_sends_as_an_origin_is_refused(origin):
@@ -274,13 +275,13 @@ def test_what_no_browser_sends_as_an_origin_is_refused(origin):
     assert "ALLOWED_ORIGINS" in text and "https://host" in text
 
 
-@pytest.mark.parametrize("proxy", ["proxy.internal", "10.0.0.0/40", "*", "10.0.0"])
+@each("proxy", ["proxy.internal", "10.0.0.0/40", "*", "10.0.0"])
 def test_a_proxy_is_an_address_or_a_network(proxy):
     assert "TRUSTED_PROXIES" in refusal(TRUSTED_PROXIES=proxy)
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "WEBHOOK_SECRET"])
-@pytest.mark.parametrize("value", ["hunter2", "x", " ", "h" * 15])
+@each("name", ["SECRET_KEY", "WEBHOOK_SECRET"])
+@each("value", ["hunter2", "x", " ", "h" * 15])
 def test_a_secret_that_can_be_guessed_is_refused_and_not_shown(name, value):
     text = refusal(**{name: value})
     assert name in text and "16 characters" in text and "hunter2" not in text
@@ -289,7 +290,7 @@ def test_a_secret_that_can_be_guessed_is_refused_and_not_shown(name, value):
 # Who can reach it
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "[::]", "10.0.0.1", "chat.example.com", "2001:db8::1"])
+@each("host", ["0.0.0.0", "::", "[::]", "10.0.0.1", "chat.example.com", "2001:db8::1"])
 def test_a_demo_is_open_to_others_only_where_that_is_said(host):
     text = refusal(HOST=host)
     assert "HOST" in text and "DEMO=1" in text
@@ -297,12 +298,12 @@ def test_a_demo_is_open_to_others_only_where_that_is_said(host):
     assert not loaded(HOST=host, DEMO="0").demo
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost"])
+@each("host", ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost"])
 def test_a_demo_may_listen_on_this_machine(host):
     assert loaded(HOST=host).host == host.strip("[]")
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0:8000", "[::]:8000", "http://h", "a b", "h/", "::x", " ::", "*", ":", "["])
+@each("host", ["0.0.0.0:8000", "[::]:8000", "http://h", "a b", "h/", "::x", " ::", "*", ":", "["])
 def test_a_host_is_an_address_without_a_port(host):
     assert "HOST" in refusal(HOST=host, DEMO="0")
 
@@ -373,7 +374,7 @@ def test_a_sidecar_is_told_the_key_that_is_given_or_kept(tmp_path):
     assert made.secret_key == key_in(folder) and key_in(folder) not in repr(made)
 
 
-@pytest.mark.parametrize("given", ["AI_BASE_URL", "AI_API_KEY", "AI_MODEL"])
+@each("given", ["AI_BASE_URL", "AI_API_KEY", "AI_MODEL"])
 def test_an_ai_is_named_whole_or_not_at_all(given):
     ai = {"AI_BASE_URL": "https://ai.example/v1/", "AI_API_KEY": SECRET, "AI_MODEL": "m"}
     assert loaded(**ai).ai_base_url == "https://ai.example/v1"
@@ -384,9 +385,7 @@ def test_an_ai_is_named_whole_or_not_at_all(given):
 # What is taken though it is nonsense
 
 
-@pytest.mark.parametrize(
-    "given", [{"REDIS_URL": "redis"}, {"DATABASE_URL": "postgresql"}, {"DATABASE_URL": "postgres"}]
-)
+@each("given", [{"REDIS_URL": "redis"}, {"DATABASE_URL": "postgresql"}, {"DATABASE_URL": "postgres"}])
 def test_a_word_is_no_address(given):
     refusal(**given)
 
@@ -410,7 +409,7 @@ def test_a_note_of_the_launcher_that_is_no_object_is_said_in_one_line(tmp_path):
         servers(running(tmp_path, "[]"))
 
 
-@pytest.mark.parametrize("key", ["two words", "schlüssel", "a\u200bb"])
+@each("key", ["two words", "schlüssel", "a\u200bb"])
 def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key):
     assert key not in refusal(QISCUS_APP_ID="app", QISCUS_SECRET_KEY=key)
 
@@ -425,7 +424,7 @@ def test_a_secret_with_a_dollar_sign_in_the_file_stays_whole(tmp_path):
     assert load({}, tmp_path / ".env").webhook_secret == "a${b}cdefghijklmnop"
 
 
-@pytest.mark.parametrize("app_id", ["a:b", "a b", "é", "x" * 65, "a/b", "{a}"])
+@each("app_id", ["a:b", "a b", "é", "x" * 65, "a/b", "{a}"])
 def test_an_app_id_that_no_tenant_can_have_is_refused(app_id):
     with pytest.raises(SettingsError, match=r"^QISCUS_APP_ID is .*: use 1 to 64 letters, digits and _ \. @ -$"):
         settings.load({"QISCUS_APP_ID": app_id, "QISCUS_SECRET_KEY": "x"}, None)

@@ -5,9 +5,10 @@ from random import Random
 import pytest
 
 from scripts.simulator.faults import FAIL_KINDS, BadSwitch, Faults, as_json, changed
+from tests.variants import each
 
 
-@pytest.mark.parametrize(
+@each(
     "given",
     [
         {"no_such": 1},

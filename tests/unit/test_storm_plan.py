@@ -2,10 +2,9 @@
 
 from collections import Counter
 
-import pytest
-
 from scripts.storms.acts import ACTS
 from scripts.storms.plan import REST_S, plan
+from tests.variants import each
 
 NAMES = list(ACTS)
 
@@ -26,7 +25,7 @@ def test_every_act_is_drawn_in_some_of_the_first_seeds():
     assert drawn - {""} == set(ACTS)
 
 
-@pytest.mark.parametrize("seed", range(1, 6))
+@each("seed", range(1, 6))
 def test_what_begins_ends_before_the_storm_does_and_no_two_have_the_same_thing_to_themselves(seed):
     steps = [step for step in plan(seed, 45, NAMES, 400) if step.number]
     assert all(step.at_s <= 45 for step in steps if step.deed.endswith(" ends"))

@@ -12,6 +12,7 @@ import pytest
 
 from tests.source import ROOT, code, last_name, nodes, text
 from tests.unit.test_words import ARCHITECTURE, EXAMPLE, OPERATIONS, PAGES, PRODUCT, admin, rows, section
+from tests.variants import each
 
 GLOSSARY = (ROOT / "docs/glossary.md").read_text()
 CHAT = (ROOT / "docs/chat.md").read_text()
@@ -51,7 +52,7 @@ def found(words: Iterator[str], text: str) -> list[str]:
     return [word for word in words if re.search(rf"(?<![\w.-]){re.escape(word)}s?(?![\w-])", text, re.I)]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in OLDER] + [EXAMPLE], ids=lambda p: p.name)
+@each("page", [page for page in PAGES if page.name not in OLDER] + [EXAMPLE], ids=lambda p: p.name)
 def test_a_document_uses_the_words_of_the_glossary(page: Path) -> None:
     assert found(unwanted(), prose(page.read_text())) == []
 
@@ -62,12 +63,12 @@ def helps(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
         yield from helps(child, f"{path} {name}")
 
 
-@pytest.mark.parametrize(("path", "text"), [pytest.param(p, text, id=p) for p, text in helps(admin(), "giliran")])
+@each(("path", "text"), [pytest.param(p, text, id=p) for p, text in helps(admin(), "giliran")])
 def test_a_help_text_uses_the_words_of_the_glossary(path: str, text: str) -> None:
     assert found(unwanted(), prose(text)) == []
 
 
-@pytest.mark.parametrize("file", SITE, ids=lambda p: str(p.relative_to(ROOT)))
+@each("file", SITE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_page_uses_the_words_of_the_glossary(file: Path) -> None:
     english = re.search(r"^(?:  en: |const ENGLISH = )\{\n(.*?)^ *\}[,;]", file.read_text(), re.M | re.S)
     assert english

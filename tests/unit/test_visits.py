@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.variants import each
 from worker.visits import COPY_US, LAG_US, RESOLVED, WAITING, Arrived, Change, Closed, Resolved, Room, Visit, after
 
 NOW = 1_700_000_000_000_000
@@ -50,7 +51,7 @@ def test_the_same_last_service_twice_is_a_duplicate():
     assert (second.word, second.closed, second.room) == ("already_waiting", None, first.room)
 
 
-@pytest.mark.parametrize("state", ["reserved", "held"])
+@each("state", ["reserved", "held"])
 def test_the_same_last_service_is_a_duplicate_once_an_agent_has_the_room(state):
     known = room(5, visit(state, base=5, base_proved=True))
     assert came(known, latest=5).room == known
@@ -69,7 +70,7 @@ def test_the_last_service_that_we_saw_close_opens_a_new_visit():
     assert (change.word, change.room.visit.base_proved, change.room.visit.look) == ("arrived", True, False)
 
 
-@pytest.mark.parametrize("with_service", [False, None])
+@each("with_service", [False, None])
 def test_the_last_service_after_a_close_that_named_none_is_asked_about(with_service):
     assert came(room(5, with_service=with_service), latest=5).room.visit.look
 
@@ -101,8 +102,8 @@ def test_no_last_service_for_a_visit_held_long_is_asked_about_and_keeps_its_seat
     )
 
 
-@pytest.mark.parametrize(("state", "long_ago"), [("held", False), ("reserved", False), ("reserved", True)])
-@pytest.mark.parametrize("latest", [None, 4])
+@each(("state", "long_ago"), [("held", False), ("reserved", False), ("reserved", True)])
+@each("latest", [None, 4])
 def test_a_webhook_soon_after_the_assignment_asks_nobody_and_is_remembered(state, long_ago, latest):
     known = room(5, visit(state, settled_long_ago=long_ago, base=5, base_proved=True))
     change = came(known, latest)
@@ -130,7 +131,7 @@ def test_a_webhook_that_overtook_the_resolve_opens_the_next_visit_at_its_own_tim
     )
 
 
-@pytest.mark.parametrize("state", ["waiting", "held"])
+@each("state", ["waiting", "held"])
 def test_a_duplicate_is_forgotten_when_no_resolve_follows_within_two_lags(state):
     known = room(5, visit(state, base=5, base_proved=True, again_us=NOW))
     assert ended(known, service=6, at_us=NOW + 2 * LAG_US).room.visit is not None
@@ -150,14 +151,14 @@ def test_a_waiting_visit_without_proof_that_learns_its_base_keeps_its_place():
     assert (kept.base, kept.base_proved, kept.look, kept.suspect) == (5, False, False, None)
 
 
-@pytest.mark.parametrize("proved", [True, False])
+@each("proved", [True, False])
 def test_a_visit_that_an_agent_has_asks_the_desk_when_a_newer_service_is_named(proved):
     change = came(room(None, visit("held", base_proved=proved)), latest=5)
     kept = change.room.visit
     assert (change.closed, kept.state, kept.look, kept.suspect, kept.again_us) == (None, "held", True, WAITING, NOW)
 
 
-@pytest.mark.parametrize("proved", [True, False])
+@each("proved", [True, False])
 def test_a_newer_service_marks_a_visit_that_is_being_assigned_and_leaves_its_seat(proved):
     change = came(room(4, visit("reserved", base=4, base_proved=proved)), latest=5)
     kept = change.room.visit
@@ -173,7 +174,7 @@ def test_a_newer_service_ends_a_reservation_whose_call_was_surely_never_sent():
     assert (change.room.visit.state, change.room.visit.arrived_us) == ("waiting", NOW)
 
 
-@pytest.mark.parametrize("latest", [None, 4, 5, 6])
+@each("latest", [None, 4, 5, 6])
 def test_a_customer_who_writes_again_lifts_a_room_that_was_set_aside(latest):
     lifted = came(room(5, visit(aside=True)), latest=latest).room.visit
     assert not lifted.aside
@@ -197,13 +198,13 @@ def test_a_resolve_of_a_proved_visit_closes_it():
     assert change.room == room(6, None, with_service=True)
 
 
-@pytest.mark.parametrize("about", [{}, {"state": "reserved", "unsent": True}], ids=["waiting", "never sent"])
+@each("about", [{}, {"state": "reserved", "unsent": True}], ids=["waiting", "never sent"])
 def test_a_resolve_closes_a_proved_visit_that_nobody_answered_yet(about):
     assert ended(room(5, visit(base=5, base_proved=True, **about)), service=6).closed
 
 
-@pytest.mark.parametrize("proved", [True, False])
-@pytest.mark.parametrize("service", [6, None])
+@each("proved", [True, False])
+@each("service", [6, None])
 def test_a_resolve_marks_a_visit_that_is_being_assigned_and_leaves_its_seat(proved, service):
     """H14: the call may be applied after the resolve, when the customer is back."""
     change = ended(room(5, visit("reserved", base=5, base_proved=proved)), service=service, first="c6")
@@ -252,7 +253,7 @@ def test_a_resolve_of_the_service_known_to_be_over_changes_nothing():
     assert (change.word, change.room, change.closed) == ("resolve_known", known, None)
 
 
-@pytest.mark.parametrize("state", ["held", "reserved"])
+@each("state", ["held", "reserved"])
 def test_a_resolve_of_an_earlier_service_while_an_agent_has_the_room_asks_the_desk(state):
     """The newest service may have been forged: then this one is the true one."""
     known = room(5, visit(state, base=5, base_proved=True), with_service=True)
@@ -266,9 +267,9 @@ def test_a_resolve_of_an_earlier_service_changes_nothing_while_the_room_waits():
     assert ended(known, service=4) == Change(known, "resolve_known")
 
 
-@pytest.mark.parametrize("closed", [None, 5, 112_233_445])
-@pytest.mark.parametrize("service", [2**63 - 1, 2**62, 10**15])
-@pytest.mark.parametrize("state", ["waiting", "reserved", "held"])
+@each("closed", [None, 5, 112_233_445])
+@each("service", [2**63 - 1, 2**62, 10**15])
+@each("state", ["waiting", "reserved", "held"])
 def test_a_service_id_that_jumps_is_believed_by_nobody_and_the_desk_is_asked(closed, service, state):
     known = room(closed, visit(state, base=closed, base_proved=True), with_service=True)
     change = ended(known, service=service)
@@ -281,7 +282,7 @@ def test_a_resolve_with_a_service_id_that_jumps_leaves_nothing_of_a_room_that_no
     assert ended(room(5), service=2**63 - 1) == Change(room(5), "resolve_doubted")
 
 
-@pytest.mark.parametrize("state", [None, "waiting", "held"])
+@each("state", [None, "waiting", "held"])
 def test_an_arrival_with_a_service_id_that_jumps_closes_nothing(state):
     known = room(5, state and visit(state, base=5, base_proved=True, settled_long_ago=True), with_service=True)
     change = came(known, latest=2**63 - 1)
@@ -324,8 +325,8 @@ def test_a_resolve_of_an_unproved_visit_closes_it_if_it_names_the_first_message(
     assert (change.word, change.closed.service, change.room.closed_service) == ("resolved", 6, 6)
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [("c9", "c8"), (None, None), (None, "c9"), ("c9", None)])
-@pytest.mark.parametrize("state", ["waiting", "held"])
+@each(("ours", "theirs"), [("c9", "c8"), (None, None), (None, "c9"), ("c9", None)])
+@each("state", ["waiting", "held"])
 def test_any_other_resolve_of_an_unproved_visit_is_asked_about(state, ours, theirs):
     change = ended(room(None, visit(state, first_comment_id=ours)), service=6, first=theirs)
     kept = change.room.visit
@@ -348,7 +349,7 @@ def test_a_resolve_without_a_visit_is_remembered():
 # What the rules get wrong
 
 
-@pytest.mark.parametrize("latest", [None, 5])
+@each("latest", [None, 5])
 def test_duplicates_do_not_cost_a_returning_customer_the_place(latest):
     first = came(room(5, visit("held", settled_long_ago=True)), latest=latest)
     again = came(first.room, latest=latest, at_us=NOW + 20_000_000)

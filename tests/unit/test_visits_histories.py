@@ -14,8 +14,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 
-import pytest
-
+from tests.variants import each
 from worker.calls import LookAt, Seen
 from worker.looks import judge
 from worker.visits import Arrived, Resolved, Room, Visit, after
@@ -354,36 +353,36 @@ def lives(latest: str) -> Counter[str]:
     return run(HISTORIES, latest)
 
 
-@pytest.mark.parametrize("latest", [ALWAYS, SOMETIMES, NEVER])
+@each("latest", [ALWAYS, SOMETIMES, NEVER])
 def test_no_webhook_and_no_look_closes_the_visit_of_a_session_that_goes_on(latest):
     assert lives(latest)["wrongly closed"] == 0
 
 
-@pytest.mark.parametrize("latest", [ALWAYS, SOMETIMES, NEVER])
+@each("latest", [ALWAYS, SOMETIMES, NEVER])
 def test_no_visit_stays_open_for_nobody_once_the_resolve_has_come(latest):
     assert lives(latest)["open for nobody, resolve known"] == 0
 
 
-@pytest.mark.parametrize(("latest", "most"), [(ALWAYS, 0.0100), (SOMETIMES, 0.0100), (NEVER, 0.0060)])
+@each(("latest", "most"), [(ALWAYS, 0.0100), (SOMETIMES, 0.0100), (NEVER, 0.0060)])
 def test_webhooks_that_come_too_late_open_few_ghosts(latest, most):
     """Only the first webhook of a session that was over already: nobody can know."""
     assert lives(latest)["ghosts"] <= most * HISTORIES
 
 
-@pytest.mark.parametrize(("latest", "most"), [(ALWAYS, 0.0), (SOMETIMES, 0.0004), (NEVER, 0.001)])
+@each(("latest", "most"), [(ALWAYS, 0.0), (SOMETIMES, 0.0004), (NEVER, 0.001)])
 def test_a_customer_who_came_back_is_hardly_ever_unknown_to_us(latest, most):
     """Where payloads name no service, a webhook that overtakes a resolve can't be told from a duplicate, so it is
     remembered for two lags (H17); what is left, the desk's unserved list has. None is lost where they do."""
     assert lives(latest)["waits unknown to us"] <= most * HISTORIES
 
 
-@pytest.mark.parametrize("latest", [ALWAYS, SOMETIMES, NEVER])
+@each("latest", [ALWAYS, SOMETIMES, NEVER])
 def test_a_seat_whose_agent_still_chats_is_never_taken_for_free(latest):
     """The agent was put into the next session before its webhook came, then the earlier one's end was told."""
     assert lives(latest)["seat freed while in use"] == 0
 
 
-@pytest.mark.parametrize("latest", [ALWAYS, SOMETIMES, NEVER])
+@each("latest", [ALWAYS, SOMETIMES, NEVER])
 def test_no_webhook_frees_a_seat_whose_call_is_under_way(latest):
     assert lives(latest)["seat freed while its call was under way"] == 0
 
@@ -404,7 +403,7 @@ def test_every_path_of_the_rules_was_walked():
     }
 
 
-@pytest.mark.parametrize("release_proves", [False, True])
+@each("release_proves", [False, True])
 def test_a_late_resolve_of_an_earlier_service_does_not_close_a_visit_opened_anew_by_a_look(release_proves):
     """The highest service known to be closed (10) is not the one before the new visit (20): 20's resolve is late, and
     would close the visit of 30."""

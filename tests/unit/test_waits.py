@@ -2,11 +2,11 @@
 
 import random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from db.waits import CLOSINGS_LEAST, LENGTH_OF_MEDIAN, Pace, Wait, steady, wait
+from tests.variants import each
 
 MEDIAN_S = 300.0
 
@@ -20,7 +20,7 @@ def test_whoever_has_a_seat_free_for_them_waits_for_nobody():
     assert wait(2, pace(free=1, closings=0, median_s=None)) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "unknown",
     [
         pace(online=0, free=3),
@@ -46,7 +46,7 @@ def test_a_place_further_back_waits_longer_and_more_seats_make_it_shorter(place,
     assert all(mine >= theirs for mine, theirs in zip(here, more, strict=True))
 
 
-@pytest.mark.parametrize(("place", "seats"), [(1, 1), (1, 8), (3, 2), (10, 4), (60, 20)])
+@each(("place", "seats"), [(1, 1), (1, 8), (3, 2), (10, 4), (60, 20)])
 def test_four_of_five_waits_end_within_the_range(place, seats):
     """Chats as they are: each ends by chance, whenever it began."""
     luck = random.Random(place * 100 + seats)

@@ -25,6 +25,7 @@ from policies.policy import Seats
 from scripts.launch import __main__ as launcher
 from scripts.launch import procfile
 from tests.source import ROOT, code, docstring, last_name, nodes, strings, text
+from tests.variants import each
 from worker import choose
 
 README = (ROOT / "README.md").read_text()
@@ -115,7 +116,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
         yield "docs/operations.md", [command]
 
 
-@pytest.mark.parametrize(("where", "command"), list(commands()))
+@each(("where", "command"), list(commands()))
 def test_every_command_exists(where: str, command: list[str]) -> None:
     if command[0] == "gunicorn":
         config, app = command[command.index("--config") + 1], command[-1]
@@ -407,7 +408,7 @@ NUMBERS = {
 }
 
 
-@pytest.mark.parametrize(("page", "number"), [(page, n) for page, numbers in NUMBERS.items() for n in numbers])
+@each(("page", "number"), [(page, n) for page, numbers in NUMBERS.items() for n in numbers])
 def test_numbers_are_the_codes(page: str, number: str) -> None:
     assert re.search(number, (ROOT / page).read_text())
 
@@ -427,9 +428,7 @@ def test_the_choosing_knows_every_policy() -> None:
 BANNED = ("TODO", "FIXME", "XXX", "lorem ipsum", "/home/", "/root/", "/Users/", "/work" + "/", "localhost:8000")
 
 
-@pytest.mark.parametrize(
-    "page", [*PAGES, EXAMPLE, *(ROOT / n for n in ("Dockerfile", "docker-compose.yml", "Makefile"))]
-)
+@each("page", [*PAGES, EXAMPLE, *(ROOT / n for n in ("Dockerfile", "docker-compose.yml", "Makefile"))])
 def test_pages_hold_no_leftovers(page: Path) -> None:
     assert [word for word in BANNED if word.lower() in page.read_text().lower()] == []
 
