@@ -193,7 +193,7 @@ def test_an_answer_that_is_older_than_a_mark_takes_no_mark_back(two, shop):
 def test_what_was_read_on_another_page_is_not_unread_because_a_file_of_ones_own_came_after_it(opened):
     """Of a conversation whose rows are not here."""
     unread = opened("/agent").evaluate(
-        """async () => { const { Desk } = await import('/static/js/agent-desk.js'), found = [];
+        """async () => { const { Desk } = await import('/static/js/agent/desk.js'), found = [];
           for (const sender of ['customer', 'agent']) {
             const desk = new Desk(), id = 's', row = { session_id: id, sender_id: 'a', body: 'x', attachments: [] };
             const last_message = { seq: 4, sender_type: sender, body: 'x' };

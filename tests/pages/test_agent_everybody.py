@@ -119,7 +119,7 @@ def test_the_page_speaks_indonesian_and_has_all_words_in_both(desk):
     expect(made.page.locator("#tab-queue")).to_contain_text("Antrean")
     expect(made.page.get_by_role("menuitemradio", name="Bahasa Indonesia")).to_be_checked()
     expect(made.page.get_by_role("menuitemradio", name="English")).not_to_be_checked()
-    keys = made.page.evaluate("""async () => { const { vocabulary } = await import('/static/js/words.js');
+    keys = made.page.evaluate("""async () => { const { vocabulary } = await import('/static/js/words/words.js');
         const words = vocabulary(); return ['en', 'id'].map(one => Object.keys(words[one]).sort()); }""")
     assert keys[0] == keys[1] and len(keys[0]) > 100
 
@@ -180,7 +180,7 @@ def test_nothing_empty_holds_up_a_reader_who_hears_the_page_to_its_end(desk):
     for path in ("/agent", "/chat?tenant=shop", "/websocket-test.html"):
         made.page.goto(made.page.url.rsplit("/", 1)[0] + path)
         made.page.wait_for_load_state("networkidle")
-        made.page.evaluate("async () => (await import('/static/js/dom.js')).toast('In passing')")
+        made.page.evaluate("async () => (await import('/static/js/core/dom.js')).toast('In passing')")
         made.page.locator(".toasts").evaluate("node => node.replaceChildren()")
         assert made.page.evaluate(empty) == 0, path
     assert made.wrong == []
@@ -381,7 +381,7 @@ def test_the_way_to_the_latest_never_lies_on_the_text(desk, shop):
     expect(page.locator("#to-end")).to_be_hidden()
 
 
-TONE = """async name => { const { tone } = await import('/static/js/dom.js'); return `tone-${tone(name)}`; }"""
+TONE = """async name => { const { tone } = await import('/static/js/core/dom.js'); return `tone-${tone(name)}`; }"""
 
 
 def test_axe_finds_nothing_grave_in_a_conversation_and_at_its_end(browser, shop):

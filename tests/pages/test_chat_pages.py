@@ -576,8 +576,8 @@ def test_a_session_that_is_gone_leads_back_to_the_start(customer, shop):
 
 
 def test_rows_in_any_order_and_twice_are_shown_once_in_theirs(opened):
-    script = """async () => { const { Thread, situation } = await import('/static/js/thread.js');
-      const { wait, pause } = await import('/static/js/link.js');
+    script = """async () => { const { Thread, situation } = await import('/static/js/core/thread.js');
+      const { wait, pause } = await import('/static/js/core/link.js');
       const rows = [...Array(60).keys()].map(n => ({ seq: n + 1 })), wrong = [];
       for (let round = 0; round < 300; round++) {
         const dice = [...rows, ...rows].map(row => [Math.random(), row]);
@@ -615,8 +615,8 @@ def test_the_page_speaks_indonesian_by_the_browser_and_by_the_switch(customer, a
 
 def test_both_languages_have_the_same_words(opened):
     page = opened("/chat?tenant=shop")
-    script = """async () => { const words = await import('/static/js/words.js');
-      const files = ['js/words-chat.js', 'js/words-site.js', 'js/words-agent.js', 'widget/words.js'];
+    script = """async () => { const words = await import('/static/js/words/words.js');
+      const files = ['js/words/chat.js', 'js/words/site.js', 'js/words/agent.js', 'widget/words.js'];
       for (const file of files) await import(`/static/${file}`);
       const { en, id } = words.vocabulary(); return [Object.keys(en).sort(), Object.keys(id).sort()]; }"""
     english, indonesian = page.evaluate(script)
@@ -627,7 +627,7 @@ def test_both_languages_have_the_same_words(opened):
 def test_a_marked_text_has_a_word(opened):
     for path in ("/", "/chat?tenant=shop", "/widget-demo.html", "/websocket-test.html"):
         page = opened(path)
-        missing = """async () => { const { known } = await import('/static/js/words.js');
+        missing = """async () => { const { known } = await import('/static/js/words/words.js');
           const marks = ['t', 't-label', 't-title', 't-placeholder'];
           return marks.flatMap(mark => [...document.querySelectorAll(`[data-${mark}]`)]
             .map(node => node.getAttribute(`data-${mark}`)).filter(key => !known(key))); }"""

@@ -49,8 +49,8 @@ GROWTH = """async ({ texts, tries, step, noise }) => {
   return found;
 }"""
 CUSTOMERS = """(async () => {
-  const { drawThread, sentence } = await import("/static/js/bubbles.js");
-  const { avatar } = await import("/static/js/dom.js");
+  const { drawThread, sentence } = await import("/static/js/customer/bubbles.js");
+  const { avatar } = await import("/static/js/core/dom.js");
   const by = { sender_id: "a", sender_name: "Ani", created_at: new Date().toISOString(), attachments: [] };
   const row = (body, sender_type) => ({ seq: 1, body, sender_type, ...by });
   const on = { again() {}, drop() {}, address: () => "" };
@@ -64,9 +64,9 @@ CUSTOMERS = """(async () => {
   };
 })()"""
 AGENTS = """(async () => {
-  const modules = ["agent-log", "agent-list", "agent-details", "agent-desk"];
+  const modules = ["log", "list", "details", "desk"];
   const [{ showLog }, { showFound, showList }, { showDetails }, { Desk }] = await Promise.all(
-    modules.map((name) => import(`/static/js/${name}.js`)));
+    modules.map((name) => import(`/static/js/agent/${name}.js`)));
   const emptied = (id) => document.getElementById(id).replaceChildren();
   const at = new Date().toISOString(), me = { agent_id: "a", name: "Ani", presence: "online", role: "agent" };
   const by = { sender_type: "customer", sender_id: "", created_at: at };
@@ -93,7 +93,7 @@ AGENTS = """(async () => {
   };
 })()"""
 MARKS = """async (snippets) => {
-  const { showFound } = await import("/static/js/agent-list.js");
+  const { showFound } = await import("/static/js/agent/list.js");
   const hit = { session_id: "s", customer: { name: "Maya" }, created_at: new Date().toISOString() };
   const results = [...snippets.map((snippet) => ({ ...hit, snippet })), { ...hit, snippet: snippets[0], person: true }];
   showFound({ results }, () => {});
@@ -139,7 +139,7 @@ def test_a_link_ends_where_its_sentence_goes_on_and_long_ones_and_many_stay_text
     page = opened(f"/chat?tenant={shop.id}")
     found = page.evaluate(
         """async (texts) => {
-          const { linked } = await import("/static/js/dom.js");
+          const { linked } = await import("/static/js/core/dom.js");
           return texts.map((text) => { const made = linked(text);
             if (made.textContent !== text) throw new Error(text);
             return [...made.querySelectorAll("a")].map((link) => {

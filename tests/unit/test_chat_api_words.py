@@ -48,7 +48,7 @@ def test_every_request_is_told_and_no_other(tmp_path: Path) -> None:
 def test_the_life_of_a_key_is_told_and_is_the_same_on_the_page() -> None:
     hours = round(chat.KEY_LIFE_S / 3600)
     assert f"for {hours} hours after its end" in PAGE
-    page = (ROOT / "sidecar/pages/js/talk.js").read_text()
+    page = (ROOT / "sidecar/pages/js/customer/talk.js").read_text()
     assert f"export const KEY_LIFE_MS = {hours} * 60 * 60_000;" in page
 
 

@@ -68,6 +68,14 @@ ROOMS: dict[str, set[str]] = {
     "customers": {"bot", "files", "live", "web"},
     "agents": {"files", "live", "web"},
 }
+PAGES: dict[str, set[str]] = {  # the same of the pages' modules, in `sidecar/pages`
+    "js/words": set(),
+    "js/core": {"js/words"},
+    "js/customer": {"js/core", "js/words"},
+    "js/agent": {"js/core", "js/words"},
+    "js/site": {"js/core", "js/words"},
+    "widget": {"css", "js/customer", "js/core", "js/words"},
+}
 BESIDE_THE_ROOMS = {"__init__.py", "__main__.py", "app.py", "health.py"}
 ENTRY_POINTS = {
     "db/migrate.py",
@@ -127,6 +135,15 @@ def test_a_room_of_the_sidecar_imports_what_it_says_and_nothing_above_it(room: s
     assert used - {room} <= ROOMS[room]
     said = re.search(r"Imports (.*)\.$", docstring(folder / "__init__.py"))
     assert said and set(re.findall(r"`(\w+)`", said[1])) == ROOMS[room]
+
+
+@pytest.mark.parametrize("group", PAGES)
+def test_the_pages_modules_import_one_way(group: str) -> None:
+    folder = ROOT / "sidecar/pages" / group
+    found = [re.findall(r'^import .*?"([^"]+)"', path.read_text(), re.M) for path in folder.glob("*.js")]
+    assert found
+    places = {(folder / each).resolve().relative_to(ROOT / "sidecar/pages").parent for each in sum(found, [])}
+    assert {str(place) for place in places} - {group} <= PAGES[group]
 
 
 def test_the_sidecar_names_blocks_of_sql_in_no_module_of_its_own() -> None:

@@ -14,8 +14,8 @@ PAGES = Path(__file__).resolve().parents[2] / "sidecar" / "pages"
 GUARDED = {  # what is used, and left out where it is missing
     ("host.js", "popover"),
     ("host.js", "CSSStyleSheet"),
-    ("chat-sound.js", "userActivation"),
-    ("agent-alerts.js", "userActivation"),
+    ("sound.js", "userActivation"),
+    ("alerts.js", "userActivation"),
 }
 NEWER = {
     "JS": {

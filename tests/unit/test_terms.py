@@ -18,7 +18,7 @@ GLOSSARY = (ROOT / "docs/glossary.md").read_text()
 CHAT = (ROOT / "docs/chat.md").read_text()
 OLDER = {"glossary.md", "CHANGELOG.md"}  # the one lists the words, the other is history
 SITE = [
-    *sorted((ROOT / "sidecar/pages/js").glob("words-*.js")),
+    *(ROOT / f"sidecar/pages/js/words/{page}.js" for page in ("agent", "chat", "site")),
     ROOT / "sidecar/pages/widget/words.js",
     ROOT / "scripts/simulator/page/words.js",
 ]
@@ -150,7 +150,9 @@ def test_every_file_that_a_document_names_is_there() -> None:
 
 
 def test_the_docs_have_every_option_of_the_widget() -> None:
-    listed = re.search(r"^const OPTIONS = \[(.*)\];$", (ROOT / "sidecar/pages/js/widget-demo.js").read_text(), re.M)
+    listed = re.search(
+        r"^const OPTIONS = \[(.*)\];$", (ROOT / "sidecar/pages/js/site/widget-demo.js").read_text(), re.M
+    )
     table = [row[0] for row in rows(section(CHAT, "The widget")) if row[0].startswith("`")]
     assert listed and sorted(re.findall(r"\w+", listed[1])) == sorted(re.findall(r"\w+", " ".join(table)))
 

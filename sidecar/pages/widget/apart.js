@@ -6,7 +6,7 @@
  * listener of the page on the window itself that captures and was there before us has them all the same.
  */
 
-import { composes, keepFrom } from "../js/keys.js";
+import { composes, keepFrom } from "../js/core/keys.js";
 
 const TOLD_INSIDE = ["keydown", "keypress", "keyup", "focusin", "focus"];
 const LEAVING = ["focusout", "blur"];

@@ -2,8 +2,8 @@
  * again when the page has replaced what it stood in.
  */
 
-import { paint } from "../js/colours.js";
-import { make } from "../js/dom.js";
+import { paint } from "../js/core/colours.js";
+import { make } from "../js/core/dom.js";
 import base from "../css/base.css" with { type: "text" };
 import brand from "../css/brand.css" with { type: "text" };
 import thread from "../css/thread.css" with { type: "text" };

@@ -1,6 +1,6 @@
 /* The widget's icons: it can't use those of icons.svg on somebody else's page. */
 
-import { drawIconsFrom } from "../js/dom.js";
+import { drawIconsFrom } from "../js/core/dom.js";
 
 drawIconsFrom({
   chat: "M20.5 11.5a7.8 7.8 0 0 1-8.200 7.500 9 9 0 0 1-3.100-.500L4 20l1.400-4a7 7 0 0 1-1.900-4.500C3.500 7.400 7.200 4 12 4s8.500 3.400 8.500 7.500Z",

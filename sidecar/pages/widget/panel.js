@@ -1,7 +1,7 @@
 /* The nodes of the widget, with the ids by which the parts that it shares with the customer's page find theirs. */
 
-import { icon, make } from "../js/dom.js";
-import { t } from "../js/tongue.js";
+import { icon, make } from "../js/core/dom.js";
+import { t } from "../js/words/tongue.js";
 
 const hidden = true;
 const button = (attributes, ...inside) => make("button", { type: "button", ...attributes }, ...inside);

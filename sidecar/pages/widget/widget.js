@@ -2,22 +2,22 @@
  * customer's page has, too, are the same; here is what is between them.
  */
 
-import { addressOf, ask, servedBy } from "../js/api.js";
-import { drawThread, sentence } from "../js/bubbles.js";
-import { connectionBanner } from "../js/chat-banner.js";
-import { composer } from "../js/chat-composer.js";
-import { ratingForm } from "../js/chat-ending.js";
-import { waitingCards } from "../js/chat-line.js";
-import { playTone, soundIsOn, switchSound } from "../js/chat-sound.js";
-import { startForm } from "../js/chat-start.js";
-import { byId, icon, initials, isShown, keepingFocus, lookIn, make, setText } from "../js/dom.js";
-import { firstLoad } from "../js/first-load.js";
-import { leaveToInputMethod } from "../js/keys.js";
-import { openReader, openSpeaker } from "../js/spoken.js";
-import { Talk } from "../js/talk.js";
-import { WANTS_PERSON } from "../js/thread.js";
-import { setLanguage, spoken, t } from "../js/tongue.js";
-import "../js/words-chat.js";
+import { addressOf, ask, servedBy } from "../js/core/api.js";
+import { drawThread, sentence } from "../js/customer/bubbles.js";
+import { connectionBanner } from "../js/customer/banner.js";
+import { composer } from "../js/customer/composer.js";
+import { ratingForm } from "../js/customer/ending.js";
+import { waitingCards } from "../js/customer/line.js";
+import { playTone, soundIsOn, switchSound } from "../js/customer/sound.js";
+import { startForm } from "../js/customer/start.js";
+import { byId, icon, initials, isShown, keepingFocus, lookIn, make, setText } from "../js/core/dom.js";
+import { firstLoad } from "../js/customer/first-load.js";
+import { leaveToInputMethod } from "../js/core/keys.js";
+import { openReader, openSpeaker } from "../js/core/spoken.js";
+import { Talk } from "../js/customer/talk.js";
+import { WANTS_PERSON } from "../js/core/thread.js";
+import { setLanguage, spoken, t } from "../js/words/tongue.js";
+import "../js/words/chat.js";
 import { keepInPage, makeHost } from "./host.js";
 import "./icons.js";
 import { Kept } from "./kept.js";

@@ -1,6 +1,6 @@
 /* What only the widget says. */
 
-import { addWords } from "../js/tongue.js";
+import { addWords } from "../js/words/tongue.js";
 
 addWords({
   en: {
