@@ -7,7 +7,7 @@ from typing import Any
 
 from db.inbox import NAMED, TENANTS, TICKET_SECONDS, UNSORTED, Script, key
 
-INBOX_MOST = 1_000_000  # entries of one tenant, about 200 MB; beyond it webhooks get 503
+INBOX_MOST = 1_000_000  # entries of one tenant, about 200 MB, and what rules ask about; beyond it webhooks get 503
 UNSORTED_MOST = 10_000  # only for the moment after a loss of Redis
 RENAMED = "renamed"
 TRIED = "probe"  # stores nothing: asks whether a webhook could be stored

@@ -77,14 +77,13 @@ def _note(turn: Turn, what: str, details: Mapping[int, str]) -> None:
 
 
 def drop_old_classes(turn: Turn) -> None:
-    """Those of other versions of the rules in which nobody waits any more; whom only they named is online for nobody.
-    Called when a class of this version has been read: else all agents would seem to have left."""
+    """Those of other versions of the rules in which nobody waits any more, once a class of this version was read. Whom
+    only they named is online as last read, until their own queue is read, or the next prune."""
     book = rules.in_force(turn)
     old = turn.all("old_classes", ruled=book.rules is not None, version=str(book.version)) if book.version else []
     if old:
         turn.run("prune_rosters", classes=[row.class_ for row in old])
         turn.run("drop_doubts", classes=[row.class_ for row in old])
-        turn.run("nobody_names", agents=sorted({agent for row in old for agent in row.agents}))
 
 
 def _let_time_tell(turn: Turn, book: Book) -> bool:

@@ -291,7 +291,7 @@ class Sweeper:
             rooms = LEDGER.run(cur, "prune_rooms", most=PRUNE_MOST, **old)
             classes = LEDGER.all(cur, "unused_classes", most=PRUNE_MOST, **old)
             LEDGER.run(cur, "prune_rosters", tenant=tenant, classes=[row.class_ for row in classes])
-            LEDGER.run(cur, "nobody_names", tenant=tenant, agents=sorted({a for row in classes for a in row.agents}))
+            LEDGER.run(cur, "nobody_names", tenant=tenant, agents=None)
             agents = LEDGER.run(cur, "prune_agents", most=PRUNE_AGENTS_MOST, **old)
         more = rooms == PRUNE_MOST or len(classes) == PRUNE_MOST or agents == PRUNE_AGENTS_MOST
         return rooms + len(classes) + agents, more

@@ -297,9 +297,9 @@ INSERT INTO eligible (tenant, class, agent) SELECT %(tenant)s, %(class_)s, a FRO
     ON CONFLICT DO NOTHING
 
 -- name: nobody_names
--- Agents whom no class names any more are not online for anybody.
+-- Agents whom no class names any more are not online for anybody. NULL: of all.
 UPDATE agents a SET available = false, seen_at = clock_timestamp()
- WHERE a.tenant = %(tenant)s AND a.id = ANY(%(agents)s::text[]) AND a.available
+ WHERE a.tenant = %(tenant)s AND (%(agents)s::text[] IS NULL OR a.id = ANY(%(agents)s::text[])) AND a.available
    AND NOT EXISTS (SELECT FROM eligible e WHERE e.tenant = a.tenant AND e.agent = a.id)
 
 -- name: roster_failed
@@ -513,8 +513,7 @@ DELETE FROM rooms r WHERE r.tenant = %(tenant)s AND r.id IN (
 
 -- name: unused_classes
 -- Nobody has asked who serves them for so long.
-SELECT r.class AS class_, ARRAY(SELECT e.agent FROM eligible e WHERE e.tenant = r.tenant AND e.class = r.class) AS agents
-  FROM rosters r JOIN tenants t ON t.id = r.tenant
+SELECT r.class AS class_ FROM rosters r JOIN tenants t ON t.id = r.tenant
  WHERE r.tenant = %(tenant)s AND t.desk = 'qiscus' AND isfinite(r.read_at)
    AND r.read_at < clock_timestamp() - %(keep_days)s * interval '1 day'
    AND NOT EXISTS (SELECT FROM visits v WHERE v.tenant = r.tenant AND v.class = r.class AND v.state = 'waiting')

@@ -74,9 +74,8 @@ UPDATE visits v
 UPDATE tenants SET rerouting = false WHERE id = %(tenant)s
 
 -- name: old_classes
--- Classes of other versions of the rules, in which nobody waits any more, with the agents whom they name.
-SELECT r.class AS class_, ARRAY(SELECT e.agent FROM eligible e WHERE e.tenant = r.tenant AND e.class = r.class) AS agents
-  FROM rosters r
+-- Classes of other versions of the rules, in which nobody waits any more.
+SELECT r.class AS class_ FROM rosters r
  WHERE r.tenant = %(tenant)s AND r.class <> 'native'  -- kept by the sidecars
    AND NOT EXISTS (SELECT FROM visits v WHERE v.tenant = r.tenant AND v.class = r.class AND v.state = 'waiting')
    AND CASE WHEN %(ruled)s THEN NOT starts_with(r.class, 'channel:') AND NOT starts_with(r.class, %(version)s || '/')

@@ -362,6 +362,18 @@ def test_a_file_that_this_release_can_not_read_serves_rooms_as_without_one(line:
     assert "rules_unreadable" in caplog.text
 
 
+def test_an_agent_whose_queue_nobody_waits_for_stays_online_over_a_new_version(line: Ruled) -> None:
+    line.apply(TWO_TEAMS)
+    line.come("r1", city="Ubud")
+    line.come("r2")
+    line.go()
+    line.apply(TWO_TEAMS + "\n")
+    line.come("r3")
+    assert line.go() == {"r3": "budi"}
+    assert {row.class_ for row in line.rows("SELECT class FROM rosters")} == {"2/rest/0"}
+    assert line.agent("wayan").available
+
+
 def test_two_tenants_go_by_their_own_rules(line: Ruled, database_url: str, redis_url: str) -> None:
     line.apply(TWO_TEAMS)
     with line_of(database_url, redis_url, tenant="warung") as other:

@@ -7,6 +7,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from tests.source import ROOT, code, docstring, last_name, nodes, text
 from tests.variants import each
 
