@@ -230,11 +230,11 @@ def look(desk: Desk, about: LookAt) -> Seen:
         return Seen(about, "trouble", trouble=error)
 
 
-def roster(desk: Desk, class_: str, room: str, who: Agents | None = None) -> Roster:
+def roster(desk: Desk, class_: str, room: str, who: Agents | None = None, channel: str = "") -> Roster:
     """`who`: of a queue of the rules; None: whom the desk names for the room."""
     started = time.monotonic()
     try:
-        team = Team(tuple(desk.roster(room))) if who is None else desk.team(room, who)
+        team = Team(tuple(desk.roster(room))) if who is None else desk.team(room, who, channel)
     except RoomRefused as error:
         return Roster(class_, room, trouble=error, seen=_room_now(desk, room))
     except DeskError as error:

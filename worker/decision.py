@@ -35,6 +35,7 @@ class Question:
     rooms: tuple[str, ...]
     source: str
     who: Agents | None = None  # of a queue of the rules; None: whom the desk names for the room
+    channel: str = ""
 
     @property
     def room(self) -> str:

@@ -150,7 +150,7 @@ def _submit(work: Work, tenant: str, call: Callable[[], Report], urgent: bool = 
 
 def _roster(desk: Desk, question: Question, room: str, ended: Iterator[int]) -> Roster:
     """`ended` counts the question's rooms that have an answer."""
-    report = calls.roster(desk, question.class_, room, question.who)
+    report = calls.roster(desk, question.class_, room, question.who, question.channel)
     return dataclasses.replace(report, last=next(ended) == len(question.rooms))
 
 

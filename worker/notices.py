@@ -95,7 +95,7 @@ class Notices:
 
     def _send(self, tenant: str, row: Any) -> None:
         desk = self._work.desks.of(tenant)
-        if desk is None:
+        if desk is None or not self._still_waits(tenant, row):
             return
         try:
             desk.say(row.room, row.body)
@@ -106,6 +106,15 @@ class Notices:
             outcome = "sent"
             log.info(logs.line("customer_told", tenant=tenant, room=row.room, what=row.kind))
         self._note(tenant, row, outcome)
+
+    def _still_waits(self, tenant: str, row: Any) -> bool:
+        """It may have stood behind others for a while. Where that can't be said, nothing is sent."""
+        try:
+            with self._writing, self._outcomes.transaction() as cur:
+                return bool(LEDGER.one(cur, "still_waits", tenant=tenant, visit=row.visit).waits)
+        except LedgerTrouble as error:
+            log.warning(logs.line("notices_failed", tenant=tenant, why=error))
+            return False
 
     def _note(self, tenant: str, row: Any, outcome: str) -> None:
         try:

@@ -289,7 +289,7 @@ class Seating:
 
     def _question(self, of: Any, rooms: tuple[str, ...] | None) -> Question:
         who = routes.who(self._rules, of.queue, of.step) if of.queue is not None else None
-        return Question(of.class_, rooms or (of.room,), of.source, who)
+        return Question(of.class_, rooms or (of.room,), of.source, who, of.channel)
 
     def _rooms_to_ask(self, classes: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Where the desk does not know some rooms of a class, several others at once: none of them is to keep the next

@@ -112,14 +112,14 @@ WITH RECURSIVE found AS (
              WHERE v.tenant = %(tenant)s AND v.state = 'waiting' AND v.class > f.class ORDER BY v.class LIMIT 1)
       FROM found f WHERE f.class IS NOT NULL)
 SELECT f.class AS class_, head.room, head.source, head.id AS visit, head.arrived_us, head.priority, head.queue,
-       head.step, head.serve_from,
+       head.step, head.serve_from, head.channel,
        seconds_since(head.opened_at) AS waited_s, seconds_since(r.read_at) AS age_s,
        coalesce(is_due(r.due_at, %(retry_s)s * interval '1 s'), true) AS due,
        CASE WHEN seconds_since(r.ask_after - interval '1 s') <= %(roster_s)s THEN r.suggested END AS suggested,
        coalesce(is_due(r.ask_after, interval '5 s'), true) AS may_ask
   FROM found f
   LEFT JOIN rosters r ON r.tenant = %(tenant)s AND r.class = f.class
-  CROSS JOIN LATERAL (SELECT v.room, v.source, v.id, v.arrived_us, v.priority, v.opened_at, v.queue, v.step, v.serve_from
+  CROSS JOIN LATERAL (SELECT v.room, v.source, v.id, v.arrived_us, v.priority, v.opened_at, v.queue, v.step, v.serve_from, v.channel
                         FROM visits v
                        WHERE v.tenant = %(tenant)s AND v.class = f.class AND v.state = 'waiting'
                          AND v.look_at IS NULL AND v.aside IS NULL AND v.retry_at IS NULL

@@ -29,7 +29,7 @@ class InstantDesk:
     def roster(self, room: str) -> list[RosterAgent]:
         return self._roster
 
-    def team(self, room: str, who: Agents) -> Team:
+    def team(self, room: str, who: Agents, channel: str = "") -> Team:
         return Team(tuple(self._roster))
 
     def say(self, room: str, text: str) -> None:

@@ -423,3 +423,41 @@ def test_the_admin_reads_the_names_of_divisions_and_the_office_hours():
         assert desk.division_names() == ["Default", "Sales", "Café", "sales"]
         assert 'open = [\n    "mon-fri 09:00-17:00",\n]' in office_hours.section(desk.office_hours())
         desk.close()
+
+
+def test_queues_of_one_channel_share_what_the_desk_says_of_it(server, desk):
+    plays(server, roster={"data": {"agents": [row(7)]}, "meta": {"after": None}})
+    found = [desk.team(room, Agents(channel=True), "wa") for room in ("57", "58", "59")]
+    assert [ids(team) for team in found] == [["7"]] * 3
+    assert len(asked(server, ROSTER)) == 1
+    desk.team("60", Agents(channel=True), "fb")
+    assert len(asked(server, ROSTER)) == 2
+
+
+def test_what_the_desk_says_against_one_room_is_said_of_no_other(server, desk):
+    """Two ask at one moment, one of them for a room that the desk does not know."""
+    came = threading.Barrier(2)
+
+    def answer(request):
+        if request.query["room_id"] == "unknown":
+            time.sleep(0.3)
+            return None  # a 404
+        return {"data": {"agents": [row(7)]}, "meta": {"after": None}}
+
+    plays(server, roster=answer)
+    said = {}
+
+    def ask(room):
+        came.wait(5)
+        time.sleep(0 if room == "unknown" else 0.1)
+        try:
+            said[room] = ids(desk.team(room, Agents(channel=True), "wa"))
+        except RoomRefused:
+            said[room] = "refused"
+
+    threads = [threading.Thread(target=ask, args=(room,)) for room in ("unknown", "57")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert said == {"unknown": "refused", "57": ["7"]}

@@ -109,8 +109,9 @@ class Desk(Protocol):
     def roster(self, room: str) -> list[RosterAgent]:
         """The agents eligible for this room's channel, all pages, supervisors and admins left out."""
 
-    def team(self, room: str, who: Agents) -> Team:
-        """Who may serve a queue of the rules, by all the ways in which `who` names them; `room` is one of its rooms."""
+    def team(self, room: str, who: Agents, channel: str = "") -> Team:
+        """Who may serve a queue of the rules, by all the ways in which `who` names them; `room` is one of its rooms,
+        `channel` the room's, if it is known: what the desk says of a channel may serve several queues."""
 
     def say(self, room: str, text: str) -> None:
         """A message of the desk's bot to the room's customer. Not idempotent: sent twice it is read twice."""

@@ -57,7 +57,7 @@ class NativeDesk:
             rows = NATIVE.all(cur, "roster", tenant=self._tenant)
         return [RosterAgent(row.id, row.name, row.available, None) for row in rows]
 
-    def team(self, room: str, who: Agents) -> Team:
+    def team(self, room: str, who: Agents, channel: str = "") -> Team:
         """Exact, as the roster is; the desk names all its agents for every room."""
         with self._asked("team") as cur:
             rows = NATIVE.all(cur, "team", tenant=self._tenant)

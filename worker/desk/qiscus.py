@@ -17,6 +17,7 @@ from worker.desk import qiscus_answers as answers
 from worker.desk.base import (
     CALL_SECONDS,
     Assigned,
+    DeskTrouble,
     RoomRefused,
     RoomView,
     RosterAgent,
@@ -26,8 +27,8 @@ from worker.desk.base import (
 from worker.desk.qiscus_answers import Ask, Page, Value
 from worker.desk.qiscus_calls import Calls
 from worker.desk.qiscus_http import Wire
-from worker.desk.qiscus_teams import Teams
-from worker.desk.shared import Known
+from worker.desk.qiscus_teams import MOMENT_S, Teams
+from worker.desk.shared import Known, Shared
 
 CONNECT_SECONDS = 2.5
 TOTAL_SECONDS = 9.0  # connect and answer together; through a proxy the connect comes on top: 11.5 < CALL_SECONDS
@@ -84,6 +85,7 @@ class QiscusDesk:
         headers = _headers(app_id, secret_key)
         self._wire = Wire(base_url, headers, pool_size=pool_size, connect_s=connect_seconds)
         self._calls = Calls(self._wire, secret_key, total_seconds)
+        self._rosters: Shared[str, list[RosterAgent]] = Shared(MOMENT_S)
         self._teams = Teams(self._calls, names_seconds)
 
     def roster(self, room: str) -> list[RosterAgent]:
@@ -91,11 +93,21 @@ class QiscusDesk:
         rows = self._listed(ROSTER, query, answers.agents_page, answers.roster_agent, self._agent_bounds)
         return list({agent.id: agent for agent in rows if agent}.values())
 
-    def team(self, room: str, who: Agents) -> Team:
+    def team(self, room: str, who: Agents, channel: str = "") -> Team:
         """`room` is not looked at unless `who` wants those whom the desk names for it."""
-        began_s = time.monotonic()
-        channel = Known(self.roster(room), began_s) if who.channel else None
-        return self._teams.team(who, channel, began_s + self._total_s)
+        ends_s = time.monotonic() + self._total_s
+        named = self._named_for(room, channel, ends_s) if who.channel else None
+        return self._teams.team(who, named, ends_s)
+
+    def _named_for(self, room: str, channel: str, ends_s: float) -> Known[list[RosterAgent]]:
+        """All rooms of a channel have the same list: queues that want it at one moment share it. What the desk says
+        against one room is said of no other."""
+        try:
+            return self._rosters.get(channel or room, lambda: self.roster(room), ends_s)
+        except TimeoutError as error:
+            raise DeskTrouble("roster: no answer in time", maybe_applied=False) from error
+        except RoomRefused:
+            return Known(self.roster(room), time.monotonic())
 
     def division_names(self) -> list[str]:
         """As the desk writes them; two may be the same."""
