@@ -15,7 +15,7 @@ from tests.services.line_of import TENANT, Line
 SESSION_FIELDS = {
     "session_id", "status", "position", "customer", "agent", "created_at", "started_at", "ended_at", "ended_by",
     "last_seq", "agent_read", "customer_read", "customer_got", "unread", "answered", "rating", "rating_comment",
-    "last_message", "gone_at",
+    "last_message", "gone_at", "queue", "topic",
 }  # fmt: skip
 
 
