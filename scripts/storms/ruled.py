@@ -302,6 +302,7 @@ class Ruled:
             "learned": sum(seat.learned for seat in seats),
             "passed_over": dict(why),
             "told": {"place": said["Q"], "closed": said["C"], "crossed": crossed},
+            "longest_beside_a_free_seat": list(ruled_judge.beside_a_free_seat(record)),
             "oldest_membership_s": round(ruled_judge.oldest_known_s(record), 1),
         }
 

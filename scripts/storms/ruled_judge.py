@@ -14,6 +14,7 @@ from scripts.storms.ruled_file import NEVER, Customer, File, Led, same, shown
 
 CLOCK_S = 2.0  # between a moment and the turn that goes by it: a lock is waited for, a machine is busy
 CROSSED_S = 3.0  # a text that was on its way when the room was given to somebody
+LOOK_S = 2.0  # between two looks for seats that nobody was given
 EARLY_S = 4.0  # of two texts the first may have been sent late and the second at once
 
 Event = dict[str, Any]
@@ -349,14 +350,23 @@ class _Book:
         self.waiting: dict[int, Change] = {}
         self.seats: Counter[tuple[str, str | None]] = Counter()
         self._held: dict[int, tuple[str, str | None]] = {}
+        self._all: Counter[str] = Counter()
+        self.free_since: dict[str, float] = {}  # since somebody has had as many chats as now, or fewer
+
+    def of(self, agent: str) -> int:
+        """How many chats they have."""
+        return self._all[agent]
 
     def note(self, change: Change) -> bool:
         """Whether a seat was given by it."""
         held, now = self._held.get(change.visit), (change.agent, change.queue) if change.agent else None
         if held is not None:
             self.seats[held] -= 1
+            self._all[held[0]] -= 1
+            self.free_since[held[0]] = change.at
         if now is not None:
             self.seats[now] += 1
+            self._all[now[0]] += 1
             self._held[change.visit] = now
         else:
             self._held.pop(change.visit, None)
@@ -433,10 +443,62 @@ def _why_passed(record: Record, file: File, seat: Change, other: Change, book: _
 
 
 def _could(record: Record, file: File, seat: Change, other: Change, step: int, channel: str, book: _Book) -> bool:
-    """Whether the agent of this seat could surely have been given the other room."""
+    """Whether the agent of this seat could surely have been given the other room instead."""
     agent, limit = str(seat.agent), file.limit(other.queue)
     named = record.desk.may(agent, file, other.queue, step, channel, _always(seat.at - record.known_s, seat.at))
-    return named and (limit is None or book.seats[agent, other.queue] < limit)
+    before = book.seats[agent, other.queue] - (seat.queue == other.queue)
+    return named and (limit is None or before < limit)
+
+
+# --- seats that nobody was given
+
+
+class Idle(NamedTuple):
+    """The longest time that a room waited while somebody who may serve it had a seat, and was known to have it."""
+
+    seconds: float = 0.0
+    what: str = ""
+
+
+def beside_a_free_seat(record: Record) -> Idle:
+    """By a look every two seconds. Not counted: outside the hours, while it waits for who served it last, and before
+    what the desk changed had to be known."""
+    longest, book, looks_at = Idle(), _Book(), record.changes[0].at if record.changes else 0.0
+    for change in record.changes:
+        while looks_at < change.at:
+            longest = _look(record, book, looks_at, longest)
+            looks_at += LOOK_S
+        book.note(change)
+    return longest
+
+
+def _look(record: Record, book: _Book, at: float, longest: Idle) -> Idle:
+    file = record.file_at(at)
+    free = {agent: book.free_since.get(agent, 0.0) for agent in record.desk.agents if book.of(agent) < record.limit}
+    for room in book.waiting.values():
+        begin = max(room.at, room.sticky_until or 0.0, file.since, file.opens(room.arrived_us / 1e6))
+        if not room.ready or room.rules_version != file.version or at - begin <= longest.seconds:
+            continue
+        if not file.serves(begin) or not file.serves(at):
+            continue
+        longest = max(longest, _idle(record, file, book, room, free, begin, at))
+    return longest
+
+
+def _idle(
+    record: Record, file: File, book: _Book, room: Change, free: Mapping[str, float], begin: float, at: float
+) -> Idle:
+    found, stay, limit = Idle(), record.stay_of(room), file.limit(room.queue)
+    step = _steps(file, room, begin)[0]
+    for agent, since in free.items():
+        both = max(begin, since)
+        if stay is None or at - both <= found.seconds or (limit is not None and book.seats[agent, room.queue] >= limit):
+            continue
+        so = _always(both - record.known_s, at)
+        named = record.desk.may(agent, file, room.queue, step, stay.customer.channel, so)
+        if named and so(record.desk.online(agent)):
+            found = Idle(at - both, f"room {room.room} of {room.queue} waited beside {agent} at {shown(at)}")
+    return found
 
 
 # --- what customers were told
