@@ -15,7 +15,7 @@ from scripts.storms.ruled_file import NEVER, Customer, File, Led, same, shown
 CLOCK_S = 2.0  # between a moment and the turn that goes by it: a lock is waited for, a machine is busy
 CROSSED_S = 3.0  # a text that was on its way when the room was given to somebody
 LOOK_S = 2.0  # between two looks for seats that nobody was given
-EARLY_S = 4.0  # of two texts the first may have been sent late and the second at once
+SOON = 0.5  # of an interval: of two texts the first may have been sent late and the second at once
 
 Event = dict[str, Any]
 
@@ -42,6 +42,7 @@ class Change(NamedTuple):
     sticky_until: float | None
     ready: bool  # not verified, refused or set aside
     learned: bool  # from the desk's list: no webhook said anything of it
+    class_: str = ""
 
     @property
     def place(self) -> tuple[int, int]:
@@ -161,7 +162,8 @@ class Stay(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """All that is judged. `known_s`: how old what is known of the desk may be, by the settings."""
+    """All that is judged. `known_s`: how old what is known of the desk may be, by the settings; `read`: class → when
+    its team was read, as requests went out; `given_up_s`: a team that could not be read for so long holds nobody up."""
 
     events: Sequence[Event]
     changes: Sequence[Change]
@@ -171,6 +173,13 @@ class Record:
     stays: Mapping[str, Sequence[Stay]]
     limit: int
     known_s: float
+    read: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    given_up_s: float = NEVER
+
+    def unread_s(self, class_: str, at: float) -> float:
+        """For how long the team of a class was not read."""
+        times = self.read.get(class_, ())
+        return at - max((each for each in times if each <= at), default=0.0)
 
     def file_at(self, at: float) -> File:
         return [file for file in self.files if file.since <= at][-1]
@@ -438,8 +447,10 @@ def _why_passed(record: Record, file: File, seat: Change, other: Change, book: _
         return "verified, refused or not known"
     if not _could(record, file, seat, other, step, stay.customer.channel, book):
         return "its agent may not serve it"
-    waits = other.sticky_agent is not None and (other.sticky_until or 0.0) > seat.at - CLOCK_S
-    return "it waited for who served it last" if waits else None
+    if other.sticky_agent is not None and (other.sticky_until or 0.0) > seat.at - CLOCK_S:
+        return "it waited for who served it last"
+    unread_s = record.unread_s(other.class_, seat.at + CLOCK_S)
+    return "its team could not be read for long" if unread_s > record.given_up_s else None
 
 
 def _could(record: Record, file: File, seat: Change, other: Change, step: int, channel: str, book: _Book) -> bool:
@@ -513,7 +524,7 @@ def told_too_often(record: Record) -> list[str]:
             last = {key: each for key, each in last.items() if key[0] != event["room"]}
         elif event["kind"] == "said":
             key = event["room"], event["text"][0]
-            again_s = NEVER if key[1] == "C" else record.file_at(event["wall"]).again_s - EARLY_S
+            again_s = NEVER if key[1] == "C" else record.file_at(event["wall"]).again_s * SOON
             if key in last and event["wall"] - last[key]["wall"] < again_s:
                 after_s = event["wall"] - last[key]["wall"]
                 wrong.append(
