@@ -137,10 +137,12 @@ class Installation:
         """All processes' logs, or one's: `worker0`, `receiver`."""
         return "".join(path.read_text(errors="replace") for path in sorted(self._logs.glob(f"{name}.log")))
 
-    def giliran(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def giliran(self, *words: str, within_s: float = 30) -> subprocess.CompletedProcess[str]:
         """The admin tool, on this installation."""
         command = [sys.executable, "-m", "scripts.admin", *words]
-        return subprocess.run(command, cwd=ROOT, env=self.env, text=True, capture_output=True, timeout=30, check=False)
+        return subprocess.run(
+            command, cwd=ROOT, env=self.env, text=True, capture_output=True, timeout=within_s, check=False
+        )
 
     # --- what a test does
 

@@ -113,7 +113,7 @@ WITH RECURSIVE found AS (
       FROM found f WHERE f.class IS NOT NULL)
 SELECT f.class AS class_, head.room, head.source, head.id AS visit, head.arrived_us, head.priority, head.queue,
        head.step, head.serve_from, head.channel,
-       seconds_since(head.opened_at) AS waited_s, seconds_since(r.read_at) AS age_s,
+       seconds_since(head.opened_at) AS waited_s, seconds_since(nullif(r.read_at, '-infinity')) AS age_s,
        coalesce(is_due(r.due_at, %(retry_s)s * interval '1 s'), true) AS due,
        CASE WHEN seconds_since(r.ask_after - interval '1 s') <= %(roster_s)s THEN r.suggested END AS suggested,
        coalesce(is_due(r.ask_after, interval '5 s'), true) AS may_ask

@@ -14,7 +14,8 @@ from scripts.storms.ruled_file import NEVER, Customer, File, Led, same, shown
 
 CLOCK_S = 2.0  # between a moment and the turn that goes by it: a lock is waited for, a machine is busy
 CROSSED_S = 3.0  # a text that was on its way when the room was given to somebody
-EARLY_S = 4.0  # of two texts the first may have been sent late and the second at once
+LOOK_S = 2.0  # between two looks for seats that nobody was given
+SOON = 0.5  # of an interval: of two texts the first may have been sent late and the second at once
 
 Event = dict[str, Any]
 
@@ -41,6 +42,7 @@ class Change(NamedTuple):
     sticky_until: float | None
     ready: bool  # not verified, refused or set aside
     learned: bool  # from the desk's list: no webhook said anything of it
+    class_: str = ""
 
     @property
     def place(self) -> tuple[int, int]:
@@ -160,7 +162,8 @@ class Stay(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """All that is judged. `known_s`: how old what is known of the desk may be, by the settings."""
+    """All that is judged. `known_s`: how old what is known of the desk may be, by the settings; `read`: class → when
+    its team was read, as requests went out; `given_up_s`: a team that could not be read for so long holds nobody up."""
 
     events: Sequence[Event]
     changes: Sequence[Change]
@@ -170,6 +173,13 @@ class Record:
     stays: Mapping[str, Sequence[Stay]]
     limit: int
     known_s: float
+    read: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    given_up_s: float = NEVER
+
+    def unread_s(self, class_: str, at: float) -> float:
+        """For how long the team of a class was not read."""
+        times = self.read.get(class_, ())
+        return at - max((each for each in times if each <= at), default=0.0)
 
     def file_at(self, at: float) -> File:
         return [file for file in self.files if file.since <= at][-1]
@@ -349,14 +359,23 @@ class _Book:
         self.waiting: dict[int, Change] = {}
         self.seats: Counter[tuple[str, str | None]] = Counter()
         self._held: dict[int, tuple[str, str | None]] = {}
+        self._all: Counter[str] = Counter()
+        self.free_since: dict[str, float] = {}  # since somebody has had as many chats as now, or fewer
+
+    def of(self, agent: str) -> int:
+        """How many chats they have."""
+        return self._all[agent]
 
     def note(self, change: Change) -> bool:
         """Whether a seat was given by it."""
         held, now = self._held.get(change.visit), (change.agent, change.queue) if change.agent else None
         if held is not None:
             self.seats[held] -= 1
+            self._all[held[0]] -= 1
+            self.free_since[held[0]] = change.at
         if now is not None:
             self.seats[now] += 1
+            self._all[now[0]] += 1
             self._held[change.visit] = now
         else:
             self._held.pop(change.visit, None)
@@ -428,15 +447,69 @@ def _why_passed(record: Record, file: File, seat: Change, other: Change, book: _
         return "verified, refused or not known"
     if not _could(record, file, seat, other, step, stay.customer.channel, book):
         return "its agent may not serve it"
-    waits = other.sticky_agent is not None and (other.sticky_until or 0.0) > seat.at - CLOCK_S
-    return "it waited for who served it last" if waits else None
+    if other.sticky_agent is not None and (other.sticky_until or 0.0) > seat.at - CLOCK_S:
+        return "it waited for who served it last"
+    unread_s = record.unread_s(other.class_, seat.at + CLOCK_S)
+    return "its team could not be read for long" if unread_s > record.given_up_s else None
 
 
 def _could(record: Record, file: File, seat: Change, other: Change, step: int, channel: str, book: _Book) -> bool:
-    """Whether the agent of this seat could surely have been given the other room."""
+    """Whether the agent of this seat could surely have been given the other room instead."""
     agent, limit = str(seat.agent), file.limit(other.queue)
     named = record.desk.may(agent, file, other.queue, step, channel, _always(seat.at - record.known_s, seat.at))
-    return named and (limit is None or book.seats[agent, other.queue] < limit)
+    before = book.seats[agent, other.queue] - (seat.queue == other.queue)
+    return named and (limit is None or before < limit)
+
+
+# --- seats that nobody was given
+
+
+class Idle(NamedTuple):
+    """The longest time that a room waited while somebody who may serve it had a seat, and was known to have it."""
+
+    seconds: float = 0.0
+    what: str = ""
+
+
+def beside_a_free_seat(record: Record) -> Idle:
+    """By a look every two seconds. Not counted: outside the hours, while it waits for who served it last, and before
+    what the desk changed had to be known."""
+    longest, book, looks_at = Idle(), _Book(), record.changes[0].at if record.changes else 0.0
+    for change in record.changes:
+        while looks_at < change.at:
+            longest = _look(record, book, looks_at, longest)
+            looks_at += LOOK_S
+        book.note(change)
+    return longest
+
+
+def _look(record: Record, book: _Book, at: float, longest: Idle) -> Idle:
+    file = record.file_at(at)
+    free = {agent: book.free_since.get(agent, 0.0) for agent in record.desk.agents if book.of(agent) < record.limit}
+    for room in book.waiting.values():
+        begin = max(room.at, room.sticky_until or 0.0, file.since, file.opens(room.arrived_us / 1e6))
+        if not room.ready or room.rules_version != file.version or at - begin <= longest.seconds:
+            continue
+        if not file.serves(begin) or not file.serves(at):
+            continue
+        longest = max(longest, _idle(record, file, book, room, free, begin, at))
+    return longest
+
+
+def _idle(
+    record: Record, file: File, book: _Book, room: Change, free: Mapping[str, float], begin: float, at: float
+) -> Idle:
+    found, stay, limit = Idle(), record.stay_of(room), file.limit(room.queue)
+    step = _steps(file, room, begin)[0]
+    for agent, since in free.items():
+        both = max(begin, since)
+        if stay is None or at - both <= found.seconds or (limit is not None and book.seats[agent, room.queue] >= limit):
+            continue
+        so = _always(both - record.known_s, at)
+        named = record.desk.may(agent, file, room.queue, step, stay.customer.channel, so)
+        if named and so(record.desk.online(agent)):
+            found = Idle(at - both, f"room {room.room} of {room.queue} waited beside {agent} at {shown(at)}")
+    return found
 
 
 # --- what customers were told
@@ -451,7 +524,7 @@ def told_too_often(record: Record) -> list[str]:
             last = {key: each for key, each in last.items() if key[0] != event["room"]}
         elif event["kind"] == "said":
             key = event["room"], event["text"][0]
-            again_s = NEVER if key[1] == "C" else record.file_at(event["wall"]).again_s - EARLY_S
+            again_s = NEVER if key[1] == "C" else record.file_at(event["wall"]).again_s * SOON
             if key in last and event["wall"] - last[key]["wall"] < again_s:
                 after_s = event["wall"] - last[key]["wall"]
                 wrong.append(

@@ -306,6 +306,22 @@ def test_a_room_waits_for_the_agent_who_knew_it_and_then_for_anybody(line: Ruled
     assert line.go(both)["back"] in {first, other}
 
 
+def test_nobody_goes_before_a_room_whose_team_is_being_read_for_the_first_time(line: Ruled) -> None:
+    line.apply(TWO_TEAMS.replace('agents = { divisions = ["Bali"] }', 'agents = { divisions = ["Jakarta"] }'))
+    line.redis.set(limit_key(TENANT), 2)
+    line.come("before", city="Solo")
+    assert line.go() == {"before": "budi"}
+    line.come("first", city="Ubud")
+    line.come("second", city="Solo")
+    asked = line.decide()
+    assert [question.class_ for question in asked.rosters] == ["1/bali/0"]
+    again = line.decide()
+    assert not asked.reserved
+    assert not again.reserved, "the answer is still under way, and may name the one free agent"
+    line.ask(asked)
+    assert [pair.room for pair in line.decide().reserved] == ["first"]
+
+
 def test_an_agent_has_no_more_chats_of_a_queue_than_its_limit(line: Ruled) -> None:
     line.apply(TWO_TEAMS.replace("[queues.bali]\n", "[queues.bali]\nlimit = 1\n"))
     for n in range(3):
