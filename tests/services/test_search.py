@@ -10,6 +10,7 @@ from db import chat, console, sessions
 from db.chat import Attachment
 from db.postgres import Ledger
 from tests.hostile import SHAPES, steeper_than_linear
+from tests.variants import each
 
 TENANT = "toko"
 MESSAGES = {
@@ -49,7 +50,7 @@ def found(ledger: Ledger, q: str) -> list[str]:
     return sorted(names.get(hit["message"]["body"]) or hit["snippet"].translate(plain) for hit in hits)
 
 
-@pytest.mark.parametrize(
+@each(
     ("q", "what"),
     [
         ("001", ["order"]),
@@ -88,7 +89,7 @@ def test_parts_of_what_is_written_in_one_are_found(ledger: Ledger, q: str, what:
     assert found(ledger, q) == what
 
 
-@pytest.mark.parametrize("mark", "!#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+@each("mark", "!#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 def test_any_mark_parts_words(ledger: Ledger, mark: str) -> None:
     with ledger.transaction() as cur:
         cur.execute(
@@ -97,7 +98,7 @@ def test_any_mark_parts_words(ledger: Ledger, mark: str) -> None:
         assert {"biru", "hijau", "kuning", "7", "8"} <= set(cur.fetchone().words)
 
 
-@pytest.mark.parametrize("q", ["-a", "-a -b", "a or -b", '-"merah biru"', "-", '"', '""', "or", "- -", "...", "-or"])
+@each("q", ["-a", "-a -b", "a or -b", '-"merah biru"', "-", '"', '""', "or", "- -", "...", "-or"])
 def test_what_only_says_what_is_not_wanted_finds_nothing_and_looks_through_nothing(ledger: Ledger, q: str) -> None:
     assert found(ledger, q) == []
     with ledger.transaction() as cur:
@@ -117,7 +118,7 @@ def test_the_snippet_marks_whole_words_where_the_first_of_them_stands(ledger: Le
     assert len(shown) < 260 and shown.startswith("kata")
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@each("name", SHAPES)
 def test_the_words_of_a_text_and_its_snippet_take_time_that_grows_as_its_length_does(ledger: Ledger, name: str) -> None:
     wanted = console.asked("a 1 talk")
 
