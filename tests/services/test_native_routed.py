@@ -11,9 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from db import seats, sessions
+from db.chat import CLASS
 from db.turn import Turn
+from policies import POLICIES
 from sidecar.customers.properties import canonical
 from tests.services.chat_of import TENANT, At, Chat, Customer, run_chat
+from worker import roster
+from worker.calls import Unserved
+from worker.desk.base import UnservedRoom
+from worker.rules import Rules as WorkerRules
 
 API = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 SESSIONS = "/api/v1/public/sessions"
@@ -73,6 +79,13 @@ async def in_turn(at: At, work: Callable[[Turn], bool]) -> None:
     assert await at.inside.parts.turns.change(TENANT, work)
 
 
+def discovered(turn: Turn, room: str) -> bool:
+    """As a worker does with a session that has no visit."""
+    rules = WorkerRules(POLICIES["least_loaded"], 2, 1.0, 30.0, 600.0, keep_days=90)
+    roster.learn(turn, Unserved((UnservedRoom(room, CLASS, None, CLASS),)), rules)
+    return True
+
+
 def place(chat: Chat, customer: Customer) -> tuple[Any, ...]:
     """Queue and rule of the room's newest visit, and what is kept of its properties."""
     sql = "SELECT queue, rule, facts FROM visits WHERE room = %s ORDER BY id DESC LIMIT 1"
@@ -104,6 +117,9 @@ def test_what_is_known_leads_a_chat_as_long_as_it_is_open_and_is_then_forgotten(
         await in_turn(at, lambda turn: sessions.leave(turn, budi.room))
         assert place(chat, budi) == ("sales", None, None)
         assert (await budi.look())["status"] == "waiting", "back again"
+        assert place(chat, budi) == ("sales", None, known)
+        chat.run("DELETE FROM visits WHERE room = %s", budi.room)
+        await in_turn(at, lambda turn: discovered(turn, budi.room))
         assert place(chat, budi) == ("sales", None, known)
 
         ani = await at.colleague("ani")
