@@ -10,12 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from db import seats, sessions
 from db.chat import CLASS
 from db.turn import Turn
 from policies import POLICIES
 from sidecar.customers.properties import canonical
-from tests.services.chat_of import TENANT, At, Chat, Customer, run_chat
+from sidecar.live import positions
+from tests.services.chat_of import TENANT, At, Chat, Customer, run_chat, until
 from worker import roster
 from worker.calls import Unserved
 from worker.desk.base import UnservedRoom
@@ -208,7 +211,11 @@ def test_a_wrong_property_or_topic_is_named(database_url: str, redis_url: str) -
     run_chat(database_url, redis_url, story)
 
 
-def test_pages_are_told_topics_and_when_we_open(database_url: str, redis_url: str) -> None:
+def test_pages_are_told_topics_and_when_we_open(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(positions, "HOURS_EVERY_S", 0.5)
+
     async def story(chat: Chat) -> None:
         at = await chat.sidecar()
         desk = (await at.get(f"/api/v1/public/desk?tenant_id={TENANT}"))[1]
@@ -216,11 +223,13 @@ def test_pages_are_told_topics_and_when_we_open(database_url: str, redis_url: st
         sari = await come(at)
         page = await sari.live()
         assert (await page.until_told("chat.queue.position"))["closed"] is None
+        lines = at.inside.parts.positions
+        await until(lambda: lines.line(TENANT), what="a look at the line")
         opens = datetime.now(UTC) + timedelta(days=3)
         day = opens.strftime("%a").lower()
         hours = f'[hours]\ntimezone = "UTC"\nopen = ["{day} 08:00-17:00"]\n'
         apply(chat, hours + RULES)
-        at.inside.parts.positions.stirred(TENANT)  # as whatever happens in the line
+        lines.stirred(TENANT)  # as whatever happens in the line
         told = await page.until_told("chat.queue.position", lambda one: one["closed"] is not None)
         expected = {"en": f"on {opens:%A} at 08:00", "id": told["closed"]["opens"]["id"]}
         closed = {"opens_at": opens.strftime("%Y-%m-%dT08:00:00.000Z"), "opens": expected}
@@ -230,7 +239,6 @@ def test_pages_are_told_topics_and_when_we_open(database_url: str, redis_url: st
         desk = (await other.get(f"/api/v1/public/desk?tenant_id={TENANT}"))[1]
         assert (desk["topics"], desk["closed"]) == ([BUY, {"id": "Lainnya"}], closed)
         apply(chat, hours.replace("[hours]", '[hours]\noutside = "serve"') + RULES)
-        at.inside.parts.positions.stirred(TENANT)
-        await page.until_told("chat.queue.position", lambda one: one["closed"] is None)
+        await until(lambda: page.told("chat.queue.position")[-1]["closed"] is None, what="open, though nobody moved")
 
     run_chat(database_url, redis_url, story)
