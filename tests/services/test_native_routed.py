@@ -10,10 +10,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from db import seats, sessions
+from db.chat import CLASS
 from db.turn import Turn
+from policies import POLICIES
 from sidecar.customers.properties import canonical
-from tests.services.chat_of import TENANT, At, Chat, Customer, run_chat
+from sidecar.live import positions
+from tests.services.chat_of import TENANT, At, Chat, Customer, run_chat, until
+from worker import roster
+from worker.calls import Unserved
+from worker.desk.base import UnservedRoom
+from worker.rules import Rules as WorkerRules
 
 API = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 SESSIONS = "/api/v1/public/sessions"
@@ -73,6 +82,13 @@ async def in_turn(at: At, work: Callable[[Turn], bool]) -> None:
     assert await at.inside.parts.turns.change(TENANT, work)
 
 
+def discovered(turn: Turn, room: str) -> bool:
+    """As a worker does with a session that has no visit."""
+    rules = WorkerRules(POLICIES["least_loaded"], 2, 1.0, 30.0, 600.0, keep_days=90)
+    roster.learn(turn, Unserved((UnservedRoom(room, CLASS, None, CLASS),)), rules)
+    return True
+
+
 def place(chat: Chat, customer: Customer) -> tuple[Any, ...]:
     """Queue and rule of the room's newest visit, and what is kept of its properties."""
     sql = "SELECT queue, rule, facts FROM visits WHERE room = %s ORDER BY id DESC LIMIT 1"
@@ -104,6 +120,9 @@ def test_what_is_known_leads_a_chat_as_long_as_it_is_open_and_is_then_forgotten(
         await in_turn(at, lambda turn: sessions.leave(turn, budi.room))
         assert place(chat, budi) == ("sales", None, None)
         assert (await budi.look())["status"] == "waiting", "back again"
+        assert place(chat, budi) == ("sales", None, known)
+        chat.run("DELETE FROM visits WHERE room = %s", budi.room)
+        await in_turn(at, lambda turn: discovered(turn, budi.room))
         assert place(chat, budi) == ("sales", None, known)
 
         ani = await at.colleague("ani")
@@ -192,7 +211,11 @@ def test_a_wrong_property_or_topic_is_named(database_url: str, redis_url: str) -
     run_chat(database_url, redis_url, story)
 
 
-def test_pages_are_told_topics_and_when_we_open(database_url: str, redis_url: str) -> None:
+def test_pages_are_told_topics_and_when_we_open(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(positions, "HOURS_EVERY_S", 0.5)
+
     async def story(chat: Chat) -> None:
         at = await chat.sidecar()
         desk = (await at.get(f"/api/v1/public/desk?tenant_id={TENANT}"))[1]
@@ -200,11 +223,13 @@ def test_pages_are_told_topics_and_when_we_open(database_url: str, redis_url: st
         sari = await come(at)
         page = await sari.live()
         assert (await page.until_told("chat.queue.position"))["closed"] is None
+        lines = at.inside.parts.positions
+        await until(lambda: lines.line(TENANT), what="a look at the line")
         opens = datetime.now(UTC) + timedelta(days=3)
         day = opens.strftime("%a").lower()
         hours = f'[hours]\ntimezone = "UTC"\nopen = ["{day} 08:00-17:00"]\n'
         apply(chat, hours + RULES)
-        at.inside.parts.positions.stirred(TENANT)  # as whatever happens in the line
+        lines.stirred(TENANT)  # as whatever happens in the line
         told = await page.until_told("chat.queue.position", lambda one: one["closed"] is not None)
         expected = {"en": f"on {opens:%A} at 08:00", "id": told["closed"]["opens"]["id"]}
         closed = {"opens_at": opens.strftime("%Y-%m-%dT08:00:00.000Z"), "opens": expected}
@@ -214,7 +239,6 @@ def test_pages_are_told_topics_and_when_we_open(database_url: str, redis_url: st
         desk = (await other.get(f"/api/v1/public/desk?tenant_id={TENANT}"))[1]
         assert (desk["topics"], desk["closed"]) == ([BUY, {"id": "Lainnya"}], closed)
         apply(chat, hours.replace("[hours]", '[hours]\noutside = "serve"') + RULES)
-        at.inside.parts.positions.stirred(TENANT)
-        await page.until_told("chat.queue.position", lambda one: one["closed"] is None)
+        await until(lambda: page.told("chat.queue.position")[-1]["closed"] is None, what="open, though nobody moved")
 
     run_chat(database_url, redis_url, story)
