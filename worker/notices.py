@@ -30,6 +30,7 @@ LOOK_S = 1.0
 LEAST_S = 2.0  # who came a moment ago is perhaps being given to somebody
 OLD_S = 60.0  # a text that could not be sent for so long says nothing true any more
 MOST = 100  # texts of one tenant in one look
+NOT_NEEDED = "not needed any more"
 BOT_THREADS, BOT_CALLS, BOT_QUEUE = 8, 2, 100  # in all, of one tenant at once, waiting for one tenant
 
 
@@ -97,6 +98,9 @@ class Notices:
         desk = self._work.desks.of(tenant)
         if desk is None:
             return
+        if not self._still_waits(tenant, row):
+            self._note(tenant, row, NOT_NEEDED)
+            return
         try:
             desk.say(row.room, row.body)
         except DeskError as error:
@@ -106,6 +110,15 @@ class Notices:
             outcome = "sent"
             log.info(logs.line("customer_told", tenant=tenant, room=row.room, what=row.kind))
         self._note(tenant, row, outcome)
+
+    def _still_waits(self, tenant: str, row: Any) -> bool:
+        """False also if that can't be known now: better no text than one to somebody who is served."""
+        try:
+            with self._writing, self._outcomes.transaction() as cur:
+                return bool(LEDGER.all(cur, "still_waits", visit=row.visit))
+        except LedgerTrouble as error:
+            log.warning(logs.line("notices_failed", tenant=tenant, why=error))
+            return False
 
     def _note(self, tenant: str, row: Any, outcome: str) -> None:
         try:

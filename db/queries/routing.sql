@@ -144,6 +144,10 @@ UPDATE notices n SET claimed_at = clock_timestamp(),
                                      ORDER BY at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
 RETURNING n.visit, n.kind, n.nth, v.room, n.body, n.outcome IS NULL AS wanted
 
+-- name: still_waits
+-- A text may have stood in the bot's queue for seconds.
+SELECT FROM visits WHERE id = %(visit)s AND state = 'waiting'
+
 -- name: told
 UPDATE notices SET outcome = %(outcome)s WHERE visit = %(visit)s AND kind = %(kind)s AND nth = %(nth)s
 
