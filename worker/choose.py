@@ -31,7 +31,7 @@ class Waiting(NamedTuple):
     waits: bool = False  # for them, while they are online but full
 
     @property
-    def place(self) -> tuple[int, int, int]:
+    def place(self) -> "Place":
         return (-self.priority, self.arrived_us, self.visit)
 
 
@@ -84,6 +84,8 @@ class QueueLimits:
 
 
 NO_QUEUE_LIMITS = QueueLimits()
+Place = tuple[int, int, int]
+READ_FIRST = "who may serve an earlier room is read first"
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,12 @@ def choose(
     suggested: Mapping[str, str] | None = None,
     doubts: Doubts = NO_DOUBTS,
     limits: QueueLimits = NO_QUEUE_LIMITS,
+    elsewhere: Sequence[tuple[Place, Set[str]]] = (),
 ) -> Answer:
     """At most `most` picks. `eligible` maps a class to the agents who are online for it; `suggested` (of a
     policy that asks the desk) maps a class to the desk's candidate, who serves one room of it. A candidate whom the
-    desk itself refuses is replaced by the policy's first agent.
+    desk itself refuses is replaced by the policy's first agent. `elsewhere`: places of rooms that are not among these,
+    each with agents who may be theirs: no later room takes them.
 
     Guarantees: no agent above their limit; of two rooms that one agent could serve, the earlier place is picked
     first; the same input gives the same answer.
@@ -112,7 +116,10 @@ def choose(
     answer = Answer()
     queue = _Line(rooms)
     chooser = _Chooser(seats, eligible, policy, suggested or {}, doubts, limits)
+    kept = sorted(elsewhere, key=lambda each: each[0], reverse=True)
     while len(answer.picks) < most and (waiting := queue.oldest()) is not None:
+        while kept and kept[-1][0] < waiting.place:
+            chooser.keep(kept.pop()[1])
         if chooser.waits_for_one(waiting):
             queue.advance()
             continue
@@ -175,10 +182,15 @@ class _Chooser:
         self._tried = set(doubts.tried)
         self._limits = limits.most
         self._of_queue = dict(limits.taken)
+        self._kept: set[str] = set()
         self._open: dict[str, Set[str]] = {}
         self._unpaused: dict[str, Set[str]] = {}
         self._clock = max((seat.idle_since_s for seat in seats), default=0.0)
         self._heaps: dict[str, list[tuple[tuple[float, ...], str]]] = {}
+
+    def keep(self, agents: Set[str]) -> None:
+        """They get no more rooms: they may be needed for an earlier one."""
+        self._kept |= agents
 
     def agent_for(self, waiting: Waiting) -> Seats | None:
         class_, refused = waiting.class_, self._refused_for(waiting)
@@ -190,7 +202,7 @@ class _Chooser:
             if agent is None or name not in self._eligible.get(class_, frozenset()):
                 return None
             if name not in refused and not self._is_shut(class_, name):
-                return agent if agent.free else None
+                return agent if agent.free and name not in self._kept else None
         return self._first(class_, refused)
 
     def waits_for_one(self, waiting: Waiting) -> bool:
@@ -206,7 +218,7 @@ class _Chooser:
         return None if self._is_shut(class_, agent) else self._seats[agent]
 
     def _has_room(self, seat: Seats, class_: str) -> bool:
-        if not seat.free:
+        if not seat.free or seat.agent in self._kept:
             return False
         queue, most = self._limits.get(class_, ("", 0))
         return not queue or self._of_queue.get((seat.agent, queue), 0) < most
@@ -263,6 +275,8 @@ class _Chooser:
         names = self._eligible.get(class_, frozenset())
         if not names:
             return all_full(0)
+        if not self._kept.isdisjoint(names):
+            return READ_FIRST
         if self._policy.asks_desk and waiting.queue is None:
             return self._why_not(self._suggested.get(class_), names)
         if out := len(names) - len(self._names(class_)):

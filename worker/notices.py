@@ -30,6 +30,7 @@ LOOK_S = 1.0
 LEAST_S = 2.0  # who came a moment ago is perhaps being given to somebody
 OLD_S = 60.0  # a text that could not be sent for so long says nothing true any more
 MOST = 100  # texts of one tenant in one look
+NOT_NEEDED = "not needed any more"
 BOT_THREADS, BOT_CALLS, BOT_QUEUE = 8, 2, 100  # in all, of one tenant at once, waiting for one tenant
 
 
@@ -96,6 +97,9 @@ class Notices:
     def _send(self, tenant: str, row: Any) -> None:
         desk = self._work.desks.of(tenant)
         if desk is None or not self._still_waits(tenant, row):
+            return
+        if not self._still_waits(tenant, row):
+            self._note(tenant, row, NOT_NEEDED)
             return
         try:
             desk.say(row.room, row.body)

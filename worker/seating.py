@@ -23,6 +23,7 @@ from worker.choose import (
     NO_QUEUE_LIMITS,
     Answer,
     Doubts,
+    Place,
     QueueLimits,
     Seats,
     Waiting,
@@ -141,14 +142,14 @@ class Seating:
         rows = line.candidates(self._turn, policy, classes, most + RUNNERS_UP, everybody, also, shut)
         return Team(rows, classes, most, everybody)
 
-    def _turns_elsewhere(self, classes: Sequence[Any], team: Team) -> list[tuple[Waiting, Set[str]]]:
+    def _turns_elsewhere(self, classes: Sequence[Any], team: Team) -> list[tuple[Place, Set[str]]]:
         """Oldest rooms of classes whose roster is read first, with the free agents whom it names: no later room of
         another class takes these meanwhile (P4). A roster that can't be read for long holds nobody up. Of a queue's
         step that has just come nothing was read yet: it may name anybody."""
         longest_s = self._terms.rules.retry_s + 2 * self._terms.rules.roster_s
         old = [c for c in classes if not self._is_believed(c) and (c.age_s is not None or c.queue is not None)]
         return [
-            (Waiting(c.visit, c.room, c.class_, c.arrived_us, c.priority), self._who_may_be_named(c, team))
+            (Waiting(c.visit, c.room, c.class_, c.arrived_us, c.priority).place, self._who_may_be_named(c, team))
             for c in old
             if min(c.age_s if c.age_s is not None else longest_s, self._waited_s(c)) <= longest_s
         ]
@@ -163,7 +164,7 @@ class Seating:
         after_s = self._rules.queue(of.queue).steps[of.step - 1].after_s if of.step else 0
         return float((routes.now_of(self._turn) - of.serve_from).total_seconds()) - after_s
 
-    def _reserve(self, classes: Sequence[Any], team: Team, elsewhere: Sequence[tuple[Waiting, Set[str]]]) -> Answer:
+    def _reserve(self, classes: Sequence[Any], team: Team, elsewhere: Sequence[tuple[Place, Set[str]]]) -> Answer:
         names = [c.class_ for c in classes]
         most = min(SEATS_BATCH, self._decision.calls_left, team.free_seats(names))
         if most <= 0:
@@ -175,9 +176,10 @@ class Seating:
         if not team.everybody and (min(most, len(heads)) > team.most or sticky):
             team = self._read_team(names, max(team.most, min(most, len(heads))), also=sticky)
             eligible = {class_: team.of(class_) for class_ in names}
-        rooms = _in_turn(heads, eligible, elsewhere)
         suggested = {c.class_: c.suggested for c in classes if c.suggested}
-        answer = choose(rooms, team.seats, eligible, self._terms.rules.policy, most, suggested, doubts, self._limits)
+        answer = choose(
+            heads, team.seats, eligible, self._terms.rules.policy, most, suggested, doubts, self._limits, elsewhere
+        )
         if answer.picks:
             self._write(answer, team)
         if suggested:
@@ -297,16 +299,6 @@ class Seating:
         most = min(ROOMS_ASKED // 2, self._decision.calls_left // 2)
         rows = self._turn.all("rooms_to_ask", classes=list(classes), most=most)
         return {row.class_: tuple(dict.fromkeys(row.rooms)) for row in rows}
-
-
-def _in_turn(
-    rooms: list[Waiting], eligible: Mapping[str, Set[str]], elsewhere: Sequence[tuple[Waiting, Set[str]]]
-) -> list[Waiting]:
-    """Without the rooms that come after one of `elsewhere` and could take an agent of its."""
-    for first, agents in elsewhere:
-        shared = {class_ for class_, names in eligible.items() if not agents.isdisjoint(names)}
-        rooms = [room for room in rooms if room.class_ not in shared or room.place < first.place]
-    return rooms
 
 
 def _reserved_line(tenant: str, room: str, seat: line.Seat) -> str:

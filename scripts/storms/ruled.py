@@ -16,8 +16,8 @@ from scripts.launch.postgres import Postgres
 from scripts.simulator.model import CHANNELS
 from scripts.storms import judge, ruled_judge, ruled_plan, ruled_world
 from scripts.storms.ruled_file import File
-from scripts.storms.ruled_judge import Change, Desk, Member, Record
 from scripts.storms.ruled_plan import Step
+from scripts.storms.ruled_record import Change, Desk, Member, Record, reserved, stays_of
 from scripts.storms.ruled_world import DIVISIONS, PREFIX, Sizes
 from scripts.storms.stage import Show, Verdict
 from testbed import servers
@@ -58,10 +58,10 @@ CREATE TRIGGER storm_keeps AFTER INSERT OR UPDATE OF read_at ON rosters FOR EACH
 CHANGES = """
 SELECT seq, tx, extract(epoch FROM at)::float8 AS at, visit, room, state, agent, queue, rule, rules_version, step,
        priority, base_priority, arrived_us, extract(epoch FROM serve_from)::float8 AS serve_from, sticky_agent,
-       extract(epoch FROM sticky_until)::float8 AS sticky_until, ready, learned, class
+       extract(epoch FROM sticky_until)::float8 AS sticky_until, ready, learned, class AS class_
   FROM storm_changes WHERE tenant = %s ORDER BY seq
 """
-READS = "SELECT class, extract(epoch FROM at)::float8 AS at FROM storm_reads WHERE tenant = %s ORDER BY at"
+READS = "SELECT class AS class_, extract(epoch FROM at)::float8 AS at FROM storm_reads WHERE tenant = %s ORDER BY at"
 FILES = (
     "SELECT version, extract(epoch FROM applied_at)::float8 AS at, content FROM rule_files"
     " WHERE tenant = %s ORDER BY version"
@@ -256,7 +256,7 @@ class Ruled:
         rows = self.home.rows(CHANGES, self.tenant.id)
         read: dict[str, list[float]] = defaultdict(list)
         for row in self.home.rows(READS, self.tenant.id):
-            read[row[0]].append(row.at)
+            read[row.class_].append(row.at)
         names = {channel.id: channel.name for channel in CHANNELS.values()}
         return Record(
             events,
@@ -266,7 +266,7 @@ class Ruled:
                 *(File(row.version, row.at, row.content) for row in self.home.rows(FILES, self.tenant.id)),
             ],
             Desk(events, self._members, [member.id for member in self._members]),
-            ruled_judge.stays_of(events, names),
+            stays_of(events, names),
             self.sizes.limit,
             KNOWN_S,
             read,
@@ -299,7 +299,7 @@ class Ruled:
         self._tell(record, passed.why, crossed)
 
     def _tell(self, record: Record, why: Counter[str], crossed: int) -> None:
-        seats = [seat for seat, _ in ruled_judge.reserved(record.changes)]
+        seats = [seat for seat, _ in reserved(record.changes)]
         said = Counter(event["text"][0] for event in record.events if event["kind"] == "said")
         self.verdict.facts |= {
             "rooms": len(record.stays),

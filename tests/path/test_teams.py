@@ -81,6 +81,21 @@ def test_a_text_whose_worker_dies_while_it_is_sent_is_not_sent_again(shop: Tenan
         shop.sim.resolve_all(which="waiting", by="admin")
 
 
+def test_a_text_that_stood_in_the_queue_until_its_room_was_over_is_not_sent(shop: Tenant) -> None:
+    """Some are under way, as many as can be; the others are claimed, and wait behind them."""
+    shop.sim.online(shop.sim.agents()[0]["id"], False)
+    shop.sim.faults(fail_on=("bot",), fail_p=1, fail_kinds=("timeout_before",), hang_s=600)
+    rooms = shop.sim.add_customers(3)
+    shop.until_states(waiting=3)
+    sql = "SELECT outcome FROM notices WHERE tenant = %s AND claimed_at IS NOT NULL"
+    shop.until(lambda: len(shop.home.rows(sql, shop.id)) == 3, SEEN_S, "all three are claimed")
+    shop.sim.resolve_all(which="waiting", by="admin")
+    shop.until_states(closed=3)
+    shop.sim.no_faults()
+    shop.until(lambda: all(row.outcome for row in shop.home.rows(sql, shop.id)), SEEN_S, "all of them are over")
+    assert not [room for room in rooms if shop.sim.said(room)]
+
+
 def test_a_bot_that_hangs_delays_no_assign(shop: Tenant) -> None:
     """All its calls hang for longer than the test; rooms are given on as fast as ever."""
     shop.sim.faults(fail_on=("bot",), fail_p=1, fail_kinds=("timeout_before",), hang_s=600)

@@ -384,3 +384,27 @@ def test_whatever_is_refused_no_agent_gets_too_much_and_no_room_goes_where_it_wa
             s.agent for s in agents if s.limit and s.agent in eligible[pair[0]] and (pair[0], s.agent) not in doubts.out
         }
         assert pick.agent not in refused[pick.waiting.visit] or others <= refused[pick.waiting.visit]
+
+
+# Rooms whose team is read first
+
+
+def kept(rooms, agents, elsewhere, **eligible):
+    """`elsewhere`: the number of a room that is not among these → who may be theirs."""
+    named = {name: frozenset(names) for name, names in eligible.items()}
+    places = [((0, number, number), frozenset(names)) for number, names in elsewhere.items()]
+    answer = choosing.choose(rooms, agents, named, TABLE["least_loaded"], 100, elsewhere=places)
+    return [(pick.waiting.room, pick.agent) for pick in answer.picks], answer.passed_over
+
+
+def test_who_may_serve_an_earlier_room_that_is_not_here_yet_is_kept_for_it():
+    rooms, agents = line("c", "c", "c"), seats(a=(0, 1), b=(1, 3))
+    assert kept(rooms, agents, {2: "a"}, c="ab")[0] == [("r1", "a"), ("r2", "b"), ("r3", "b")]
+    assert kept(rooms, agents, {0: "a"}, c="ab")[0] == [("r1", "b"), ("r2", "b")]
+    assert kept(rooms, agents, {0: "ab"}, c="ab") == ([], {"c": choosing.READ_FIRST})
+
+
+def test_a_room_that_can_not_have_those_who_are_kept_still_goes_before_later_ones():
+    """The first room's team is read; a is perhaps theirs. The second may have a or b, the third only b."""
+    rooms, agents = line("wide", "narrow"), seats(a=(0, 1), b=(0, 1))
+    assert kept(rooms, agents, {0: "a"}, wide="ab", narrow="b")[0] == [("r1", "b")]

@@ -6,7 +6,7 @@ import pytest
 
 from scripts.storms import ruled_judge as judge
 from scripts.storms.ruled_file import Customer, File, Led
-from scripts.storms.ruled_judge import Change, Desk, Member, Record
+from scripts.storms.ruled_record import Change, Desk, Event, Member, Record, Stay
 
 NOON = 1_796_040_000.0  # a Monday, 12:00 UTC
 FIRST = """
@@ -66,11 +66,11 @@ def change(visit: int = 1, state: str = "waiting", after_s: float = 0.0, **more:
     return Change(**{**row, **more})  # type: ignore[arg-type]
 
 
-def record(*changes: Change, events: tuple[judge.Event, ...] = (), online: tuple[str, ...] = ("1", "2")) -> Record:
+def record(*changes: Change, events: tuple[Event, ...] = (), online: tuple[str, ...] = ("1", "2")) -> Record:
     """The first agent is in Bali until a minute after noon."""
     bali = {"kind": "division", "division": 1, "name": "bali", "change": "changed"}
     desk = [{**bali, "wall": 0.0, "members": [1]}, {**bali, "wall": NOON + 60, "members": []}]
-    stays = {each.room: [judge.Stay(NOON - 1, customer(City=" ubud"))] for each in changes}
+    stays = {each.room: [Stay(NOON - 1, customer(City=" ubud"))] for each in changes}
     files = [File(0, 0.0, ""), File(1, NOON - 100, FIRST), File(2, NOON + 300, FIRST.replace("Kuta", "Solo"))]
     return Record([*desk, *events], changes, files, Desk(desk, PEOPLE, online), stays, 2, 5.0)
 
@@ -136,7 +136,7 @@ def test_each_room_that_is_passed_over_rightly_has_its_reason() -> None:
     assert judge.out_of_order(record(change(1), change(3), other)) == ([], {"its agent may not serve it": 1})
 
 
-def said(after_s: float, text: str) -> judge.Event:
+def said(after_s: float, text: str) -> Event:
     return {"kind": "said", "room": "r1", "text": text, "wall": NOON + after_s}
 
 
