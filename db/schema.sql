@@ -43,6 +43,7 @@ CREATE TABLE tenants (
     limits_digest   text NOT NULL DEFAULT '',          -- of the limits that agents.max_load was set by; '' = read them
     color           text CHECK (color ~ '^#[0-9a-f]{6}$'), -- of its customers' page; NULL: ours
     rules_version   integer NOT NULL DEFAULT 0,        -- in force; 0: there were never any
+    rules_digest    text NOT NULL DEFAULT '',          -- of its file, md5; '': none. Here: a row that was waited for is new
     rerouting       boolean NOT NULL DEFAULT false,    -- some rooms still wait where an earlier version put them
     shut_until      timestamptz                        -- outside the hours: when to look again, a day ahead at most
 ) WITH (fillfactor = 50);
@@ -54,7 +55,6 @@ CREATE TABLE rule_files (
     content     text NOT NULL CHECK (octet_length(content) <= 262144),
     applied_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     applied_by  text NOT NULL,
-    digest      text GENERATED ALWAYS AS (md5(content)) STORED,  -- processes keep what they read by it
     PRIMARY KEY (tenant, version)
 );
 

@@ -96,7 +96,7 @@ class Notices:
 
     def _send(self, tenant: str, row: Any) -> None:
         desk = self._work.desks.of(tenant)
-        if desk is None or not self._still_waits(tenant, row):
+        if desk is None:
             return
         if not self._still_waits(tenant, row):
             self._note(tenant, row, NOT_NEEDED)

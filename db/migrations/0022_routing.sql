@@ -7,12 +7,12 @@ CREATE TABLE rule_files (
     content     text NOT NULL CHECK (octet_length(content) <= 262144),
     applied_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     applied_by  text NOT NULL,
-    digest      text GENERATED ALWAYS AS (md5(content)) STORED,  -- processes keep what they read by it
     PRIMARY KEY (tenant, version)
 );
 
 ALTER TABLE tenants
     ADD COLUMN rules_version integer NOT NULL DEFAULT 0,   -- in force; 0: there were never any
+    ADD COLUMN rules_digest text NOT NULL DEFAULT '',      -- of its file, md5; '': none. Here: a row that was waited for is new
     ADD COLUMN rerouting boolean NOT NULL DEFAULT false,   -- some rooms still wait where an earlier version put them
     ADD COLUMN shut_until timestamptz;                     -- outside the hours: when to look again, a day ahead at most
 

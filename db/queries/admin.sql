@@ -198,7 +198,9 @@ SELECT min(room) AS room, channel, source, min(arrived_us) AS arrived_us, facts,
 WITH added AS (
     INSERT INTO rule_files (tenant, version, content, applied_by)
     SELECT id, rules_version + 1, %(content)s, %(who)s FROM tenants WHERE id = %(tenant)s RETURNING version)
-UPDATE tenants SET rules_version = added.version, rerouting = true FROM added WHERE id = %(tenant)s
+UPDATE tenants SET rules_version = added.version, rerouting = true,
+                   rules_digest = CASE WHEN %(content)s = '' THEN '' ELSE md5(%(content)s) END
+  FROM added WHERE id = %(tenant)s
 RETURNING added.version
 
 -- name: drifts

@@ -13,9 +13,7 @@ SELECT inbox_epoch AS epoch, inbox_seen AS seen, rev, last_place_us, limits_dige
        desk_failures > 0 OR desk_trouble IS NOT NULL AS troubled,
        EXISTS (SELECT FROM doubts d WHERE d.tenant = t.id) OR EXISTS (SELECT FROM refusals r WHERE r.tenant = t.id)
            AS doubted,
-       rules_version, rerouting, shut_until,
-       CASE WHEN rules_version > 0 THEN (SELECT f.digest FROM rule_files f
-                                          WHERE f.tenant = t.id AND f.version = t.rules_version) END AS rules_digest
+       rules_version, rules_digest, rerouting, shut_until
   FROM tenants t WHERE id = %(tenant)s FOR NO KEY UPDATE
 
 -- name: recall

@@ -2,8 +2,7 @@
 
 -- name: rule_digests
 -- Of the tenants that have rules.
-SELECT f.tenant, f.version, f.digest FROM tenants t JOIN rule_files f ON f.tenant = t.id AND f.version = t.rules_version
- WHERE t.rules_version > 0 AND f.content <> '' ORDER BY f.tenant
+SELECT id AS tenant, rules_version AS version, rules_digest AS digest FROM tenants WHERE rules_digest <> '' ORDER BY id
 
 -- name: rule_file
 SELECT content FROM rule_files WHERE tenant = %(tenant)s AND version = %(version)s
@@ -162,6 +161,5 @@ SELECT here.*, past.*
                  ORDER BY closed_at DESC LIMIT 50) ended) past
 
 -- name: rules_of
-SELECT rules_version, shut_until, extract(epoch FROM clock_timestamp())::float8 AS now_s,
-       (SELECT f.digest FROM rule_files f WHERE f.tenant = t.id AND f.version = t.rules_version) AS rules_digest
-  FROM tenants t WHERE id = %(tenant)s
+SELECT rules_version, rules_digest, extract(epoch FROM clock_timestamp())::float8 AS now_s
+  FROM tenants WHERE id = %(tenant)s

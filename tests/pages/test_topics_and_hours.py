@@ -13,6 +13,7 @@ from testbed.agentpages import Desk
 from testbed.axe import grave_faults
 from testbed.chathouse import Shop
 from testbed.chatpages import Customer, faint_texts
+from testbed.deadlines import eventually
 
 SMALL = {"width": 320, "height": 640}
 RULES = """
@@ -38,17 +39,24 @@ def ruled(shop: Shop) -> Iterator[Callable[[str], None]]:
     """`ruled(rules)`: they are in force, as after `giliran routing apply`."""
 
     def forget() -> None:
-        shop.home.run("UPDATE tenants SET rules_version = 0 WHERE id = %s", shop.id)
+        shop.home.run("UPDATE tenants SET rules_version = 0, rules_digest = '' WHERE id = %s", shop.id)
         shop.home.run("DELETE FROM rule_files WHERE tenant = %s", shop.id)
 
     def apply(content: str) -> None:
         forget()
         sql = "INSERT INTO rule_files (tenant, version, content, applied_by) VALUES (%s, 1, %s, 'test')"
         shop.home.run(sql, shop.id, content)
-        shop.home.run("UPDATE tenants SET rules_version = 1 WHERE id = %s", shop.id)
+        shop.home.run("UPDATE tenants SET rules_version = 1, rules_digest = md5(%s) WHERE id = %s", content, shop.id)
+        eventually(lambda: shows(content), what="what the new rules show")
+
+    def shows(content: str) -> bool:
+        """The sidecar keeps what it says to everybody for a moment."""
+        desk = shop.get(f"public/desk?tenant_id={shop.id}")
+        return bool(desk["topics"]) == ("[[topics]]" in content) and bool(desk["closed"]) == ("[hours]" in content)
 
     yield apply
     forget()
+    eventually(lambda: shows(""), what="a desk without rules")
 
 
 def queue_of(shop: Shop, room: str) -> str | None:

@@ -65,7 +65,8 @@ def apply(chat: Chat, content: str) -> None:
     [row] = chat.rows("SELECT rules_version + 1 AS version FROM tenants WHERE id = %s", TENANT)
     sql = "INSERT INTO rule_files (tenant, version, content, applied_by) VALUES (%s, %s, %s, 'test')"
     chat.run(sql, TENANT, row.version, content)
-    chat.run("UPDATE tenants SET rules_version = %s, rerouting = true WHERE id = %s", row.version, TENANT)
+    sql = "UPDATE tenants SET rules_version = %s, rules_digest = md5(%s), rerouting = true WHERE id = %s"
+    chat.run(sql, row.version, content, TENANT)
 
 
 def proof(text: str) -> str:

@@ -2,17 +2,21 @@
 queues, new versions while rooms wait.
 """
 
-import getpass
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from db import rules
+from db.admin import ADMIN
 from db.inbox import ARRIVED, limit_key
+from db.postgres import Ledger
 from db.push import Webhook
+from testbed.deadlines import eventually
 from tests.services.line_of import TENANT, Line, line_of
 from worker.calls import Roster
 from worker.decision import Decision
@@ -52,15 +56,8 @@ class Ruled(Line):
 
     def apply(self, content: str) -> int:
         """As `giliran routing apply` does."""
-        version = self.tenant_row().rules_version + 1
-        self.run(
-            "INSERT INTO rule_files (tenant, version, content, applied_by) VALUES (%s, %s, %s, %s)",
-            self.tenant,
-            version,
-            content,
-            getpass.getuser(),
-        )
-        self.run("UPDATE tenants SET rules_version = %s, rerouting = true WHERE id = %s", version, self.tenant)
+        with self.ledger.transaction() as cur:
+            version = int(ADMIN.one(cur, "add_rules", tenant=self.tenant, content=content, who="test").version)
         self.publish_all()
         return version
 
@@ -388,6 +385,21 @@ def test_an_agent_whose_queue_nobody_waits_for_stays_online_over_a_new_version(l
     assert line.go() == {"r3": "budi"}
     assert {row.class_ for row in line.rows("SELECT class FROM rosters")} == {"2/rest/0"}
     assert line.agent("wayan").available
+
+
+def test_a_decision_that_waits_while_rules_are_applied_goes_by_the_new_ones(line: Ruled) -> None:
+    """Its row is read anew when the lock is free, what stands beside the row is not."""
+    line.apply(TWO_TEAMS)
+    line.come("r1", city="Ubud")
+    line.ask(line.decide())
+    with ThreadPoolExecutor(1) as other:
+        with closing(Ledger(line.database_url, "apply")) as ledger, ledger.transaction() as cur:
+            ADMIN.one(cur, "lock_tenant", tenant=TENANT)
+            ADMIN.one(cur, "add_rules", tenant=TENANT, content=TWO_TEAMS + "# new\n", who="test")
+            deciding = other.submit(line.decide)
+            eventually(lambda: line.one("SELECT count(*) AS n FROM pg_locks WHERE NOT granted").n)
+        deciding.result(10)
+    assert (line.visit("r1").queue, line.visit("r1").rules_version) == ("bali", 2)
 
 
 def test_two_tenants_go_by_their_own_rules(line: Ruled, database_url: str, redis_url: str) -> None:
