@@ -33,10 +33,18 @@ class Book(NamedTuple):
 
 def in_force(turn: Turn) -> Book:
     version, digest = turn.row.rules_version, turn.row.rules_digest
-    if not digest:
-        return Book(version)
+    if not version:
+        return Book()
+    if digest is None:
+        digest = _digest(turn, version)
     rules = _read(turn.cur, turn.tenant, version, digest)
     return Book(version, None if rules is NO_FILE else rules)
+
+
+def _digest(turn: Turn, version: int) -> str:
+    """By a statement of its own: one that waited for the row while somebody applied this version has seen the row as
+    it is now, and the files as they were before."""
+    return str(turn.one("rule_digest", version=version).digest)
 
 
 def of(cur: cursor, tenant: str) -> tuple[Book, float]:

@@ -5,6 +5,9 @@
 SELECT f.tenant, f.version, f.digest FROM tenants t JOIN rule_files f ON f.tenant = t.id AND f.version = t.rules_version
  WHERE t.rules_version > 0 AND f.content <> '' ORDER BY f.tenant
 
+-- name: rule_digest
+SELECT digest FROM rule_files WHERE tenant = %(tenant)s AND version = %(version)s
+
 -- name: rule_file
 SELECT content FROM rule_files WHERE tenant = %(tenant)s AND version = %(version)s
 

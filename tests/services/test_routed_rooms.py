@@ -5,14 +5,18 @@ queues, new versions while rooms wait.
 import getpass
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg2
 import pytest
 
 from db import rules
 from db.inbox import ARRIVED, limit_key
 from db.push import Webhook
+from testbed.deadlines import eventually
 from testbed.servers import Databases
 from tests.services.line_of import TENANT, Line, empty, line_of
 from worker.calls import Roster
@@ -240,6 +244,21 @@ def test_a_new_version_that_names_other_agents_is_not_served_by_those_of_the_old
     line.ask(line.decide())
     line.apply(TWO_TEAMS.replace('agents = { divisions = ["Bali"] }', 'agents = { divisions = ["Jakarta"] }'))
     assert line.go() == {"r1": "budi"}
+
+
+def test_a_decision_that_waited_while_a_version_was_applied_goes_by_it(line: Ruled, database: str) -> None:
+    line.come("r1", city="Ubud")
+    line.decide()
+    with closing(psycopg2.connect(database)) as conn, ThreadPoolExecutor(1) as pool:
+        with conn, conn.cursor() as cur:
+            cur.execute("SELECT FROM tenants WHERE id = %s FOR UPDATE", [TENANT])
+            values = (TENANT, TWO_TEAMS, getpass.getuser())
+            cur.execute("INSERT INTO rule_files (tenant, version, content, applied_by) VALUES (%s, 1, %s, %s)", values)
+            cur.execute("UPDATE tenants SET rules_version = 1, rerouting = true WHERE id = %s", [TENANT])
+            waits = pool.submit(line.decide)
+            eventually(lambda: line.rows("SELECT FROM pg_locks WHERE NOT granted"), 10, "it waits for the row")
+        waits.result(10)
+    assert (line.visit("r1").queue, line.visit("r1").rules_version) == ("bali", 1)
 
 
 def test_nobody_is_seated_by_the_old_version_while_many_rooms_are_moved_to_the_new_one(line: Ruled) -> None:
