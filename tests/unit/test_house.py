@@ -7,8 +7,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 from tests.source import ROOT, code, docstring, last_name, nodes, text
 from tests.variants import each
 
@@ -139,7 +137,7 @@ def test_a_room_of_the_sidecar_imports_what_it_says_and_nothing_above_it(room: s
     assert said and set(re.findall(r"`(\w+)`", said[1])) == ROOMS[room]
 
 
-@pytest.mark.parametrize("group", PAGES)
+@each("group", PAGES)
 def test_the_pages_modules_import_one_way(group: str) -> None:
     folder = ROOT / "sidecar/pages" / group
     found = {

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from scripts.storms import ruled_judge as judge
 from scripts.storms.ruled_file import Customer, File, Led
 from scripts.storms.ruled_record import Change, Desk, Event, Member, Record, Stay
+from tests.variants import each
 
 NOON = 1_796_040_000.0  # a Monday, 12:00 UTC
 FIRST = """
@@ -107,7 +106,7 @@ WRONG: list[tuple[Callable[[Record], list[str]], Record]] = [
 ]
 
 
-@pytest.mark.parametrize(("question", "found"), WRONG)
+@each(("question", "found"), WRONG)
 def test_what_is_wrong_is_found(question: Callable[[Record], list[str]], found: Record) -> None:
     assert len(question(found)) == 1
 
@@ -115,7 +114,7 @@ def test_what_is_wrong_is_found(question: Callable[[Record], list[str]], found: 
 ALL = (judge.by_other_rules, judge.elsewhere, judge.out_of_step, judge.to_strangers, judge.outside_hours)
 
 
-@pytest.mark.parametrize(
+@each(
     "found",
     [
         record(*given()),
