@@ -14,8 +14,7 @@ PAGES = Path(__file__).resolve().parents[2] / "sidecar" / "pages"
 GUARDED = {  # what is used, and left out where it is missing
     ("host.js", "popover"),
     ("host.js", "CSSStyleSheet"),
-    ("sound.js", "userActivation"),
-    ("alerts.js", "userActivation"),
+    ("tones.js", "userActivation"),
 }
 NEWER = {
     "JS": {

@@ -1,13 +1,14 @@
 // How an agent who looks elsewhere learns of something: title, sound, desktop notification. Each can be off.
 // Permission is asked when somebody presses the button, never by itself.
 
+import { playNotes } from "../core/tones.js";
+
 const KEPT = "giliran-agent-alerts";
 const TUNES = { message: [[880, 0, 0.09]], assigned: [[660, 0, 0.1], [990, 0.11, 0.16]], queued: [[587, 0, 0.1], [587, 0.17, 0.1]] };
 const SOUND_EVERY_MS = 1200;
+const LOUD = 0.09;
 
 const chosen = { sound: true, notify: "ask", queue: null, keys: true, ...recall() }; // queue: null until somebody chooses
-let audio = null;
-let soundedAt = 0;
 
 export const sound = () => chosen.sound;
 export const supported = () => "Notification" in window;
@@ -31,24 +32,7 @@ export async function askNotify() {
 }
 
 export function play(tune) {
-  if (!chosen.sound || performance.now() - soundedAt < SOUND_EVERY_MS) return;
-  if (navigator.userActivation && !navigator.userActivation.hasBeenActive) return; // a browser is silent until the first touch
-  soundedAt = performance.now();
-  audio ??= new AudioContext();
-  if (audio.state === "suspended") audio.resume().catch((error) => console.info("no sound", error.name));
-  for (const [pitch, from, length] of TUNES[tune]) note(pitch, audio.currentTime + from, length);
-}
-
-function note(pitch, from, length) {
-  const tone = audio.createOscillator();
-  const volume = audio.createGain();
-  tone.frequency.value = pitch;
-  volume.gain.setValueAtTime(0, from);
-  volume.gain.linearRampToValueAtTime(0.09, from + 0.012);
-  volume.gain.exponentialRampToValueAtTime(0.0001, from + length + 0.18);
-  tone.connect(volume).connect(audio.destination);
-  tone.start(from);
-  tone.stop(from + length + 0.2);
+  if (chosen.sound) playNotes(TUNES[tune], LOUD, SOUND_EVERY_MS);
 }
 
 export function notify(title, body, tag, clicked) {
