@@ -274,6 +274,13 @@ CREATE TABLE refusals (
 );
 CREATE INDEX refusals_by_agent ON refusals (tenant, agent);
 
+-- Whether some refusal of the desk is not judged yet. A function with a snapshot of its own: a statement that waited for
+-- the tenant's row sees the row as it is now, and what stands beside it as it was before.
+CREATE FUNCTION is_doubted(of_tenant text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM doubts WHERE tenant = of_tenant) OR EXISTS (SELECT FROM refusals WHERE tenant = of_tenant);
+END $$;
+
 
 -- A copy of the admin's keys in Redis, so that a flush can't unlimit anybody. scope: '' global, 'tenant', 'agent:<id>'.
 CREATE TABLE limits (
@@ -535,12 +542,6 @@ CREATE INDEX customer_pages_of ON customer_pages (sidecar);
 CREATE FUNCTION customer_seen_s(of_session bigint, left_at timestamptz) RETURNS float8 LANGUAGE sql VOLATILE PARALLEL SAFE
     RETURN (SELECT least(seconds_since(left_at), min(seconds_since(least(p.until, c.beat_at))))
               FROM customer_pages p JOIN sidecars c ON c.id = p.sidecar WHERE p.session = of_session);
-
--- Whether somebody is there whom the worker gives chats of our own.
-CREATE FUNCTION is_attended(of_tenant text) RETURNS boolean LANGUAGE sql VOLATILE PARALLEL SAFE
-    RETURN EXISTS (SELECT FROM presence p JOIN accounts a ON a.tenant = p.tenant AND a.agent = p.agent
-                    WHERE p.tenant = of_tenant AND p.until > clock_timestamp() AND a.wish = 'online' AND a.role = 'agent'
-                      AND NOT a.disabled);
 
 -- What everybody in a room sees, in one gapless order. Happenings with a meaning (assigned, transferred, ended) are rows
 -- too, from the sender `system`, so that state and rows together are the whole truth.

@@ -11,8 +11,7 @@ SELECT inbox_epoch AS epoch, inbox_seen AS seen, rev, last_place_us, limits_dige
        extract(epoch FROM clock_timestamp())::float8 AS now_s,
        NOT is_due(paused_until, paused_for) AS paused, desk_failures,
        desk_failures > 0 OR desk_trouble IS NOT NULL AS troubled,
-       EXISTS (SELECT FROM doubts d WHERE d.tenant = t.id) OR EXISTS (SELECT FROM refusals r WHERE r.tenant = t.id)
-           AS doubted,
+       is_doubted(id) AS doubted,
        rules_version, rules_digest, rerouting, shut_until
   FROM tenants t WHERE id = %(tenant)s FOR NO KEY UPDATE
 

@@ -2,9 +2,17 @@
 decision makes of it.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
 import pytest
 
+from db.ledger import lock
+from db.postgres import Ledger
+from db.turn import Turn
+from testbed.deadlines import eventually
 from tests.services.line_of import TENANT, Line
+from worker import settle
 from worker.calls import Held, Pair, Refused
 from worker.desk.base import RosterAgent
 from worker.rules import ASIDE_S, OUT_S
@@ -56,6 +64,23 @@ def test_a_refused_room_keeps_its_place_and_is_tried_next_with_another_agent_at_
     assert (visit.retry_at, visit.look_at) == (None, None)
     (second,) = pairs_of(line)
     assert (second.room, {first.agent, second.agent}) == ("r1", {"ani", "budi"})
+
+
+def test_a_decision_that_waits_while_a_refusal_is_written_knows_of_it(line: Line) -> None:
+    """Of two the less loaded one was refused. The row is read anew when the lock is free, and what stands beside it."""
+    line.roster("ani", "budi")
+    has_a_chat = serve(line, "r0")["r0"]
+    (first,) = pairs_of(line, "r1")
+    assert first.agent != has_a_chat
+    with ThreadPoolExecutor(1) as other:
+        with closing(Ledger(line.database_url, "settle")) as ledger, ledger.transaction() as cur:
+            turn = Turn(cur, TENANT, lock(cur, TENANT))
+            settle.write(turn, [Refused(first, "no", "waiting")], line.rules)
+            turn.run("bump")
+            deciding = other.submit(line.decide)
+            eventually(lambda: line.one("SELECT count(*) AS n FROM pg_locks WHERE NOT granted").n)
+        made = deciding.result(10)
+    assert [pair.agent for pair in made.reserved] == [has_a_chat]
 
 
 def test_a_room_waits_for_an_agent_who_was_not_refused_while_others_pass(line: Line) -> None:
