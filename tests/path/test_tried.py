@@ -26,7 +26,10 @@ def home(_databases, _redis_databases) -> Iterator[House]:
         yield made
 
 
-@pytest.mark.parametrize(("seed", "count"), [(1, 50), pytest.param(2, 1000, marks=pytest.mark.long)])
+MANY = pytest.param(2, 1000, marks=[pytest.mark.long, pytest.mark.timeout(900)])
+
+
+@pytest.mark.parametrize(("seed", "count"), [(1, 50), MANY])
 def test_what_is_tried_is_what_happens(home: House, tmp_path: Path, seed: int, count: int) -> None:
     """Nobody is online, so that all rooms wait. Only the bytes are shared by the two ways."""
     chance = random.Random(seed)
