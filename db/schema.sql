@@ -228,8 +228,6 @@ CREATE INDEX looks_due ON visits (look_at) WHERE look_at IS NOT NULL;
 CREATE INDEX retries ON visits (tenant, retry_at) WHERE state = 'waiting' AND retry_at IS NOT NULL;
 CREATE INDEX closed_by_time ON visits (tenant, closed_at) WHERE state = 'closed';
 CREATE INDEX closed_by_room ON visits (tenant, room, id) WHERE state = 'closed';
--- Over all classes.
-CREATE INDEX line_of_tenant ON visits (tenant, priority DESC, arrived_us, id) WHERE state = 'waiting';
 CREATE INDEX changes_due ON visits (tenant, change_at) WHERE state = 'waiting' AND change_at IS NOT NULL;
 CREATE INDEX seats_of_queue ON visits (tenant, queue, agent) WHERE state IN ('reserved', 'held') AND queue IS NOT NULL;
 

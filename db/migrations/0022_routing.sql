@@ -33,8 +33,6 @@ ALTER TABLE visits
 
 UPDATE visits SET channel = class WHERE state <> 'closed';
 
--- Over all classes.
-CREATE INDEX line_of_tenant ON visits (tenant, priority DESC, arrived_us, id) WHERE state = 'waiting';
 CREATE INDEX changes_due ON visits (tenant, change_at) WHERE state = 'waiting' AND change_at IS NOT NULL;
 CREATE INDEX seats_of_queue ON visits (tenant, queue, agent) WHERE state IN ('reserved', 'held') AND queue IS NOT NULL;
 
