@@ -248,6 +248,11 @@ class Inbox:
                 pipe.hset(NAMED, mapping=dict(named))
             pipe.execute()
 
+    def name(self, tenant: str, named: str) -> None:
+        """Tell the receivers what the rules of one tenant are about to ask."""
+        with self.guarded() as client:
+            client.hset(NAMED, tenant, named)
+
     def published(self) -> tuple[dict[str, str], dict[str, str]] | None:
         """As `publish` was given it. None: nothing was, or Redis has lost it."""
         with self.guarded() as client:

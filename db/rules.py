@@ -59,7 +59,12 @@ def named(cur: cursor) -> dict[str, str]:
     """What the receiver has to keep of an arrival: tenant → JSON, for those that have rules."""
     rows = LEDGER.all(cur, "rule_digests")
     found = {row.tenant: _read(cur, row.tenant, row.version, row.digest) for row in rows}
-    return {tenant: json.dumps(route.named(rules).as_list()) for tenant, rules in found.items() if rules is not NO_FILE}
+    return {tenant: names_of(rules) for tenant, rules in found.items() if rules is not NO_FILE}
+
+
+def names_of(rules: Rules) -> str:
+    """What they ask about a customer, as receivers are told it."""
+    return json.dumps(route.named(rules).as_list())
 
 
 def _read(cur: cursor, tenant: str, version: int, digest: str) -> Rules:

@@ -4,6 +4,7 @@ Every command starts here: `reading` gives one consistent picture, `writing` one
 which tenant is meant.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -83,6 +84,11 @@ class Installation:
         except (InboxDown, CantDo):
             return False
         return True
+
+    def tell_receivers(self, tenant: str, named: str) -> None:
+        """What the rules ask about a customer. Redis away: a worker's sweep tells them."""
+        with contextlib.suppress(InboxDown, CantDo):
+            self.inbox.name(tenant, named)
 
     @cached_property
     def _tickets(self) -> Queue:

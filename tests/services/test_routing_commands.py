@@ -137,6 +137,12 @@ def test_of_several_tenants_the_one_that_is_meant_has_to_be_named(shop):
     assert (shop.in_force("bank").version, shop.in_force("shop").version) == (1, 0)
 
 
+def test_receivers_know_what_new_rules_ask_as_soon_as_they_are_in_force(shop):
+    """No worker runs here that could tell them."""
+    shop.apply(RULES)
+    assert json.loads(shop.redis.hget(inbox.NAMED, "shop")) == ["property.tier"]
+
+
 def test_without_redis_rules_are_applied_all_the_same(shop):
     nowhere = {"REDIS_URL": "redis://127.0.0.1:1/0"}
     assert "version 1 is in force" in shop.ok("routing", "apply", shop.file(RULES), "--yes", **nowhere)
