@@ -11,7 +11,8 @@ SIZES = Sizes(rooms=150, agents=40, queues=20, rules=50)
 SECONDS = 15.0
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long), pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_rooms_are_given_as_the_rules_say_while_rules_divisions_and_agents_change(
     _databases, _redis_databases, seed: int
 ) -> None:
