@@ -95,6 +95,22 @@ class LimitKeys(NamedTuple):
     digest: str  # of the question
 
 
+class Named(NamedTuple):
+    """What a version of a tenant's rules asks about a customer; JSON, '' where there are none."""
+
+    version: int
+    asked: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.version}:{self.asked}"
+
+    @classmethod
+    def read(cls, text: str) -> "Named":
+        version, _, asked = text.partition(":")
+        return cls(int(version), asked) if version.isascii() and version.isdigit() else cls(0, "")
+
+
 @dataclass(frozen=True)
 class Taken:
     epoch: str
@@ -155,7 +171,7 @@ class Inbox:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self.limit_keys: dict[str, LimitKeys] = {}  # by tenant, as last asked for; see worker/decide.py
-        names = ("take", "begin", "done", "remind", "close", "sort", "own", "push")
+        names = ("take", "begin", "done", "remind", "close", "sort", "own", "push", "name")
         self._scripts = {name: Script.named(name) for name in names}
 
     def take(self, tenant: str, ledger: Cursor, most: int, limit_keys: Sequence[str], limits_digest: str = "") -> Taken:
@@ -237,30 +253,32 @@ class Inbox:
             found = iter(pipe.execute())
         return {t: Glance(next(found), next(found), next(found), next(found), tuple(next(found))) for t in tenants}
 
-    def publish(self, digests: Mapping[str, str], named: Mapping[str, str] | None = None) -> None:
-        """Tell the receivers which tenants exist: tenant → digest of its own webhook secret; and what the rules of
-        those that have some ask about a customer."""
+    def publish(self, digests: Mapping[str, str]) -> None:
+        """Tell the receivers which tenants exist: tenant → digest of its own webhook secret."""
         with self.guarded() as client:
             pipe = client.pipeline(transaction=True)
-            pipe.delete(TENANTS, NAMED)
+            pipe.delete(TENANTS)
             pipe.hset(TENANTS, mapping={**digests, "*": str(len(digests))})
-            if named:
-                pipe.hset(NAMED, mapping=dict(named))
             pipe.execute()
 
-    def name(self, tenant: str, named: str) -> None:
-        """Tell the receivers what the rules of one tenant are about to ask."""
+    def published(self) -> dict[str, str] | None:
+        """None: nothing was, or Redis has lost it."""
         with self.guarded() as client:
-            client.hset(NAMED, tenant, named)
+            known: dict[str, str] = client.hgetall(TENANTS)
+        return known if known.pop("*", None) is not None else None
 
-    def published(self) -> tuple[dict[str, str], dict[str, str]] | None:
-        """As `publish` was given it. None: nothing was, or Redis has lost it."""
+    def name(self, tenant: str, named: Named) -> bool:
+        """Tell the receivers what a tenant's rules ask about a customer. False: a newer version is told already."""
+        return bool(self._run("name", [NAMED], [tenant, str(named.version), named.text]))
+
+    def names(self) -> dict[str, Named]:
+        """Tenant → what the receivers were told."""
         with self.guarded() as client:
-            pipe = client.pipeline(transaction=True)
-            pipe.hgetall(TENANTS)
-            pipe.hgetall(NAMED)
-            known, named = pipe.execute()
-        return (known, named) if known.pop("*", None) is not None else None
+            return {tenant: Named.read(text) for tenant, text in client.hgetall(NAMED).items()}
+
+    def forget_names(self, tenants: Sequence[str]) -> None:
+        with self.guarded() as client:
+            client.hdel(NAMED, *tenants)
 
     def unsorted(self, most: int) -> list[Entry]:
         with self.guarded() as client:

@@ -27,7 +27,7 @@ class Webhook:
     service: str = ""  # resolved: id of the service
     first_comment_id: str = ""
     facts: str = ""  # JSON
-    named: str = ""  # what the facts were picked by, as `Inbox.publish` was given it; `*`: any will do
+    named: str = ""  # what the facts were picked by, as Redis has it; `*`: any will do
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from psycopg2.extensions import cursor
 
 import logs
+from db.inbox import Named
 from db.ledger import LEDGER
 from db.turn import Turn
 from routing import file, route
@@ -50,21 +51,22 @@ def of(cur: cursor, tenant: str) -> tuple[Book, float]:
 
 def with_messages(cur: cursor) -> list[str]:
     """Tenants whose rules have something to tell to who waits."""
-    rows = LEDGER.all(cur, "rule_digests")
+    rows = [row for row in LEDGER.all(cur, "rule_digests") if row.digest]
     found = {row.tenant: _read(cur, row.tenant, row.version, row.digest).messages for row in rows}
     return [tenant for tenant, messages in found.items() if messages.queued or messages.closed]
 
 
-def named(cur: cursor) -> dict[str, str]:
-    """What the receiver has to keep of an arrival: tenant → JSON, for those that have rules."""
-    rows = LEDGER.all(cur, "rule_digests")
-    found = {row.tenant: _read(cur, row.tenant, row.version, row.digest) for row in rows}
-    return {tenant: names_of(rules) for tenant, rules in found.items() if rules is not NO_FILE}
+def named(cur: cursor) -> dict[str, Named]:
+    """What the receiver has to keep of an arrival, for tenants that have rules, or had."""
+    found = {row.tenant: (row.version, row.digest) for row in LEDGER.all(cur, "rule_digests")}
+    return {
+        tenant: names_of(version, _read(cur, tenant, version, digest) if digest else NO_FILE)
+        for tenant, (version, digest) in found.items()
+    }
 
 
-def names_of(rules: Rules) -> str:
-    """What they ask about a customer, as receivers are told it."""
-    return json.dumps(route.named(rules).as_list())
+def names_of(version: int, rules: Rules) -> Named:
+    return Named(version, "" if rules is NO_FILE else json.dumps(route.named(rules).as_list()))
 
 
 def _read(cur: cursor, tenant: str, version: int, digest: str) -> Rules:

@@ -68,12 +68,14 @@ class Door:
 
 
 def _with_facts(posted: Posted, named: str) -> Webhook:
-    if not named or posted.payload is None:
-        return posted.webhook
-    known = facts.as_data(facts.of_webhook(posted.payload, _asked(named)))
+    """`named` as Redis says it: the version of the rules and, after a colon, what they ask."""
+    asked = named.partition(":")[2]
+    if not asked or posted.payload is None:
+        return replace(posted.webhook, named=named) if named else posted.webhook
+    known = facts.as_data(facts.of_webhook(posted.payload, _asked(asked)))
     return replace(posted.webhook, facts=orjson.dumps(known).decode(), named=named)
 
 
 @functools.lru_cache(maxsize=256)
-def _asked(named: str) -> Named:
-    return Named.of_list(orjson.loads(named))
+def _asked(text: str) -> Named:
+    return Named.of_list(orjson.loads(text))

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 import logs
 from db import limits, rules, tickets
-from db.inbox import LATER, Entry, Glance, InboxDown
+from db.inbox import LATER, Entry, Glance, InboxDown, Named
 from db.ledger import LEDGER, NATIVE_DESK, WORKER_LOCK_CLASS, lock
 from db.postgres import Ledger, LedgerBusy, LedgerDown, LedgerTrouble
 from db.redis_why import told
@@ -32,6 +32,7 @@ REWRITE_S = 5.0  # caches that can't be believed are mended at most this often
 REWRITE_SHARE = 0.02  # and take at most this part of the sweeper's time: a long line takes a second
 AGENTS_S = 5.0  # how long the list of agents, whose limit keys are watched, is kept
 UNSORTED_A_LOOK = 1000
+AHEAD_S = 10.0  # longer than an admin's transaction takes
 GONE_S = 0.75  # a worker whose lock was free at two looks is dead; until then it may have lost its connection only
 CHORES_MOST = 20  # tenants swept, and pruned, in one look; the others follow at the next ones
 CHORES_S = 0.25  # how long one look goes on with them
@@ -58,7 +59,8 @@ class Sweeper:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
         self._rows: list[Any] = []  # the tenants, as last read
-        self._named: dict[str, str] = {}  # what their rules ask about, for the receivers
+        self._named: dict[str, Named] = {}  # what their rules ask about, for the receivers
+        self._ahead: dict[str, float] = {}  # of whom receivers were told a newer version, and since when
         self._last: dict[str, Glance] = {}
         self._limit_keys: dict[str, list[str]] = {}  # by tenant: the wide ones and those of its agents
         self._agents_at = 0.0
@@ -197,10 +199,23 @@ class Sweeper:
         """Redis may have been emptied, a tenant added: the receivers must know whom to let in. Nobody may post webhooks
         for our own chat."""
         digests = {row.id: row.webhook_digest for row in rows}
-        named = {tenant: text for tenant, text in self._named.items() if tenant in digests}
-        if self._work.inbox.published() != (digests, named):
-            self._work.inbox.publish(digests, named)
+        self._tell_what_rules_ask()
+        if self._work.inbox.published() != digests:
+            self._work.inbox.publish(digests)
             log.info(logs.line("tenants_published", tenants=len(digests)))
+
+    def _tell_what_rules_ask(self) -> None:
+        """Before the tenants: while these are not published, receivers go by what they knew. A newer version is being
+        applied just now; if it stays newer, that failed, or the tenant is another one of the same name."""
+        told, now = self._work.inbox.names(), time.monotonic()
+        ahead = {t for t, named in told.items() if t not in self._named or named.version > self._named[t].version}
+        self._ahead = {tenant: self._ahead.get(tenant, now) for tenant in ahead}
+        stuck = [tenant for tenant, since in self._ahead.items() if now - since >= AHEAD_S]
+        if stuck:
+            self._work.inbox.forget_names(stuck)
+        for tenant, named in self._named.items():
+            if told.get(tenant) != named and (tenant not in ahead or tenant in stuck):
+                self._work.inbox.name(tenant, named)
 
     def _sort(self, rows: Sequence[Any]) -> None:
         """Webhooks that came while the receivers could not tell whose they were."""

@@ -9,7 +9,7 @@
 --       5 ticket    string  id of the job that was asked for
 --       6 line      zset    cache: waiting rooms by arrival
 --       7 held      set     cache: rooms with a seat
---       8 named     hash    tenant -> what its rules ask about a customer, JSON; nothing where it has none
+--       8 named     hash    tenant -> version of its rules ':' what they ask about a customer; nothing where it has none
 -- ARGV  1 tenant   2 'arrived' | 'resolved' | 'probe' (nothing is stored, but something is written)   3 room
 --       4 class   5 source   6 latest service id or ''
 --       7 resolved service id or ''   8 first comment id or ''

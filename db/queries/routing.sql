@@ -1,8 +1,8 @@
 -- Routing: rules in force, rooms that rules or time move, seats by queue. Under the tenant's row lock.
 
 -- name: rule_digests
--- Of the tenants that have rules.
-SELECT id AS tenant, rules_version AS version, rules_digest AS digest FROM tenants WHERE rules_digest <> '' ORDER BY id
+-- Of the tenants that have rules, or had.
+SELECT id AS tenant, rules_version AS version, rules_digest AS digest FROM tenants WHERE rules_version > 0 ORDER BY id
 
 -- name: rule_file
 SELECT content FROM rule_files WHERE tenant = %(tenant)s AND version = %(version)s

@@ -20,7 +20,7 @@ from rq import Queue
 
 from db import inbox, installation, migrate, postgres, tickets
 from db.admin import ADMIN
-from db.inbox import Inbox, InboxDown
+from db.inbox import Inbox, InboxDown, Named
 from db.ledger import LEDGER
 from db.postgres import Ledger
 from db.redis_why import why
@@ -85,7 +85,7 @@ class Installation:
             return False
         return True
 
-    def tell_receivers(self, tenant: str, named: str) -> None:
+    def tell_receivers(self, tenant: str, named: Named) -> None:
         """What the rules ask about a customer. Redis away: a worker's sweep tells them."""
         with contextlib.suppress(InboxDown, CantDo):
             self.inbox.name(tenant, named)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from db.admin import ADMIN
-from db.rules import names_of
+from db.rules import NO_FILE, names_of
 from routing import file as rules_file
 from routing.file import Checked
 from routing.model import Rules
@@ -203,19 +203,15 @@ def _agrees(tenant: str, version: int) -> bool:
 
 def _put(here: Installation, tenant: str, before: int, content: str) -> int:
     """The new version. Refused where somebody else was faster: what was shown would not be what happens. Receivers are
-    told before it is in force, so that nobody comes whose facts are not kept; and once more, should a worker that does
-    not know of it yet have told them otherwise."""
-    named = names_of(rules_file.read(content)) if content else None
+    told before it is in force, so that nobody comes whose facts are not kept."""
+    rules = rules_file.read(content) if content else NO_FILE
     with here.writing() as cur:
         ADMIN.one(cur, "lock_tenant", tenant=tenant)
         now = ADMIN.one(cur, "rules_in_force", tenant=one(cur, tenant))
         if now.version != before:
             raise Refused(f"version {now.version} was applied meanwhile: nothing else was; say it again")
         version = int(ADMIN.one(cur, "add_rules", tenant=tenant, content=content, who=_who()).version)
-        if named is not None:
-            here.tell_receivers(tenant, named)
-    if named is not None:
-        here.tell_receivers(tenant, named)
+        here.tell_receivers(tenant, names_of(version, rules))
     here.ask_for_a_look(tenant)
     return version
 

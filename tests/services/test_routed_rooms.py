@@ -64,7 +64,9 @@ class Ruled(Line):
     def publish_all(self) -> None:
         """As the sweeper does."""
         with self.ledger.transaction() as cur:
-            self.inbox.publish({self.tenant: ""}, rules.named(cur))
+            named = rules.named(cur)
+        for tenant, asked in named.items():
+            self.inbox.name(tenant, asked)
 
     def come(self, room: str, channel: str = "7", source: str = "wa", **properties: str) -> None:
         """What the receiver pushes of it."""
@@ -353,7 +355,7 @@ def test_a_customer_who_comes_back_before_the_resolve_is_routed_by_what_the_over
 def test_the_receiver_s_script_says_when_the_rules_ask_about_something_else_and_stores_nothing(line: Ruled) -> None:
     line.apply(TWO_TEAMS)
     said = line.push(Webhook(ARRIVED, "r1", "7", "wa"))
-    assert (said.word, json.loads(said.named)) == ("renamed", ["property.city"])
+    assert (said.word, said.named) == ("renamed", '1:["property.city"]')
     assert line.inbox_size() == 0
     again = line.push(Webhook(ARRIVED, "r1", "7", "wa", facts="{}", named=said.named))
     assert (again.word, line.inbox_size()) == ("queued", 1)

@@ -140,7 +140,9 @@ def test_of_several_tenants_the_one_that_is_meant_has_to_be_named(shop):
 def test_receivers_know_what_new_rules_ask_as_soon_as_they_are_in_force(shop):
     """No worker runs here that could tell them."""
     shop.apply(RULES)
-    assert json.loads(shop.redis.hget(inbox.NAMED, "shop")) == ["property.tier"]
+    assert shop.redis.hget(inbox.NAMED, "shop") == '1:["property.tier"]'
+    shop.ok("routing", "reset", "--yes")
+    assert shop.redis.hget(inbox.NAMED, "shop") == "2:"
 
 
 def test_without_redis_rules_are_applied_all_the_same(shop):

@@ -10,7 +10,8 @@ import psycopg2
 import pytest
 
 from db import inbox, tickets
-from db.inbox import InboxDown, digest, key, limit_key
+from db.admin import ADMIN
+from db.inbox import InboxDown, Named, digest, key, limit_key
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.postgres import LedgerBusy
 from db.push import Sender, Webhook
@@ -20,8 +21,15 @@ from worker import sweep
 from worker.calls import Held, Parked, Refused, Roster, Unserved
 from worker.desk.base import DeskTrouble, RosterAgent, UnservedRoom
 from worker.liveness import Liveness
-from worker.sweep import Sweeper
+from worker.sweep import AHEAD_S, Sweeper
 
+RULED = """[queues.bali]
+agents = { divisions = ["Bali"] }
+[[rules]]
+name = "Bali"
+when = { property.city = "Ubud" }
+queue = "bali"
+"""
 DOWN = DeskTrouble("503", maybe_applied=False)
 
 
@@ -168,7 +176,7 @@ def test_after_a_loss_of_redis_each_tenant_is_looked_at_and_published_again(watc
     watch.line.lose_redis(published=False)
     watch.look()
     assert watch.served() == [True]
-    assert watch.line.inbox.published() == ({TENANT: ""}, {})
+    assert watch.line.inbox.published() == {TENANT: ""}
     watch.line.decide()
     assert watch.line.redis.get(key(TENANT, "epoch"))
 
@@ -191,14 +199,14 @@ def test_a_new_tenant_is_published_and_a_secret_that_changed_too(watch: Watch) -
     line = watch.line
     line.run("INSERT INTO tenants (id, base_url, secret_key, webhook_digest) VALUES ('warung', '', '', 'd')")
     watch.look()
-    assert line.inbox.published() == ({TENANT: "", "warung": "d"}, {})
+    assert line.inbox.published() == {TENANT: "", "warung": "d"}
     assert line.redis.hget(inbox.TENANTS, "*") == "2"
     line.run("UPDATE tenants SET webhook_digest = 'e' WHERE id = 'warung'")
     watch.look()
-    assert (line.inbox.published() or ({}, {}))[0]["warung"] == "e"
+    assert (line.inbox.published() or {})["warung"] == "e"
     line.run("DELETE FROM tenants WHERE id = 'warung'")
     watch.look()
-    assert line.inbox.published() == ({TENANT: ""}, {})
+    assert line.inbox.published() == {TENANT: ""}
 
 
 # --- webhooks of the moment without tenants
@@ -827,7 +835,7 @@ def test_webhooks_are_sorted_though_nobody_can_read_the_tenants(watch: Watch) ->
         with pytest.raises(LedgerBusy):
             watch.look()
         assert (line.redis.xlen(inbox.UNSORTED), line.inbox_size()) == (0, 1)
-        assert line.inbox.published() == ({TENANT: ""}, {})
+        assert line.inbox.published() == {TENANT: ""}
 
 
 def test_a_slow_look_at_many_tenants_leaves_some_for_the_next(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -840,3 +848,18 @@ def test_a_slow_look_at_many_tenants_leaves_some_for_the_next(watch: Watch, monk
     assert line.one(swept).n == 4, "the one of before and three more"
     watch.look(2)
     assert line.one(swept).n == 8
+
+
+def test_receivers_are_told_what_rules_ask_and_no_late_sweep_takes_a_newer_version_back(watch: Watch) -> None:
+    line = watch.line
+    with line.ledger.transaction() as cur:
+        ADMIN.one(cur, "add_rules", tenant=TENANT, content=RULED, who="test")
+    watch.look()
+    assert line.inbox.names() == {TENANT: Named(1, '["property.city"]')}
+    assert line.inbox.name(TENANT, Named(2, '["email"]')), "an admin is applying it"
+    watch.look()
+    assert line.inbox.names()[TENANT].version == 2
+    assert not line.inbox.name(TENANT, Named(1, "[]"))
+    watch.sweeper._ahead[TENANT] -= AHEAD_S
+    watch.look()
+    assert line.inbox.names() == {TENANT: Named(1, '["property.city"]')}, "it was never applied"
