@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from db.rules import Book
 from db.turn import Turn
 from routing import facts as fact
+from routing import team
 from routing.facts import Facts
-from routing.model import CHANNEL, Agents, Rules
+from routing.model import CHANNEL, Rules
 from routing.route import route, serve_start
 from routing.texts import comparable
 
@@ -126,29 +127,8 @@ def class_of(book: Book, queue: str | None, step: int, channel: str) -> str:
         return channel
     if queue is None:
         return f"{CHANNEL}{channel}"
-    own = f"/{channel}" if who(book.rules, queue, step).channel else ""
+    own = f"/{channel}" if team.who(book.rules, queue, step).channel else ""
     return f"{book.version}/{queue}/{step}{own}"
-
-
-def who(rules: Rules, queue: str, step: int) -> Agents:
-    """Who may serve a queue after so many steps: all who are named up to then."""
-    of = rules.queue(queue)
-    parts = [of.agents, *(each.agents for each in of.steps[:step] if each.agents is not None)]
-    return Agents(
-        divisions=_joined(part.divisions for part in parts),
-        ids=_joined(part.ids for part in parts),
-        emails=_joined(part.emails for part in parts),
-        channel=any(part.channel for part in parts),
-    )
-
-
-def _joined(names: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for part in names for name in part))
-
-
-def opens(rules: Rules, now: datetime) -> datetime | None:
-    """When rooms are served again: `now`, if they are served; None: never."""
-    return serve_start(rules, now)
 
 
 def _decided(rules: Rules, arrival: Arrival, arrived: datetime) -> tuple[str | None, str | None, int, datetime | None]:
@@ -156,7 +136,9 @@ def _decided(rules: Rules, arrival: Arrival, arrived: datetime) -> tuple[str | N
     queue, if that is still there."""
     if arrival.facts is None and arrival.queue in rules.queues:
         queue = rules.queue(str(arrival.queue))
-        return queue.name, arrival.rule, queue.priority, serve_start(rules, arrived)
+        led = (r.priority for r in rules.rules if (r.name, r.queue) == (arrival.rule, queue.name))
+        priority = next(led, None)
+        return queue.name, arrival.rule, queue.priority if priority is None else priority, serve_start(rules, arrived)
     found = route(_facts(arrival), rules, arrived)
     queue_name = None if found.queue.startswith(CHANNEL) else found.queue
     return queue_name, found.rule, found.priority, found.serve_from

@@ -4,8 +4,9 @@ Comes after `route`; the worker gives the rooms to those who are found here. A d
 and not passed over in silence.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
+from typing import Any
 
 from routing.faults import shown
 from routing.model import Agents, Rules
@@ -28,6 +29,22 @@ class Team:
     missing: tuple[str, ...] = ()
 
 
+def who(rules: Rules, queue: str, step: int) -> Agents:
+    """Who may serve a queue after so many steps: all who are named up to then."""
+    of = rules.queue(queue)
+    parts = [of.agents, *(each.agents for each in of.steps[:step] if each.agents is not None)]
+    return Agents(
+        divisions=_joined(part.divisions for part in parts),
+        ids=_joined(part.ids for part in parts),
+        emails=_joined(part.emails for part in parts),
+        channel=any(part.channel for part in parts),
+    )
+
+
+def _joined(names: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for part in names for name in part))
+
+
 def may_serve(
     rules: Rules,
     queue: str,
@@ -38,10 +55,7 @@ def may_serve(
 ) -> Team:
     """After `step` steps of the queue. `divisions`: name → ids of members, as the desk says; two with the same name
     count as one. `channel`: the ids of those whom the desk names for the room."""
-    roster, members = _Roster(agents), _folded(divisions)
-    teams = [_named(one, roster, members, channel) for one in _parts(rules, queue, step)]
-    missing = dict.fromkeys(sentence for team in teams for sentence in team.missing)
-    return Team(frozenset().union(*(team.agents for team in teams)), tuple(missing))
+    return who_is_named(who(rules, queue, step), agents, divisions, channel)
 
 
 def who_is_named(
@@ -56,11 +70,6 @@ class _Roster:
         found = list(agents)
         self.ids = {agent.id for agent in found}
         self.by_email = {fold(agent.email): agent.id for agent in found if agent.email}
-
-
-def _parts(rules: Rules, queue: str, step: int) -> Sequence[Agents]:
-    of = rules.queue(queue)
-    return [of.agents, *(each.agents for each in of.steps[:step] if each.agents is not None)]
 
 
 def _named(part: Agents, roster: _Roster, members: Mapping[str, Set[str]], channel: Set[str]) -> Team:

@@ -13,6 +13,7 @@ from db.postgres import columns
 from db.routes import Arrival, Routed, Standing
 from db.rules import Book
 from db.turn import Turn
+from routing.route import serve_start
 
 MOST = 500  # rooms of one decision; for more it asks for another
 DAY = timedelta(days=1)
@@ -30,7 +31,7 @@ def follow(turn: Turn) -> tuple[Book, bool]:
 def is_shut(turn: Turn, book: Book) -> bool:
     """Whether rooms have to wait for the tenant's hours. The row then says when to look again."""
     now = routes.now_of(turn)
-    opens = routes.opens(book.rules, now) if book.rules else now
+    opens = serve_start(book.rules, now) if book.rules else now
     until = None if opens == now else min(opens or now + DAY, now + DAY)
     if (until is None) != (turn.row.shut_until is None) or (until and turn.row.shut_until != until):
         turn.run("shut", until=until)

@@ -16,6 +16,7 @@ from db.ledger import WORKER_LOCK_CLASS
 from db.rules import Book
 from db.turn import Turn
 from routing.model import Rules as RoutingRules
+from routing.team import who as who_serves
 from worker import doubts as doubt
 from worker.calls import LookAt, Pair
 from worker.choose import (
@@ -290,7 +291,7 @@ class Seating:
         return [self._question(wanted[c], many.get(c) if roster else None) for c in claimed]
 
     def _question(self, of: Any, rooms: tuple[str, ...] | None) -> Question:
-        who = routes.who(self._rules, of.queue, of.step) if of.queue is not None else None
+        who = who_serves(self._rules, of.queue, of.step) if of.queue is not None else None
         return Question(of.class_, rooms or (of.room,), of.source, who, of.channel)
 
     def _rooms_to_ask(self, classes: Sequence[str]) -> dict[str, tuple[str, ...]]:

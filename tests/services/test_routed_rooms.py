@@ -404,6 +404,18 @@ def test_a_decision_that_waits_while_rules_are_applied_goes_by_the_new_ones(line
     assert (line.visit("r1").queue, line.visit("r1").rules_version) == ("bali", 2)
 
 
+def test_a_room_of_which_nothing_is_known_any_more_keeps_queue_and_priority_over_a_new_version(line: Ruled) -> None:
+    first = TWO_TEAMS.replace('queue = "bali"\n[default]', 'queue = "bali"\npriority = 20\n[default]')
+    line.apply(first)
+    line.come("r1", city="Ubud")
+    line.ask(line.decide())
+    line.run("UPDATE visits SET facts = NULL")
+    line.apply(first + "# new\n")
+    line.decide(free=0)
+    visit = line.visit("r1")
+    assert (visit.queue, visit.rule, visit.priority, visit.rules_version) == ("bali", "Bali", 20, 2)
+
+
 def test_two_tenants_go_by_their_own_rules(line: Ruled, database_url: str, redis_url: str) -> None:
     line.apply(TWO_TEAMS)
     with line_of(database_url, redis_url, tenant="warung") as other:
