@@ -19,9 +19,18 @@ print(subprocess.Popen(ends_with_us(long), start_new_session=True).pid, flush=Tr
 time.sleep(60)"""
 
 
+SLOWLY = """
+started = ends_with_us(long)
+slow = ["sh", "-c", 'sleep 0.3; exec "$@"', "sh", *started]
+print(subprocess.Popen(slow, start_new_session=True).pid, flush=True)
+time.sleep(60)"""
+
+
+@pytest.mark.parametrize("starts", [STARTS, STARTS.split("print", maxsplit=1)[0] + SLOWLY], ids=["at once", "too late"])
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv of util-linux")
-def test_who_is_killed_takes_along_what_it_started() -> None:
-    with subprocess.Popen([sys.executable, "-c", STARTS], cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
+def test_who_is_killed_takes_along_what_it_started(starts: str) -> None:
+    """Also what had not yet asked the kernel for it when its parent died."""
+    with subprocess.Popen([sys.executable, "-c", starts], cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout
         child = int(run.stdout.readline())
         run.send_signal(signal.SIGKILL)
