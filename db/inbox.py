@@ -236,6 +236,11 @@ class Inbox:
         )
         return word, waiting
 
+    def size(self, tenant: str) -> int:
+        """Webhooks that no worker has taken over yet."""
+        with self.guarded() as client:
+            return int(client.xlen(key(tenant, "inbox")))
+
     def limit_texts(self, limit_keys: Sequence[str]) -> list[str | None]:
         with self.guarded() as client:
             return list(client.mget(limit_keys))

@@ -13,8 +13,8 @@ from db.ledger import lock
 from scripts.admin import native, secret
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation, as_json, say, tenant_option
-from scripts.admin.table import clean, counted, listed
 from settings import secret_key
+from views.words import clean, counted, listed
 
 GRACE_S = 30  # the sidecar's PRESENCE_GRACE_S; a test holds them equal
 PASSWORD_FILE = click.option(

@@ -3,9 +3,11 @@
 import click
 
 from db.admin import ADMIN
-from scripts.admin import account, crew, in_force, setting
+from db.views import VIEWS
+from scripts.admin import account, crew, setting
 from scripts.admin.installation import Installation, as_json, say, some, tenant_filter, tenant_option
-from scripts.admin.table import clean, counted
+from views import in_force, team
+from views.words import clean, counted
 
 
 @click.group()
@@ -27,8 +29,8 @@ def list_(installation: Installation, tenant: str | None, as_json: bool) -> None
     it. DIVISIONS are those of accounts; whom Qiscus has in which division only Qiscus knows.
     """
     with installation.reading() as cur:
-        now = ADMIN.one(cur, "now").at
-        teams = {name: crew.read(installation, cur, name) for name in some(cur, tenant)}
+        now = VIEWS.one(cur, "now").at
+        teams = {name: team.read(installation.source(), cur, name) for name in some(cur, tenant)}
         own = {row.id for row in ADMIN.all(cur, "native_tenants")}
     shown = {name: crew.text(team, now) if team else _nobody(name, name in own) for name, team in teams.items()}
     parts = [_titled(name, text, len(teams)) for name, text in shown.items()]
@@ -66,7 +68,7 @@ def limit(installation: Installation, who: str, n: str | None, clear: bool, tena
     value = setting.checked(n) if n is not None else None
     with installation.reading() as cur:
         found = setting.meant(cur, tenant, who)
-        limits = in_force.read(installation, cur, found.tenant, [found.agent])
+        limits = in_force.read(installation.source(), cur, found.tenant, [found.agent])
     if clear:
         key, was_there = setting.clear(installation, found.tenant, found.agent)
         say(as_json, {"key": key, "cleared": was_there}, setting.cleared_text(key, was_there))

@@ -18,8 +18,8 @@ from db.ledger import lock
 from scripts.admin import native
 from scripts.admin.errors import CantDo, NotFound, Refused
 from scripts.admin.installation import Installation, as_json, say, tenant_option
-from scripts.admin.table import clean, counted, harmless
 from scripts.launch import folder
+from views.words import clean, counted, harmless
 
 ERASE_BATCH = 20  # chats of one short transaction; each may have thousands of messages
 ATTACHMENTS = "attachments"  # in GILIRAN_DATA, as the sidecar lays them out

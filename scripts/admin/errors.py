@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import click
 
-from scripts.admin.table import clean
+from views.words import clean
 
 
 class CantDo(click.ClickException):

@@ -16,7 +16,8 @@ from db import faq as entries
 from scripts.admin import native
 from scripts.admin.errors import CantDo, Refused
 from scripts.admin.installation import Installation, as_json, say, tenant_option
-from scripts.admin.table import clean, counted, table
+from scripts.admin.table import table
+from views.words import clean, counted
 
 ENTRIES_MOST = 10_000
 QUESTION_MOST, ANSWER_MOST = 500, 5000  # characters

@@ -6,10 +6,11 @@ from typing import Any
 import click
 
 from db.admin import ADMIN
-from scripts.admin import line_read
+from db.views import VIEWS
 from scripts.admin.errors import CantDo, NotFound, Refused
 from scripts.admin.installation import Installation, as_json, one, say, tenant_option
-from scripts.admin.table import ahead, clean, counted, listed
+from views import queue
+from views.words import ahead, clean, counted, listed
 
 CLAIM_S = 15.0  # a sweeper looks twice a second
 LOOKS_S = 30.0  # two equal readings, a desk's lag apart, and the calls
@@ -44,7 +45,7 @@ def _owner(cur: Any, room: str, tenant: str | None) -> str:
     """The tenant whose room is meant."""
     if tenant is not None:
         one(cur, tenant)
-    rows = [row for row in ADMIN.all(cur, "room_tenants", room=room) if tenant in (None, row.tenant)]
+    rows = [row for row in VIEWS.all(cur, "room_tenants", room=room) if tenant in (None, row.tenant)]
     if not rows:
         raise NotFound(f"no room {clean(room, 64)!r}" + (f" in {clean(tenant)}" if tenant else ""))
     if len(rows) > 1:
@@ -83,7 +84,7 @@ def reconcile(installation: Installation, tenant: str | None, as_json: bool) -> 
 
 
 def _drifts(cur: Any, tenant: str) -> dict[str, int]:
-    return {row.kind: row.healed for row in ADMIN.all(cur, "drifts", tenant=tenant)}
+    return {row.kind: row.healed for row in VIEWS.all(cur, "drifts", tenant=tenant)}
 
 
 def reconciled_text(before: dict[str, int], after: dict[str, int], finished: bool) -> str:
@@ -109,7 +110,7 @@ def _not_claimed(installation: Installation, state: Any) -> str:
         again = ahead(state.paused_until, state.at)
         return f"the desk is paused ({state.desk_trouble}), next try {again}: it comes then"
     with installation.reading() as cur:
-        if line_read.workers(cur) == 0:
+        if queue.workers(cur) == 0:
             return "no worker is running: it comes when one does"
     return "no worker took it in time: see their logs"
 

@@ -19,17 +19,19 @@ from psycopg2.extensions import cursor
 from rq import Queue
 
 from db import inbox, installation, migrate, postgres, tickets
-from db.admin import ADMIN
 from db.inbox import Inbox, InboxDown, Named
 from db.ledger import LEDGER
 from db.postgres import Ledger
 from db.redis_why import why
 from db.upkeep import Upkeep
+from db.views import VIEWS
 from scripts.admin import troubles
 from scripts.admin.errors import CantDo, NotFound
-from scripts.admin.table import clean, listed
 from settings import Servers, Settings, load
 from settings import servers as find_servers
+from views.source import Source
+from views.words import clean, listed
+from worker.rules import ROSTER_LEAST_S
 
 REDIS_S = 1.5  # less than PostgreSQL lets a transaction be idle
 REDIS_CONNECTIONS = 2
@@ -89,6 +91,16 @@ class Installation:
         """What the rules ask about a customer. Redis away: a worker's sweep tells them."""
         with contextlib.suppress(InboxDown, CantDo):
             self.inbox.name(tenant, named)
+
+    def source(self) -> Source:
+        """Inside `reading`: whether Redis could be asked is known then."""
+        return Source(
+            inbox=self.upkeep,
+            away=self._away,
+            policy=self.settings.allocation_policy,
+            default_limit=self.settings.max_agent_chat,
+            believe_s=max(self.settings.desk_lag_seconds, ROSTER_LEAST_S),
+        )
 
     @cached_property
     def _tickets(self) -> Queue:
@@ -175,7 +187,7 @@ def some(cur: cursor, wanted: str | None) -> list[str]:
 
 
 def _known(cur: cursor) -> list[str]:
-    return [row.id for row in ADMIN.all(cur, "tenant_ids")]
+    return [row.id for row in VIEWS.all(cur, "tenant_ids")]
 
 
 def _checked(known: Sequence[str], wanted: str) -> str:

@@ -9,16 +9,18 @@ from collections.abc import Callable
 import click
 from redis.exceptions import RedisError
 
-from db.admin import ADMIN
 from db.inbox import InboxDown
 from db.postgres import LedgerTrouble
+from db.views import VIEWS
 from routing.faults import suggestion
 from routing.model import CHANNEL
-from scripts.admin import line_read, line_text, queues, rules_read
+from scripts.admin import line_text
 from scripts.admin.errors import CantDo, NotFound
 from scripts.admin.installation import Installation, as_json, say, some, tenant_filter
-from scripts.admin.line_read import Line
-from scripts.admin.table import clean
+from views import queue as seen
+from views import queues, rulebook
+from views.queue import Line
+from views.words import clean
 
 EVERY_S = 1.0
 HOME, TO_LINE_END, TO_SCREEN_END = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -59,8 +61,8 @@ def _check_queue(installation: Installation, tenant: str | None, name: str) -> N
     """A name that no tenant's rules have, and in whose channel no room is, is a mistake."""
     with installation.reading() as cur:
         tenants = some(cur, tenant)
-        known = {row.queue for each in tenants for row in ADMIN.all(cur, "open_queues", tenant=each)}
-        known |= {queue for each in tenants for queue in rules_read.in_force(cur, each).rules.queues}
+        known = {row.queue for each in tenants for row in VIEWS.all(cur, "open_queues", tenant=each)}
+        known |= {queue for each in tenants for queue in rulebook.in_force(cur, each).rules.queues}
     if not set(queues.asked(name)) & {each.lower() for each in known}:
         names = [each.removeprefix(CHANNEL) for each in sorted(known)]
         raise NotFound(f"no queue {clean(name)!r}: {suggestion(name, names)}")
@@ -69,7 +71,7 @@ def _check_queue(installation: Installation, tenant: str | None, name: str) -> N
 def _read(installation: Installation, tenant: str | None, queue: str | None, most: int | None) -> list[Line]:
     wanted = queues.asked(queue) if queue is not None else None
     with installation.reading() as cur:
-        return [line_read.read(installation, cur, name, most, queues=wanted) for name in some(cur, tenant)]
+        return [seen.read(installation.source(), cur, name, most, queues=wanted) for name in some(cur, tenant)]
 
 
 def _text(lines: list[Line]) -> str:

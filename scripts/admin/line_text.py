@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from scripts.admin import crew, queues, waits
-from scripts.admin.line_read import Line
-from scripts.admin.table import age, ahead, clean, counted, from_us, span, table
-from scripts.admin.waits import Class
+from scripts.admin import crew
+from scripts.admin.table import table
+from views import queues, waits
+from views.queue import Line
+from views.waits import Class
+from views.words import age, ahead, clean, counted, from_us, span
 from worker.rules import CIRCUIT_FAILURES
 
 

@@ -10,10 +10,12 @@ from psycopg2.extensions import cursor
 from db import limits
 from db.inbox import limit_key
 from policies.policy import LIMIT_MAX
-from scripts.admin import crew, in_force, setting
-from scripts.admin.in_force import ENVIRONMENT, TenantLimits
+from scripts.admin import setting
 from scripts.admin.installation import Installation, as_json, say, some
-from scripts.admin.table import clean, table
+from scripts.admin.table import table
+from views import in_force, team
+from views.in_force import ENVIRONMENT, TenantLimits
+from views.words import clean
 
 TEXT_MOST = 100  # characters of a key's value worth showing
 
@@ -93,8 +95,8 @@ def _show(installation: Installation, tenant: str | None, agent: str | None, as_
 
 
 def read(installation: Installation, cur: cursor, tenants: Sequence[str], agent: str | None) -> Maximum:
-    known = {t: [row.id for row in crew.rows_of(cur, t)] for t in some(cur, None)}
-    in_forces = [in_force.read(installation, cur, t, known[t]) for t in tenants]
+    known = {t: [row.id for row in team.rows_of(cur, t)] for t in some(cur, None)}
+    in_forces = [in_force.read(installation.source(), cur, t, known[t]) for t in tenants]
     agents = {t: [a for a in known[t] if agent in (None, a)] for t in tenants}
     keys = [_key(name, value, known) for name, value in _stored(installation)]
     return Maximum(keys, in_forces, agents, installation.settings.max_agent_chat)

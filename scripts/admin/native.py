@@ -11,8 +11,8 @@ from db.admin import ADMIN
 from scripts.admin import secret
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation, say
-from scripts.admin.table import clean, listed
 from settings import SECRET_MIN
+from views.words import clean, listed
 
 ID = "chat"  # where `tenant add --native` is given none
 COLOR = re.compile("#[0-9a-fA-F]{6}")

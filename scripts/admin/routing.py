@@ -2,7 +2,7 @@
 
 import click
 
-from db.admin import ADMIN
+from db.views import VIEWS
 from routing import file as rules_file
 from routing import office_hours
 from routing.office_hours import NoOfficeHours
@@ -10,7 +10,7 @@ from scripts.admin import routing_apply, routing_desk, routing_read, routing_try
 from scripts.admin.errors import CantDo, Refused
 from scripts.admin.installation import Installation, as_json, one, say, tenant_option
 from scripts.admin.routing_desk import Desk
-from scripts.admin.table import clean
+from views.words import clean
 from worker.desk.base import DeskError
 
 
@@ -70,7 +70,7 @@ def hours(here: Installation, tenant: str | None, as_json: bool) -> None:
 def _desk(here: Installation, tenant: str | None) -> Desk:
     with here.reading() as cur:
         tenant = one(cur, tenant)
-        return Desk(here, tenant, ADMIN.one(cur, "rules_in_force", tenant=tenant))
+        return Desk(here, tenant, VIEWS.one(cur, "rules_in_force", tenant=tenant))
 
 
 for command in (

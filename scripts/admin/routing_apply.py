@@ -9,15 +9,18 @@ import click
 
 from db.admin import ADMIN
 from db.rules import NO_FILE, names_of
+from db.views import VIEWS
 from routing import file as rules_file
 from routing.file import Checked
 from routing.model import Rules
-from scripts.admin import line_read, routing_desk, routing_plan, routing_read, rules_read
+from scripts.admin import routing_desk, routing_plan, routing_read
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation, as_json, one, say, tenant_option
 from scripts.admin.routing_desk import Desk
 from scripts.admin.routing_plan import Plan
-from scripts.admin.table import clean, moment, table
+from scripts.admin.table import table
+from views import queue, rulebook
+from views.words import clean, moment
 from worker.desk.base import DeskError
 
 
@@ -57,7 +60,7 @@ def apply(ctx: click.Context, file: str, tenant: str | None, yes: bool, as_json:
         ctx.exit(routing_read.FAULTY)
     with here.reading() as cur:
         tenant = one(cur, tenant)
-        now = ADMIN.one(cur, "rules_in_force", tenant=tenant)
+        now = VIEWS.one(cur, "rules_in_force", tenant=tenant)
     if content.decode() == now.content:
         _say_same(as_json, tenant, now)
         return
@@ -90,7 +93,7 @@ def reset(here: Installation, tenant: str | None, yes: bool, as_json: bool) -> N
     """
     with here.reading() as cur:
         tenant = one(cur, tenant)
-        now = ADMIN.one(cur, "rules_in_force", tenant=tenant)
+        now = VIEWS.one(cur, "rules_in_force", tenant=tenant)
     if not now.content:
         _say_same(as_json, tenant, now)
         return
@@ -106,8 +109,8 @@ def show(here: Installation, version: int | None, tenant: str | None, as_json: b
     """Print the rules file that is in force, or version N, to the byte as it was applied."""
     with here.reading() as cur:
         tenant = one(cur, tenant)
-        now = ADMIN.one(cur, "rules_in_force", tenant=tenant)
-        row = now if version is None else ADMIN.one(cur, "rule_file", tenant=tenant, version=version)
+        now = VIEWS.one(cur, "rules_in_force", tenant=tenant)
+        row = now if version is None else VIEWS.one(cur, "rule_file", tenant=tenant, version=version)
     if row is None:
         raise NotFound(f"{clean(tenant)} has no version {version}: see `giliran routing history`")
     if as_json:
@@ -127,7 +130,7 @@ def history(here: Installation, rows: int, tenant: str | None, as_json: bool) ->
     """List the versions, the latest first: when and by whom each was applied, and how large it is."""
     with here.reading() as cur:
         tenant = one(cur, tenant)
-        now = ADMIN.one(cur, "rules_in_force", tenant=tenant)
+        now = VIEWS.one(cur, "rules_in_force", tenant=tenant)
         versions = ADMIN.all(cur, "rule_files", tenant=tenant, most=rows if rows > 0 else None)
     found = [{**_version_data(row, now), **_sizes(row.content)} for row in versions]
     data = {"tenant": tenant, "in_force": now.version, "versions": found}
@@ -178,8 +181,8 @@ def _change(
     """Show what it changes, ask, apply."""
     with here.reading() as cur:
         rooms = ADMIN.all(cur, "led", tenant=tenant, by_time=routing_plan.asks_for_time(rules))
-        clock = ADMIN.one(cur, "now").at
-    found = routing_plan.plan(rules_read.read(now.content), rules, rooms, clock)
+        clock = VIEWS.one(cur, "now").at
+    found = routing_plan.plan(rulebook.read(now.content), rules, rooms, clock)
     if not asked.as_json:
         click.echo("\n".join([*asked.notes, routing_plan.text(found)]))
     agreed = asked.yes or (not asked.as_json and _agrees(tenant, now.version + 1))
@@ -207,7 +210,7 @@ def _put(here: Installation, tenant: str, before: int, content: str) -> int:
     rules = rules_file.read(content) if content else NO_FILE
     with here.writing() as cur:
         ADMIN.one(cur, "lock_tenant", tenant=tenant)
-        now = ADMIN.one(cur, "rules_in_force", tenant=one(cur, tenant))
+        now = VIEWS.one(cur, "rules_in_force", tenant=one(cur, tenant))
         if now.version != before:
             raise Refused(f"version {now.version} was applied meanwhile: nothing else was; say it again")
         version = int(ADMIN.one(cur, "add_rules", tenant=tenant, content=content, who=_who()).version)
@@ -226,5 +229,5 @@ def _who() -> str:
 
 def _done(here: Installation, version: int, content: str, found: Plan) -> str:
     with here.reading() as cur:
-        workers = line_read.workers(cur)
+        workers = queue.workers(cur)
     return routing_plan.done_text(version, content, found, workers)

@@ -13,8 +13,9 @@ from db.routes import Arrival
 from db.rules import Book
 from routing.model import CHANNEL, Queue, Rules
 from routing.route import named
-from scripts.admin import queues
-from scripts.admin.table import clean, counted, listed, table
+from scripts.admin.table import table
+from views import queues
+from views.words import clean, counted, listed
 
 SECTIONS = ("hours", "sticky", "messages", "rules", "topics", "default")
 MOVES_MAX = 20  # lines of them that a person reads

@@ -10,7 +10,7 @@ from routing.faults import Fault
 from routing.file import BYTES_MAX, Checked
 from routing.model import Rules
 from scripts.admin.errors import CantDo
-from scripts.admin.table import clean, counted
+from views.words import clean, counted
 
 FAULTY = 2  # the exit code of a file that can't be used
 FAULTS_MAX = 100  # lines that a person reads

@@ -10,7 +10,8 @@ from routing.model import CHANNEL, Rules
 from routing.reading import span
 from routing.route import BY_DEFAULT, BY_RULE, BY_TOPIC, Route
 from scripts.admin import why_routing
-from scripts.admin.table import clean, moment, table
+from scripts.admin.table import table
+from views.words import clean, moment
 
 AGENTS_MAX = 20  # lines that a person reads
 DESK, LAST_READ, FILE = "desk", "ledger", "file"

@@ -7,22 +7,23 @@ from typing import Any
 import click
 
 from db import routes, rules
-from db.admin import ADMIN
 from db.ledger import LEDGER
 from db.push import Webhook
+from db.views import VIEWS
 from receiver import payloads
 from receiver.payloads import BadPayload
 from routing import facts, file
 from routing.model import CHANNEL, Agents, Rules
 from routing.route import BY_CHANNEL, named, route
-from scripts.admin import crew, in_force, routing_read, routing_tried
-from scripts.admin.crew import Member
+from scripts.admin import routing_read, routing_tried
 from scripts.admin.errors import Refused
 from scripts.admin.installation import Installation, as_json, one, say
 from scripts.admin.routing_desk import Desk
 from scripts.admin.routing_tried import DESK, FILE, LAST_READ, Able, Trial, zone
-from scripts.admin.rules_read import read
-from scripts.admin.table import clean
+from views import in_force, team
+from views.rulebook import read
+from views.team import Member
+from views.words import clean
 from worker.desk.base import DeskError, RosterAgent
 
 PAYLOAD_BYTES_MAX = 1024 * 1024  # as the receiver takes
@@ -100,17 +101,17 @@ def _of_tenant(here: Installation, tenant: str | None, given: Rules | None, body
     """By the rules in force, or a file's; with the agents of the tenant."""
     with here.reading() as cur:
         tenant = one(cur, tenant)
-        row = ADMIN.one(cur, "rules_in_force", tenant=tenant)
+        row = VIEWS.one(cur, "rules_in_force", tenant=tenant)
     trial = _routed(body, given if given is not None else read(row.content), at)
     webhook, who = payloads.arrived(body).webhook, trial.rules.queue(trial.found.queue).agents
     asked = _asked(Desk(here, tenant, row), webhook.room, who)
     with here.reading() as cur:
-        team = {member.id: member for member in crew.read(here, cur, tenant)}
+        members = {member.id: member for member in team.read(here.source(), cur, tenant)}
         if asked is not None:
-            limits = in_force.read(here, cur, tenant, [agent.id for agent in asked[0]])
-            able = Able([_agent(agent, team, limits) for agent in asked[0]], DESK, asked[1])
+            limits = in_force.read(here.source(), cur, tenant, [agent.id for agent in asked[0]])
+            able = Able([_agent(agent, members, limits) for agent in asked[0]], DESK, asked[1])
         else:
-            able = _last_read(cur, tenant, _class(trial, row, given, webhook), team) or trial.able
+            able = _last_read(cur, tenant, _class(trial, row, given, webhook), members) or trial.able
         served_by = _served_by(cur, tenant, webhook.room, trial)
     version = row.version if given is None else None
     return replace(trial, able=able, tenant=tenant, version=version, served_by=served_by)
@@ -119,15 +120,15 @@ def _of_tenant(here: Installation, tenant: str | None, given: Rules | None, body
 def _asked(desk: Desk, room: str, who: Agents) -> tuple[list[RosterAgent], tuple[str, ...]] | None:
     """None where the desk does not answer, or does not know the room by which it would name agents."""
     try:
-        team = desk.team(room, who)
+        found = desk.team(room, who)
     except DeskError:
         return None
-    return list(team.agents), team.missing
+    return list(found.agents), found.missing
 
 
-def _agent(agent: RosterAgent, team: dict[str, Member], limits: in_force.TenantLimits) -> dict[str, Any]:
+def _agent(agent: RosterAgent, members: dict[str, Member], limits: in_force.TenantLimits) -> dict[str, Any]:
     """Somebody who was never seen has the chats that the desk counts."""
-    member = team.get(agent.id)
+    member = members.get(agent.id)
     load = member.load if member else agent.count or 0
     name = agent.name or (member.name if member else "")
     return {"id": agent.id, "name": name, "online": agent.available, "load": load, "limit": limits.of(agent.id)}
@@ -140,12 +141,12 @@ def _class(trial: Trial, row: Any, given: Rules | None, webhook: Webhook) -> str
     return routes.class_of(book, None if is_own else trial.found.queue, 0, webhook.class_)
 
 
-def _last_read(cur: Any, tenant: str, class_: str, team: dict[str, Member]) -> Able | None:
-    (row,) = ADMIN.all(cur, "classes", tenant=tenant, classes=[class_])
+def _last_read(cur: Any, tenant: str, class_: str, members: dict[str, Member]) -> Able | None:
+    (row,) = VIEWS.all(cur, "classes", tenant=tenant, classes=[class_])
     if row.read_at is None:
         return None
-    members = [team[agent] for agent in row.named if agent in team]
-    return Able([_member(member) for member in members], LAST_READ, tuple(row.missing))
+    kept = [members[agent] for agent in row.named if agent in members]
+    return Able([_member(member) for member in kept], LAST_READ, tuple(row.missing))
 
 
 def _member(member: Member) -> dict[str, Any]:

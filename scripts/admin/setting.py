@@ -11,7 +11,7 @@ from db.inbox import limit_key
 from policies.policy import LIMIT_MAX
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation, one
-from scripts.admin.table import clean, listed
+from views.words import clean, listed
 
 
 def checked(text: str) -> int:

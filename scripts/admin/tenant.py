@@ -13,12 +13,14 @@ from db import inbox
 from db.admin import ADMIN
 from db.ledger import NATIVE_DESK
 from db.postgres import LedgerBusy
+from db.views import VIEWS
 from scripts.admin import native, secret
 from scripts.admin.errors import CantDo, Refused
 from scripts.admin.installation import Installation, as_json, one, say
-from scripts.admin.table import clean, counted, moment, table
+from scripts.admin.table import table
 from settings import SECRET_MIN
 from tenant_ids import RULE, TENANT_ID
+from views.words import clean, counted, moment
 from worker.desk.base import DeskTrouble
 from worker.desk.qiscus import QiscusDesk
 
@@ -48,7 +50,7 @@ def tenant() -> None:
 def list_(installation: Installation, as_json: bool) -> None:
     """List the tenants, each with its queue and the state of its desk."""
     with installation.reading() as cur:
-        now = ADMIN.one(cur, "now").at
+        now = VIEWS.one(cur, "now").at
         rows = ADMIN.all(cur, "tenants")
     data = {"tenants": [row._asdict() for row in rows], "at": now}
     say(as_json, data, _list_text(rows) if rows else "no tenant yet: see `giliran tenant add --help`")

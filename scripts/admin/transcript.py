@@ -5,10 +5,11 @@ from psycopg2.extensions import cursor
 
 from db import transcript as transcripts
 from db.admin import ADMIN
+from db.views import VIEWS
 from scripts.admin import native
 from scripts.admin.errors import NotFound
 from scripts.admin.installation import Installation, as_json, say, tenant_option
-from scripts.admin.table import clean, harmless, listed
+from views.words import clean, harmless, listed
 
 
 @click.command()
@@ -45,7 +46,7 @@ def _owner(cur: cursor, session: str, tenant: str | None) -> str | None:
 
 def _instead(cur: cursor, session: str) -> str:
     """A room of Qiscus has its messages there."""
-    rooms = [row.tenant for row in ADMIN.all(cur, "room_tenants", room=session)] if session.isprintable() else []
+    rooms = [row.tenant for row in VIEWS.all(cur, "room_tenants", room=session)] if session.isprintable() else []
     verb = "knows" if len(rooms) == 1 else "know"
     return f": {listed(rooms)} {verb} a room with this id: see `giliran why {session}`" if rooms else ""
 

@@ -8,12 +8,13 @@ import click
 from psycopg2.extensions import cursor
 
 from db import inbox
-from db.admin import ADMIN
-from scripts.admin import line_read, rules_read, why_text
+from db.views import VIEWS
+from scripts.admin import why_text
 from scripts.admin.errors import NotFound
 from scripts.admin.installation import Installation, as_json, say, some
-from scripts.admin.table import clean, counted, listed
 from scripts.admin.why_text import Story
+from views import queue, rulebook
+from views.words import clean, counted, listed
 
 
 @click.command(short_help="A room's story: who got it and why, or why it waits.")
@@ -29,7 +30,7 @@ def why(installation: Installation, room: str, tenant: str | None, visits: int, 
     """
     with installation.reading() as cur:
         among = some(cur, tenant)
-        owners = [row.tenant for row in ADMIN.all(cur, "room_tenants", room=room) if row.tenant in among]
+        owners = [row.tenant for row in VIEWS.all(cur, "room_tenants", room=room) if row.tenant in among]
         stories = [_story(installation, cur, owner, room, visits if visits > 0 else None) for owner in owners]
     if not stories:
         raise NotFound(f"no room {clean(room, 64)!r}{_where(tenant)}{_hint(installation, among)}")
@@ -53,23 +54,23 @@ def _hint(installation: Installation, tenants: Iterable[str]) -> str:
 
 
 def _story(installation: Installation, cur: cursor, tenant: str, room: str, most: int | None) -> Story:
-    visits = ADMIN.all(cur, "visits", tenant=tenant, room=room, most=most)
+    visits = VIEWS.all(cur, "visits", tenant=tenant, room=room, most=most)
     ids = [visit.id for visit in visits]
     waits = bool(visits) and visits[0].state == "waiting"
-    classes = line_read.classes(cur, tenant, visits, rules_read.in_force(cur, tenant))
+    classes = queue.classes(cur, tenant, visits, rulebook.in_force(cur, tenant))
     return Story(
         tenant=tenant,
         room=room,
-        now=ADMIN.one(cur, "now").at,
+        now=VIEWS.one(cur, "now").at,
         visits=visits,
         of=visits[0].of if visits else 0,
-        decisions=_by_visit(ADMIN.all(cur, "decisions", visits=ids)),
-        events=_by_visit(ADMIN.all(cur, "events", visits=ids)),
+        decisions=_by_visit(VIEWS.all(cur, "decisions", visits=ids)),
+        events=_by_visit(VIEWS.all(cur, "events", visits=ids)),
         named={name: of.named for name, of in classes.items()},
-        names={row.id: row.name for row in ADMIN.all(cur, "names", tenant=tenant)},
-        remembered=ADMIN.one(cur, "remembered", tenant=tenant, room=room),
-        line=line_read.read(installation, cur, tenant, 1, room) if waits else None,
-        book=rules_read.version(cur, tenant, visits[0].rules_version if visits else 0),
+        names={row.id: row.name for row in VIEWS.all(cur, "names", tenant=tenant)},
+        remembered=VIEWS.one(cur, "remembered", tenant=tenant, room=room),
+        line=queue.read(installation.source(), cur, tenant, 1, room) if waits else None,
+        book=rulebook.version(cur, tenant, visits[0].rules_version if visits else 0),
     )
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from routing.model import Agents, Step
 from routing.reading import span as written
-from scripts.admin import queues
-from scripts.admin.rules_read import Book, Shut
-from scripts.admin.table import ahead, clean, moment
+from views import queues
+from views.rulebook import Book, Shut
+from views.words import ahead, clean, moment
 
 
 def decided(visit: Any, book: Book) -> Iterator[str]:

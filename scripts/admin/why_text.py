@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from scripts.admin import choice, crew, line_text, queues, why_routing
-from scripts.admin.line_read import Line
-from scripts.admin.rules_read import Book
-from scripts.admin.table import age, ahead, clean, counted, from_us, moment, ordinal, span, table
+from scripts.admin import crew, line_text, why_routing
+from scripts.admin.table import table
+from views import choice, queues
+from views.queue import Line
+from views.rulebook import Book
+from views.words import age, ahead, clean, counted, from_us, moment, ordinal, span
 
 CANDIDATES_MOST = 8
 OVERTAKEN = {

@@ -571,7 +571,7 @@ def test_a_defect_is_one_line_and_its_details_are_in_a_file(shop, monkeypatch, t
     def broken(*_: object, **__: object) -> None:
         raise KeyError("oh no")
 
-    monkeypatch.setattr("scripts.admin.line_read.read", broken)
+    monkeypatch.setattr("views.queue.read", broken)
     monkeypatch.setattr("scripts.admin.__main__.ROOT", tmp_path)
     done = shop.run("queue")
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1) and "KeyError" in done.stderr

@@ -8,18 +8,20 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from db import limits
-from scripts.admin import choice, line, waits
+from scripts.admin import line
 from scripts.admin.__main__ import giliran
-from scripts.admin.crew import Member
 from scripts.admin.heal import reconciled_text
-from scripts.admin.in_force import TenantLimits
 from scripts.admin.maximum import Key, Maximum, text
-from scripts.admin.rules_read import Shut
-from scripts.admin.table import clean, ordinal, span, table, width
-from scripts.admin.waits import Class, Desk
+from scripts.admin.table import table, width
 from scripts.measure.__main__ import main as measure
 from settings import ROOT
 from tests.variants import each
+from views import choice, waits
+from views.in_force import TenantLimits
+from views.rulebook import Shut
+from views.team import Member
+from views.waits import Class, Desk
+from views.words import clean, ordinal, span
 
 NOW = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
 Row = namedtuple(

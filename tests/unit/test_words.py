@@ -34,7 +34,7 @@ QISCUS = (ROOT / "docs/qiscus.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 EXAMPLE = ROOT / ".env.example"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-PRODUCT = ("receiver", "routing", "db", "worker", "sidecar")
+PRODUCT = ("receiver", "routing", "db", "views", "worker", "sidecar")
 
 
 @cache

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from policies import POLICIES
-from scripts.admin.crew import Member
-from scripts.admin.rules_read import Shut
-from scripts.admin.table import ahead, clean, counted, listed, moment, span
+from views.rulebook import Shut
+from views.team import Member
+from views.words import ahead, clean, counted, listed, moment, span
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,13 @@ from typing import Any
 
 from psycopg2.extensions import cursor
 
-from db import inbox
-from db.admin import ADMIN
 from db.ledger import WORKER_LOCK_CLASS
-from scripts.admin import crew, rules_read
-from scripts.admin.crew import Member
-from scripts.admin.installation import Installation
-from scripts.admin.rules_read import Book
-from scripts.admin.waits import Class, Desk
-from worker.rules import ROSTER_LEAST_S
+from db.views import VIEWS
+from views import rulebook, team
+from views.rulebook import Book
+from views.source import Source
+from views.team import Member
+from views.waits import Class, Desk
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Line:
 
 
 def read(
-    installation: Installation,
+    source: Source,
     cur: cursor,
     tenant: str,
     most: int | None,
@@ -45,19 +43,19 @@ def read(
     queues: Sequence[str] | None = None,
 ) -> Line:
     """`most` None: all that wait; `room`: only this one, with its place; `queues`: only theirs."""
-    counts = ADMIN.one(cur, "counts", tenant=tenant)
-    waiting = ADMIN.all(cur, "waiting", tenant=tenant, room=room, queues=queues, most=most)
-    now, book = ADMIN.one(cur, "now").at, rules_read.in_force(cur, tenant)
+    counts = VIEWS.one(cur, "counts", tenant=tenant)
+    waiting = VIEWS.all(cur, "waiting", tenant=tenant, room=room, queues=queues, most=most)
+    now, book = VIEWS.one(cur, "now").at, rulebook.in_force(cur, tenant)
     return Line(
         tenant=tenant,
         now=now,
-        desk=replace(_desk(installation, cur, tenant, counts), shut=book.shut(now)),
+        desk=replace(_desk(source, cur, tenant, counts), shut=book.shut(now)),
         counts=counts,
         waiting=waiting,
         matching=waiting[0].matching if waiting else 0,
         classes=classes(cur, tenant, waiting, book),
-        team={member.id: member for member in crew.read(installation, cur, tenant)},
-        drifts=ADMIN.all(cur, "drifts", tenant=tenant),
+        team={member.id: member for member in team.read(source, cur, tenant)},
+        drifts=VIEWS.all(cur, "drifts", tenant=tenant),
         book=book,
     )
 
@@ -68,9 +66,9 @@ def classes(cur: cursor, tenant: str, visits: Iterable[Any], book: Book) -> dict
     limits = {name: of.limit for name, of in book.rules.queues.items() if of.limit is not None}
     taken: dict[str, dict[str, int]] = defaultdict(dict)
     if limited := sorted(limits.keys() & set(queues.values())):
-        for row in ADMIN.all(cur, "seats_of_queues", tenant=tenant, queues=limited):
+        for row in VIEWS.all(cur, "seats_of_queues", tenant=tenant, queues=limited):
             taken[row.queue][row.agent] = row.seats
-    rows = ADMIN.all(cur, "classes", tenant=tenant, classes=sorted(queues))
+    rows = VIEWS.all(cur, "classes", tenant=tenant, classes=sorted(queues))
     return {row.class_: _class(row, limits.get(queues[row.class_]), taken[queues[row.class_]]) for row in rows}
 
 
@@ -79,20 +77,19 @@ def _class(row: Any, limit: int | None, of_queue: Mapping[str, int]) -> Class:
     return Class(row.class_, row.read_at, row.due_at, row.suggested, online, named, missing, limit, dict(of_queue))
 
 
-def _desk(installation: Installation, cur: cursor, tenant: str, counts: Any) -> Desk:
-    away = installation.redis_away()
+def _desk(source: Source, cur: cursor, tenant: str, counts: Any) -> Desk:
     return Desk(
         failures=counts.desk_failures,
         trouble=counts.desk_trouble,
         paused_until=counts.paused_until,
         workers=workers(cur),
-        inbox=0 if away else installation.redis.xlen(inbox.key(tenant, "inbox")),
-        redis_away=away,
-        policy=installation.settings.allocation_policy,
-        believe_s=max(installation.settings.desk_lag_seconds, ROSTER_LEAST_S),
+        inbox=0 if source.away else source.inbox.size(tenant),
+        redis_away=source.away,
+        policy=source.policy,
+        believe_s=source.believe_s,
     )
 
 
 def workers(cur: cursor) -> int:
     """How many worker processes live."""
-    return ADMIN.one(cur, "workers", lock_class=WORKER_LOCK_CLASS).alive
+    return VIEWS.one(cur, "workers", lock_class=WORKER_LOCK_CLASS).alive

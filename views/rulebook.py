@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from psycopg2.extensions import cursor
 
-from db.admin import ADMIN
+from db.views import VIEWS
 from routing import file
 from routing.model import Rules
 from routing.route import serve_start
@@ -33,13 +33,13 @@ class Shut(NamedTuple):
 
 
 def in_force(cur: cursor, tenant: str) -> Book:
-    row = ADMIN.one(cur, "rules_in_force", tenant=tenant)
+    row = VIEWS.one(cur, "rules_in_force", tenant=tenant)
     return Book(row.version, read(row.content))
 
 
 def version(cur: cursor, tenant: str, wanted: int) -> Book:
     """Which waiting rooms may still go by."""
-    row = ADMIN.one(cur, "rule_file", tenant=tenant, version=wanted)
+    row = VIEWS.one(cur, "rule_file", tenant=tenant, version=wanted)
     return Book(wanted, read(row.content) if row else NONE)
 
 

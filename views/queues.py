@@ -6,7 +6,7 @@ A visit's `class`, who may serve it, is a key that nobody is shown.
 from typing import Any
 
 from routing.model import CHANNEL
-from scripts.admin.table import clean
+from views.words import clean
 
 
 def of(row: Any) -> str:

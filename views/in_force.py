@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from psycopg2.extensions import cursor
 
 from db import inbox, limits
-from db.admin import ADMIN
 from db.limits import key_of
-from scripts.admin.installation import Installation
+from db.views import VIEWS
+from views.source import Source
 
 ENVIRONMENT = "MAX_AGENT_CHAT"
 
@@ -42,18 +42,18 @@ class TenantLimits:
         return values.get(limits.TENANT, values.get(limits.GLOBAL, self.limits.default))
 
 
-def _texts(installation: Installation, keys: Sequence[str]) -> list[str | None]:
+def _texts(source: Source, keys: Sequence[str]) -> list[str | None]:
     """Redis away: as if it had lost them. The ledger's copies hold then, for the workers too."""
-    return [None] * len(keys) if installation.redis_away() else installation.inbox.limit_texts(keys)
+    return [None] * len(keys) if source.away else source.inbox.limit_texts(keys)
 
 
-def read(installation: Installation, cur: cursor, tenant: str, agents: Sequence[str]) -> TenantLimits:
-    copies = {row.scope: limits.Copy(row.value, row.invalid) for row in ADMIN.all(cur, "copies", tenant=tenant)}
+def read(source: Source, cur: cursor, tenant: str, agents: Sequence[str]) -> TenantLimits:
+    copies = {row.scope: limits.Copy(row.value, row.invalid) for row in VIEWS.all(cur, "copies", tenant=tenant)}
     scopes = limits.scopes(agents, copies)
     keys = [inbox.key(tenant, "epoch"), *(key_of(tenant, scope) for scope in scopes)]
-    epoch, *texts = _texts(installation, keys)
+    epoch, *texts = _texts(source, keys)
     found: dict[str, str | None] = dict(zip(scopes, texts, strict=True))
-    lost = limits.to_restore(found, copies) if epoch != ADMIN.one(cur, "epoch", tenant=tenant).epoch else {}
+    lost = limits.to_restore(found, copies) if epoch != VIEWS.one(cur, "epoch", tenant=tenant).epoch else {}
     found.update({scope: str(value) for scope, value in lost.items()})
-    in_force = limits.read(found, copies, installation.settings.max_agent_chat)
+    in_force = limits.read(found, copies, source.default_limit)
     return TenantLimits(tenant, in_force, frozenset(lost))

@@ -1,0 +1,16 @@
+"""Where a view is read from beside PostgreSQL: Redis, if it can be asked, and the settings that a decision goes by."""
+
+from dataclasses import dataclass
+
+from db.inbox import Inbox
+
+
+@dataclass(frozen=True)
+class Source:
+    """`away`: why Redis can't be asked; views do without it then. `believe_s`: how old a roster may be."""
+
+    inbox: Inbox
+    away: str | None
+    policy: str
+    default_limit: int
+    believe_s: float
