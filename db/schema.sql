@@ -45,7 +45,8 @@ CREATE TABLE tenants (
     rules_version   integer NOT NULL DEFAULT 0,        -- in force; 0: there were never any
     rules_digest    text NOT NULL DEFAULT '',          -- of its file, md5; '': none. Here: a row that was waited for is new
     rerouting       boolean NOT NULL DEFAULT false,    -- some rooms still wait where an earlier version put them
-    shut_until      timestamptz                        -- outside the hours: when to look again, a day ahead at most
+    shut_until      timestamptz,                       -- outside the hours: when to look again, a day ahead at most
+    draining        boolean NOT NULL DEFAULT false     -- it serves out: chats are ended, none is begun
 ) WITH (fillfactor = 50);
 
 -- Each version of a tenant's rules file (docs/routing.md) that was applied, as it was typed; '' took the rules away.

@@ -46,6 +46,8 @@ def pick(turn: Turn, room: str, to: str, limit: int, by: Agent) -> bool:
         return False
     if session.status != "waiting" or visit is None or visit.state != "waiting":
         raise TurnRefused("already_taken", "another agent has this customer")
+    if turn.row.draining:
+        raise TurnRefused("forbidden", "no new chats are begun at the moment: your supervisor lets the desk serve out")
     account = _account(turn, to)
     with _guarded(account.name):
         attempt = line.reserve(turn, [Seat(visit.id, to, account.load, limit)], 0, LEASE_S)[visit.id]

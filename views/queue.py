@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,11 +10,12 @@ from psycopg2.extensions import cursor
 
 from db.ledger import WORKER_LOCK_CLASS
 from db.views import VIEWS
-from views import rulebook, team
+from views import queues, rulebook, team, waits
 from views.rulebook import Book
 from views.source import Source
 from views.team import Member
-from views.waits import Class, Desk
+from views.waits import Class, Desk, Reason
+from views.words import from_us
 
 
 @dataclass(frozen=True)
@@ -93,3 +94,32 @@ def _desk(source: Source, cur: cursor, tenant: str, counts: Any) -> Desk:
 def workers(cur: cursor) -> int:
     """How many worker processes live."""
     return VIEWS.one(cur, "workers", lock_class=WORKER_LOCK_CLASS).alive
+
+
+def reason(line: Line, row: Any) -> Reason:
+    of = line.classes.get(row.class_) or Class(row.class_, None, None, None, (), ())
+    return waits.why(row, of, line.team, line.desk, line.now)
+
+
+def as_data(line: Line) -> dict[str, Any]:
+    return {
+        "tenant": line.tenant,
+        "at": line.now,
+        "counts": line.counts._asdict(),
+        "workers": line.desk.workers,
+        "inbox": None if line.desk.redis_away else line.desk.inbox,
+        "redis_trouble": line.desk.redis_away,
+        "rules_version": line.book.version,
+        "outside_hours": line.desk.shut is not None,
+        "opens_at": line.desk.shut.until if line.desk.shut else None,
+        "waiting": [waiting_data(line, row) for row in line.waiting],
+        "classes": [asdict(of) for of in line.classes.values()],
+        "agents": [team.as_data(member) for member in line.team.values()],
+        "drifts": {row.kind: row.healed for row in line.drifts},
+    }
+
+
+def waiting_data(line: Line, row: Any) -> dict[str, Any]:
+    seconds = max(0.0, (line.now - from_us(row.arrived_us)).total_seconds())
+    columns = {name: value for name, value in row._asdict().items() if name != "matching"}
+    return {**columns, "queue": queues.of(row), "waits_s": round(seconds, 3), "why": reason(line, row).message}

@@ -1,6 +1,6 @@
 """A tenant's agents: seats, limit, foreign chats, what holds them back. Before `queue` and what shows them."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -84,3 +84,7 @@ def read(source: Source, cur: cursor, tenant: str) -> list[Member]:
         )
         for row in rows
     ]
+
+
+def as_data(member: Member) -> dict[str, Any]:
+    return {**asdict(member), "free": member.free}

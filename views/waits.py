@@ -6,7 +6,7 @@ The order of the questions is the order in which a decision asks them (worker/de
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from policies import POLICIES
 from views.rulebook import Shut
@@ -17,7 +17,8 @@ from views.words import ahead, clean, counted, listed, moment, span
 @dataclass(frozen=True)
 class Desk:
     """The tenant's desk, and who works for the tenant. `believe_s`: how old a roster may be. `redis_away`: why Redis
-    can't be asked; `inbox` is not known then. `shut`: outside the hours of the rules."""
+    can't be asked; `inbox` is not known then. `shut`: outside the hours of the rules. `draining`: chats are ended, none
+    is begun."""
 
     failures: int
     trouble: str | None
@@ -28,6 +29,7 @@ class Desk:
     believe_s: float
     redis_away: str | None = None
     shut: Shut | None = None
+    draining: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,18 @@ class Class:
         return max(0, min(member.free, self.limit - self.of_queue.get(member.id, 0)))
 
 
-def why(row: Any, of: Class, team: Mapping[str, Member], desk: Desk, now: datetime) -> str:
+class Reason(NamedTuple):
+    """`code` and `values` for a page, which says it in its own language; `message` in English."""
+
+    code: str
+    message: str
+    values: Mapping[str, Any] = {}
+
+    def as_data(self) -> dict[str, Any]:
+        return {"code": self.code, "message": self.message, "values": dict(self.values)}
+
+
+def why(row: Any, of: Class, team: Mapping[str, Member], desk: Desk, now: datetime) -> Reason:
     """`row` as of the block `waiting`."""
     return (
         _room(row, now)
@@ -68,101 +81,118 @@ def why(row: Any, of: Class, team: Mapping[str, Member], desk: Desk, now: dateti
     )
 
 
-def _room(row: Any, now: datetime) -> str:
+def _room(row: Any, now: datetime) -> Reason | None:
     if row.aside is not None:
         again = f"; one more try {ahead(row.retry_at, now)}" if row.retry_at else ""
-        return f"set aside: {clean(row.aside)}{again}"
+        return Reason(
+            "aside", f"set aside: {clean(row.aside)}{again}", {"reason": clean(row.aside), "at": row.retry_at}
+        )
     if row.look_at is not None:
-        return "the desk is asked first whether it is still open"
+        return Reason("look", "the desk is asked first whether it is still open")
     if row.retry_at is not None and row.retry_at > now:
         return _later(row, now)
-    return ""
+    return None
 
 
-def _later(row: Any, now: datetime) -> str:
+def _later(row: Any, now: datetime) -> Reason:
+    again, values = ahead(row.retry_at, now), {"at": row.retry_at, "count": row.refusals}
     if row.refusals:
-        return f"refused {counted(row.refusals, 'time')}, again {ahead(row.retry_at, now)}"
+        return Reason("refused", f"refused {counted(row.refusals, 'time')}, again {again}", values)
     if row.learned:
-        return f"learned from the desk, its own webhook may still come: its turn is {ahead(row.retry_at, now)}"
-    return f"tried again {ahead(row.retry_at, now)}"
+        words = f"learned from the desk, its own webhook may still come: its turn is {again}"
+        return Reason("learned", words, values)
+    return Reason("again", f"tried again {again}", values)
 
 
-def _tenant(desk: Desk, now: datetime) -> str:
+def _tenant(desk: Desk, now: datetime) -> Reason | None:
     if desk.redis_away:
-        return f"{desk.redis_away}: no decision is made without it"
+        return Reason("redis_away", f"{desk.redis_away}: no decision is made without it", {"trouble": desk.redis_away})
     if desk.workers == 0:
-        return "no worker is running"
+        return Reason("no_worker", "no worker is running")
     if desk.paused_until is not None:
-        return f"the desk is paused, next try {ahead(desk.paused_until, now)} ({clean(desk.trouble or 'trouble')})"
-    return shut(desk.shut, now) if desk.shut else ""
+        trouble = clean(desk.trouble or "trouble")
+        words = f"the desk is paused, next try {ahead(desk.paused_until, now)} ({trouble})"
+        return Reason("desk_paused", words, {"at": desk.paused_until, "trouble": trouble})
+    if desk.draining:
+        return Reason("drained", "nothing new is given to agents: the desk serves out")
+    return shut(desk.shut, now) if desk.shut else None
 
 
-def shut(found: Shut, now: datetime) -> str:
+def shut(found: Shut, now: datetime) -> Reason:
     if found.until is None:
-        return "outside the hours, and they have no next opening"
-    return f"outside the hours: they open {ahead(found.until, now)}, {moment(found.until)}"
+        return Reason("shut_for_ever", "outside the hours, and they have no next opening")
+    words = f"outside the hours: they open {ahead(found.until, now)}, {moment(found.until)}"
+    return Reason("shut", words, {"at": found.until})
 
 
-def _nobody(of: Class, team: Mapping[str, Member], desk: Desk) -> str:
+def _nobody(of: Class, team: Mapping[str, Member], desk: Desk) -> Reason | None:
     """Nobody has a free seat: then an old roster will do."""
     if of.read_at is None:
-        return f"the desk has not told yet who may serve it{_trouble(desk)}"
+        words = f"the desk has not told yet who may serve it{_trouble(desk)}"
+        return Reason("roster_unread", words, {"trouble": clean(desk.trouble or "", 120)})
     online = _online(of, team)
-    if not online:
-        away = sum(member.presence == "away" and member.role == "agent" for member in team.values())
-        only = f", {counted(away, 'agent is', 'agents are')} away" if away else ""
-        missing = f": {clean('; '.join(of.missing), 200)}" if of.missing else ""
-        return f"nobody is online for it{only}{missing}"
-    return "" if any(of.free(member) for member in online) else _full(online, of)
+    if online:
+        return None if any(of.free(member) for member in online) else _full(online, of)
+    away = sum(member.presence == "away" and member.role == "agent" for member in team.values())
+    only = f", {counted(away, 'agent is', 'agents are')} away" if away else ""
+    missing = clean("; ".join(of.missing), 200)
+    words = f"nobody is online for it{only}" + (f": {missing}" if missing else "")
+    return Reason("nobody_online", words, {"count": away, "missing": missing})
 
 
-def _sticky(row: Any, of: Class, team: Mapping[str, Member], now: datetime) -> str:
+def _sticky(row: Any, of: Class, team: Mapping[str, Member], now: datetime) -> Reason | None:
     """Who served it last is online, but full."""
     last = team.get(row.sticky_agent or "")
     if last is None or row.sticky_until is None or row.sticky_until <= now or last.id not in of.online:
-        return ""
+        return None
     if of.free(last) or last.limit == 0:
-        return ""
+        return None
     left = span((row.sticky_until - now).total_seconds())
-    return f"waits for {clean(last.id)}, who served it last and is full; in {left} it goes to anybody"
+    words = f"waits for {clean(last.id)}, who served it last and is full; in {left} it goes to anybody"
+    return Reason("sticky", words, {"agent": clean(last.name or last.id), "at": row.sticky_until})
 
 
-def _roster(of: Class, desk: Desk, now: datetime) -> str:
+def _roster(of: Class, desk: Desk, now: datetime) -> Reason | None:
     """No seat is given on the word of a roster that is too old."""
     old_s = (now - of.read_at).total_seconds() if of.read_at else 0.0
     if old_s <= desk.believe_s:
-        return ""
-    return f"the desk told {span(old_s)} ago who is online, too old to go by; it is asked again{_trouble(desk)}"
+        return None
+    words = f"the desk told {span(old_s)} ago who is online, too old to go by; it is asked again{_trouble(desk)}"
+    return Reason("roster_old", words, {"at": of.read_at, "trouble": clean(desk.trouble or "", 120)})
 
 
 def _trouble(desk: Desk) -> str:
     return f"; its last answer was: {clean(desk.trouble, 120)}" if desk.trouble else ""
 
 
-def _seats(row: Any, of: Class, team: Mapping[str, Member], desk: Desk) -> str:
+def _seats(row: Any, of: Class, team: Mapping[str, Member], desk: Desk) -> Reason:
     with_room = [member for member in _online(of, team) if of.free(member)]
     free = sum(map(of.free, with_room))
     refused = [member.id for member in with_room if member.refused]
     if len(refused) == len(with_room):
-        return f"the desk refuses {listed(refused)}: they are tried with one room at a time"
+        words = f"the desk refuses {listed(refused)}: they are tried with one room at a time"
+        return Reason("agents_refused", words, {"names": listed(refused)})
     if row.ahead_in_class >= free:
-        return f"{counted(row.ahead_in_class, 'earlier room')} for {counted(free, 'free seat')}"
+        words = f"{counted(row.ahead_in_class, 'earlier room')} for {counted(free, 'free seat')}"
+        return Reason("earlier_rooms", words, {"count": row.ahead_in_class, "free": free})
     if POLICIES[desk.policy].asks_desk:
         named = f"the desk named {clean(of.suggested)}" if of.suggested else "the desk is asked for a candidate"
-        return f"{counted(free, 'seat')} free; {named}"
-    return f"{counted(free, 'seat')} free: its turn at the next look"
+        return Reason("desk_asked", f"{counted(free, 'seat')} free; {named}", {"free": free})
+    return Reason("next", f"{counted(free, 'seat')} free: its turn at the next look", {"free": free})
 
 
 def _online(of: Class, team: Mapping[str, Member]) -> list[Member]:
     return [team[name] for name in of.online if name in team]
 
 
-def _full(online: list[Member], of: Class) -> str:
+def _full(online: list[Member], of: Class) -> Reason:
     who = "the one agent" if len(online) == 1 else f"all {len(online)} agents"
+    values = {"agents": len(online), "limit": of.limit}
     if all(member.limit == 0 for member in online):
-        return f"{who} online for it: paused, limit 0"
+        return Reason("all_paused", f"{who} online for it: paused, limit 0", values)
     if of.limit == 0:
-        return "its queue is paused: its limit is 0"
+        return Reason("queue_paused", "its queue is paused: its limit is 0", values)
     if any(member.free for member in online):
-        return f"{who} online for it: at their limit, or at that of its queue ({of.limit})"
-    return f"{who} online for it: at the limit"
+        words = f"{who} online for it: at their limit, or at that of its queue ({of.limit})"
+        return Reason("queue_full", words, values)
+    return Reason("agents_full", f"{who} online for it: at the limit", values)

@@ -51,7 +51,7 @@ def _ask_the_desk(turn: Turn, terms: Terms, decision: Decision, due: bool, book:
     seating = Seating(turn, terms, decision, book)
     if due:
         seating.claim()
-    if not follow.is_shut(turn, book) and all_led:
+    if not follow.is_shut(turn, book) and not turn.row.draining and all_led:
         seating.seat()
     decision.cut = terms.free_callers < CALLS_MOST and decision.calls_left <= 0
     if half_open and decision.calls:  # the one call that shows whether the desk is back

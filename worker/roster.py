@@ -129,7 +129,8 @@ def learn(turn: Turn, report: Unserved, rules: Rules) -> None:
         return
     rooms = [room.room for room in report.rooms]
     lag_s = rules.lag_s + rules.step_s + report.took_s
-    known = {row.room for row in turn.all("known_rooms", rooms=rooms, lag_s=lag_s)}
+    wrote_s = [room.last_customer_s for room in report.rooms]
+    known = {row.room for row in turn.all("known_rooms", rooms=rooms, wrote_s=wrote_s, lag_s=lag_s)}
     remembered = {row.room: row for row in turn.all("recall", rooms=rooms, lag_s=lag_s)}
     unknown = [room for room in report.rooms if room.room not in known]
     if not unknown:

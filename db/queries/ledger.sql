@@ -327,10 +327,12 @@ UPDATE rosters SET suggested = %(agent)s, claimed_until = '-infinity',
  WHERE tenant = %(tenant)s AND class = %(class_)s
 
 -- name: known_rooms
--- Rooms of the desk's unserved list that are ours already, or closed or settled too recently to be believed.
-SELECT DISTINCT room FROM visits
- WHERE tenant = %(tenant)s AND room = ANY(%(rooms)s::text[])
-   AND (state <> 'closed' OR seconds_since(closed_at) < %(lag_s)s)
+-- Rooms of the desk's unserved list that are ours already, or closed or settled too recently to be believed, or were
+-- closed by hand and have written nothing since.
+SELECT DISTINCT l.room FROM unnest(%(rooms)s::text[], %(wrote_s)s::float8[]) AS l(room, wrote_s)
+  JOIN visits v ON v.tenant = %(tenant)s AND v.room = l.room
+ WHERE v.state <> 'closed' OR seconds_since(v.closed_at) < %(lag_s)s
+    OR (v.reason = 'not needed' AND coalesce(l.wrote_s, 0) <= extract(epoch FROM v.closed_at))
 
 -- name: claim_sweep
 -- Those that are free; who is locked, or comes after `most` others, has its turn at one of the next looks.
@@ -369,7 +371,7 @@ SELECT t.id, (is_due(t.paused_until, t.paused_for) AND (
                   AND is_due(v.retry_at, CASE WHEN v.aside IS NULL THEN interval '61 s' ELSE interval '301 s' END))
     OR t.rerouting OR is_due(t.shut_until, interval '1 day')
     OR EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting' AND is_due(v.change_at, interval '1 day'))
-    OR t.shut_until IS NULL AND EXISTS (SELECT FROM rosters r WHERE r.tenant = t.id
+    OR t.shut_until IS NULL AND NOT t.draining AND EXISTS (SELECT FROM rosters r WHERE r.tenant = t.id
                   AND (is_due(r.claimed_until, interval '5 s') OR r.claimed_by NOT IN (SELECT id FROM live))
                   AND (is_due(r.due_at, %(retry_s)s * interval '1 s') OR (%(asks_desk)s AND is_due(r.ask_after, interval '5 s')))
                   AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.class = r.class AND v.state = 'waiting'
@@ -382,7 +384,7 @@ SELECT t.id, (is_due(t.paused_until, t.paused_for) AND (
                             AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting'
                                            AND v.aside IS NULL AND v.look_at IS NULL))
     -- Our own chat has no inbox: a ticket that was lost after the commit would be missed by nobody else.
-    OR (t.desk = 'native' AND t.shut_until IS NULL AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting'
+    OR (t.desk = 'native' AND t.shut_until IS NULL AND NOT t.draining AND EXISTS (SELECT FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting'
                                          AND v.aside IS NULL AND v.look_at IS NULL AND v.retry_at IS NULL)
                           AND (EXISTS (SELECT FROM agents a
                                         WHERE a.tenant = t.id AND a.available AND a.load < a.max_load)

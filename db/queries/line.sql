@@ -12,7 +12,7 @@ SELECT inbox_epoch AS epoch, inbox_seen AS seen, rev, last_place_us, limits_dige
        NOT is_due(paused_until, paused_for) AS paused, desk_failures,
        desk_failures > 0 OR desk_trouble IS NOT NULL AS troubled,
        is_doubted(id) AS doubted,
-       rules_version, rules_digest, rerouting, shut_until
+       rules_version, rules_digest, rerouting, shut_until, draining
   FROM tenants t WHERE id = %(tenant)s FOR NO KEY UPDATE
 
 -- name: recall

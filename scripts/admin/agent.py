@@ -32,9 +32,11 @@ def list_(installation: Installation, tenant: str | None, as_json: bool) -> None
         now = VIEWS.one(cur, "now").at
         teams = {name: team.read(installation.source(), cur, name) for name in some(cur, tenant)}
         own = {row.id for row in ADMIN.all(cur, "native_tenants")}
-    shown = {name: crew.text(team, now) if team else _nobody(name, name in own) for name, team in teams.items()}
+    shown = {
+        name: crew.text(members, now) if members else _nobody(name, name in own) for name, members in teams.items()
+    }
     parts = [_titled(name, text, len(teams)) for name, text in shown.items()]
-    data = {"agents": [crew.as_data(member) for team in teams.values() for member in team], "at": now}
+    data = {"agents": [team.as_data(member) for members in teams.values() for member in members], "at": now}
     say(as_json, data, "\n\n".join(parts) or "no tenant yet: see `giliran tenant add --help`")
 
 

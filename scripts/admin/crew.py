@@ -1,9 +1,7 @@
 """The agents of a tenant as a person wants to see them: seats, limit, what is not ours. For `agent`, `line`, `why`."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
 import click
 
@@ -72,7 +70,3 @@ def note(member: Member, now: datetime) -> str:
     if member.parked:
         notes.append(f"{member.parked} assign to be tried again")
     return ", ".join(notes)
-
-
-def as_data(member: Member) -> dict[str, Any]:
-    return {**asdict(member), "free": member.free}

@@ -50,7 +50,7 @@ def queue(
         _watch(lambda: _read(installation, tenant, name, most), as_json)
         return
     lines = _read(installation, tenant, name, most)
-    say(as_json, {"lines": [line_text.as_data(each) for each in lines]}, _text(lines))
+    say(as_json, {"lines": [seen.as_data(each) for each in lines]}, _text(lines))
 
 
 another_name = copy.copy(queue)
@@ -104,7 +104,7 @@ def _read_again(read: Callable[[], list[Line]]) -> list[Line] | str:
 def _draw(lines: list[Line] | str, as_json: bool, screen: bool) -> None:
     if as_json:
         trouble = lines if isinstance(lines, str) else None
-        known = [] if isinstance(lines, str) else [line_text.as_data(each) for each in lines]
+        known = [] if isinstance(lines, str) else [seen.as_data(each) for each in lines]
         say(True, {"lines": known, "trouble": trouble}, "")
         return
     text = lines if isinstance(lines, str) else _text(lines)

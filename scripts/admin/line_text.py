@@ -1,7 +1,6 @@
 """How a line looks: pure, from what `line_read` read to text, or to data for programs."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +8,9 @@ import click
 
 from scripts.admin import crew
 from scripts.admin.table import table
+from views import queue as seen
 from views import queues, waits
 from views.queue import Line
-from views.waits import Class
 from views.words import age, ahead, clean, counted, from_us, span
 from worker.rules import CIRCUIT_FAILURES
 
@@ -50,7 +49,7 @@ def _desk_text(line: Line) -> list[str]:
     if desk.inbox:
         notes.append(f"inbox: {counted(desk.inbox, 'webhook')} not taken over yet")
     notes += missing(line)
-    shut = [waits.shut(desk.shut, line.now)] if desk.shut else []
+    shut = [waits.shut(desk.shut, line.now).message] if desk.shut else []
     return [click.style(note, fg="red") for note in notes] + shut
 
 
@@ -65,12 +64,22 @@ def _waiting_text(line: Line) -> str:
     if not line.waiting:
         return "nobody waits in this queue" if line.counts.waiting else "nobody waits"
     rows = [
-        (row.position, clean(row.room, 64), _wait(row.arrived_us, line), *_about(line, row), reason(line, row))
+        (
+            row.position,
+            clean(row.room, 64),
+            _wait(row.arrived_us, line),
+            *_about(line, row),
+            seen.reason(line, row).message,
+        )
         for row in line.waiting
     ]
     shown = table(("#", "ROOM", "WAITS", "QUEUE", "", "WHY"), rows)
     more = line.matching - len(line.waiting)
     return f"{shown}\n… and {more:,} more (see --rows)" if more > 0 else shown
+
+
+def why(line: Line, row: Any) -> str:
+    return seen.reason(line, row).message
 
 
 def _about(line: Line, row: Any) -> tuple[str, str]:
@@ -83,11 +92,6 @@ def _about(line: Line, row: Any) -> tuple[str, str]:
 
 def _wait(arrived_us: int, line: Line) -> str:
     return span((line.now - from_us(arrived_us)).total_seconds())
-
-
-def reason(line: Line, row: Any) -> str:
-    of = line.classes.get(row.class_) or Class(row.class_, None, None, None, (), ())
-    return waits.why(row, of, line.team, line.desk, line.now)
 
 
 def _seated_text(line: Line) -> str:
@@ -104,27 +108,3 @@ def drifts_text(drifts: Sequence[Any], now: Any = None) -> str:
     """What differed from the desk or the caches, and was put right."""
     told = [f"{clean(row.kind)} {row.healed:,}" + (f" ({age(row.last_at, now)})" if now else "") for row in drifts]
     return "drift healed so far: " + ", ".join(told)
-
-
-def as_data(line: Line) -> dict[str, Any]:
-    return {
-        "tenant": line.tenant,
-        "at": line.now,
-        "counts": line.counts._asdict(),
-        "workers": line.desk.workers,
-        "inbox": None if line.desk.redis_away else line.desk.inbox,
-        "redis_trouble": line.desk.redis_away,
-        "rules_version": line.book.version,
-        "outside_hours": line.desk.shut is not None,
-        "opens_at": line.desk.shut.until if line.desk.shut else None,
-        "waiting": [waiting_data(line, row) for row in line.waiting],
-        "classes": [asdict(of) for of in line.classes.values()],
-        "agents": [crew.as_data(member) for member in line.team.values()],
-        "drifts": {row.kind: row.healed for row in line.drifts},
-    }
-
-
-def waiting_data(line: Line, row: Any) -> dict[str, Any]:
-    seconds = max(0.0, (line.now - from_us(row.arrived_us)).total_seconds())
-    columns = {name: value for name, value in row._asdict().items() if name != "matching"}
-    return {**columns, "queue": queues.of(row), "waits_s": round(seconds, 3), "why": reason(line, row)}

@@ -9,8 +9,8 @@ from routing.facts import Facts
 from routing.model import CHANNEL, Rules
 from routing.reading import span
 from routing.route import BY_DEFAULT, BY_RULE, BY_TOPIC, Route
-from scripts.admin import why_routing
 from scripts.admin.table import table
+from views import routed
 from views.words import clean, moment
 
 AGENTS_MAX = 20  # lines that a person reads
@@ -56,7 +56,7 @@ def as_data(trial: Trial) -> dict[str, Any]:
         "missing": trial.able.missing,
         "served_by": asdict(trial.rules.queue(found.queue).agents),
         "served_before_by": trial.served_by,
-        "steps": [{**why_routing.step_data(due.step), "due_at": due.due_at} for due in found.steps],
+        "steps": [{**routed.step_data(due.step), "due_at": due.due_at} for due in found.steps],
         "hours": found.hours,
         "serve_from": found.serve_from,
     }
@@ -67,8 +67,8 @@ def text(trial: Trial) -> str:
     rows = [
         ("queue", _queue_text(found)),
         ("priority", str(found.priority)),
-        ("served by", why_routing.agents_text(trial.rules.queue(found.queue).agents)),
-        *(("then", f"after {span(due.step.after_s)} {why_routing.step_text(due.step)}") for due in found.steps),
+        ("served by", routed.agents_text(trial.rules.queue(found.queue).agents)),
+        *(("then", f"after {span(due.step.after_s)} {routed.step_text(due.step)}") for due in found.steps),
         ("first", f"{clean(trial.served_by)}, who served it last" if trial.served_by else ""),
         ("hours", _hours_text(found, trial.rules)),
         ("known", _known_text(trial.known)),

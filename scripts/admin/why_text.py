@@ -1,17 +1,16 @@
 """How a room's story looks: pure, from the ledger's rows to text or data."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 import click
 
-from scripts.admin import crew, line_text, why_routing
+from scripts.admin import crew, line_text
 from scripts.admin.table import table
-from views import choice, queues
+from views import choice, queues, routed
 from views.queue import Line
-from views.rulebook import Book
+from views.story import Story
 from views.words import age, ahead, clean, counted, from_us, moment, ordinal, span
 
 CANDIDATES_MOST = 8
@@ -19,25 +18,6 @@ OVERTAKEN = {
     "resolved": "; resolved meanwhile, and its seat is free when that is answered",
     "waiting": "; its customer came back meanwhile, and the desk is asked about it when that is answered",
 }
-
-
-@dataclass(frozen=True)
-class Story:
-    """One room of one tenant. `line`: read where the room waits; `book`: the rules that its latest visit went by;
-    `named`: class → agents who may serve it."""
-
-    tenant: str
-    room: str
-    now: datetime
-    visits: list[Any]  # latest first
-    of: int  # how many there are
-    decisions: Mapping[int, list[Any]]  # by visit
-    events: Mapping[int, list[Any]]
-    named: Mapping[str, tuple[str, ...]]
-    names: Mapping[str, str]  # agent → name
-    remembered: Any
-    line: Line | None
-    book: Book
 
 
 def text(story: Story) -> str:
@@ -92,9 +72,9 @@ def _visit(story: Story, visit: Any) -> str:
     priority = f", priority {visit.priority}" if visit.priority else ""
     arrived = from_us(visit.arrived_us)
     lines = [f"{title}  arrived {moment(arrived)} ({age(arrived, story.now)}){queue}{priority}{learned}"]
-    lines += [f"  {words}" for words in why_routing.decided(visit, story.book)]
+    lines += [f"  {words}" for words in routed.decided(visit, story.book)]
     if visit.state == "waiting" and story.line:
-        lines += [f"  {words}" for words in why_routing.ahead_of_it(visit, story.book, story.now, story.names)]
+        lines += [f"  {words}" for words in routed.ahead_of_it(visit, story.book, story.now, story.names)]
         lines += _waits(story, story.line)
     for _, told in sorted(_told(story, visit), key=lambda at_told: at_told[0]):
         lines.append(told)
@@ -107,7 +87,7 @@ def _waits(story: Story, line: Line) -> list[str]:
         return []
     row = line.waiting[0]
     of = line.classes[row.class_]
-    lines = [f"  why it waits: {click.style(line_text.reason(line, row), fg='yellow')}"]
+    lines = [f"  why it waits: {click.style(line_text.why(line, row), fg='yellow')}"]
     again = f", again {ahead(of.due_at, line.now)}" if of.due_at else ""
     lines += [f"  {clean(words, 200)}" for words in of.missing]
     asked = f"asked for {age(of.read_at, line.now)}" if of.read_at else "not asked for yet"
@@ -170,57 +150,3 @@ def _candidate(story: Story, one: choice.Considered) -> tuple[str, int, int, str
     else:
         word = "" if one.free else "full"
     return _agent(story, one.agent), one.load, one.limit, word
-
-
-def as_data(story: Story) -> dict[str, Any]:
-    waiting = story.line.waiting if story.line else []
-    return {
-        "tenant": story.tenant,
-        "room": story.room,
-        "at": story.now,
-        "state": story.visits[0].state if story.visits else None,
-        "closed_service": story.remembered.closed_service if story.remembered else None,
-        "waiting": line_text.waiting_data(story.line, waiting[0]) if story.line and waiting else None,
-        "routing": _routing(story),
-        "agents": _able(story.line) if story.line else [],
-        "visits": [_visit_data(story, visit) for visit in story.visits],
-        "visits_kept": story.of,
-    }
-
-
-def _routing(story: Story) -> dict[str, Any] | None:
-    """What the rules say of a room that waits."""
-    if not story.line or not story.line.waiting:
-        return None
-    of = story.line.classes[story.line.waiting[0].class_]
-    found = why_routing.as_data(story.visits[0], story.book, story.now, story.line.desk.shut)
-    return {**found, "limit": of.limit, "missing": of.missing}
-
-
-def _able(line: Line) -> list[dict[str, Any]]:
-    names = [name for of in line.classes.values() for name in of.online]
-    return [crew.as_data(line.team[name]) for name in names if name in line.team]
-
-
-def _visit_data(story: Story, visit: Any) -> dict[str, Any]:
-    decisions = [_decision_data(story, visit, decision) for decision in story.decisions.get(visit.id, [])]
-    events = [{"at": e.at, "what": e.what, "detail": e.detail} for e in story.events.get(visit.id, [])]
-    columns = {name: value for name, value in visit._asdict().items() if name != "of"}
-    columns["queue"] = queues.of(visit)
-    return {**columns, "arrived_at": from_us(visit.arrived_us), "decisions": decisions, "events": events}
-
-
-def _decision_data(story: Story, visit: Any, decision: Any) -> dict[str, Any]:
-    among = choice.considered(decision, story.named.get(visit.class_, ()))
-    return {
-        "id": decision.id,
-        "at": decision.at,
-        "agent": decision.agent,
-        "load_before": decision.load_before,
-        "limit": decision.seat_limit,
-        "policy": decision.policy,
-        "why": choice.words(decision, among, decision.crew),
-        "considered": [asdict(one) for one in among],
-        "agents": decision.crew,
-        "earlier_picks": decision.earlier,
-    }

@@ -162,7 +162,7 @@ def test_ordinals_are_english():
     ],
 )
 def test_a_waiting_room_says_what_it_waits_for(row, of, people, desk, said):
-    assert said in waits.why(row, of, people, desk, NOW)
+    assert said in waits.why(row, of, people, desk, NOW).message
 
 
 def candidates(**loads: int) -> list[dict[str, object]]:

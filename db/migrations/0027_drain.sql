@@ -1,0 +1,2 @@
+-- A tenant that serves out: chats are ended, none is begun.
+ALTER TABLE tenants ADD COLUMN draining boolean NOT NULL DEFAULT false;
