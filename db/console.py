@@ -37,7 +37,7 @@ def sessions(
         most=most,
         statuses=None if statuses is None else list(statuses),
         agent=agent,
-        q=f"%{_escaped(q)}%" if q else None,
+        q=f"%{escaped(q)}%" if q else None,
         room=q,
         before=before,
         customer=customer,
@@ -103,7 +103,7 @@ def agents(cur: cursor, tenant: str) -> list[Any]:
     return CONSOLE.all(cur, "agents", tenant=tenant)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 

@@ -10,7 +10,13 @@ from db.postgres import Statements
 
 LEDGER = Statements("line", "routing", "ledger", "refusals")
 NATIVE_DESK = "native"  # `tenants.desk` of our own chat
+ROSTER_LEAST_S = 1.0  # a desk that is never late is believed for so long: to read a roster and decide takes a time too
 WORKER_LOCK_CLASS = 7_461_921  # advisory locks (class, worker id): held while the worker lives
+
+
+def roster_s(lag_s: float) -> float:
+    """How old a roster may be when a seat is given on its word."""
+    return max(lag_s, ROSTER_LEAST_S)
 
 
 def lock(cur: cursor, tenant: str) -> Any:

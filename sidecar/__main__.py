@@ -27,6 +27,7 @@ import logs
 import settings
 from addresses import is_loopback
 from db import inbox, installation, migrate, postgres
+from db.ledger import roster_s
 from db.postgres import LedgerTrouble
 from db.upkeep import Upkeep
 from sidecar.app import HANDLER_ARGS, SIDECAR, create_app
@@ -79,6 +80,8 @@ def told(config: settings.Settings, servers: settings.Servers, here: str) -> Con
         secret_key=settings.secret_key(config),
         default_limit=config.max_agent_chat,
         retry_s=config.retry_seconds,
+        policy=config.allocation_policy,
+        believe_s=roster_s(config.desk_lag_seconds),
         reassign_s=config.reassign_offline_seconds,
         times=Times(_gone_s(config), config.customer_return_seconds),
         allowed_origins=config.allowed_origins,

@@ -21,6 +21,7 @@ from sidecar.health import Figures, Health
 from sidecar.live.parts import REDIS_S, Config, parts_of
 from sidecar.live.store import Store
 from sidecar.live.tasks import Tasks
+from sidecar.ops.side import Ops
 from sidecar.web import door
 from sidecar.web.answers import Refused, answer
 from sidecar.web.listening import Connection, expect
@@ -43,10 +44,11 @@ class Sidecar:
         health = Health(store, Upkeep(inbox.connect(config.redis_url, REDIS_S, 1)), tasks.down)
         self.parts = parts = parts_of(config, tasks, store, health.delivered)
         self.customers, self.agents, self.files = Customers(parts, health.left), Agents(parts), files_of(parts)
+        self.ops = Ops(parts, self.agents.login)
         self.bot = Bot(store, parts.writer.write, Model(*config.model) if config.model else None)
         parts.writer.heard = self.bot.heard
         health.registry.register(Figures(parts.sockets.counts, parts.feed, parts.strangers, self.files.quota))
-        self._rooms = (self.customers, self.agents, self.files, health, Site())
+        self._rooms = (self.customers, self.agents, self.ops, self.files, health, Site())
 
     def routes(self) -> list[web.RouteDef]:
         return [route for room in self._rooms for route in room.routes()]
@@ -54,6 +56,7 @@ class Sidecar:
     async def start(self) -> None:
         """Raises `LedgerTrouble`."""
         await self.agents.start()
+        self.ops.start()
         self.customers.attendance.start()
         self.parts.start()
         self.files.start()
@@ -63,6 +66,7 @@ class Sidecar:
         await self.bot.close()
         await self.parts.quiet()
         await self.customers.attendance.stop()
+        await self.ops.stop()
         await self.agents.stop()
         self.files.close()
         await self.parts.close()

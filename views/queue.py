@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor
 
+from db.console import escaped
 from db.ledger import WORKER_LOCK_CLASS
 from db.views import VIEWS
 from views import queues, rulebook, team, waits
@@ -16,6 +17,8 @@ from views.source import Source
 from views.team import Member
 from views.waits import Class, Desk, Reason
 from views.words import from_us
+
+STATES = ("waiting", "verified", "quarantined")
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,16 @@ def read(
     most: int | None,
     room: str | None = None,
     queues: Sequence[str] | None = None,
+    state: str | None = None,
+    text: str | None = None,
+    skip: int = 0,
 ) -> Line:
-    """`most` None: all that wait; `room`: only this one, with its place; `queues`: only theirs."""
+    """`most` None: all that wait; `room`: only this one, with its place; `queues`: only theirs; `state`: one of
+    `STATES`; `text`: part of the room's id, or of the customer's name or e-mail."""
     counts = VIEWS.one(cur, "counts", tenant=tenant)
-    waiting = VIEWS.all(cur, "waiting", tenant=tenant, room=room, queues=queues, most=most)
+    pattern = f"%{escaped(text)}%" if text else None
+    which = {"room": room, "queues": queues, "state": state, "pattern": pattern, "skip": skip}
+    waiting = VIEWS.all(cur, "waiting", tenant=tenant, most=most, **which)
     now, book = VIEWS.one(cur, "now").at, rulebook.in_force(cur, tenant)
     return Line(
         tenant=tenant,
@@ -59,6 +68,13 @@ def read(
         drifts=VIEWS.all(cur, "drifts", tenant=tenant),
         book=book,
     )
+
+
+def state_of(row: Any) -> str:
+    """One of `STATES`: it can be chosen, or the desk is asked about it first, or it was set aside."""
+    if row.aside is not None:
+        return "quarantined"
+    return "verified" if row.look_at is not None else "waiting"
 
 
 def classes(cur: cursor, tenant: str, visits: Iterable[Any], book: Book) -> dict[str, Class]:
@@ -86,6 +102,7 @@ def _desk(source: Source, cur: cursor, tenant: str, counts: Any) -> Desk:
         workers=workers(cur),
         inbox=0 if source.away else source.inbox.size(tenant),
         redis_away=source.away,
+        draining=counts.draining,
         policy=source.policy,
         believe_s=source.believe_s,
     )

@@ -49,6 +49,10 @@ def ahead(at: datetime, now: datetime) -> str:
     return f"in {span(seconds)}" if seconds > 0 else "now"
 
 
+def ago_s(at: datetime | None) -> float | None:
+    return None if at is None else round(max(0.0, (datetime.now(UTC) - at).total_seconds()), 1)
+
+
 def moment(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 

@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 
+from db.ledger import roster_s
 from policies.policy import Policy
 
 REFUSED_IN_ROW = 2  # rooms refused for an agent, with none given between, before they are left out
@@ -14,7 +15,6 @@ CIRCUIT_FAILURES = 5  # desk failures in a row, with no success between, that op
 PAUSE_MOST_S = 30.0  # of a desk that fails
 PARK_MOST_S = 4.0  # of one pair, while the desk answers others
 PROBE_S = 15.0  # how long the answer to a probe is waited for before the next one; its answer ends the wait
-ROSTER_LEAST_S = 1.0  # a desk that is never late is believed for so long: to read a roster and decide takes a time too
 UPSTREAM_ASK_S = 1.0  # between two candidates asked for, where the last one was full
 
 
@@ -38,7 +38,7 @@ class Rules:
     @property
     def roster_s(self) -> float:
         """How old a roster may be when a seat is given on its word."""
-        return max(self.lag_s, ROSTER_LEAST_S)
+        return roster_s(self.lag_s)
 
 
 def backoff_s(failures: int, most_s: float = PAUSE_MOST_S) -> float:

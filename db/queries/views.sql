@@ -61,7 +61,89 @@ SELECT w.*, count(*) OVER () AS matching FROM (
       FROM visits v WHERE v.tenant = %(tenant)s AND v.state = 'waiting') w
  WHERE (%(room)s::text IS NULL OR w.room = %(room)s)
    AND (%(queues)s::text[] IS NULL OR lower(coalesce(w.queue, 'channel:' || w.channel)) = ANY(%(queues)s::text[]))
- ORDER BY w.position LIMIT %(most)s
+   AND (%(state)s::text IS NULL OR %(state)s::text = CASE WHEN w.aside IS NOT NULL THEN 'quarantined'
+                                                          WHEN w.look_at IS NOT NULL THEN 'verified' ELSE 'waiting' END)
+   AND (%(pattern)s::text IS NULL OR w.room ILIKE %(pattern)s::text
+        OR EXISTS (SELECT FROM sessions s JOIN customers c ON c.id = s.customer
+                    WHERE s.tenant = %(tenant)s AND s.room = w.room
+                      AND (s.customer_name ILIKE %(pattern)s::text OR c.email ILIKE %(pattern)s::text)))
+ ORDER BY w.position OFFSET %(skip)s LIMIT %(most)s
+
+-- name: waiting_queues
+-- Each queue in which rooms wait: how many, since when, whether anybody who may serve one of its rooms is there, and
+-- what its rules name in vain.
+SELECT coalesce(v.queue, 'channel:' || v.channel) AS queue, count(*) AS waiting, min(v.arrived_us) AS oldest_us,
+       bool_or(r.read_at > '-infinity' AND NOT EXISTS (
+           SELECT FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
+            WHERE e.tenant = r.tenant AND e.class = r.class AND a.available)) AS nobody,
+       coalesce((array_agg(r.missing) FILTER (WHERE r.missing <> '{}'))[1:1], '{}') AS missing
+  FROM (SELECT queue, channel, class, count(*) AS n, min(arrived_us) AS arrived_us FROM visits
+         WHERE tenant = %(tenant)s AND state = 'waiting' AND aside IS NULL GROUP BY 1, 2, 3) v
+  LEFT JOIN rosters r ON r.tenant = %(tenant)s AND r.class = v.class
+ GROUP BY 1 ORDER BY 1
+
+-- name: customers_of
+-- Of rooms that are sessions of our own chat.
+SELECT room, customer_name AS name FROM sessions WHERE tenant = %(tenant)s AND room = ANY(%(rooms)s::text[])
+
+-- name: handling
+-- How long the last 50 chats took that were served and ended within a week: half of them less.
+SELECT count(*) AS closings, percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s) AS median_s
+  FROM (SELECT greatest(0, extract(epoch FROM closed_at - settled_at))::float8 AS took_s FROM visits
+         WHERE tenant = %(tenant)s AND state = 'closed' AND closed_at > clock_timestamp() - interval '7 days'
+           AND settled_at IS NOT NULL
+         ORDER BY closed_at DESC LIMIT 50) ended
+
+-- name: tenant
+SELECT id, name, desk, draining, rules_version, created_at FROM tenants WHERE id = %(tenant)s
+
+-- name: revs
+-- Which tenants have changed.
+SELECT id, rev FROM tenants
+
+-- name: seated
+-- The chats of agents, oldest first, some of each.
+SELECT agent, room, queue, channel, class_, state, since FROM (
+    SELECT agent, room, queue, channel, class AS class_, state, coalesce(settled_at, reserved_at) AS since,
+           row_number() OVER (PARTITION BY agent ORDER BY coalesce(settled_at, reserved_at)) AS nth
+      FROM visits WHERE tenant = %(tenant)s AND state IN ('reserved', 'held')) v
+ WHERE nth <= %(most)s ORDER BY agent, nth
+
+-- name: agents_today
+-- Since then: how many chats each agent was given, and how long half of those took that have ended.
+SELECT last_agent AS agent, count(*) AS answered,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM closed_at - settled_at)) AS median_s
+  FROM visits WHERE tenant = %(tenant)s AND settled_at >= %(since)s AND last_agent IS NOT NULL GROUP BY 1
+
+-- name: midnight
+SELECT date_trunc('day', clock_timestamp(), 'UTC') AS at
+
+-- name: today
+SELECT count(settled_at) AS served,
+       count(settled_at) FILTER (WHERE extract(epoch FROM settled_at) - arrived_us / 1e6 <= %(target_s)s) AS in_time,
+       count(*) FILTER (WHERE settled_at IS NULL AND state = 'closed') AS abandoned
+  FROM visits WHERE tenant = %(tenant)s
+   AND (settled_at >= %(since)s OR (settled_at IS NULL AND state = 'closed' AND closed_at >= %(since)s))
+
+-- name: presence_since
+SELECT agent, absent_since FROM accounts WHERE tenant = %(tenant)s
+
+-- name: quarantined
+SELECT count(*) AS rooms, min(opened_at) AS since FROM visits
+ WHERE tenant = %(tenant)s AND state = 'waiting' AND aside IS NOT NULL
+
+-- name: stream
+-- Decisions, newest first. Every filter may be NULL.
+SELECT d.id, d.visit, d.agent, d.load_before, d.seat_limit, r.at, r.policy, r.candidates, r.crew,
+       v.room, v.queue, v.channel, v.class AS class_, v.arrived_us,
+       ARRAY(SELECT e.agent FROM decisions e WHERE e.round = d.round AND e.id < d.id ORDER BY e.id) AS earlier
+  FROM (SELECT * FROM rounds WHERE tenant = %(tenant)s AND (%(policy)s::text IS NULL OR policy = %(policy)s::text)
+         ORDER BY at DESC LIMIT %(rounds)s) r
+  JOIN decisions d ON d.round = r.id LEFT JOIN visits v ON v.id = d.visit
+ WHERE (%(before)s::bigint IS NULL OR d.id < %(before)s::bigint)
+   AND (%(agent)s::text IS NULL OR d.agent = %(agent)s::text)
+   AND (%(queue)s::text IS NULL OR lower(coalesce(v.queue, 'channel:' || v.channel)) = %(queue)s::text)
+ ORDER BY d.id DESC LIMIT %(most)s
 
 -- name: open_queues
 SELECT DISTINCT coalesce(queue, 'channel:' || channel) AS queue FROM visits
@@ -128,7 +210,7 @@ SELECT d.id, d.visit, d.agent, d.load_before, d.seat_limit, r.at, r.policy, r.ca
 SELECT visit, at, what, detail FROM events WHERE visit = ANY(%(visits)s::bigint[]) ORDER BY id
 
 -- name: counts
-SELECT t.desk_failures,
+SELECT t.desk_failures, t.draining,
        coalesce(t.desk_trouble, (SELECT min(r.refused_alike) FROM rosters r WHERE r.tenant = t.id)) AS desk_trouble,
        CASE WHEN NOT is_due(t.paused_until, t.paused_for) THEN t.paused_until END AS paused_until,
        count(v.id) FILTER (WHERE v.state = 'waiting') AS waiting,

@@ -20,7 +20,7 @@ from rq import Queue
 
 from db import inbox, installation, migrate, postgres, tickets
 from db.inbox import Inbox, InboxDown, Named
-from db.ledger import LEDGER
+from db.ledger import LEDGER, roster_s
 from db.postgres import Ledger
 from db.redis_why import why
 from db.upkeep import Upkeep
@@ -31,7 +31,6 @@ from settings import Servers, Settings, load
 from settings import servers as find_servers
 from views.source import Source
 from views.words import clean, listed
-from worker.rules import ROSTER_LEAST_S
 
 REDIS_S = 1.5  # less than PostgreSQL lets a transaction be idle
 REDIS_CONNECTIONS = 2
@@ -99,7 +98,7 @@ class Installation:
             away=self._away,
             policy=self.settings.allocation_policy,
             default_limit=self.settings.max_agent_chat,
-            believe_s=max(self.settings.desk_lag_seconds, ROSTER_LEAST_S),
+            believe_s=roster_s(self.settings.desk_lag_seconds),
         )
 
     @cached_property

@@ -9,7 +9,19 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from sidecar.web.fields import body, client_id, client_id_of, flag, room, seq, token
+from sidecar.web.fields import (
+    body,
+    client_id,
+    client_id_of,
+    flag,
+    maybe_name,
+    maybe_seq,
+    maybe_text,
+    name,
+    room,
+    seq,
+    token,
+)
 
 FRAME_MOST = 64 * 1024  # bytes of one frame in
 
@@ -45,11 +57,11 @@ def read(text: str | bytes) -> Frame:
 
 def _checked(payload: Mapping[str, Any], fields: Mapping[str, "Check"]) -> dict[str, Any]:
     checked = {}
-    for name, check in fields.items():
+    for field, check in fields.items():
         try:
-            checked[name] = check(payload.get(name))
+            checked[field] = check(payload.get(field))
         except ValueError as error:
-            raise BadFrame("invalid_payload", f"{name}: {error}", client_id_of(payload.get("client_id"))) from None
+            raise BadFrame("invalid_payload", f"{field}: {error}", client_id_of(payload.get("client_id"))) from None
     return checked
 
 
@@ -61,6 +73,20 @@ _IN: Mapping[str, Mapping[str, Check]] = {
     "chat.message.read": {"session_id": room, "up_to_seq": seq},
     "chat.message.delivered": {"session_id": room, "up_to_seq": seq},
     "ping": {},
+    "ops.watch": {
+        "watch": client_id,
+        "view": name,
+        "tenant": maybe_name,
+        "room": maybe_name,
+        "queue": maybe_name,
+        "state": maybe_name,
+        "q": maybe_text,
+        "agent": maybe_name,
+        "policy": maybe_name,
+        "offset": maybe_seq,
+        "limit": maybe_seq,
+    },
+    "ops.unwatch": {"watch": client_id},
 }
 
 

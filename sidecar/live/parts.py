@@ -64,6 +64,8 @@ class Config:
     data: Path
     default_limit: int
     retry_s: float
+    policy: str = "least_loaded"
+    believe_s: float = 10.0  # how old a roster may be when a seat is given on its word
     reassign_s: float = 0.0
     grace_s: float = PRESENCE_GRACE_S
     times: Times = Times()

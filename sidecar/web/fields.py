@@ -8,6 +8,8 @@ import re
 BODY_MOST = 10_000  # characters of a message
 CLIENT_ID_MOST = 64
 SEQ_MOST = 2**53
+NAME_MOST = 128
+TEXT_MOST = 200
 
 _CLIENT_ID = re.compile(r"[\x21-\x7e]{1,64}")
 _ROOM = re.compile(r"[0-9A-Za-z_-]{1,64}")
@@ -56,6 +58,30 @@ def seq(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= SEQ_MOST:
         raise ValueError("must be a whole number, 0 or more")
     return value
+
+
+def name(value: object) -> str:
+    """Of a tenant, room, queue or agent: what a person can read, on one line."""
+    if not isinstance(value, str) or not 0 < len(value) <= NAME_MOST or not value.isprintable():
+        raise ValueError(f"must be 1 to {NAME_MOST} characters that can be shown")
+    return value
+
+
+def maybe_name(value: object) -> str | None:
+    return None if value is None else name(value)
+
+
+def maybe_text(value: object) -> str | None:
+    """Something to look for; nothing where it is empty."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > TEXT_MOST:
+        raise ValueError(f"must be a string of at most {TEXT_MOST} characters")
+    return clean(value).strip() or None
+
+
+def maybe_seq(value: object) -> int | None:
+    return None if value is None else seq(value)
 
 
 def token(value: object) -> str:

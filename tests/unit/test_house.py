@@ -69,6 +69,7 @@ ROOMS: dict[str, set[str]] = {
     "bot": {"live", "web"},
     "customers": {"bot", "files", "live", "web"},
     "agents": {"files", "live", "web"},
+    "ops": {"agents", "live", "web"},
 }
 PAGES: dict[str, set[str]] = {  # the same of the pages' modules, in `sidecar/pages`
     "js/words": set(),

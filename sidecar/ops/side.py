@@ -1,0 +1,29 @@
+"""The supervisors' side of a sidecar, put together. After `app`; before everything else in this room."""
+
+from aiohttp import web
+
+from sidecar.agents.login import Login
+from sidecar.live.parts import Parts
+from sidecar.ops.rest import OpsDoor, OpsRest
+from sidecar.ops.sockets import OpsSockets
+from sidecar.ops.views import Views
+from sidecar.ops.watches import Watches
+
+
+class Ops:
+    def __init__(self, parts: Parts, login: Login) -> None:
+        config = parts.config
+        self.views = views = Views(parts.store, parts.box, config.policy, config.default_limit, config.believe_s)
+        self._watches = Watches(views, parts.tasks)
+        self._rest, self._sockets = OpsRest(OpsDoor(parts), views), OpsSockets(parts, login, self._watches)
+
+    def routes(self) -> list[web.RouteDef]:
+        return [*self._rest.routes(), *self._sockets.routes()]
+
+    def start(self) -> None:
+        self._watches.start()
+        self._sockets.start()
+
+    async def stop(self) -> None:
+        await self._sockets.stop()
+        await self._watches.stop()

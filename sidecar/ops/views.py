@@ -1,0 +1,110 @@
+"""The views of `/ops`, read from the ledger and Redis: one name and what is asked → a picture. Before REST and the
+watches; after `views/`, which knows what each shows.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from psycopg2.extensions import cursor
+
+from db.inbox import Inbox, InboxDown
+from sidecar.live.store import Store
+from sidecar.web.answers import Refused
+from views import agents, decided, glance, now, story, timeline, waiting
+from views.queue import STATES
+from views.shown import Shown
+from views.source import Source
+
+VISITS_MOST = 20  # of a room
+LIMIT = 100  # rows, where nobody says
+
+
+class Asked(NamedTuple):
+    """One view. `tenant` None: of `now` and `health`, all."""
+
+    view: str
+    tenant: str | None = None
+    room: str | None = None
+    queue: str | None = None
+    state: str | None = None
+    q: str | None = None
+    agent: str | None = None
+    policy: str | None = None
+    offset: int = 0
+    limit: int = LIMIT
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "Asked":
+        """Fields that are None or unknown are as if not given."""
+        return cls(**{name: given[name] for name in cls._fields if given.get(name) is not None})
+
+
+class Views:
+    """Of one sidecar. Every method raises `LedgerTrouble`."""
+
+    def __init__(self, store: Store, box: Inbox, policy: str, default_limit: int, believe_s: float) -> None:
+        self._store, self._box = store, box
+        self._policy, self._default_limit, self._believe_s = policy, default_limit, believe_s
+
+    async def read(self, asked: Asked) -> Shown:
+        """Raises `Refused`."""
+        read = _READ.get(asked.view)
+        if read is None:
+            raise Refused("invalid_payload", f"view: must be one of {', '.join(_READ)}")
+        if asked.state not in (None, *STATES):
+            raise Refused("invalid_payload", f"state: must be one of {', '.join(STATES)}")
+        source = self._source
+        return await self._store.run(lambda cur: read(source(), cur, asked))
+
+    async def revs(self) -> dict[str, int]:
+        """A number for each tenant that rises with what changes."""
+        return await self._store.run(glance.revs)
+
+    def _source(self) -> Source:
+        """On a thread."""
+        return Source(self._box, _away(self._box), self._policy, self._default_limit, self._believe_s)
+
+
+def _away(box: Inbox) -> str | None:
+    try:
+        with box.guarded() as client:
+            client.ping()
+    except InboxDown as error:
+        return str(error)
+    return None
+
+
+def _now(source: Source, cur: cursor, asked: Asked) -> Shown:
+    names = [asked.tenant] if asked.tenant else glance.tenants(cur)
+    rows = {name: now.read(source, cur, name, glance.today(cur, name)) for name in names}
+    return Shown({}, names, rows)
+
+
+def _queue(source: Source, cur: cursor, asked: Asked) -> Shown:
+    wanted = waiting.Asked(asked.queue, asked.state, asked.q, asked.offset, asked.limit)
+    return waiting.read(source, cur, asked.tenant or "", wanted)
+
+
+def _agents(source: Source, cur: cursor, asked: Asked) -> Shown:
+    return agents.read(source, cur, asked.tenant or "", glance.midnight(cur))
+
+
+def _room(source: Source, cur: cursor, asked: Asked) -> Shown:
+    found = story.read(source, cur, asked.tenant or "", asked.room or "", VISITS_MOST)
+    rows = waiting.of_line(cur, found.line) if found.line and found.line.waiting else {}
+    names = glance.customers(cur, found.tenant, [found.room])
+    head = {"waiting": rows.get(found.room), "customer": names.get(found.room), "session": found.room in names}
+    return Shown({**timeline.as_data(found), **head}, [], {})
+
+
+def _decisions(source: Source, cur: cursor, asked: Asked) -> Shown:
+    return decided.read(cur, asked.tenant or "", decided.Asked(asked.agent, asked.queue, asked.policy))
+
+
+_READ: Mapping[str, Callable[[Source, cursor, Asked], Shown]] = {
+    "now": _now,
+    "queue": _queue,
+    "agents": _agents,
+    "room": _room,
+    "decisions": _decisions,
+}

@@ -1,0 +1,186 @@
+"""What supervisors see, by REST and live, over a whole sidecar, real servers and real sockets."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.services.chat_of import TENANT, At, Chat, Colleague, Page, run_chat, until
+from views.shown import Shown, change
+
+OTHER = "warung"
+
+
+class Screen:
+    """A page of `/ops`: its socket, and each watch's picture, made of what came as a page makes it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    async def watch(self, name: str, view: str, **asked: Any) -> None:
+        await self.page.say("ops.watch", watch=name, view=view, **asked)
+
+    def shown(self, name: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = None
+        for kind, told in self.page.frames:
+            if told.get("watch") != name:
+                continue
+            if kind == "ops.state":
+                found = {"seq": told["seq"], "head": told["head"], "order": told["order"], "rows": told["rows"]}
+            elif kind == "ops.change" and found:
+                assert told["seq"] == found["seq"] + 1, "a change has no gap to the one before"
+                found = {
+                    "seq": told["seq"],
+                    "head": {**found["head"], **told.get("head", {})},
+                    "order": told.get("order", found["order"]),
+                    "rows": merged(found["rows"], told.get("rows", {})),
+                }
+        return found
+
+    async def until(self, name: str, holds: Any) -> dict[str, Any]:
+        def look() -> Any:
+            found = self.shown(name)
+            return found if found and holds(found) else None
+
+        return await until(look, what=f"what {name} shows")
+
+
+def merged(before: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in {**before, **changes}.items() if value is not None or key not in changes}
+
+
+async def screen(who: Colleague) -> Screen:
+    page = Page(await who.at.http.ws_connect(f"{who.at.url}/ws/ops"))
+    await page.say("auth", token=who.token)
+    await page.until_told("auth.ok")
+    return Screen(page)
+
+
+async def supervisor(chat: Chat, at: At, name: str = "sri", tenant: str = TENANT) -> Colleague:
+    chat.hire(name, "supervisor", tenant)
+    return await at.colleague(name, tenant)
+
+
+def test_a_supervisor_sees_the_queue_and_why_it_waits(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        sri = await supervisor(chat, at)
+        rooms = [(await at.customer(name)).room for name in ("Budi", "Citra", "Dewi")]
+        status, overview = await sri.get("ops/overview")
+        (tenant,) = overview["tenants"]
+        assert (status, tenant["tenant"], tenant["waiting"], tenant["agents_online"]) == (200, TENANT, 3, 0)
+        assert {"no_worker", "nobody_online"} <= {each["code"] for each in tenant["problems"]}
+        status, queue = await sri.get(f"ops/{TENANT}/queue?limit=2")
+        assert [room["room"] for room in queue["rooms"]] == rooms[:2]
+        assert [room["place"] for room in queue["rooms"]] == [1, 2]
+        assert queue["rooms"][0]["why"] == "no worker is running" and queue["rooms"][0]["customer"] == "Budi"
+        assert (queue["total"], queue["next"]) == (3, "2")
+        status, rest = await sri.get(f"ops/{TENANT}/queue?cursor=2")
+        assert [room["room"] for room in rest["rooms"]] == rooms[2:] and rest["next"] is None
+        status, found = await sri.get(f"ops/{TENANT}/queue?q=citr")
+        assert [room["room"] for room in found["rooms"]] == [rooms[1]]
+        status, room = await sri.get(f"ops/{TENANT}/rooms/{rooms[1]}")
+        assert (room["state"], room["customer"], room["waiting"]["place"]) == ("waiting", "Citra", 2)
+        assert [each["kind"] for each in room["visits"][0]["timeline"]] == ["arrived"]
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_what_is_live_is_what_a_fresh_load_shows(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        sri = await supervisor(chat, at)
+        chat.hire("ani")
+        ani = await at.colleague("ani")
+        early = await screen(sri)
+        for view in ("now", "queue", "agents", "decisions"):
+            await early.watch(view, view)
+            assert (await early.until(view, lambda found: True))["seq"] == 1
+        page = await ani.page()
+        customers = [await at.customer(name) for name in ("Budi", "Citra", "Dewi")]
+        await ani.pick(customers[1])
+        await early.watch("room", "room", room=customers[1].room)
+        await early.until("queue", lambda found: found["order"] == [customers[0].room, customers[2].room])
+        await early.until("agents", lambda found: found["rows"][ani.id]["ours"] == 1)
+        await early.until("room", lambda found: found["head"]["state"] == "held")
+        late = await screen(sri)
+        for view, more in (("now", {}), ("queue", {}), ("agents", {}), ("room", {"room": customers[1].room})):
+            await late.watch(view, view, **more)
+            fresh = await late.until(view, lambda found: True)
+            live = await early.until(view, lambda found, fresh=fresh: plain(found) == plain(fresh))
+            assert plain(live) == plain(fresh)
+        await page.close()
+
+    run_chat(database_url, redis_url, story)
+
+
+def plain(shown: dict[str, Any]) -> Any:
+    return {part: shown[part] for part in ("head", "order", "rows")}
+
+
+def test_nobody_sees_another_tenant_and_agents_see_nothing_here(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        chat.tenant(OTHER)
+        sri = await supervisor(chat, at)
+        chat.hire("ani")
+        ani = await at.colleague("ani")
+        theirs = await at.customer("Joko", tenant=OTHER)
+        for path in (f"ops/{OTHER}/queue", f"ops/{OTHER}/agents", f"ops/{OTHER}/rooms/{theirs.room}"):
+            assert (await sri.get(path))[0] == 404
+        assert (await sri.get(f"ops/{TENANT}/rooms/{theirs.room}"))[0] == 404
+        assert [each["tenant"] for each in (await sri.get("ops/overview"))[1]["tenants"]] == [TENANT]
+        for path in ("ops/overview", f"ops/{TENANT}/queue", f"ops/{TENANT}/decisions"):
+            assert (await ani.get(path))[0] == 403
+            assert (await at.get(f"/api/v1/{path}"))[0] == 401
+        page = Page(await at.http.ws_connect(f"{at.url}/ws/ops"))
+        await page.say("auth", token=ani.token)
+        assert await page.closed() == 4001 and page.told("error")[0]["code"] == "forbidden"
+        mine = await screen(sri)
+        await mine.watch("1", "queue", tenant=OTHER)
+        assert (await mine.page.until_told("error"))["code"] == "not_found"
+        await mine.watch("2", "secrets")
+        await mine.page.until_told("error", lambda error: error["code"] == "invalid_payload")
+        chat.run("UPDATE tokens SET revoked_at = clock_timestamp() WHERE agent = %s", sri.id)
+        assert await mine.page.closed() == 4001
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_a_change_makes_the_new_picture_of_the_old_one() -> None:
+    before = Shown({"a": 1, "b": 2, "c": 3}, ["x", "y"], {"x": {"n": 1}, "y": {"n": 2}})
+    now = Shown({"a": 1, "b": None, "c": 4}, ["y"], {"y": {"n": 3}})
+    found = change(before, now)
+    assert found == {"head": {"b": None, "c": 4}, "order": ["y"], "rows": {"x": None, "y": {"n": 3}}}
+    assert change(now, now) == {}
+
+
+async def _pages(at: At, sri: Colleague, number: int) -> list[Screen]:
+    return list(await asyncio.gather(*(screen(sri) for _ in range(number))))
+
+
+def test_pages_that_watch_the_same_share_one_look(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        sri = await supervisor(chat, at)
+        screens = await _pages(at, sri, 5)
+        for each in screens:
+            await each.watch("q", "queue")
+            await each.until("q", lambda found: True)
+        looks = 0
+        read = at.inside.ops.views.read
+
+        async def counted(asked: Any) -> Shown:
+            nonlocal looks
+            looks += 1
+            return await read(asked)
+
+        monkeypatch.setattr(at.inside.ops.views, "read", counted)
+        await at.customer("Budi")
+        for each in screens:
+            await each.until("q", lambda found: len(found["order"]) == 1)
+        assert looks <= 3
+
+    run_chat(database_url, redis_url, story)

@@ -1,0 +1,140 @@
+"""A tenant at a glance: are customers being served and, if not, why? One sentence for each thing that is wrong."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from psycopg2.extensions import cursor
+
+from db.views import VIEWS
+from views import expected, queue, waits
+from views.queue import Line
+from views.source import Source
+from views.words import clean, counted, from_us
+
+INBOX_BEHIND = 100  # webhooks that no worker has taken over: more is a problem
+
+
+class Today(NamedTuple):
+    """Since midnight. `level`: the share of those served who were served in time; None: nobody was."""
+
+    served: int
+    abandoned: int
+    level: float | None
+    target_s: float
+
+
+class Glance(NamedTuple):
+    """One tenant. `groups`: the rows of `waiting_queues`."""
+
+    tenant: Any
+    line: Line
+    groups: list[Any]
+    quarantined: Any
+
+
+def read(source: Source, cur: cursor, tenant: str, today: Today) -> dict[str, Any]:
+    found = Glance(
+        VIEWS.one(cur, "tenant", tenant=tenant),
+        queue.read(source, cur, tenant, 0),
+        VIEWS.all(cur, "waiting_queues", tenant=tenant),
+        VIEWS.one(cur, "quarantined", tenant=tenant),
+    )
+    return {**_counts(found), **_expected(cur, found), **_today(today), "problems": problems(found)}
+
+
+def _counts(found: Glance) -> dict[str, Any]:
+    line = found.line
+    online = [member for member in line.team.values() if member.online]
+    return {
+        "tenant": line.tenant,
+        "name": found.tenant.name or line.tenant,
+        "desk": found.tenant.desk,
+        "waiting": line.counts.waiting,
+        "aside": line.counts.aside,
+        "oldest_at": from_us(line.counts.oldest_us) if line.counts.oldest_us is not None else None,
+        "seats_free": sum(member.free for member in online),
+        "seats_all": sum(member.limit for member in online),
+        "agents_online": len(online),
+        "agents_all": sum(member.role in ("", "agent") for member in line.team.values()),
+        "draining": line.desk.draining,
+    }
+
+
+def _expected(cur: cursor, found: Glance) -> dict[str, int | None]:
+    """Of who comes next."""
+    line = found.line
+    pace = expected.pace(cur, line.tenant, line.team)
+    return expected.as_data(line.counts.waiting + 1, pace, line.desk.shut is not None or line.desk.draining)
+
+
+def _today(today: Today) -> dict[str, Any]:
+    level = None if today.level is None else round(today.level, 4)
+    told = {"served_today": today.served, "abandoned_today": today.abandoned}
+    return {**told, "service_level_today": level, "target_s": today.target_s}
+
+
+def problems(found: Glance) -> list[dict[str, Any]]:
+    """The worst first. `since` where the ledger knows it."""
+    line = found.line
+    return [*_of_servers(line), *_of_desk(line), *_of_agents(found), *_of_rooms(found)]
+
+
+def problem(code: str, message: str, since: datetime | None = None, **values: Any) -> dict[str, Any]:
+    return {"code": code, "message": message, "values": values, "since": since}
+
+
+def _of_servers(line: Line) -> list[dict[str, Any]]:
+    desk, found = line.desk, []
+    if desk.workers == 0:
+        found.append(problem("no_worker", "no worker is running: nothing moves"))
+    if desk.redis_away:
+        words = f"Redis can't be asked, and no decision is made without it: {desk.redis_away}"
+        found.append(problem("redis_away", words, trouble=desk.redis_away))
+    if desk.inbox > INBOX_BEHIND:
+        words = f"{counted(desk.inbox, 'webhook')} not taken over yet: workers are behind"
+        found.append(problem("inbox_behind", words, count=desk.inbox))
+    return found
+
+
+def _of_desk(line: Line) -> list[dict[str, Any]]:
+    desk = line.desk
+    if not (desk.trouble or desk.failures):
+        return []
+    trouble = clean(desk.trouble or "it does not answer", 160)
+    if desk.paused_until is not None:
+        words = f"the desk refuses or does not answer, and is left alone for a moment: {trouble}"
+        return [problem("desk_paused", words, trouble=trouble, at=desk.paused_until)]
+    return [problem("desk_trouble", f"the desk answered with an error: {trouble}", trouble=trouble)]
+
+
+def _of_agents(found: Glance) -> list[dict[str, Any]]:
+    line = found.line
+    if line.desk.draining:
+        return [problem("drained", "the desk serves out: nothing new is given to agents")]
+    if line.desk.shut:
+        told = waits.shut(line.desk.shut, line.now)
+        return [problem("shut", told.message, at=line.desk.shut.until)]
+    online = [member for member in line.team.values() if member.online]
+    if online and all(member.limit == 0 for member in online):
+        return [problem("all_paused", "a limit of 0 pauses everybody who is online", agents=len(online))]
+    if not online and line.counts.waiting:
+        return [problem("nobody_online", "nobody is online, and customers wait")]
+    return []
+
+
+def _of_rooms(found: Glance) -> list[dict[str, Any]]:
+    line, told = found.line, []
+    someone = any(member.online for member in line.team.values())
+    for group in found.groups:
+        missing = clean("; ".join(group.missing), 200)
+        if missing:
+            words = f"queue {clean(group.queue)}: {missing}"
+            told.append(problem("rules_missing", words, queue=group.queue, missing=missing))
+        elif group.nobody and someone:
+            since = from_us(group.oldest_us)
+            words = f"nobody who may serve queue {clean(group.queue)} is online: {counted(group.waiting, 'room')} wait"
+            told.append(problem("nobody_for_queue", words, since, queue=group.queue, count=group.waiting))
+    if found.quarantined.rooms:
+        words = f"{counted(found.quarantined.rooms, 'room')} set aside after refusals of the desk: see the queue"
+        told.append(problem("quarantined", words, found.quarantined.since, count=found.quarantined.rooms))
+    return told
