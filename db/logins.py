@@ -17,6 +17,9 @@ log = logging.getLogger("db.logins")
 TOKEN_LIFE_S = 12 * 3600.0  # from the login; use does not prolong it
 
 
+NOBODYS = "nobody's"  # no tenant has such an id
+
+
 class LoginError(Exception):
     """Base of what a login can end with."""
 
@@ -49,7 +52,8 @@ MOSTS = [FAILURES_MOST, FAILURES_ALONE_MOST, FAILURES_ALONE_MOST]  # of a `Subje
 
 
 class Try(NamedTuple):
-    """`account`: None where there is none of this e-mail. `known`: it logged in from this address lately."""
+    """`account`: None where there is none of this e-mail; `tenant`: empty where it is an operator's. `known`: it logged
+    in from this address lately."""
 
     tenant: str
     account: Any
@@ -70,8 +74,9 @@ def _refuse_blocked(cur: cursor, found: Try) -> None:
 
 def look(cur: cursor, key: str, tenant: str | None, email: str, address: str) -> Try:
     """Raises `LoginLater` where the account or the address has failed too often."""
-    tenant = tenant or _only_tenant(cur)
-    account = PEOPLE.one(cur, "credentials", tenant=tenant, email=email)
+    operator = None if tenant else PEOPLE.one(cur, "operator_credentials", email=email)
+    tenant = "" if operator else tenant or _meant(cur, email)
+    account = operator or PEOPLE.one(cur, "credentials", tenant=tenant, email=email)
     # By the account, not by what was typed: PostgreSQL finds it under other spellings than Python's lower() knows.
     whose = ("account", account.agent) if account else ("nobody", email.lower())
     subjects = Subjects(
@@ -85,11 +90,16 @@ def look(cur: cursor, key: str, tenant: str | None, email: str, address: str) ->
     return found
 
 
-def _only_tenant(cur: cursor) -> str:
-    tenants = people.native_tenants(cur)
-    if len(tenants) != 1:
+def _meant(cur: cursor, email: str) -> str:
+    """Where nobody names it: the one tenant of our own chat, else the only one that knows this e-mail. Where the e-mail
+    is unknown, one like every other, so that nobody learns which ones are known."""
+    native = people.native_tenants(cur)
+    if len(native) > 1:
         raise NoTenantNamed
-    return tenants[0]
+    known = [row.tenant for row in PEOPLE.all(cur, "tenants_of", email=email)]
+    if len(known) == 1:
+        return str(known[0])
+    return native[0] if native else NOBODYS
 
 
 def settle(cur: cursor, found: Try, correct: bool, digest: bytes) -> tuple[datetime, bool] | None:
@@ -98,7 +108,7 @@ def settle(cur: cursor, found: Try, correct: bool, digest: bytes) -> tuple[datet
     PEOPLE.run(cur, "lock_tries", subjects=list(found.subjects), mosts=MOSTS)
     _refuse_blocked(cur, found)
     let_in = None
-    if correct and _is_still_so(cur, found.tenant, found.account):
+    if correct and _is_still_so(cur, found):
         let_in = _let_in(cur, found, digest)
     else:
         _fail(cur, found)
@@ -122,10 +132,14 @@ def _fail(cur: cursor, found: Try) -> None:
             log.warning(logs.line("login_locked", **locked, seconds=round(wait_s)))
 
 
-def _is_still_so(cur: cursor, tenant: str, account: Any) -> bool:
+def _is_still_so(cur: cursor, found: Try) -> bool:
     """Whether the password lets in now: the account may have changed while the hash took its time. It does not change
     from here to the commit."""
-    now = PEOPLE.one(cur, "lock_account", tenant=tenant, agent=account.agent)
+    account = found.account
+    if found.tenant:
+        now = PEOPLE.one(cur, "lock_account", tenant=found.tenant, agent=account.agent)
+    else:
+        now = PEOPLE.one(cur, "lock_operator", operator=account.agent)
     return now is not None and not now.disabled and now.password_hash == account.password_hash
 
 
@@ -133,7 +147,11 @@ def _let_in(cur: cursor, found: Try, digest: bytes) -> tuple[datetime, bool]:
     """When the token ends, and whether they were away with a page open."""
     tenant, agent, subjects = found.tenant, found.account.agent, found.subjects
     PEOPLE.run(cur, "forgive", subjects=[subjects.pair, subjects.account])  # not the address: it may be a guesser's
-    PEOPLE.run(cur, "know", subject=subjects.pair, tenant=tenant, agent=agent)
+    if not tenant:
+        PEOPLE.run(cur, "know", subject=subjects.pair, tenant=None, agent=None, operator=agent)
+        put = PEOPLE.one(cur, "put_operator_token", digest=digest, operator=agent, life_s=TOKEN_LIFE_S)
+        return put.expires_at, False
+    PEOPLE.run(cur, "know", subject=subjects.pair, tenant=tenant, agent=agent, operator=None)
     came = PEOPLE.one(cur, "come_online", tenant=tenant, agent=agent)
     PEOPLE.run(cur, "forget_tokens", tenant=tenant, agent=agent)
     put = PEOPLE.one(cur, "put_token", digest=digest, tenant=tenant, agent=agent, life_s=TOKEN_LIFE_S)

@@ -23,6 +23,7 @@ from routing.texts import fold
 
 PEOPLE = Statements("people")
 ROLES = ("agent", "supervisor", "admin")
+OPERATOR = "operator"  # of the installation: no role of an account
 FAILURES_MOST, FAILURES_WINDOW_S = 10, 600.0  # wrong passwords of one account from one address; then 429
 FAILURES_ALONE_MOST = 100  # of one account from anywhere, or from one address: an office, a proxy, shares one
 KNOWN_S = 30 * 86400.0  # since an account's last login from an address, that others' failures don't lock it out there
@@ -42,13 +43,18 @@ _EMAIL = re.compile(rf"[^\s@<>\"(),:;\[\]\\]+@(?:{_LABEL}\.)*{_LABEL}")
 
 
 class Agent(NamedTuple):
-    """Whoever is logged in, supervisors too. `tenant` is the only tenant that they see."""
+    """Whoever is logged in, supervisors too. `tenant` is the only tenant that they see; an operator's is empty, and
+    they see all."""
 
     tenant: str
     agent_id: str
     name: str
     email: str
     role: str
+
+    @property
+    def is_operator(self) -> bool:
+        return self.role == OPERATOR
 
     @property
     def is_supervisor(self) -> bool:

@@ -437,16 +437,30 @@ CREATE TABLE accounts (
 );
 CREATE UNIQUE INDEX one_account_an_email ON accounts (tenant, lower(email));
 
+-- Whoever runs the installation: they see every tenant on /ops, and have no chats.
+CREATE TABLE operators (
+    id             text PRIMARY KEY,
+    email          text NOT NULL,
+    name           text NOT NULL,
+    password_hash  text NOT NULL,
+    disabled       boolean NOT NULL DEFAULT false,
+    created_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE UNIQUE INDEX one_operator_an_email ON operators (lower(email));
+
 CREATE TABLE tokens (
     digest      bytea PRIMARY KEY,                    -- sha-256 of the token
-    tenant      text NOT NULL,
-    agent       text NOT NULL,
+    tenant      text,
+    agent       text,
     created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     expires_at  timestamptz NOT NULL,
     revoked_at  timestamptz,
-    FOREIGN KEY (tenant, agent) REFERENCES accounts ON DELETE CASCADE
+    operator    text REFERENCES operators ON DELETE CASCADE,  -- else an account's
+    FOREIGN KEY (tenant, agent) REFERENCES accounts ON DELETE CASCADE,
+    CONSTRAINT token_of_one CHECK (num_nonnulls(agent, operator) = 1 AND num_nonnulls(agent, tenant) <> 1)
 );
 CREATE INDEX tokens_by_agent ON tokens (tenant, agent);
+CREATE INDEX tokens_by_operator ON tokens (operator) WHERE operator IS NOT NULL;
 
 -- Running sidecars, and which agents' pages are connected to them. A row that was not renewed counts for nothing.
 CREATE TABLE sidecars (
@@ -628,10 +642,27 @@ CREATE INDEX login_tries_by_account ON login_tries (tenant, agent) WHERE agent I
 -- From where an account logged in lately: there only its failures at that very address lock it out.
 CREATE TABLE login_addresses (
     subject  bytea PRIMARY KEY,                       -- keyed digest of the account and the address together
-    tenant   text NOT NULL,
-    agent    text NOT NULL,
+    tenant   text,
+    agent    text,
     last_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    FOREIGN KEY (tenant, agent) REFERENCES accounts ON DELETE CASCADE
+    operator text REFERENCES operators ON DELETE CASCADE,
+    FOREIGN KEY (tenant, agent) REFERENCES accounts ON DELETE CASCADE,
+    CONSTRAINT address_of_one CHECK (num_nonnulls(agent, operator) = 1 AND num_nonnulls(agent, tenant) <> 1)
 );
 CREATE INDEX login_addresses_by_account ON login_addresses (tenant, agent);
 CREATE INDEX login_addresses_by_time ON login_addresses (last_at);
+
+-- Who changed what by hand, on /ops or by the admin tool. Never a secret, a password or a key.
+CREATE TABLE audit (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant   text REFERENCES tenants ON DELETE CASCADE,  -- NULL: of the installation
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    who      text NOT NULL,                              -- an e-mail, or `giliran:` and the account of the system
+    what     text NOT NULL,
+    subject  text NOT NULL DEFAULT '',                   -- a room, an agent, a key
+    before   jsonb,
+    after    jsonb,
+    address  text                                        -- where the request came from
+);
+CREATE INDEX audit_of_tenant ON audit (tenant, id);
+CREATE INDEX audit_by_time ON audit (at);

@@ -71,7 +71,7 @@ WHERE datname = current_database() AND usename = current_user AND NOT applicatio
 # The tables that no other one takes its rows with.
 EMPTY = """
 DELETE FROM decisions; DELETE FROM refused; DELETE FROM visits; DELETE FROM tenants;
-DELETE FROM sidecars; DELETE FROM login_tries; DELETE FROM installation
+DELETE FROM sidecars; DELETE FROM operators; DELETE FROM audit; DELETE FROM login_tries; DELETE FROM installation
 """
 
 

@@ -303,6 +303,7 @@ class Sweeper:
         old = {"tenant": tenant, "keep_days": self._work.rules.keep_days}
         with self._ledger.transaction() as cur:
             lock(cur, tenant)
+            LEDGER.run(cur, "prune_audit", most=PRUNE_MOST, **old)
             rooms = LEDGER.run(cur, "prune_rooms", most=PRUNE_MOST, **old)
             classes = LEDGER.all(cur, "unused_classes", most=PRUNE_MOST, **old)
             LEDGER.run(cur, "prune_rosters", tenant=tenant, classes=[row.class_ for row in classes])

@@ -504,6 +504,11 @@ WITH old AS (
 gone AS (DELETE FROM decisions WHERE round IN (SELECT id FROM old))
 DELETE FROM rounds WHERE id IN (SELECT id FROM old)
 
+-- name: prune_audit
+DELETE FROM audit WHERE id IN (
+    SELECT id FROM audit WHERE (tenant = %(tenant)s OR tenant IS NULL)
+       AND at < clock_timestamp() - %(keep_days)s * interval '1 day' ORDER BY at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+
 -- name: prune_rooms
 -- Of which nothing was heard for so long, and no visit is left.
 DELETE FROM rooms r WHERE r.tenant = %(tenant)s AND r.id IN (

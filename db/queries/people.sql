@@ -35,9 +35,42 @@ UPDATE tokens SET revoked_at = clock_timestamp()
 SELECT id FROM tenants WHERE desk = 'native' ORDER BY id LIMIT 2
 
 -- name: credentials
+-- At a desk of others their agents have their own way in; supervisors of such a tenant have accounts here.
 SELECT a.agent, a.email, a.name, a.role, a.password_hash
-  FROM accounts a JOIN tenants t ON t.id = a.tenant AND t.desk = 'native'
+  FROM accounts a JOIN tenants t ON t.id = a.tenant AND (t.desk = 'native' OR a.role <> 'agent')
  WHERE a.tenant = %(tenant)s AND lower(a.email) = lower(%(email)s)
+
+-- name: tenants_of
+-- In which tenants there is such an account; at most two.
+SELECT tenant FROM accounts WHERE lower(email) = lower(%(email)s) ORDER BY tenant LIMIT 2
+
+-- name: operator_credentials
+SELECT id AS agent, email, name, 'operator' AS role, password_hash FROM operators WHERE lower(email) = lower(%(email)s)
+
+-- name: lock_operator
+SELECT password_hash, disabled FROM operators WHERE id = %(operator)s FOR NO KEY UPDATE
+
+-- name: add_operator
+-- No row: the e-mail is an operator's already.
+INSERT INTO operators (id, email, name, password_hash)
+VALUES (%(operator)s, %(email)s, %(name)s, %(password_hash)s)
+    ON CONFLICT (lower(email)) DO NOTHING
+RETURNING id
+
+-- name: operators
+SELECT id, email, name, disabled, created_at FROM operators ORDER BY lower(email)
+
+-- name: set_operator
+-- What is NULL stays.
+UPDATE operators SET disabled = coalesce(%(disabled)s, disabled),
+                     password_hash = coalesce(%(password_hash)s, password_hash)
+ WHERE id = %(who)s OR lower(email) = lower(%(who)s)
+RETURNING id, email, name, disabled
+
+-- name: end_operator
+-- After the operator's row is written, and so locked: a login that had it first has put its token by now.
+WITH known AS (DELETE FROM login_addresses WHERE operator = %(operator)s)
+UPDATE tokens SET revoked_at = clock_timestamp() WHERE operator = %(operator)s AND revoked_at IS NULL
 
 -- name: lock_account
 -- Its password and state can't change until the commit.
@@ -89,7 +122,8 @@ DELETE FROM login_tries WHERE subject IN (
 SELECT FROM login_addresses WHERE subject = %(subject)s AND seconds_since(last_at) < %(known_s)s
 
 -- name: know
-INSERT INTO login_addresses (subject, tenant, agent) VALUES (%(subject)s, %(tenant)s, %(agent)s)
+INSERT INTO login_addresses (subject, tenant, agent, operator)
+VALUES (%(subject)s, %(tenant)s, %(agent)s, %(operator)s)
     ON CONFLICT (subject) DO UPDATE SET last_at = clock_timestamp()
 
 -- name: forget_addresses
@@ -105,6 +139,12 @@ INSERT INTO tokens (digest, tenant, agent, expires_at)
 VALUES (%(digest)s, %(tenant)s, %(agent)s, clock_timestamp() + %(life_s)s * interval '1 second')
 RETURNING expires_at
 
+-- name: put_operator_token
+WITH old AS (DELETE FROM tokens WHERE operator = %(operator)s AND expires_at < clock_timestamp())
+INSERT INTO tokens (digest, operator, expires_at)
+VALUES (%(digest)s, %(operator)s, clock_timestamp() + %(life_s)s * interval '1 second')
+RETURNING expires_at
+
 -- name: forget_tokens
 DELETE FROM tokens WHERE tenant = %(tenant)s AND agent = %(agent)s AND expires_at < clock_timestamp()
 
@@ -112,11 +152,16 @@ DELETE FROM tokens WHERE tenant = %(tenant)s AND agent = %(agent)s AND expires_a
 SELECT t.tenant, t.agent AS agent_id, a.name, a.email, a.role
   FROM tokens t JOIN accounts a ON a.tenant = t.tenant AND a.agent = t.agent
  WHERE t.digest = %(digest)s AND t.revoked_at IS NULL AND t.expires_at > clock_timestamp() AND NOT a.disabled
+ UNION ALL
+SELECT '', o.id, o.name, o.email, 'operator' FROM tokens t JOIN operators o ON o.id = t.operator
+ WHERE t.digest = %(digest)s AND t.revoked_at IS NULL AND t.expires_at > clock_timestamp() AND NOT o.disabled
 
 -- name: valid
-SELECT t.digest FROM tokens t JOIN accounts a ON a.tenant = t.tenant AND a.agent = t.agent
+SELECT t.digest FROM tokens t
+  LEFT JOIN accounts a ON a.tenant = t.tenant AND a.agent = t.agent
+  LEFT JOIN operators o ON o.id = t.operator
  WHERE t.digest = ANY(%(digests)s::bytea[]) AND t.revoked_at IS NULL AND t.expires_at > clock_timestamp()
-   AND NOT a.disabled
+   AND NOT coalesce(a.disabled, o.disabled)
 
 -- name: revoke
 UPDATE tokens SET revoked_at = clock_timestamp() WHERE digest = %(digest)s AND revoked_at IS NULL RETURNING tenant, agent

@@ -16,6 +16,7 @@ from db.inbox import InboxDown
 from db.postgres import LedgerTrouble
 from scripts.admin import (
     agent,
+    audited,
     bench,
     customer,
     faq,
@@ -24,6 +25,7 @@ from scripts.admin import (
     line,
     maximum,
     migration,
+    operator,
     routing,
     tenant,
     transcript,
@@ -95,6 +97,7 @@ COMMANDS = (
     line.another_name,
     why_command.why,
     agent.agent,
+    operator.operator,
     maximum.max_,
     tenant.tenant,
     routing.routing,
@@ -104,6 +107,7 @@ COMMANDS = (
     urls.urls,
     heal.retry,
     heal.reconcile,
+    audited.audit,
     migration.migrate,
     identity.installation,
     bench.bench,

@@ -41,25 +41,29 @@ def add(
     tenant: str | None,
     as_json: bool,
 ) -> None:
-    """Add an account that may log in to the native chat's agent page.
+    """Add an account that may log in to the native chat's agent page, or to the page of supervisors.
 
-    The worker assigns chats to agents. Supervisors and admins get none; they see all chats and may write in them.
+    The worker assigns chats to agents. Supervisors and admins get none; they see all chats of the native chat and may
+    write in them, and they see the whole tenant on /ops. A Qiscus app has supervisors and admins here, no agents.
     Giliran asks for the password unless --password-file names a file that holds it. It is never an argument.
     A password has 8 characters or more, and is not among those that are tried first. A division is a name that a rules
     file may use; it exists as long as an account has it.
     """
     with installation.reading() as cur:
-        tenant = native.one(cur, tenant)
-    password_hash = _hashed(secret.password(password_file), email, name)
+        tenant = native.with_accounts(cur, tenant, role)
+    password_hash = hashed(secret.password(password_file), email, name)
     with installation.writing() as cur:
         try:
             agent = people.add_account(cur, tenant, email, name, password_hash, role, divisions)
         except people.AccountError as error:
             raise Refused(str(error)) from error
         account = people.account(cur, tenant, agent)
+        made = {"email": account.email, "name": account.name, "role": role, "divisions": account.divisions}
+        installation.audit(cur, tenant, "agent add", agent, after=made)
     data = {"tenant": tenant, "agent": agent, "email": account.email, "name": account.name, "role": role}
     data["divisions"] = account.divisions
-    told = f"{clean(account.email)} added to {tenant} as {role}, id {agent}: logs in on /agent (CHAT_PORT)"
+    page = "/agent" if role == "agent" else "/ops"
+    told = f"{clean(account.email)} added to {tenant} as {role}, id {agent}: logs in on {page} (CHAT_PORT)"
     say(as_json, data, f"{told}\n{_divisions_text(account.email, account.divisions)}" if divisions else told)
 
 
@@ -81,9 +85,11 @@ def divisions(
     if names and none:
         raise click.UsageError("NAME and --none exclude one another")
     with installation.writing() as cur:
-        tenant = native.one(cur, tenant)
+        tenant = native.with_accounts(cur, tenant)
         account = _known(cur, tenant, agent)
         kept = _set_divisions(cur, tenant, account.agent, names) if names or none else account.divisions
+        if names or none:
+            installation.audit(cur, tenant, "agent divisions", account.agent, account.divisions, kept)
     data = {"tenant": tenant, "agent": account.agent, "email": account.email, "divisions": kept}
     say(as_json, data, _divisions_text(account.email, kept))
 
@@ -110,11 +116,12 @@ def password(
 ) -> None:
     """Set an account's password, and log out whoever used the old one. AGENT: an id or e-mail."""
     with installation.reading() as cur:
-        tenant = native.one(cur, tenant)
+        tenant = native.with_accounts(cur, tenant)
         account = _known(cur, tenant, agent)
-    new = _hashed(secret.password(password_file), account.email, account.name)
+    new = hashed(secret.password(password_file), account.email, account.name)
     with installation.writing() as cur:
         people.set_password(cur, tenant, account.agent, new)
+        installation.audit(cur, tenant, "agent password", account.agent)
     data = {"tenant": tenant, "agent": account.agent, "email": account.email, "password": "changed"}
     say(as_json, data, f"{clean(account.email)} has a new password")
 
@@ -166,7 +173,7 @@ def unlock(
     done: dict[str, bool] = {}
     with installation.writing() as cur:
         if agent is not None:
-            tenant = native.one(cur, tenant)
+            tenant = native.with_accounts(cur, tenant)
             account = _known(cur, tenant, agent)
             done[account.email] = people.unlock(cur, tenant, account.agent)
         if address is not None:
@@ -181,10 +188,12 @@ def unlock(
 def _switch(installation: Installation, agent: str, tenant: str | None, disabled: bool, as_json: bool) -> None:
     """Under the tenant's lock, so that no decision that saw the old state comes after it."""
     with installation.writing() as cur:
-        tenant = native.one(cur, tenant)
+        tenant = native.with_accounts(cur, tenant)
         lock(cur, tenant)
         account = _known(cur, tenant, agent)
         people.set_disabled(cur, tenant, account.agent, disabled)
+        what = "agent disable" if disabled else "agent enable"
+        installation.audit(cur, tenant, what, account.agent, account.disabled, disabled)
         chats = ADMIN.one(cur, "not_available", tenant=tenant, agent=account.agent).open_seats if disabled else None
     data = {"tenant": tenant, "agent": account.agent, "email": account.email, "disabled": disabled}
     told = f"{clean(account.email)} is {'disabled' if disabled else 'enabled'}"
@@ -209,7 +218,7 @@ def _known(cur: cursor, tenant: str, who: str) -> Any:
     return found
 
 
-def _hashed(password: str, *own: str) -> str:
+def hashed(password: str, *own: str) -> str:
     try:
         return people.hashed(password, *own)
     except people.AccountError as error:

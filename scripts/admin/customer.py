@@ -140,6 +140,7 @@ def _erase(installation: Installation, tenant: str, customers: list[int]) -> int
         lock(cur, tenant)
         if ADMIN.run(cur, "erase_customers", customers=customers) < len(customers):
             raise CantDo("a new chat began meanwhile: end it, then say it again")
+        installation.audit(cur, tenant, "customer erase", after={"chats": chats})
     return chats
 
 

@@ -47,6 +47,7 @@ def import_(installation: Installation, file: str, tenant: str | None, as_json: 
     with installation.writing() as cur:
         tenant = native.one(cur, tenant)
         count = entries.replace(cur, tenant, found)
+        installation.audit(cur, tenant, "faq", after={"questions": count})
     data = {"tenant": tenant, "entries": count, "replaced": True}
     say(as_json, data, f"{tenant} has {counted(count, 'question')} now, instead of all before")
 

@@ -37,6 +37,7 @@ def retry(installation: Installation, room: str, tenant: str | None, as_json: bo
             ADMIN.run(cur, "try_again", visit=visit.id)
             ADMIN.run(cur, "forget_refusals", visit=visit.id)
             ADMIN.run(cur, "note", visit=visit.id, what="retried", detail="by hand: giliran retry")
+            installation.audit(cur, owner, "retry", room)
     told = "the desk is asked about it now, then its turn comes" if stuck else "it waits in line, nothing holds it back"
     say(as_json, {"tenant": owner, "room": room, "retried": stuck}, f"room {clean(room, 64)}: {told}")
 

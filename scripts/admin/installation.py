@@ -6,6 +6,8 @@ which tenant is meant.
 
 import contextlib
 import json
+import os
+import pwd
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -18,7 +20,7 @@ import redis
 from psycopg2.extensions import cursor
 from rq import Queue
 
-from db import inbox, installation, migrate, postgres, tickets
+from db import audit, inbox, installation, migrate, postgres, tickets
 from db.inbox import Inbox, InboxDown, Named
 from db.ledger import LEDGER, roster_s
 from db.postgres import Ledger
@@ -161,10 +163,24 @@ class Installation:
             cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield cur
 
+    def audit(
+        self, cur: cursor, tenant: str | None, what: str, subject: str = "", before: Any = None, after: Any = None
+    ) -> None:
+        """What a person changed by this command, in its transaction."""
+        audit.write(cur, tenant, f"giliran:{typing_user()}", what, subject, before, after)
+
     @contextmanager
     def writing(self) -> Iterator[cursor]:
         with self._ledger.transaction() as cur:
             yield cur
+
+
+def typing_user() -> str:
+    """The user of this machine who types."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # as in containers
+        return f"uid {os.getuid()}"
 
 
 def _warn(text: str) -> None:

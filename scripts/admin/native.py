@@ -8,6 +8,7 @@ from psycopg2.extensions import cursor
 
 from db import people
 from db.admin import ADMIN
+from scripts.admin import installation as here
 from scripts.admin import secret
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation, say
@@ -37,6 +38,9 @@ def add(
     values = {"name": shown, "identity_secret": identity, "color": None if color is None else _color(color)}
     with installation.writing() as cur:
         row = ADMIN.one(cur, "put_native_tenant", tenant=tenant, **values)
+        if row is not None:
+            told = {"name": row.name, "color": row.color, "identity_secret": "set" if row.proves else "none"}
+            installation.audit(cur, tenant, "tenant add", tenant, after={**told, "added": row.added})
     if row is None:
         raise Refused(f"{clean(tenant)} is a Qiscus app: our own chat needs an id of its own")
     page = f"/chat?tenant={tenant}"
@@ -76,6 +80,18 @@ def _shown(name: str) -> str:
     if shown is None:
         raise Refused(f"a name has 1 to {people.NAME_MOST} characters that can be shown, on one line")
     return shown
+
+
+def with_accounts(cur: cursor, wanted: str | None, role: str = "supervisor") -> str:
+    """The tenant that is meant of those whose people may have accounts: each may have supervisors, our own chat's
+    agents too. Not named: the only one with a chat of our own, else the only one."""
+    if wanted is None and ADMIN.all(cur, "native_tenants"):
+        return one(cur, None)
+    tenant = here.one(cur, wanted)
+    if role == "agent" and tenant not in [row.id for row in ADMIN.all(cur, "native_tenants")]:
+        why = "its agents are those of Qiscus; people with --role supervisor or admin may log in to /ops"
+        raise Refused(f"{clean(tenant)} is a Qiscus app: {why}")
+    return tenant
 
 
 def one(cur: cursor, wanted: str | None) -> str:

@@ -1,7 +1,5 @@
 """`giliran routing apply`, `show`, `history` and `reset`: versions of a tenant's rules file."""
 
-import os
-import pwd
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +13,7 @@ from routing.file import Checked
 from routing.model import Rules
 from scripts.admin import routing_desk, routing_plan, routing_read
 from scripts.admin.errors import NotFound, Refused
-from scripts.admin.installation import Installation, as_json, one, say, tenant_option
+from scripts.admin.installation import Installation, as_json, one, say, tenant_option, typing_user
 from scripts.admin.routing_desk import Desk
 from scripts.admin.routing_plan import Plan
 from scripts.admin.table import table
@@ -213,18 +211,11 @@ def _put(here: Installation, tenant: str, before: int, content: str) -> int:
         now = VIEWS.one(cur, "rules_in_force", tenant=one(cur, tenant))
         if now.version != before:
             raise Refused(f"version {now.version} was applied meanwhile: nothing else was; say it again")
-        version = int(ADMIN.one(cur, "add_rules", tenant=tenant, content=content, who=_who()).version)
+        version = int(ADMIN.one(cur, "add_rules", tenant=tenant, content=content, who=typing_user()).version)
+        here.audit(cur, tenant, "routing apply" if content else "routing reset", f"version {version}", before, version)
         here.tell_receivers(tenant, names_of(version, rules))
     here.ask_for_a_look(tenant)
     return version
-
-
-def _who() -> str:
-    """The user of this machine who types."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # as in containers
-        return f"uid {os.getuid()}"
 
 
 def _done(here: Installation, version: int, content: str, found: Plan) -> str:

@@ -24,18 +24,23 @@ def checked(text: str) -> int:
 def put(installation: Installation, tenant: str | None, agent: str | None, value: int) -> str:
     """The key that was written."""
     key = limit_key(tenant, agent)
-    installation.redis.set(key, value)
+    before = installation.redis.set(key, value, get=True)
+    with installation.writing() as cur:
+        installation.audit(cur, tenant, "limit", key, before, value)
     return key
 
 
 def clear(installation: Installation, tenant: str | None, agent: str | None) -> tuple[str, bool]:
     """The key, and whether it was there. Its copy goes too: if Redis lost the key just now, nobody puts it back."""
     key = limit_key(tenant, agent)
-    was_there = bool(installation.redis.delete(key))
+    before = installation.redis.getdel(key)
     scope = limits.agent_scope(agent) if agent else limits.TENANT if tenant else limits.GLOBAL
     with installation.writing() as cur:
         copies = ADMIN.run(cur, "forget_copies", scope=scope, tenant=tenant)
-    return key, was_there or copies > 0
+        was_there = before is not None or copies > 0
+        if was_there:
+            installation.audit(cur, tenant, "limit", key, before)
+    return key, was_there
 
 
 def done_text(key: str, value: int) -> str:

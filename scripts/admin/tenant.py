@@ -142,6 +142,8 @@ def add(
     values = {"base_url": base_url, "secret_key": secret_key, "digest": digest}
     with installation.writing() as cur:
         row = ADMIN.one(cur, "put_tenant", tenant=app_id, **values)
+        if row is not None:
+            installation.audit(cur, app_id, "tenant add", app_id, after={"base_url": base_url, "added": row.added})
     if row is None:
         raise Refused(f"{app_id} is a chat of our own: `giliran tenant list`")
     paths = [f"/{app_id}/{hook}/webhook" for hook in HOOKS]
@@ -213,6 +215,8 @@ def remove(installation: Installation, app_id: str, yes: bool, as_json: bool) ->
     for block in REMOVED:
         _remove_all(installation, app_id, block)
     _remove_all(installation, app_id, "remove_tenant")
+    with installation.writing() as cur:
+        installation.audit(cur, None, "tenant remove", app_id)
     installation.redis.delete(*(inbox.key(app_id, name) for name in PRIVATE_KEYS))
     say(as_json, {"tenant": app_id, "removed": True}, f"{app_id} removed")
 

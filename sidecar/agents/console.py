@@ -69,8 +69,6 @@ class Console:
     def routes(self) -> list[web.RouteDef]:
         one = "/api/v1/sessions/{room:[0-9A-Za-z_-]{1,64}}"
         agents: list[tuple[str, str, Handler]] = [
-            ("POST", "/api/v1/auth/logout", self.logout),
-            ("GET", "/api/v1/me", self.me),
             ("PUT", "/api/v1/me/presence", self.wish),
             ("POST", "/api/v1/me/here", self.here),
             ("GET", "/api/v1/agents", self.agents),
@@ -92,11 +90,20 @@ class Console:
             ("PUT", "/api/v1/canned", self.put_canned),
         ]
         login = web.post("/api/v1/auth/login", answering(self.log_in))
-        return [login, *(web.route(method, path, self._for_agents(handler)) for method, path, handler in agents)]
+        who = self._parts.visitors.anyone
+        anyone = [
+            web.post("/api/v1/auth/logout", self._for(who, self.logout)),
+            web.get("/api/v1/me", self._for(who, self.me)),
+        ]
+        rest = [web.route(method, path, self._for_agents(handler)) for method, path, handler in agents]
+        return [login, *anyone, *rest]
 
     def _for_agents(self, handler: Handler) -> answers.Handler:
+        return self._for(self._parts.visitors.agent, handler)
+
+    def _for(self, known: Callable[[web.Request], Awaitable[Agent]], handler: Handler) -> answers.Handler:
         async def answered(request: web.Request) -> web.StreamResponse:
-            agent = await self._parts.visitors.agent(request)
+            agent = await known(request)
             keep_pace(self._paces, f"{agent.tenant} {agent.agent_id}", "too many requests")
             return await handler(agent, request)
 
@@ -135,7 +142,7 @@ class Console:
         if wish not in (ONLINE, AWAY):
             raise Refused("invalid_payload", f"presence: must be {ONLINE} or {AWAY}")
         presence = await self._presence.wish(agent, wish)
-        return answer({"agent": {**shown(agent), "presence": presence}})
+        return answer({"agent": _own(agent, presence)})
 
     async def here(self, agent: Agent, request: web.Request) -> web.StreamResponse:
         """For pages that no socket reaches: they say so each time they ask."""
@@ -147,7 +154,8 @@ class Console:
         return answer({"agents": await self._store.run(lambda cur: read(cur, agent.tenant))})
 
     async def _shown(self, agent: Agent) -> dict[str, Any]:
-        return {**shown(agent), "presence": await self._presence.of(agent)}
+        presence = None if agent.is_operator else await self._presence.of(agent)
+        return _own(agent, presence)
 
     # --- lists
 
@@ -283,6 +291,11 @@ class Console:
 def shown(agent: Agent) -> dict[str, Any]:
     """An agent as the API names them, without the presence."""
     return {"agent_id": agent.agent_id, "name": agent.name, "email": agent.email, "role": agent.role}
+
+
+def _own(agent: Agent, presence: str | None) -> dict[str, Any]:
+    """To themselves. An operator has no tenant, and no presence."""
+    return {**shown(agent), "presence": presence, "tenant_id": agent.tenant or None}
 
 
 def _add_note(cur: cursor, agent: Agent, room: str, body: str) -> dict[str, Any] | None:

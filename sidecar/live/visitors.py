@@ -33,6 +33,13 @@ class Visitors(NamedTuple):
         return await self.strangers.known(self.address_of(request), key, find, refused, "key")
 
     async def agent(self, request: web.Request, token: str | None = None) -> Agent:
+        """As `anyone`, of a tenant."""
+        found = await self.anyone(request, token)
+        if found.is_operator:
+            raise Refused("forbidden", "operators have no chats: theirs is /ops")
+        return found
+
+    async def anyone(self, request: web.Request, token: str | None = None) -> Agent:
         """`token`: where it does not stand in the request's head."""
         token = token_of(request) if token is None else token
         refused = Refused("unauthorized", "log in first")

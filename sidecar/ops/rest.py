@@ -30,7 +30,7 @@ class OpsDoor:
 
     def opens(self, handler: Handler) -> answers.Handler:
         async def answered(request: web.Request) -> web.StreamResponse:
-            agent = supervisor(await self._parts.visitors.agent(request))
+            agent = supervisor(await self._parts.visitors.anyone(request))
             keep_pace(self._paces, f"{agent.tenant} {agent.agent_id}", "too many requests")
             return await handler(agent, request)
 

@@ -55,7 +55,7 @@ class OpsSockets:
         frame = await connection.first(AUTH_S)
         token = str(frame.payload["token"]) if frame and frame.type == "auth" else ""
         try:
-            agent = supervisor(await self._parts.visitors.agent(request, token))
+            agent = supervisor(await self._parts.visitors.anyone(request, token))
         except Refused as refused:
             unknown = refused.code == "unauthorized"
             connection.refuse(refused.code, WHO if unknown else str(refused))

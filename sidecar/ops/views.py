@@ -53,15 +53,16 @@ class Views:
             raise Refused("invalid_payload", f"view: must be one of {', '.join(_READ)}")
         if asked.state not in (None, *STATES):
             raise Refused("invalid_payload", f"state: must be one of {', '.join(STATES)}")
-        source = self._source
-        return await self._store.run(lambda cur: read(source(), cur, asked))
+        return await self._store.run(lambda cur: read(self._source(cur, asked.tenant), cur, asked))
 
     async def revs(self) -> dict[str, int]:
         """A number for each tenant that rises with what changes."""
         return await self._store.run(glance.revs)
 
-    def _source(self) -> Source:
-        """On a thread."""
+    def _source(self, cur: cursor, tenant: str | None) -> Source:
+        """On a thread. Raises `Refused` where there is no such tenant."""
+        if tenant is not None and tenant not in glance.tenants(cur):
+            raise Refused("not_found", "no such tenant")
         return Source(self._box, _away(self._box), self._policy, self._default_limit, self._believe_s)
 
 

@@ -201,9 +201,9 @@ class Chat:
     def __init__(self, database_url: str, redis_url: str, stack: AsyncExitStack, http: aiohttp.ClientSession) -> None:
         self.database_url, self.redis_url, self.http = database_url, redis_url, http
         self._stack = stack
-        self._ledger = Ledger(database_url, "test")
+        self.ledger = Ledger(database_url, "test")
         self._folder = stack.enter_context(tempfile.TemporaryDirectory())
-        stack.callback(self._ledger.close)
+        stack.callback(self.ledger.close)
         self.tenant(TENANT)
 
     async def sidecar(self, **config: Any) -> At:
@@ -226,15 +226,15 @@ class Chat:
         )
 
     def hire(self, name: str, role: str = "agent", tenant: str = TENANT) -> str:
-        with self._ledger.transaction() as cur:
+        with self.ledger.transaction() as cur:
             return people.add_account(cur, tenant, f"{name}@example.com", name.title(), hash_of(PASSWORD), role)
 
     def run(self, sql: str, *values: Any) -> None:
-        with self._ledger.transaction() as cur:
+        with self.ledger.transaction() as cur:
             cur.execute(sql, values or None)
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
-        with self._ledger.transaction() as cur:
+        with self.ledger.transaction() as cur:
             cur.execute(sql, values or None)
             return cur.fetchall()
 

@@ -403,9 +403,12 @@ def test_with_several_chats_of_our_own_the_tenant_must_be_named(shop):
     assert account(shop).tenant == "bank"
 
 
-def test_an_app_of_qiscus_has_no_accounts_and_no_answers(ground):
+def test_an_app_of_qiscus_has_supervisors_here_but_no_agents_and_no_answers(ground):
     ground.add_tenant("app")
-    assert hire(ground).exit_code == 3
+    refused = hire(ground)
+    assert refused.exit_code == 4 and "its agents are those of Qiscus" in refused.stderr
+    assert hire(ground, "sri@shop.example", "--role", "supervisor").exit_code == 0
+    assert account(ground, "sri@shop.example").tenant == "app"
     assert ground.run("faq", "import", "-", stdin="q,a\n").exit_code == 3
 
 

@@ -461,7 +461,7 @@ def test_login_over_rest_answers_as_the_contract_says(line: Line) -> None:
             status, found = await counter.ask(None, "POST", "auth/login", {"email": ani.email, "password": PASSWORD})
             assert status == 200
             about = {"agent_id": ani.agent_id, "name": "ani", "email": ani.email, "role": "agent"}
-            assert found["agent"] == {**about, "presence": "offline"}
+            assert found["agent"] == {**about, "presence": "offline", "tenant_id": TENANT}
             assert sorted(found) == ["agent", "expires_at", "token"]
             kept = line.one("SELECT expires_at, expires_at - created_at AS life FROM tokens")
             assert found["expires_at"] == payloads.iso(kept.expires_at)

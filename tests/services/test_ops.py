@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from db import operators
+from testbed.passwords import PASSWORD, hash_of
 from tests.services.chat_of import TENANT, At, Chat, Colleague, Page, run_chat, until
 from views.shown import Shown, change
 
@@ -182,5 +184,63 @@ def test_pages_that_watch_the_same_share_one_look(
         for each in screens:
             await each.until("q", lambda found: len(found["order"]) == 1)
         assert looks <= 3
+
+    run_chat(database_url, redis_url, story)
+
+
+def qiscus(chat: Chat, tenant: str) -> str:
+    sql = "INSERT INTO tenants (id, name, base_url, secret_key) VALUES (%s, %s, 'http://127.0.0.1:1', 'x')"
+    chat.run(sql, tenant, tenant)
+    return tenant
+
+
+def test_a_supervisor_of_a_qiscus_app_signs_in_by_the_same_form_and_sees_it(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        chat.hire("dewi", "supervisor", qiscus(chat, "app"))
+        chat.hire("joko", "agent", "app")
+        body = {"email": "dewi@example.com", "password": PASSWORD}
+        status, entry = await at.post("/api/v1/auth/login", body)
+        assert (status, entry["agent"]["tenant_id"], entry["agent"]["role"]) == (200, "app", "supervisor")
+        dewi = Colleague(at, entry["token"], entry["agent"])
+        (tenant,) = (await dewi.get("ops/overview"))[1]["tenants"]
+        assert (tenant["tenant"], tenant["desk"], tenant["agents_all"]) == ("app", "qiscus", 1)
+        assert (await dewi.get(f"ops/{TENANT}/queue"))[0] == 404
+        refused = await at.post("/api/v1/auth/login", {**body, "email": "joko@example.com", "tenant_id": "app"})
+        unknown = await at.post("/api/v1/auth/login", {**body, "email": "nobody@example.com"})
+        assert refused == unknown and refused[0] == 401, (
+            "an agent of Qiscus has another way in, and nobody learns of it"
+        )
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_an_operator_sees_every_tenant_and_has_no_chats(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        qiscus(chat, "app")
+        with chat.ledger.transaction() as cur:
+            operators.add(cur, "Ops@Example.com", "Ops", hash_of(PASSWORD))
+        body = {"email": "ops@example.com", "password": PASSWORD}
+        assert (await at.post("/api/v1/auth/login", {**body, "tenant_id": TENANT}))[0] == 401
+        assert (await at.post("/api/v1/auth/login", {**body, "password": "wrong"}))[0] == 401
+        status, entry = await at.post("/api/v1/auth/login", body)
+        assert (status, entry["agent"]["role"], entry["agent"]["tenant_id"]) == (200, "operator", None)
+        ops = Colleague(at, entry["token"], entry["agent"])
+        assert (await ops.get("me"))[1]["agent"]["email"] == "Ops@Example.com"
+        assert [each["tenant"] for each in (await ops.get("ops/overview"))[1]["tenants"]] == ["app", TENANT]
+        assert (await ops.get("ops/app/queue"))[0] == 200 and (await ops.get("ops/elsewhere/queue"))[0] == 404
+        for path in ("queue", "sessions", "agents", "canned", "search?q=a"):
+            assert (await ops.get(path))[0] == 403, path
+        chats = Page(await at.http.ws_connect(f"{at.url}/ws"))
+        await chats.say("auth", token=ops.token)
+        assert await chats.closed() and chats.told("error")[0]["code"] == "forbidden"
+        page = await screen(ops)
+        await page.watch("all", "now")
+        assert (await page.until("all", lambda found: True))["order"] == ["app", TENANT]
+        with chat.ledger.transaction() as cur:
+            operators.change(cur, "ops@example.com", disabled=True)
+        assert await page.page.closed() == 4001
+        assert (await ops.get("me"))[0] == 401 and (await at.post("/api/v1/auth/login", body))[0] == 401
 
     run_chat(database_url, redis_url, story)
