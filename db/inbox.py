@@ -245,6 +245,12 @@ class Inbox:
         with self.guarded() as client:
             return list(client.mget(limit_keys))
 
+    def set_limit(self, limit_key: str, value: int | None) -> str | None:
+        """The admin's key; None takes it away. What it held before."""
+        with self.guarded() as client:
+            before = client.getdel(limit_key) if value is None else client.set(limit_key, value, get=True)
+        return None if before is None else str(before)
+
     def glance(self, tenants: Sequence[str], limit_keys: Mapping[str, Sequence[str]]) -> dict[str, Glance]:
         """One pipelined look at all tenants."""
         with self.guarded() as client:

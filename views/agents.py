@@ -7,6 +7,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor
 
+from db.inbox import limit_key
 from db.views import VIEWS
 from views import in_force, queues, team
 from views.shown import Shown
@@ -48,7 +49,7 @@ def _row(m: Member, rooms: list[dict[str, Any]], today: Any, here: Mapping[str, 
         "limit": m.limit,
         "limit_by": m.limit_by,
         "free": m.free,
-        "paused": m.limit == 0 and ":agent:" in m.limit_by,
+        "paused": m.limit == 0 and m.limit_by == limit_key(m.tenant, m.id),
         "rooms": rooms,
         "last_assigned_at": m.last_assigned_at,
         "answered_today": today.answered if today else 0,

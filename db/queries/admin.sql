@@ -87,45 +87,6 @@ SELECT a.tenant, a.id AS agent, coalesce(c.email, '') AS email
  WHERE (%(tenant)s::text IS NULL OR a.tenant = %(tenant)s) AND (a.id = %(who)s OR lower(c.email) = lower(%(who)s))
  ORDER BY a.tenant
 
--- name: forget_copies
--- The admin takes a key away while Redis may just have lost it: nobody shall restore it.
-DELETE FROM limits WHERE scope = %(scope)s AND (%(tenant)s::text IS NULL OR tenant = %(tenant)s)
-
--- name: rule_files
-SELECT version, content, applied_at, applied_by, count(*) OVER () AS of
-  FROM rule_files WHERE tenant = %(tenant)s ORDER BY version DESC LIMIT %(most)s
-
--- name: led
--- Waiting rooms: where each stands, and what is known of it; those alike together, unless the time of arrival counts.
-SELECT min(room) AS room, channel, source, min(arrived_us) AS arrived_us, facts, queue, rule, count(*) AS rooms
-  FROM visits WHERE tenant = %(tenant)s AND state = 'waiting'
- GROUP BY channel, source, facts, queue, rule, CASE WHEN %(by_time)s THEN arrived_us END
-
--- name: add_rules
--- Under the tenant's lock. A worker then leads the waiting rooms by them.
-WITH added AS (
-    INSERT INTO rule_files (tenant, version, content, applied_by)
-    SELECT id, rules_version + 1, %(content)s, %(who)s FROM tenants WHERE id = %(tenant)s RETURNING version)
-UPDATE tenants SET rules_version = added.version, rerouting = true,
-                   rules_digest = CASE WHEN %(content)s = '' THEN '' ELSE md5(%(content)s) END
-  FROM added WHERE id = %(tenant)s
-RETURNING added.version
-
--- name: open_visit
-SELECT id, room, state, agent, aside, retry_at, look_at, refusals FROM visits
- WHERE tenant = %(tenant)s AND room = %(room)s AND state <> 'closed' FOR NO KEY UPDATE
-
--- name: try_again
--- The desk is asked first whether the room is still open; then it stands in the line with its old place.
-UPDATE visits SET aside = NULL, retry_at = NULL, refusals = 0, look_at = clock_timestamp(), looks = 0, suspect = NULL
- WHERE id = %(visit)s AND state = 'waiting'
-
--- name: forget_refusals
-DELETE FROM refusals WHERE visit = %(visit)s
-
--- name: note
-INSERT INTO events (visit, what, detail) VALUES (%(visit)s, %(what)s, %(detail)s)
-
 -- name: ask_sweep
 UPDATE tenants SET swept_at = '-infinity' WHERE id = %(tenant)s RETURNING rev
 

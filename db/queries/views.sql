@@ -224,3 +224,12 @@ SELECT t.desk_failures, t.draining,
 -- name: names
 SELECT id, name FROM agents WHERE tenant = %(tenant)s
 
+-- name: led
+-- Waiting rooms: where each stands, and what is known of it; those alike together, unless the time of arrival counts.
+SELECT min(room) AS room, channel, source, min(arrived_us) AS arrived_us, facts, queue, rule, count(*) AS rooms
+  FROM visits WHERE tenant = %(tenant)s AND state = 'waiting'
+ GROUP BY channel, source, facts, queue, rule, CASE WHEN %(by_time)s THEN arrived_us END
+
+-- name: rule_files
+SELECT version, content, applied_at, applied_by, count(*) OVER () AS of
+  FROM rule_files WHERE tenant = %(tenant)s ORDER BY version DESC LIMIT %(most)s

@@ -5,7 +5,9 @@ from typing import Any
 
 import click
 
+from db.acts import ACTS
 from db.admin import ADMIN
+from db.ledger import LEDGER
 from db.views import VIEWS
 from scripts.admin.errors import CantDo, NotFound, Refused
 from scripts.admin.installation import Installation, as_json, one, say, tenant_option
@@ -30,13 +32,13 @@ def retry(installation: Installation, room: str, tenant: str | None, as_json: bo
     with installation.writing() as cur:
         owner = _owner(cur, room, tenant)
         ADMIN.one(cur, "lock_tenant", tenant=owner)
-        visit = ADMIN.one(cur, "open_visit", tenant=owner, room=room)
+        visit = ACTS.one(cur, "open_visit", tenant=owner, room=room)
         _refuse_seated(visit, room)
         stuck = visit.aside is not None or visit.retry_at is not None or visit.refusals > 0
         if stuck:
-            ADMIN.run(cur, "try_again", visit=visit.id)
-            ADMIN.run(cur, "forget_refusals", visit=visit.id)
-            ADMIN.run(cur, "note", visit=visit.id, what="retried", detail="by hand: giliran retry")
+            ACTS.run(cur, "try_again", visit=visit.id)
+            ACTS.run(cur, "forget_refusals", visit=visit.id)
+            LEDGER.run(cur, "event", visit=visit.id, what="retried", detail="by hand: giliran retry")
             installation.audit(cur, owner, "retry", room)
     told = "the desk is asked about it now, then its turn comes" if stuck else "it waits in line, nothing holds it back"
     say(as_json, {"tenant": owner, "room": room, "retried": stuck}, f"room {clean(room, 64)}: {told}")

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from db.acts import ACTS
 from db.admin import ADMIN
 from db.rules import NO_FILE, names_of
 from db.views import VIEWS
@@ -15,9 +16,9 @@ from scripts.admin import routing_desk, routing_plan, routing_read
 from scripts.admin.errors import NotFound, Refused
 from scripts.admin.installation import Installation, as_json, one, say, tenant_option, typing_user
 from scripts.admin.routing_desk import Desk
-from scripts.admin.routing_plan import Plan
 from scripts.admin.table import table
-from views import queue, rulebook
+from views import plan, queue, rulebook
+from views.plan import Plan
 from views.words import clean, moment
 from worker.desk.base import DeskError
 
@@ -129,7 +130,7 @@ def history(here: Installation, rows: int, tenant: str | None, as_json: bool) ->
     with here.reading() as cur:
         tenant = one(cur, tenant)
         now = VIEWS.one(cur, "rules_in_force", tenant=tenant)
-        versions = ADMIN.all(cur, "rule_files", tenant=tenant, most=rows if rows > 0 else None)
+        versions = VIEWS.all(cur, "rule_files", tenant=tenant, most=rows if rows > 0 else None)
     found = [{**_version_data(row, now), **_sizes(row.content)} for row in versions]
     data = {"tenant": tenant, "in_force": now.version, "versions": found}
     more = f"\n… and {versions[0].of - len(versions):,} more (see --rows)" if _is_cut(versions) else ""
@@ -178,16 +179,16 @@ def _change(
 ) -> None:
     """Show what it changes, ask, apply."""
     with here.reading() as cur:
-        rooms = ADMIN.all(cur, "led", tenant=tenant, by_time=routing_plan.asks_for_time(rules))
+        rooms = plan.rooms_of(cur, tenant, rules)
         clock = VIEWS.one(cur, "now").at
-    found = routing_plan.plan(rulebook.read(now.content), rules, rooms, clock)
+    found = plan.plan(rulebook.read(now.content), rules, rooms, clock)
     if not asked.as_json:
         click.echo("\n".join([*asked.notes, routing_plan.text(found)]))
     agreed = asked.yes or (not asked.as_json and _agrees(tenant, now.version + 1))
     version = _put(here, tenant, now.version, content) if agreed else now.version
     if asked.as_json:
         data = {"tenant": tenant, "version": version, "applied": agreed, "desk_trouble": asked.trouble}
-        say(True, {**data, **routing_plan.as_data(found)}, "")
+        say(True, {**data, **plan.as_data(found)}, "")
     if not agreed:
         raise Refused("nothing was applied; --yes agrees beforehand")
     if not asked.as_json:
@@ -211,7 +212,7 @@ def _put(here: Installation, tenant: str, before: int, content: str) -> int:
         now = VIEWS.one(cur, "rules_in_force", tenant=one(cur, tenant))
         if now.version != before:
             raise Refused(f"version {now.version} was applied meanwhile: nothing else was; say it again")
-        version = int(ADMIN.one(cur, "add_rules", tenant=tenant, content=content, who=typing_user()).version)
+        version = int(ACTS.one(cur, "add_rules", tenant=tenant, content=content, who=typing_user()).version)
         here.audit(cur, tenant, "routing apply" if content else "routing reset", f"version {version}", before, version)
         here.tell_receivers(tenant, names_of(version, rules))
     here.ask_for_a_look(tenant)

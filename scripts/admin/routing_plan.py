@@ -1,82 +1,11 @@
-"""What another version of the rules would change: its queues, and where waiting rooms would go. Pure; for `apply` and
-`reset`.
-"""
+"""How a change of the rules looks: pure, from `views/plan.py` to text. For `apply` and `reset`."""
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from datetime import datetime
-from typing import Any, NamedTuple
-
-from db import routes
-from db.routes import Arrival
-from db.rules import Book
-from routing.model import CHANNEL, Queue, Rules
-from routing.route import named
 from scripts.admin.table import table
 from views import queues
+from views.plan import Move, Plan
 from views.words import clean, counted, listed
 
-SECTIONS = ("hours", "sticky", "messages", "rules", "topics", "default")
 MOVES_MAX = 20  # lines of them that a person reads
-
-
-class Move(NamedTuple):
-    """Waiting rooms that would go from one queue to another."""
-
-    rooms: int
-    old: str
-    new: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """`unknown`: what the new rules ask about and of waiting rooms is not known, since the old ones don't."""
-
-    added: list[str]
-    removed: list[str]
-    changed: dict[str, list[str]]  # queue → its keys that differ
-    sections: list[str]  # others that differ
-    waiting: int
-    moves: list[Move]
-    unknown: list[str]
-
-
-def plan(old: Rules, new: Rules, rooms: Iterable[Any], now: datetime) -> Plan:
-    """`rooms`: rows of the block `led`."""
-    alike, book = list(rooms), Book(1, new)
-    waiting = sum(room.rooms for room in alike)
-    moves: Counter[tuple[str, str]] = Counter()
-    for room in alike:
-        moves[_move(room, book, now)] += room.rooms
-    both = [name for name in new.queues if name in old.queues]
-    changed = {name: _differing(old.queues[name], new.queues[name]) for name in both}
-    return Plan(
-        added=[name for name in new.queues if name not in old.queues],
-        removed=[name for name in old.queues if name not in new.queues],
-        changed={name: keys for name, keys in changed.items() if keys},
-        sections=[name for name in SECTIONS if getattr(old, name) != getattr(new, name)],
-        waiting=waiting,
-        moves=[Move(rooms, *ends) for ends, rooms in moves.most_common() if ends[0] != ends[1]],
-        unknown=sorted(set(named(new).as_list()) - set(named(old).as_list())) if waiting else [],
-    )
-
-
-def asks_for_time(rules: Rules) -> bool:
-    """Whether rooms that are alike may go to different queues, by their arrival."""
-    return any(rule.when.hours for rule in rules.rules)
-
-
-def _differing(old: Queue, new: Queue) -> list[str]:
-    names = (each.name for each in fields(Queue))
-    return [name.removesuffix("_s") for name in names if getattr(old, name) != getattr(new, name)]
-
-
-def _move(room: Any, new: Book, now: datetime) -> tuple[str, str]:
-    """As a worker will do it."""
-    arrival = Arrival(*(getattr(room, name) for name in Arrival._fields))
-    found, of_channel = routes.routed(new, arrival, now), CHANNEL + room.channel
-    return room.queue or of_channel, found.queue or of_channel
 
 
 def text(found: Plan) -> str:
@@ -117,13 +46,3 @@ def done_text(version: int, content: str, found: Plan, workers: int) -> str:
     if not workers:
         return f"{what}; no worker is running: waiting rooms go by it when one does"
     return f"{what}; a worker goes through {counted(found.waiting, 'waiting room')} now"
-
-
-def as_data(found: Plan) -> dict[str, Any]:
-    return {
-        "queues": {"added": found.added, "removed": found.removed, "changed": found.changed},
-        "changed": found.sections,
-        "waiting": found.waiting,
-        "moves": [{"from": move.old, "to": move.new, "rooms": move.rooms} for move in found.moves],
-        "unknown": found.unknown,
-    }

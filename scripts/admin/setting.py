@@ -5,7 +5,7 @@ from typing import Any
 import click
 from psycopg2.extensions import cursor
 
-from db import limits
+from db import acts, limits
 from db.admin import ADMIN
 from db.inbox import limit_key
 from policies.policy import LIMIT_MAX
@@ -24,8 +24,8 @@ def checked(text: str) -> int:
 def put(installation: Installation, tenant: str | None, agent: str | None, value: int) -> str:
     """The key that was written."""
     key = limit_key(tenant, agent)
-    before = installation.redis.set(key, value, get=True)
     with installation.writing() as cur:
+        before, _ = acts.set_limit(cur, installation.inbox, tenant, agent, value)
         installation.audit(cur, tenant, "limit", key, before, value)
     return key
 
@@ -33,11 +33,9 @@ def put(installation: Installation, tenant: str | None, agent: str | None, value
 def clear(installation: Installation, tenant: str | None, agent: str | None) -> tuple[str, bool]:
     """The key, and whether it was there. Its copy goes too: if Redis lost the key just now, nobody puts it back."""
     key = limit_key(tenant, agent)
-    before = installation.redis.getdel(key)
-    scope = limits.agent_scope(agent) if agent else limits.TENANT if tenant else limits.GLOBAL
     with installation.writing() as cur:
-        copies = ADMIN.run(cur, "forget_copies", scope=scope, tenant=tenant)
-        was_there = before is not None or copies > 0
+        before, was_kept = acts.set_limit(cur, installation.inbox, tenant, agent, None)
+        was_there = before is not None or was_kept
         if was_there:
             installation.audit(cur, tenant, "limit", key, before)
     return key, was_there

@@ -13,6 +13,7 @@ from psycopg2.extensions import cursor
 
 import settings
 from db import console, faq, people, postgres
+from db.acts import ACTS
 from db.admin import ADMIN
 from db.ledger import LEDGER
 from db.views import VIEWS
@@ -109,7 +110,7 @@ def seed_rules(cur: cursor, config: settings.Settings) -> None:
     tenant = config.qiscus_app_id
     LEDGER.run(cur, "put_tenant", tenant=tenant, base_url=config.qiscus_url, secret_key=config.qiscus_secret_key)
     if not VIEWS.one(cur, "rules_in_force", tenant=tenant).version:
-        ADMIN.one(cur, "add_rules", tenant=tenant, content=RULES.read_text(), who="the demo")
+        ACTS.one(cur, "add_rules", tenant=tenant, content=RULES.read_text(), who="the demo")
 
 
 if __name__ == "__main__":

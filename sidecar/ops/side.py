@@ -4,7 +4,9 @@ from aiohttp import web
 
 from sidecar.agents.login import Login
 from sidecar.live.parts import Parts
+from sidecar.ops.acts import OpsActs
 from sidecar.ops.rest import OpsDoor, OpsRest
+from sidecar.ops.rules import OpsRules
 from sidecar.ops.sockets import OpsSockets
 from sidecar.ops.views import Views
 from sidecar.ops.watches import Watches
@@ -15,10 +17,12 @@ class Ops:
         config = parts.config
         self.views = views = Views(parts.store, parts.box, config.policy, config.default_limit, config.believe_s)
         self._watches = Watches(views, parts.tasks)
-        self._rest, self._sockets = OpsRest(OpsDoor(parts), views), OpsSockets(parts, login, self._watches)
+        door = OpsDoor(parts)
+        self._rooms = (OpsRest(door, views), OpsActs(parts, door), OpsRules(parts, door))
+        self._sockets = OpsSockets(parts, login, self._watches)
 
     def routes(self) -> list[web.RouteDef]:
-        return [*self._rest.routes(), *self._sockets.routes()]
+        return [*(route for room in self._rooms for route in room.routes()), *self._sockets.routes()]
 
     def start(self) -> None:
         self._watches.start()

@@ -244,3 +244,100 @@ def test_an_operator_sees_every_tenant_and_has_no_chats(database_url: str, redis
         assert (await ops.get("me"))[0] == 401 and (await at.post("/api/v1/auth/login", body))[0] == 401
 
     run_chat(database_url, redis_url, story)
+
+
+async def done(who: Colleague, method: str, path: str, **body: Any) -> tuple[int, dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {who.token}"}
+    async with who.at.http.request(method, f"{who.at.url}/api/v1/ops/{path}", json=body, headers=headers) as answer:
+        return answer.status, await answer.json()
+
+
+RULES = """
+[queues.gold]
+agents = { channel = true }
+[queues.rest]
+agents = { channel = true }
+[[rules]]
+name = "Gold"
+when = { property.tier = "gold" }
+queue = "gold"
+[default]
+queue = "rest"
+"""
+
+
+def test_an_act_says_its_effect_first_and_is_written_down(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        sri, boss = await supervisor(chat, at), await supervisor(chat, at, "boss")
+        chat.run("UPDATE accounts SET role = 'admin' WHERE agent = %s", boss.id)
+        first, second = [(await at.customer(name)).room for name in ("Budi", "Citra")]
+        room = f"{TENANT}/rooms/{second}"
+        status, told = await done(sri, "POST", f"{room}/priority?dry_run=1", priority=5)
+        assert (status, told["effect"]["code"]) == (200, "priority") and "done" not in told
+        order = [each["room"] for each in (await sri.get(f"ops/{TENANT}/queue"))[1]["rooms"]]
+        assert order == [first, second], "a dry run changes nothing"
+        assert (await done(sri, "POST", f"{room}/priority", priority=5))[1]["done"]
+        order = [each["room"] for each in (await sri.get(f"ops/{TENANT}/queue"))[1]["rooms"]]
+        assert order == [second, first]
+        assert (await done(sri, "PUT", f"{TENANT}/routing", content=RULES))[0] == 403, "for admins"
+        status, checked = await done(sri, "POST", f"{TENANT}/routing/check", content=RULES)
+        assert checked["ok"] and checked["moves"][0]["rooms"] == 2
+        faulty = (await done(sri, "POST", f"{TENANT}/routing/check", content="[queues"))[1]
+        assert not faulty["ok"] and faulty["faults"][0]["line"] == 1
+        assert (await done(boss, "PUT", f"{TENANT}/routing", content=RULES, version=7))[0] == 409
+        assert (await done(boss, "PUT", f"{TENANT}/routing", content=RULES, version=0))[1]["done"]
+        assert (await sri.get(f"ops/{TENANT}/routing"))[1]["version"] == 1
+        assert (await done(sri, "POST", f"{room}/move", queue="silver"))[0] == 404
+        assert (await done(sri, "POST", f"{room}/move", queue="gold"))[1]["done"]
+        assert (await sri.get(f"ops/{TENANT}/queue?queue=gold"))[1]["total"] == 1
+        assert (await done(sri, "POST", f"{room}/close"))[1]["effect"]["code"] == "ended"
+        assert (await done(sri, "POST", f"{room}/close"))[0] == 404
+        acts = (await sri.get(f"ops/{TENANT}/audit"))[1]["acts"]
+        whats = [(act["who"].partition("@")[0], act["what"]) for act in reversed(acts)]
+        assert whats == [("sri", "priority"), ("boss", "routing apply"), ("sri", "move"), ("sri", "close")]
+        assert (acts[-1]["before"], acts[-1]["after"], acts[-1]["address"]) == (0, 5, "127.0.0.1")
+
+    run_chat(database_url, redis_url, story)
+
+
+def test_agents_are_paused_limited_sent_home_and_their_chats_return(database_url: str, redis_url: str) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        sri = await supervisor(chat, at)
+        chat.hire("ani")
+        ani = await at.colleague("ani")
+        page = await ani.page()
+        budi = await at.customer("Budi")
+        agent = f"{TENANT}/agents/{ani.id}"
+
+        async def shown() -> dict[str, Any]:
+            return next(a for a in (await sri.get(f"ops/{TENANT}/agents"))[1]["agents"] if a["agent"] == ani.id)
+
+        assert (await done(sri, "PUT", f"{TENANT}/limits", scope="agent", agent=ani.id, value=3))[1]["done"]
+        assert (await shown())["limit"] == 3
+        assert (await done(sri, "PUT", f"{agent}/paused", paused=True))[1]["done"]
+        assert ((await shown())["limit"], (await shown())["paused"]) == (0, True)
+        assert (await ani.post(f"queue/{budi.room}/pick"))[0] == 409
+        assert (await done(sri, "PUT", f"{agent}/paused", paused=False))[1]["done"]
+        assert (await shown())["limit"] == 3, "as it was before the pause"
+        await ani.pick(budi)
+        assert [each["room"] for each in (await shown())["rooms"]] == [budi.room]
+        assert (await done(sri, "POST", f"{agent}/return?dry_run=1"))[1]["effect"]["values"] == {"count": 1}
+        assert (await shown())["ours"] == 1
+        assert (await done(sri, "POST", f"{agent}/return"))[1]["done"]
+        assert (await shown())["ours"] == 0
+        assert (await done(sri, "PUT", f"{TENANT}/drain", draining=True))[1]["done"]
+        assert (await ani.post(f"queue/{budi.room}/pick"))[0] == 403, "nothing is begun while the desk serves out"
+        problems = (await sri.get("ops/overview"))[1]["tenants"][0]["problems"]
+        assert "drained" in {each["code"] for each in problems}
+        assert (await done(sri, "PUT", f"{TENANT}/drain", draining=False))[1]["done"]
+        await ani.pick(budi)
+        assert (await done(sri, "PUT", f"{TENANT}/limits", scope="tenant", value=5))[0] == 403, "for admins"
+        assert (await done(sri, "PUT", f"{TENANT}/limits", scope="agent", agent="x", value=5))[0] == 404
+        assert (await done(sri, "PUT", f"{TENANT}/limits", scope="agent", agent=ani.id, value=-1))[0] == 400
+        assert (await done(sri, "POST", f"{agent}/logout"))[1]["done"]
+        assert await page.closed() == 4001
+        assert (await ani.get("me"))[0] == 401
+
+    run_chat(database_url, redis_url, story)

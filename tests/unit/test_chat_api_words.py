@@ -13,7 +13,7 @@ from tests.variants import each
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text()
-SPOKEN = re.compile(r'"((?:chat\.[a-z]+\.?[a-z]*|auth\.ok|pong|error))"')
+SPOKEN = re.compile(r'"((?:chat\.[a-z]+\.?[a-z]*|auth\.ok|ops\.(?:state|change)|pong|error))"')
 
 
 def cells(begins: str) -> set[str]:

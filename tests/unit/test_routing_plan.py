@@ -7,8 +7,9 @@ import click
 
 from routing import file
 from routing.model import Rules
-from scripts.admin import routing_plan
-from scripts.admin.routing_plan import Move, asks_for_time, plan, text
+from scripts.admin.routing_plan import text
+from views import plan as plans
+from views.plan import Move, asks_for_time, plan
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)  # a Monday
 Room = namedtuple("Room", "room channel source arrived_us facts queue rule rooms", defaults=(None, None, None, 1))
@@ -63,4 +64,4 @@ def test_many_moves_are_cut_and_names_can_not_command_the_terminal() -> None:
     default = file.read("[queues.a]\nagents = { channel = true }\n[default]\nqueue = 'a'\n")
     shown = click.unstyle(text(plan(Rules(), default, rooms, NOW)))
     assert "30 of 30 would move" in shown and "… and 10 more" in shown and "\x1b" not in shown
-    assert len(routing_plan.as_data(plan(Rules(), default, rooms, NOW))["moves"]) == 30
+    assert len(plans.as_data(plan(Rules(), default, rooms, NOW))["moves"]) == 30

@@ -372,8 +372,8 @@ def test_every_hole_that_the_code_names_has_its_place_in_the_algorithm() -> None
 
 
 def constants() -> dict[str, Any]:
-    """All numbers with a name that the worker and the inbox have, wherever they live."""
-    paths = [*code("worker"), ROOT / "db/inbox.py", ROOT / "db/push.py"]
+    """All numbers with a name that the worker, the inbox and the ledger have, wherever they live."""
+    paths = [*code("worker"), ROOT / "db/inbox.py", ROOT / "db/push.py", ROOT / "db/ledger.py"]
     modules = [importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)) for path in paths]
     return {name: value for module in modules for name, value in vars(module).items() if name.isupper()}
 
