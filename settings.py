@@ -60,6 +60,7 @@ class Settings:
     retry_seconds: int
     idle_seconds: int
     desk_lag_seconds: int
+    service_level_seconds: int
     keep_days: int
     keep_chats_days: int  # 0: for ever
     webhook_secret: str | None = field(repr=False)
@@ -104,6 +105,7 @@ NAMES = (
     "RETRY_SECONDS",
     "IDLE_SECONDS",
     "DESK_LAG_SECONDS",
+    "SERVICE_LEVEL_SECONDS",
     "KEEP_DAYS",
     "KEEP_CHATS_DAYS",
     "WEBHOOK_SECRET",
@@ -170,6 +172,7 @@ def load(
         retry_seconds=_number(given, "RETRY_SECONDS", 30, 1, 3600),
         idle_seconds=_number(given, "IDLE_SECONDS", 60, 1, 86400),
         desk_lag_seconds=_number(given, "DESK_LAG_SECONDS", 5, 0, 60),
+        service_level_seconds=_number(given, "SERVICE_LEVEL_SECONDS", 60, 1, 86_400),
         keep_days=_number(given, "KEEP_DAYS", 90, 1, 36500),
         keep_chats_days=_number(given, "KEEP_CHATS_DAYS", 0, 0, 36500),
         webhook_secret=_long_enough(given, "WEBHOOK_SECRET"),

@@ -46,7 +46,8 @@ CREATE TABLE tenants (
     rules_digest    text NOT NULL DEFAULT '',          -- of its file, md5; '': none. Here: a row that was waited for is new
     rerouting       boolean NOT NULL DEFAULT false,    -- some rooms still wait where an earlier version put them
     shut_until      timestamptz,                       -- outside the hours: when to look again, a day ahead at most
-    draining        boolean NOT NULL DEFAULT false     -- it serves out: chats are ended, none is begun
+    draining        boolean NOT NULL DEFAULT false,    -- it serves out: chats are ended, none is begun
+    minutes_to      timestamptz NOT NULL DEFAULT '-infinity'  -- so far its minutes are written
 ) WITH (fillfactor = 50);
 
 -- Each version of a tenant's rules file (docs/routing.md) that was applied, as it was typed; '' took the rules away.
@@ -666,3 +667,20 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_of_tenant ON audit (tenant, id);
 CREATE INDEX audit_by_time ON audit (at);
+
+-- What happened in each minute, for charts and reports: written by workers after the minute, once. A minute in which
+-- nothing happened and nobody was there has no row.
+CREATE TABLE minutes (
+    tenant       text NOT NULL REFERENCES tenants ON DELETE CASCADE,
+    at           timestamptz NOT NULL,               -- its beginning
+    queue        text NOT NULL,                      -- '': all together
+    waiting      integer NOT NULL,                   -- at its end
+    arrived      integer NOT NULL,
+    assigned     integer NOT NULL,
+    resolved     integer NOT NULL,
+    abandoned    integer NOT NULL,                   -- closed, and no agent ever had them
+    waits        real[] NOT NULL,                    -- seconds, of the assigned ones, in order; of many a part, evenly
+    seats_taken  integer NOT NULL,                   -- at its end
+    seats_free   integer,                            -- at its end, of agents online; NULL: written too late to know
+    PRIMARY KEY (tenant, at, queue)
+);

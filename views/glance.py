@@ -1,12 +1,12 @@
 """Small questions about tenants: which there are, whether they have changed, when today began and how it went."""
 
 from datetime import datetime
-from typing import Any
 
 from psycopg2.extensions import cursor
 
+from db import minutes
+from db.minutes import Today
 from db.views import VIEWS
-from views.now import Today
 
 
 def tenants(cur: cursor) -> list[str]:
@@ -29,7 +29,5 @@ def midnight(cur: cursor) -> datetime:
     return found
 
 
-def today(cur: cursor, tenant: str, target_s: float = 60.0) -> Today:
-    row: Any = VIEWS.one(cur, "today", tenant=tenant, since=midnight(cur), target_s=target_s)
-    level = row.in_time / row.served if row.served else None
-    return Today(row.served, row.abandoned, level, target_s)
+def today(cur: cursor, tenant: str, target_s: float) -> Today:
+    return minutes.today(cur, tenant, midnight(cur), target_s)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
 
+from db.minutes import Today
 from db.views import VIEWS
 from views import expected, queue, waits
 from views.queue import Line
@@ -12,15 +13,6 @@ from views.source import Source
 from views.words import clean, counted, from_us
 
 INBOX_BEHIND = 100  # webhooks that no worker has taken over: more is a problem
-
-
-class Today(NamedTuple):
-    """Since midnight. `level`: the share of those served who were served in time; None: nobody was."""
-
-    served: int
-    abandoned: int
-    level: float | None
-    target_s: float
 
 
 class Glance(NamedTuple):

@@ -7,10 +7,12 @@ from db.inbox import Inbox
 
 @dataclass(frozen=True)
 class Source:
-    """`away`: why Redis can't be asked; views do without it then. `believe_s`: how old a roster may be."""
+    """`away`: why Redis can't be asked; views do without it then. `believe_s`: how old a roster may be; `target_s`: who
+    is served within it, is served in time."""
 
     inbox: Inbox
     away: str | None
     policy: str
     default_limit: int
     believe_s: float
+    target_s: float

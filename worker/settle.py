@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 
 import logs
+from db import audit
 from db.inbox import HELD
 from db.postgres import columns
 from db.turn import Drift, Turn
@@ -123,6 +124,9 @@ def _over(turn: Turn, report: Over, rules: Rules) -> None:
         stays.end_seen(turn, stay, report.why, rules)
 
 
+PROGRAM = "giliran"  # who did it, where nobody did it by hand
+
+
 def _circuit(turn: Turn, reports: Sequence[Report]) -> None:
     """Trouble of the desk counts against the desk, never against a room; one success in a round is proof of life."""
     troubles = [t for report in reports if isinstance(t := getattr(report, "trouble", None), DeskTrouble)]
@@ -133,6 +137,8 @@ def _circuit(turn: Turn, reports: Sequence[Report]) -> None:
     else:
         row = turn.one("desk_fails", failures=len(troubles), trouble=troubles[-1].what[:200])
         failures = row.desk_failures
+        if failures - len(troubles) < CIRCUIT_FAILURES <= failures:
+            audit.write(turn.cur, turn.tenant, PROGRAM, "desk down", troubles[-1].what)
     pause_s = _pause_s(troubles, failures)
     if pause_s > 0:
         turn.run("desk_pauses", wait_s=pause_s)
@@ -143,6 +149,7 @@ def _works(turn: Turn) -> None:
     row = turn.one("desk_works", open=CIRCUIT_FAILURES)
     if row is not None and row.failures >= CIRCUIT_FAILURES:
         turn.run("unpark")
+        audit.write(turn.cur, turn.tenant, PROGRAM, "desk up")
         log.warning(turn.line("desk_works", after_failures=row.failures))
         turn.wake = True
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import RedisError
 
 import logs
-from db import limits, rules, tickets
+from db import limits, minutes, rules, tickets
 from db.inbox import LATER, Entry, Glance, InboxDown, Named
 from db.ledger import LEDGER, NATIVE_DESK, WORKER_LOCK_CLASS, lock
 from db.postgres import Ledger, LedgerBusy, LedgerDown, LedgerTrouble
@@ -48,7 +48,7 @@ class Trouble(NamedTuple):
 
 
 class Chore(NamedTuple):
-    what: str  # sweep, prune, rewrite
+    what: str  # sweep, prune, minutes, rewrite
     tenant: str
 
 
@@ -139,11 +139,13 @@ class Sweeper:
             dead = {row.id for row in LEDGER.all(cur, "dead_owners", lock_class=WORKER_LOCK_CLASS)}
             sweeps = LEDGER.all(cur, "claim_sweep", idle_s=self._work.rules.idle_s, most=CHORES_MOST)
             prunes = LEDGER.all(cur, "claim_prune", most=CHORES_MOST)
+            unwritten = minutes.due(cur)
             self._learn_agents(cur)
         self._rows = rows
         self._work.desks.refresh(rows)
         self._note_dead(dead)
-        for chore in [Chore("sweep", row.id) for row in sweeps] + [Chore("prune", row.id) for row in prunes]:
+        chores = [Chore("sweep", row.id) for row in sweeps] + [Chore("prune", row.id) for row in prunes]
+        for chore in chores + [Chore("minutes", tenant) for tenant in unwritten]:
             self._owed.setdefault(chore, 0.0)
         return due
 
@@ -178,6 +180,9 @@ class Sweeper:
             self._sweep(chore.tenant)
         elif chore.what == "prune":
             self._prune(chore.tenant)
+        elif chore.what == "minutes":
+            with self._ledger.transaction() as cur:
+                minutes.write(cur, chore.tenant)
         else:
             self._rewrite(chore.tenant)
 
@@ -289,6 +294,7 @@ class Sweeper:
             gone = LEDGER.run(cur, "prune", tenant=tenant, keep_days=keep_days, most=PRUNE_MOST)
             LEDGER.run(cur, "prune_rounds", tenant=tenant, keep_days=keep_days)
             LEDGER.run(cur, "prune_refused", tenant=tenant, keep_days=keep_days)
+            minutes.prune(cur, tenant, keep_days)
         known, more = self._prune_known(tenant)
         chats = self._prune_chats(tenant) if self._work.rules.keep_chats_days else 0
         if gone == PRUNE_MOST or more or chats == PRUNE_CHATS_MOST:

@@ -118,13 +118,6 @@ SELECT last_agent AS agent, count(*) AS answered,
 -- name: midnight
 SELECT date_trunc('day', clock_timestamp(), 'UTC') AS at
 
--- name: today
-SELECT count(settled_at) AS served,
-       count(settled_at) FILTER (WHERE extract(epoch FROM settled_at) - arrived_us / 1e6 <= %(target_s)s) AS in_time,
-       count(*) FILTER (WHERE settled_at IS NULL AND state = 'closed') AS abandoned
-  FROM visits WHERE tenant = %(tenant)s
-   AND (settled_at >= %(since)s OR (settled_at IS NULL AND state = 'closed' AND closed_at >= %(since)s))
-
 -- name: presence_since
 SELECT agent, absent_since FROM accounts WHERE tenant = %(tenant)s
 

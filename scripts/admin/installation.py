@@ -101,6 +101,7 @@ class Installation:
             policy=self.settings.allocation_policy,
             default_limit=self.settings.max_agent_chat,
             believe_s=roster_s(self.settings.desk_lag_seconds),
+            target_s=self.settings.service_level_seconds,
         )
 
     @cached_property

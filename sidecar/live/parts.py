@@ -65,6 +65,7 @@ class Config:
     default_limit: int
     retry_s: float
     policy: str = "least_loaded"
+    target_s: float = 60.0  # who is served within it, is served in time
     believe_s: float = 10.0  # how old a roster may be when a seat is given on its word
     reassign_s: float = 0.0
     grace_s: float = PRESENCE_GRACE_S

@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
+from db import minutes
 from db.people import Agent
 from sidecar.live.parts import Parts
 from sidecar.ops.views import Asked, Views
@@ -48,6 +49,7 @@ class OpsRest:
             (f"{TENANT}/agents", self.agents),
             (ROOM, self.room),
             (f"{TENANT}/decisions", self.decisions),
+            (f"{TENANT}/series", self.series),
         ]
         return [web.get(path, self._door.opens(handler)) for path, handler in found]
 
@@ -80,6 +82,16 @@ class OpsRest:
         )
         rows = list(shown.rows.values())
         return answer({"decisions": rows, "next": str(rows[-1]["id"]) if rows else None})
+
+    async def series(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        tenant, range_ = own(agent, request.match_info["tenant"]), request.query.get("range", "1h")
+        if range_ not in minutes.STEPS:
+            raise Refused("invalid_payload", f"range: must be one of {', '.join(minutes.STEPS)}")
+        found = await self._views.series(tenant, range_, _given(request, "queue") or "")
+        if request.query.get("format") == "csv":
+            saved = {"Content-Disposition": f'attachment; filename="{tenant}-{range_}.csv"'}
+            return web.Response(text=minutes.as_csv(found), content_type="text/csv", headers=saved)
+        return answer(found)
 
     def _asked(self, view: str, agent: Agent, request: web.Request, **given: Any) -> Asked:
         """Raises `Refused`."""

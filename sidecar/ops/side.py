@@ -14,8 +14,7 @@ from sidecar.ops.watches import Watches
 
 class Ops:
     def __init__(self, parts: Parts, login: Login) -> None:
-        config = parts.config
-        self.views = views = Views(parts.store, parts.box, config.policy, config.default_limit, config.believe_s)
+        self.views = views = Views(parts.store, parts.box, parts.config)
         self._watches = Watches(views, parts.tasks)
         door = OpsDoor(parts)
         self._rooms = (OpsRest(door, views), OpsActs(parts, door), OpsRules(parts, door))

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
 
+from db import minutes
 from db.inbox import Inbox, InboxDown
+from sidecar.live.parts import Config
 from sidecar.live.store import Store
 from sidecar.web.answers import Refused
 from views import agents, decided, glance, now, story, timeline, waiting
@@ -42,9 +44,8 @@ class Asked(NamedTuple):
 class Views:
     """Of one sidecar. Every method raises `LedgerTrouble`."""
 
-    def __init__(self, store: Store, box: Inbox, policy: str, default_limit: int, believe_s: float) -> None:
-        self._store, self._box = store, box
-        self._policy, self._default_limit, self._believe_s = policy, default_limit, believe_s
+    def __init__(self, store: Store, box: Inbox, config: Config) -> None:
+        self._store, self._box, self._config = store, box, config
 
     async def read(self, asked: Asked) -> Shown:
         """Raises `Refused`."""
@@ -55,6 +56,15 @@ class Views:
             raise Refused("invalid_payload", f"state: must be one of {', '.join(STATES)}")
         return await self._store.run(lambda cur: read(self._source(cur, asked.tenant), cur, asked))
 
+    async def series(self, tenant: str, range_: str, queue: str) -> dict[str, Any]:
+        """As `minutes.series`, with the target."""
+
+        def look(cur: cursor) -> dict[str, Any]:
+            self._source(cur, tenant)
+            return {**minutes.series(cur, tenant, range_, queue), "target_s": self._config.target_s}
+
+        return await self._store.run(look)
+
     async def revs(self) -> dict[str, int]:
         """A number for each tenant that rises with what changes."""
         return await self._store.run(glance.revs)
@@ -63,7 +73,10 @@ class Views:
         """On a thread. Raises `Refused` where there is no such tenant."""
         if tenant is not None and tenant not in glance.tenants(cur):
             raise Refused("not_found", "no such tenant")
-        return Source(self._box, _away(self._box), self._policy, self._default_limit, self._believe_s)
+        config = self._config
+        return Source(
+            self._box, _away(self._box), config.policy, config.default_limit, config.believe_s, config.target_s
+        )
 
 
 def _away(box: Inbox) -> str | None:
@@ -77,7 +90,7 @@ def _away(box: Inbox) -> str | None:
 
 def _now(source: Source, cur: cursor, asked: Asked) -> Shown:
     names = [asked.tenant] if asked.tenant else glance.tenants(cur)
-    rows = {name: now.read(source, cur, name, glance.today(cur, name)) for name in names}
+    rows = {name: now.read(source, cur, name, glance.today(cur, name, source.target_s)) for name in names}
     return Shown({}, names, rows)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from db import rules
+from db.acts import ACTS
 from db.admin import ADMIN
 from db.inbox import ARRIVED, limit_key
 from db.postgres import Ledger
@@ -57,7 +58,7 @@ class Ruled(Line):
     def apply(self, content: str) -> int:
         """As `giliran routing apply` does."""
         with self.ledger.transaction() as cur:
-            version = int(ADMIN.one(cur, "add_rules", tenant=self.tenant, content=content, who="test").version)
+            version = int(ACTS.one(cur, "add_rules", tenant=self.tenant, content=content, who="test").version)
         self.publish_all()
         return version
 
@@ -397,7 +398,7 @@ def test_a_decision_that_waits_while_rules_are_applied_goes_by_the_new_ones(line
     with ThreadPoolExecutor(1) as other:
         with closing(Ledger(line.database_url, "apply")) as ledger, ledger.transaction() as cur:
             ADMIN.one(cur, "lock_tenant", tenant=TENANT)
-            ADMIN.one(cur, "add_rules", tenant=TENANT, content=TWO_TEAMS + "# new\n", who="test")
+            ACTS.one(cur, "add_rules", tenant=TENANT, content=TWO_TEAMS + "# new\n", who="test")
             deciding = other.submit(line.decide)
             eventually(lambda: line.one("SELECT count(*) AS n FROM pg_locks WHERE NOT granted").n)
         deciding.result(10)

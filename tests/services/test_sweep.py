@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 
 from db import inbox, tickets
-from db.admin import ADMIN
+from db.acts import ACTS
 from db.inbox import InboxDown, Named, digest, key, limit_key
 from db.ledger import LEDGER, WORKER_LOCK_CLASS
 from db.postgres import LedgerBusy
@@ -853,7 +853,7 @@ def test_a_slow_look_at_many_tenants_leaves_some_for_the_next(watch: Watch, monk
 def test_receivers_are_told_what_rules_ask_and_no_late_sweep_takes_a_newer_version_back(watch: Watch) -> None:
     line = watch.line
     with line.ledger.transaction() as cur:
-        ADMIN.one(cur, "add_rules", tenant=TENANT, content=RULED, who="test")
+        ACTS.one(cur, "add_rules", tenant=TENANT, content=RULED, who="test")
     watch.look()
     assert line.inbox.names() == {TENANT: Named(1, '["property.city"]')}
     assert line.inbox.name(TENANT, Named(2, '["email"]')), "an admin is applying it"

@@ -1,0 +1,107 @@
+-- What happened by the minute: written by workers, read by charts.
+
+-- name: due
+-- Tenants whose last minutes are not written yet. One whose clock was stepped back goes on from now.
+SELECT id AS tenant FROM tenants
+ WHERE minutes_to < date_trunc('minute', clock_timestamp()) OR minutes_to > clock_timestamp() + interval '1 minute'
+ ORDER BY minutes_to LIMIT %(most)s
+
+-- name: write
+-- Every whole minute since the last one that is written, an hour back at most, from the times of visits: who writes late
+-- writes the same. A visit that moved counts where it is now. Twice is once.
+WITH span AS (
+    SELECT greatest(CASE WHEN minutes_to > clock_timestamp() THEN '-infinity' ELSE minutes_to END,
+                    date_trunc('minute', clock_timestamp()) - interval '60 minutes') AS since,
+           date_trunc('minute', clock_timestamp()) AS until
+      FROM tenants WHERE id = %(tenant)s),
+v AS MATERIALIZED (
+    SELECT coalesce(x.queue, 'channel:' || x.channel) AS queue, x.opened_at, x.settled_at, x.closed_at,
+           x.state = 'held' OR (x.state = 'closed' AND x.settled_at IS NOT NULL) AS was_held,
+           greatest(0, extract(epoch FROM x.settled_at) - x.arrived_us / 1e6)::real AS waited_s
+      FROM (SELECT * FROM visits WHERE tenant = %(tenant)s AND state <> 'closed'
+             UNION ALL
+            SELECT o.* FROM span, visits o WHERE o.tenant = %(tenant)s AND o.state = 'closed' AND o.closed_at >= span.since) x),
+minutes_of AS (SELECT at, at + interval '1 minute' AS over FROM span, generate_series(since, until - interval '1 minute', '1 minute') at),
+counted AS (
+    SELECT m.at, CASE WHEN GROUPING(v.queue) = 1 THEN '' ELSE v.queue END AS queue,
+           count(*) FILTER (WHERE v.opened_at < m.over AND (v.settled_at IS NULL OR v.settled_at >= m.over)
+                              AND (v.closed_at IS NULL OR v.closed_at >= m.over)) AS waiting,
+           count(*) FILTER (WHERE v.opened_at >= m.at AND v.opened_at < m.over) AS arrived,
+           count(*) FILTER (WHERE v.settled_at >= m.at AND v.settled_at < m.over) AS assigned,
+           count(*) FILTER (WHERE v.closed_at >= m.at AND v.closed_at < m.over AND v.settled_at IS NOT NULL) AS resolved,
+           count(*) FILTER (WHERE v.closed_at >= m.at AND v.closed_at < m.over AND v.settled_at IS NULL) AS abandoned,
+           array_agg(v.waited_s ORDER BY v.waited_s) FILTER (WHERE v.settled_at >= m.at AND v.settled_at < m.over) AS waits,
+           count(*) FILTER (WHERE v.was_held AND v.settled_at < m.over
+                              AND (v.closed_at IS NULL OR v.closed_at >= m.over)) AS taken
+      FROM minutes_of m CROSS JOIN v GROUP BY m.at, GROUPING SETS ((), (v.queue))),
+here AS (
+    SELECT coalesce(sum(greatest(0, max_load - load)) FILTER (WHERE available), 0)::integer AS free,
+           bool_or(available) AS any FROM agents WHERE tenant = %(tenant)s),
+written AS (
+    INSERT INTO minutes (tenant, at, queue, waiting, arrived, assigned, resolved, abandoned, waits, seats_taken, seats_free)
+    SELECT %(tenant)s, m.at, coalesce(c.queue, ''), coalesce(c.waiting, 0), coalesce(c.arrived, 0), coalesce(c.assigned, 0),
+           coalesce(c.resolved, 0), coalesce(c.abandoned, 0),
+           coalesce((SELECT array_agg(w ORDER BY n) FROM unnest(c.waits) WITH ORDINALITY u(w, n)
+                      WHERE n %% greatest(1, ceil(cardinality(c.waits) / %(waits)s::float8)::integer) = 0
+                         OR cardinality(c.waits) <= %(waits)s), '{}'),
+           coalesce(c.taken, 0), CASE WHEN m.over = span.until AND coalesce(c.queue, '') = '' THEN here.free END
+      FROM span CROSS JOIN here CROSS JOIN minutes_of m LEFT JOIN counted c ON c.at = m.at
+     WHERE c.waiting + c.arrived + c.assigned + c.resolved + c.abandoned + c.taken > 0
+        OR (coalesce(c.queue, '') = '' AND here.any AND m.over = span.until)
+        ON CONFLICT DO NOTHING
+    RETURNING 1)
+SELECT span.until, (SELECT count(*) FROM written) AS rows FROM span
+
+-- name: written
+-- Not waiting for who has the tenant's row: the next look writes the same minutes again, into nothing.
+UPDATE tenants SET minutes_to = %(until)s
+ WHERE id IN (SELECT id FROM tenants WHERE id = %(tenant)s FOR NO KEY UPDATE SKIP LOCKED)
+
+-- name: series
+-- Points of equal steps up to now; the last one is not over yet.
+WITH steps AS (
+    SELECT at, at + %(step_s)s * interval '1 s' AS over
+      FROM generate_series(to_timestamp(floor(extract(epoch FROM clock_timestamp() - %(range_s)s * interval '1 s') / %(step_s)s) * %(step_s)s),
+                           clock_timestamp(), %(step_s)s * interval '1 s') at)
+SELECT s.at, coalesce(m.waiting, 0) AS waiting, coalesce(m.arrived, 0)::integer AS arrived,
+       coalesce(m.assigned, 0)::integer AS assigned, coalesce(m.abandoned, 0)::integer AS abandoned,
+       w.p50 AS wait_p50_s, w.p95 AS wait_p95_s, coalesce(m.seats_taken, 0) AS seats_taken,
+       coalesce(m.seats_free, 0) AS seats_free
+  FROM steps s
+  LEFT JOIN LATERAL (
+       SELECT (array_agg(waiting ORDER BY at DESC))[1] AS waiting, sum(arrived) AS arrived, sum(assigned) AS assigned,
+              sum(abandoned) AS abandoned, (array_agg(seats_taken ORDER BY at DESC))[1] AS seats_taken,
+              (array_agg(seats_free ORDER BY at DESC) FILTER (WHERE seats_free IS NOT NULL))[1] AS seats_free
+         FROM minutes WHERE tenant = %(tenant)s AND queue = %(queue)s AND at >= s.at AND at < s.over) m ON true
+  LEFT JOIN LATERAL (
+       SELECT round(percentile_cont(0.5) WITHIN GROUP (ORDER BY wait)::numeric, 1)::float8 AS p50,
+              round(percentile_cont(0.95) WITHIN GROUP (ORDER BY wait)::numeric, 1)::float8 AS p95
+         FROM minutes, unnest(waits) AS wait
+        WHERE tenant = %(tenant)s AND queue = %(queue)s AND at >= s.at AND at < s.over) w ON true
+ ORDER BY s.at
+
+-- name: queues
+SELECT DISTINCT queue FROM minutes
+ WHERE tenant = %(tenant)s AND at > clock_timestamp() - %(range_s)s * interval '1 s' AND queue <> '' ORDER BY 1
+
+-- name: marks
+-- What changed in that time: limits, rules, drains, and a desk that failed.
+SELECT at, what, who, subject, before, after FROM audit
+ WHERE tenant = %(tenant)s AND at > clock_timestamp() - %(range_s)s * interval '1 s'
+   AND what IN ('limit', 'pause', 'resume', 'routing apply', 'routing reset', 'drain', 'desk down', 'desk up')
+ ORDER BY at DESC LIMIT %(most)s
+
+-- name: today
+-- Since then, by the ledger itself: who was served, in time, and who left before.
+SELECT count(settled_at) AS served,
+       count(settled_at) FILTER (WHERE extract(epoch FROM settled_at) - arrived_us / 1e6 <= %(target_s)s) AS in_time,
+       count(*) FILTER (WHERE settled_at IS NULL AND state = 'closed') AS abandoned
+  FROM (SELECT * FROM visits WHERE tenant = %(tenant)s AND state = 'held' AND settled_at >= %(since)s
+         UNION ALL
+        SELECT * FROM visits WHERE tenant = %(tenant)s AND state = 'closed' AND closed_at >= %(since)s) v
+ WHERE settled_at >= %(since)s OR settled_at IS NULL
+
+-- name: prune
+DELETE FROM minutes WHERE (tenant, at, queue) IN (
+    SELECT tenant, at, queue FROM minutes
+     WHERE tenant = %(tenant)s AND at < clock_timestamp() - %(keep_days)s * interval '1 day' ORDER BY at LIMIT %(most)s)
