@@ -17,13 +17,17 @@ from views.team import Member
 ROOMS_MOST = 50  # of one agent that are named
 
 
-def read(source: Source, cur: cursor, tenant: str, since: datetime) -> Shown:
-    """`since`: when today began."""
+def today(cur: cursor, tenant: str, since: datetime) -> dict[str, Any]:
+    """By agent: how many chats they were given since then, and how long half of those took that ended."""
+    return {row.agent: row for row in VIEWS.all(cur, "agents_today", tenant=tenant, since=since)}
+
+
+def read(source: Source, cur: cursor, tenant: str, today: Mapping[str, Any]) -> Shown:
+    """`today`: of the function of that name."""
     rooms: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in VIEWS.all(cur, "seated", tenant=tenant, most=ROOMS_MOST):
         held = {"room": row.room, "queue": queues.of(row), "since": row.since, "state": row.state}
         rooms[row.agent].append(held)
-    today = {row.agent: row for row in VIEWS.all(cur, "agents_today", tenant=tenant, since=since)}
     here = {row.agent: row.absent_since for row in VIEWS.all(cur, "presence_since", tenant=tenant)}
     members = team.read(source, cur, tenant)
     rows = {m.id: _row(m, rooms[m.id], today.get(m.id), here) for m in members if m.role in ("", "agent") or m.chats}

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,7 @@ class Line:
     team: Mapping[str, Member]
     drifts: list[Any]
     book: Book
+    able: dict[str, waits.Able] = field(default_factory=dict)  # by class, once asked for
 
 
 def read(
@@ -115,7 +116,9 @@ def workers(cur: cursor) -> int:
 
 def reason(line: Line, row: Any) -> Reason:
     of = line.classes.get(row.class_) or Class(row.class_, None, None, None, (), ())
-    return waits.why(row, of, line.team, line.desk, line.now)
+    if of.name not in line.able:
+        line.able[of.name] = waits.able(of, line.team)
+    return waits.why(row, of, line.team, line.desk, line.now, line.able[of.name])
 
 
 def as_data(line: Line) -> dict[str, Any]:

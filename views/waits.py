@@ -58,6 +58,20 @@ class Class:
         return max(0, min(member.free, self.limit - self.of_queue.get(member.id, 0)))
 
 
+class Able(NamedTuple):
+    """Who could take rooms of a class at this moment: those online, those with a free seat for it, how many seats."""
+
+    online: list[Member]
+    with_room: list[Member]
+    free: int
+
+
+def able(of: Class, team: Mapping[str, Member]) -> Able:
+    online = [team[name] for name in of.online if name in team]
+    free = {member.id: of.free(member) for member in online}
+    return Able(online, [member for member in online if free[member.id]], sum(free.values()))
+
+
 class Reason(NamedTuple):
     """`code` and `values` for a page, which says it in its own language; `message` in English."""
 
@@ -69,15 +83,16 @@ class Reason(NamedTuple):
         return {"code": self.code, "message": self.message, "values": dict(self.values)}
 
 
-def why(row: Any, of: Class, team: Mapping[str, Member], desk: Desk, now: datetime) -> Reason:
-    """`row` as of the block `waiting`."""
+def why(row: Any, of: Class, team: Mapping[str, Member], desk: Desk, now: datetime, who: Able | None = None) -> Reason:
+    """`row` as of the block `waiting`; `who`: as `able` says, where many rows of a class are asked about."""
+    who = who or able(of, team)
     return (
         _room(row, now)
         or _tenant(desk, now)
-        or _nobody(of, team, desk)
+        or _nobody(of, team, desk, who)
         or _sticky(row, of, team, now)
         or _roster(of, desk, now)
-        or _seats(row, of, team, desk)
+        or _seats(row, of, desk, who)
     )
 
 
@@ -125,14 +140,13 @@ def shut(found: Shut, now: datetime) -> Reason:
     return Reason("shut", words, {"at": found.until})
 
 
-def _nobody(of: Class, team: Mapping[str, Member], desk: Desk) -> Reason | None:
+def _nobody(of: Class, team: Mapping[str, Member], desk: Desk, who: Able) -> Reason | None:
     """Nobody has a free seat: then an old roster will do."""
     if of.read_at is None:
         words = f"the desk has not told yet who may serve it{_trouble(desk)}"
         return Reason("roster_unread", words, {"trouble": clean(desk.trouble or "", 120)})
-    online = _online(of, team)
-    if online:
-        return None if any(of.free(member) for member in online) else _full(online, of)
+    if who.online:
+        return None if who.with_room else _full(who.online, of)
     away = sum(member.presence == "away" and member.role == "agent" for member in team.values())
     only = f", {counted(away, 'agent is', 'agents are')} away" if away else ""
     missing = clean("; ".join(of.missing), 200)
@@ -165,11 +179,9 @@ def _trouble(desk: Desk) -> str:
     return f"; its last answer was: {clean(desk.trouble, 120)}" if desk.trouble else ""
 
 
-def _seats(row: Any, of: Class, team: Mapping[str, Member], desk: Desk) -> Reason:
-    with_room = [member for member in _online(of, team) if of.free(member)]
-    free = sum(map(of.free, with_room))
-    refused = [member.id for member in with_room if member.refused]
-    if len(refused) == len(with_room):
+def _seats(row: Any, of: Class, desk: Desk, who: Able) -> Reason:
+    free, refused = who.free, [member.id for member in who.with_room if member.refused]
+    if len(refused) == len(who.with_room):
         words = f"the desk refuses {listed(refused)}: they are tried with one room at a time"
         return Reason("agents_refused", words, {"names": listed(refused)})
     if row.ahead_in_class >= free:
@@ -179,10 +191,6 @@ def _seats(row: Any, of: Class, team: Mapping[str, Member], desk: Desk) -> Reaso
         named = f"the desk named {clean(of.suggested)}" if of.suggested else "the desk is asked for a candidate"
         return Reason("desk_asked", f"{counted(free, 'seat')} free; {named}", {"free": free})
     return Reason("next", f"{counted(free, 'seat')} free: its turn at the next look", {"free": free})
-
-
-def _online(of: Class, team: Mapping[str, Member]) -> list[Member]:
-    return [team[name] for name in of.online if name in team]
 
 
 def _full(online: list[Member], of: Class) -> Reason:

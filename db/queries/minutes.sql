@@ -15,25 +15,34 @@ WITH span AS (
            date_trunc('minute', clock_timestamp()) AS until
       FROM tenants WHERE id = %(tenant)s),
 v AS MATERIALIZED (
-    SELECT coalesce(x.queue, 'channel:' || x.channel) AS queue, x.opened_at, x.settled_at, x.closed_at,
-           x.state = 'held' OR (x.state = 'closed' AND x.settled_at IS NOT NULL) AS was_held,
+    SELECT coalesce(x.queue, 'channel:' || x.channel) AS queue, x.opened_at, x.closed_at,
+           CASE WHEN x.state <> 'waiting' THEN x.settled_at END AS settled_at,
            greatest(0, extract(epoch FROM x.settled_at) - x.arrived_us / 1e6)::real AS waited_s
       FROM (SELECT * FROM visits WHERE tenant = %(tenant)s AND state <> 'closed'
              UNION ALL
             SELECT o.* FROM span, visits o WHERE o.tenant = %(tenant)s AND o.state = 'closed' AND o.closed_at >= span.since) x),
-minutes_of AS (SELECT at, at + interval '1 minute' AS over FROM span, generate_series(since, until - interval '1 minute', '1 minute') at),
+steps AS (  -- what was before, is in the minute before the first
+    SELECT queue, greatest(date_trunc('minute', e.moment), span.since - interval '1 minute') AS at, e.*
+      FROM span, v CROSS JOIN LATERAL (VALUES
+           (v.opened_at, 1, 1, 0, 0, 0, 0, NULL),
+           (v.settled_at, -1, 0, 1, 0, 0, 1, v.waited_s),
+           (CASE WHEN v.settled_at IS NOT NULL THEN v.closed_at END, 0, 0, 0, 1, 0, -1, NULL),
+           (CASE WHEN v.settled_at IS NULL THEN v.closed_at END, -1, 0, 0, 0, 1, 0, NULL))
+           AS e(moment, waiting, arrived, assigned, resolved, abandoned, taken, wait)
+     WHERE e.moment < span.until),
+minutes_of AS (SELECT at, at + interval '1 minute' AS over FROM span, generate_series(since - interval '1 minute', until - interval '1 minute', '1 minute') at),
+sums AS (
+    SELECT at, CASE WHEN GROUPING(queue) = 1 THEN '' ELSE queue END AS queue, sum(waiting) AS waiting, sum(arrived) AS arrived,
+           sum(assigned) AS assigned, sum(resolved) AS resolved, sum(abandoned) AS abandoned, sum(taken) AS taken,
+           array_agg(wait ORDER BY wait) FILTER (WHERE wait IS NOT NULL) AS waits
+      FROM steps GROUP BY at, GROUPING SETS ((), (queue))),
 counted AS (
-    SELECT m.at, CASE WHEN GROUPING(v.queue) = 1 THEN '' ELSE v.queue END AS queue,
-           count(*) FILTER (WHERE v.opened_at < m.over AND (v.settled_at IS NULL OR v.settled_at >= m.over)
-                              AND (v.closed_at IS NULL OR v.closed_at >= m.over)) AS waiting,
-           count(*) FILTER (WHERE v.opened_at >= m.at AND v.opened_at < m.over) AS arrived,
-           count(*) FILTER (WHERE v.settled_at >= m.at AND v.settled_at < m.over) AS assigned,
-           count(*) FILTER (WHERE v.closed_at >= m.at AND v.closed_at < m.over AND v.settled_at IS NOT NULL) AS resolved,
-           count(*) FILTER (WHERE v.closed_at >= m.at AND v.closed_at < m.over AND v.settled_at IS NULL) AS abandoned,
-           array_agg(v.waited_s ORDER BY v.waited_s) FILTER (WHERE v.settled_at >= m.at AND v.settled_at < m.over) AS waits,
-           count(*) FILTER (WHERE v.was_held AND v.settled_at < m.over
-                              AND (v.closed_at IS NULL OR v.closed_at >= m.over)) AS taken
-      FROM minutes_of m CROSS JOIN v GROUP BY m.at, GROUPING SETS ((), (v.queue))),
+    SELECT m.at, q.queue, coalesce(s.arrived, 0) AS arrived, coalesce(s.assigned, 0) AS assigned,
+           coalesce(s.resolved, 0) AS resolved, coalesce(s.abandoned, 0) AS abandoned, s.waits,
+           sum(coalesce(s.waiting, 0)) OVER past AS waiting, sum(coalesce(s.taken, 0)) OVER past AS taken
+      FROM minutes_of m CROSS JOIN (SELECT DISTINCT queue FROM sums) q
+      LEFT JOIN sums s ON s.at = m.at AND s.queue = q.queue
+    WINDOW past AS (PARTITION BY q.queue ORDER BY m.at)),
 here AS (
     SELECT coalesce(sum(greatest(0, max_load - load)) FILTER (WHERE available), 0)::integer AS free,
            bool_or(available) AS any FROM agents WHERE tenant = %(tenant)s),
@@ -46,8 +55,8 @@ written AS (
                          OR cardinality(c.waits) <= %(waits)s), '{}'),
            coalesce(c.taken, 0), CASE WHEN m.over = span.until AND coalesce(c.queue, '') = '' THEN here.free END
       FROM span CROSS JOIN here CROSS JOIN minutes_of m LEFT JOIN counted c ON c.at = m.at
-     WHERE c.waiting + c.arrived + c.assigned + c.resolved + c.abandoned + c.taken > 0
-        OR (coalesce(c.queue, '') = '' AND here.any AND m.over = span.until)
+     WHERE m.at >= span.since AND (c.waiting + c.arrived + c.assigned + c.resolved + c.abandoned + c.taken > 0
+        OR (coalesce(c.queue, '') = '' AND here.any AND m.over = span.until))
         ON CONFLICT DO NOTHING
     RETURNING 1)
 SELECT span.until, (SELECT count(*) FROM written) AS rows FROM span

@@ -2,6 +2,7 @@
 watches; after `views/`, which knows what each shows.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from psycopg2.extensions import cursor
 
 from db import minutes
 from db.inbox import Inbox, InboxDown
+from db.minutes import Today
 from sidecar.live.parts import Config
 from sidecar.live.store import Store
 from sidecar.web.answers import Refused
@@ -17,6 +19,7 @@ from views.queue import STATES
 from views.shown import Shown
 from views.source import Source
 
+TODAY_S = 10.0  # how old figures of today may be
 VISITS_MOST = 20  # of a room
 LIMIT = 100  # rows, where nobody says
 
@@ -41,11 +44,38 @@ class Asked(NamedTuple):
         return cls(**{name: given[name] for name in cls._fields if given.get(name) is not None})
 
 
+class Day:
+    """Today's figures, which a whole day's visits are gone through for: some seconds old. Threads share it; each entry is
+    written whole."""
+
+    def __init__(self, target_s: float) -> None:
+        self._target_s = target_s
+        self._kept: dict[tuple[str, str], tuple[float, Any]] = {}
+
+    def of(self, cur: cursor, tenant: str) -> Today:
+        found: Today = self._lately(("desk", tenant), lambda: glance.today(cur, tenant, self._target_s))
+        return found
+
+    def of_agents(self, cur: cursor, tenant: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._lately(
+            ("agents", tenant), lambda: agents.today(cur, tenant, glance.midnight(cur))
+        )
+        return found
+
+    def _lately(self, key: tuple[str, str], read: Callable[[], Any]) -> Any:
+        at, found = self._kept.get(key, (0.0, None))
+        if found is None or time.monotonic() - at > TODAY_S:
+            found = read()
+            self._kept[key] = time.monotonic(), found
+        return found
+
+
 class Views:
     """Of one sidecar. Every method raises `LedgerTrouble`."""
 
     def __init__(self, store: Store, box: Inbox, config: Config) -> None:
         self._store, self._box, self._config = store, box, config
+        self._day = Day(config.target_s)
 
     async def read(self, asked: Asked) -> Shown:
         """Raises `Refused`."""
@@ -54,7 +84,7 @@ class Views:
             raise Refused("invalid_payload", f"view: must be one of {', '.join(_READ)}")
         if asked.state not in (None, *STATES):
             raise Refused("invalid_payload", f"state: must be one of {', '.join(STATES)}")
-        return await self._store.run(lambda cur: read(self._source(cur, asked.tenant), cur, asked))
+        return await self._store.run(lambda cur: read(self._source(cur, asked.tenant), self._day, cur, asked))
 
     async def series(self, tenant: str, range_: str, queue: str) -> dict[str, Any]:
         """As `minutes.series`, with the target."""
@@ -88,22 +118,22 @@ def _away(box: Inbox) -> str | None:
     return None
 
 
-def _now(source: Source, cur: cursor, asked: Asked) -> Shown:
+def _now(source: Source, day: Day, cur: cursor, asked: Asked) -> Shown:
     names = [asked.tenant] if asked.tenant else glance.tenants(cur)
-    rows = {name: now.read(source, cur, name, glance.today(cur, name, source.target_s)) for name in names}
+    rows = {name: now.read(source, cur, name, day.of(cur, name)) for name in names}
     return Shown({}, names, rows)
 
 
-def _queue(source: Source, cur: cursor, asked: Asked) -> Shown:
+def _queue(source: Source, day: Day, cur: cursor, asked: Asked) -> Shown:
     wanted = waiting.Asked(asked.queue, asked.state, asked.q, asked.offset, asked.limit)
     return waiting.read(source, cur, asked.tenant or "", wanted)
 
 
-def _agents(source: Source, cur: cursor, asked: Asked) -> Shown:
-    return agents.read(source, cur, asked.tenant or "", glance.midnight(cur))
+def _agents(source: Source, day: Day, cur: cursor, asked: Asked) -> Shown:
+    return agents.read(source, cur, asked.tenant or "", day.of_agents(cur, asked.tenant or ""))
 
 
-def _room(source: Source, cur: cursor, asked: Asked) -> Shown:
+def _room(source: Source, day: Day, cur: cursor, asked: Asked) -> Shown:
     found = story.read(source, cur, asked.tenant or "", asked.room or "", VISITS_MOST)
     rows = waiting.of_line(cur, found.line) if found.line and found.line.waiting else {}
     names = glance.customers(cur, found.tenant, [found.room])
@@ -111,11 +141,11 @@ def _room(source: Source, cur: cursor, asked: Asked) -> Shown:
     return Shown({**timeline.as_data(found), **head}, [], {})
 
 
-def _decisions(source: Source, cur: cursor, asked: Asked) -> Shown:
+def _decisions(source: Source, day: Day, cur: cursor, asked: Asked) -> Shown:
     return decided.read(cur, asked.tenant or "", decided.Asked(asked.agent, asked.queue, asked.policy))
 
 
-_READ: Mapping[str, Callable[[Source, cursor, Asked], Shown]] = {
+_READ: Mapping[str, Callable[[Source, Day, cursor, Asked], Shown]] = {
     "now": _now,
     "queue": _queue,
     "agents": _agents,

@@ -18,6 +18,7 @@ from views.shown import Shown, change
 
 EVERY_S = 1.0
 ANYWAY_S = 5.0
+SHARE = 0.1  # of the time one view is read, at most: a large desk is looked at less often
 BYTES_A_SECOND = 16_000  # of changes to one page
 WATCHES_MOST = 8  # of one page
 
@@ -54,13 +55,15 @@ class Group:
         self.watches: set[Watch] = set()
         self.rev: object = None
         self.looked_at = -ANYWAY_S
+        self.took_s = 0.0
         self.shown: Shown | None = None
 
     def is_due(self, rev: object) -> bool:
-        return self.shown is None or rev != self.rev or time.monotonic() - self.looked_at >= ANYWAY_S
+        age_s = time.monotonic() - self.looked_at
+        return self.shown is None or (age_s >= self.took_s / SHARE and (rev != self.rev or age_s >= ANYWAY_S))
 
-    def looked(self, shown: Shown, rev: object) -> None:
-        self.shown, self.rev, self.looked_at = shown, rev, time.monotonic()
+    def looked(self, shown: Shown, rev: object, took_s: float = 0.0) -> None:
+        self.shown, self.rev, self.took_s, self.looked_at = shown, rev, took_s, time.monotonic()
 
     def tell(self) -> None:
         """Those who have not been told all of it."""
@@ -108,5 +111,6 @@ class Watches:
         if group is None:
             return
         if group.is_due(rev):
-            group.looked(await self._views.read(asked), rev)
+            began = time.monotonic()
+            group.looked(await self._views.read(asked), rev, time.monotonic() - began)
         group.tell()
