@@ -91,8 +91,8 @@ def look(cur: cursor, key: str, tenant: str | None, email: str, address: str) ->
 
 
 def _meant(cur: cursor, email: str) -> tuple[str, bool]:
-    """Where nobody names it: of the tenants that know this e-mail the one with a chat of our own, else the only one; and
-    whether it could be another. Of an unknown e-mail the same is asked and told: nobody learns which are known."""
+    """Where nobody names it: of the tenants that know this e-mail the one with our own chat, else the only one; and
+    whether another could be meant. Unknown e-mails are asked and told the same: nobody learns which are known."""
     tenants, known = PEOPLE.all(cur, "with_people"), PEOPLE.all(cur, "tenants_of", email=email)
     return _only(known) or _only(tenants) or NOBODYS, _only(tenants) is None and len(tenants) > 1
 

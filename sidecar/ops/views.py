@@ -34,6 +34,7 @@ class Asked(NamedTuple):
     policy: str | None = None
     offset: int = 0
     limit: int = LIMIT
+    before: int | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "Asked":
@@ -112,7 +113,7 @@ def _room(source: Source, cur: cursor, asked: Asked) -> Shown:
 
 
 def _decisions(source: Source, cur: cursor, asked: Asked) -> Shown:
-    return decided.read(cur, asked.tenant or "", decided.Asked(asked.agent, asked.queue, asked.policy))
+    return decided.read(cur, asked.tenant or "", decided.Asked(asked.agent, asked.queue, asked.policy, asked.before))
 
 
 _READ: Mapping[str, Callable[[Source, cursor, Asked], Shown]] = {
