@@ -103,10 +103,12 @@ def drain(turn: Turn, draining: bool) -> Effect:
 
 def set_limit(
     cur: cursor, box: Inbox, tenant: str | None, agent: str | None, value: int | None
-) -> tuple[str | None, bool]:
+) -> tuple[int | str | None, bool]:
     """The admin's key in Redis; None takes it away, with the ledger's copy: if Redis lost the key just now, nobody puts
-    it back. What it held before, and whether there was a copy. Raises `InboxDown`."""
-    before = box.set_limit(inbox.limit_key(tenant, agent), value)
+    it back. What it held before (a text where that is no limit), and whether there was a copy. Raises `InboxDown`."""
+    text = box.set_limit(inbox.limit_key(tenant, agent), value)
+    limit = limits.parse(text) if text is not None else None
+    before = text if limit is None else limit
     if value is not None:
         return before, True
     scope = limits.agent_scope(agent) if agent else limits.TENANT if tenant else limits.GLOBAL

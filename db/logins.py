@@ -15,8 +15,6 @@ from db.people import FAILURES_ALONE_MOST, FAILURES_MOST, FAILURES_WINDOW_S, KNO
 log = logging.getLogger("db.logins")
 
 TOKEN_LIFE_S = 12 * 3600.0  # from the login; use does not prolong it
-
-
 NOBODYS = "nobody's"  # no tenant has such an id
 
 
@@ -37,7 +35,7 @@ class LoginLater(LoginError):
 
 
 class NoTenantNamed(LoginError):
-    """There is not exactly one tenant to take for granted."""
+    """As `LoginRefused`, where nobody said which of several tenants is meant: that may be why."""
 
 
 class Subjects(NamedTuple):
@@ -53,13 +51,14 @@ MOSTS = [FAILURES_MOST, FAILURES_ALONE_MOST, FAILURES_ALONE_MOST]  # of a `Subje
 
 class Try(NamedTuple):
     """`account`: None where there is none of this e-mail; `tenant`: empty where it is an operator's. `known`: it logged
-    in from this address lately."""
+    in from this address lately. `unnamed`: which of several tenants was not said."""
 
     tenant: str
     account: Any
     subjects: Subjects
     address: str
     known: bool
+    unnamed: bool
 
     @property
     def blocked_by(self) -> list[bytes]:
@@ -75,7 +74,8 @@ def _refuse_blocked(cur: cursor, found: Try) -> None:
 def look(cur: cursor, key: str, tenant: str | None, email: str, address: str) -> Try:
     """Raises `LoginLater` where the account or the address has failed too often."""
     operator = None if tenant else PEOPLE.one(cur, "operator_credentials", email=email)
-    tenant = "" if operator else tenant or _meant(cur, email)
+    tenant, unnamed = (tenant, False) if tenant else _meant(cur, email)
+    tenant = "" if operator else tenant
     account = operator or PEOPLE.one(cur, "credentials", tenant=tenant, email=email)
     # By the account, not by what was typed: PostgreSQL finds it under other spellings than Python's lower() knows.
     whose = ("account", account.agent) if account else ("nobody", email.lower())
@@ -85,21 +85,22 @@ def look(cur: cursor, key: str, tenant: str | None, email: str, address: str) ->
         login_subject(key, "address", address),
     )
     known = PEOPLE.one(cur, "is_known", subject=subjects.pair, known_s=KNOWN_S) is not None
-    found = Try(tenant, account, subjects, address, known)
+    found = Try(tenant, account, subjects, address, known, unnamed)
     _refuse_blocked(cur, found)
     return found
 
 
-def _meant(cur: cursor, email: str) -> str:
-    """Where nobody names it: the one tenant of our own chat, else the only one that knows this e-mail. Where the e-mail
-    is unknown, one like every other, so that nobody learns which ones are known."""
-    native = people.native_tenants(cur)
-    if len(native) > 1:
-        raise NoTenantNamed
-    known = [row.tenant for row in PEOPLE.all(cur, "tenants_of", email=email)]
-    if len(known) == 1:
-        return str(known[0])
-    return native[0] if native else NOBODYS
+def _meant(cur: cursor, email: str) -> tuple[str, bool]:
+    """Where nobody names it: of the tenants that know this e-mail the one with our own chat, else the only one; and
+    whether another could be meant. Unknown e-mails are asked and told the same: nobody learns which are known."""
+    tenants, known = PEOPLE.all(cur, "with_people"), PEOPLE.all(cur, "tenants_of", email=email)
+    return _only(known) or _only(tenants) or NOBODYS, _only(tenants) is None and len(tenants) > 1
+
+
+def _only(tenants: list[Any]) -> str | None:
+    """Of two or fewer, those with a chat of our own first: the one that goes without saying."""
+    is_one = len(tenants) == 1 or (len(tenants) > 1 and tenants[0].native > tenants[1].native)
+    return tenants[0].id if is_one else None
 
 
 def settle(cur: cursor, found: Try, correct: bool, digest: bytes) -> tuple[datetime, bool] | None:

@@ -26,14 +26,24 @@ def add(cur: cursor, email: str, name: str, password_hash: str) -> str:
 
 
 def all_of(cur: cursor) -> list[Any]:
-    return PEOPLE.all(cur, "operators")
+    """With `locked_until`: after too many wrong passwords, None else."""
+    return PEOPLE.all(cur, "operators", window_s=people.FAILURES_WINDOW_S)
+
+
+def known(cur: cursor, who: str) -> Any:
+    """By id or e-mail: (id, email, name, disabled), None where there is none."""
+    return PEOPLE.one(cur, "operator", who=who)
+
+
+def unlock(cur: cursor, operator: str) -> bool:
+    """They may log in again at once; whether failed logins were counted."""
+    return people.unlock(cur, "", operator)
 
 
 def change(cur: cursor, who: str, disabled: bool | None = None, password_hash: str | None = None) -> Any:
-    """By id or e-mail: (id, email, name, disabled), None where there is none. They are logged out everywhere, and wrong
-    passwords of before count no more."""
+    """As `known`, with what is new. They are logged out everywhere, and wrong passwords of before count no more."""
     row = PEOPLE.one(cur, "set_operator", who=who, disabled=disabled, password_hash=password_hash)
     if row is not None:
         PEOPLE.run(cur, "end_operator", operator=row.id)
-        people.unlock(cur, "", row.id)
+        unlock(cur, row.id)
     return row

@@ -51,6 +51,7 @@ class Agent(NamedTuple):
     name: str
     email: str
     role: str
+    has_chats: bool = True  # of a tenant with a chat of our own: who has none has /ops only, and no presence
 
     @property
     def is_operator(self) -> bool:
@@ -215,11 +216,6 @@ def valid_tokens(cur: cursor, digests: Sequence[bytes]) -> set[bytes]:
 def revoke(cur: cursor, token: str) -> Any:
     """Whose it was: (tenant, agent). None: it was none already."""
     return PEOPLE.one(cur, "revoke", digest=token_digest(token))
-
-
-def native_tenants(cur: cursor) -> list[str]:
-    """At most two: enough to know whether there is only one."""
-    return [row.id for row in PEOPLE.all(cur, "native_tenants")]
 
 
 def blocked_s(cur: cursor, subjects: Sequence[bytes]) -> float | None:

@@ -5,7 +5,8 @@
 SELECT t.id, t.desk, t.name, t.base_url, t.webhook_digest <> '' AS own_webhook_secret, t.created_at, t.desk_failures,
        coalesce(t.desk_trouble, (SELECT min(r.refused_alike) FROM rosters r WHERE r.tenant = t.id)) AS desk_trouble,
        CASE WHEN NOT is_due(t.paused_until, t.paused_for) THEN t.paused_until END AS paused_until,
-       (SELECT count(*) FROM agents a WHERE a.tenant = t.id) AS agents,
+       (SELECT count(*) FROM agents a WHERE a.tenant = t.id AND NOT EXISTS (
+            SELECT FROM accounts c WHERE c.tenant = a.tenant AND c.agent = a.id AND c.role <> 'agent')) AS agents,
        (SELECT count(*) FROM agents a WHERE a.tenant = t.id AND a.available) AS online,
        (SELECT count(*) FROM visits v WHERE v.tenant = t.id AND v.state = 'waiting') AS waiting,
        (SELECT count(*) FROM visits v WHERE v.tenant = t.id AND v.state IN ('reserved', 'held')) AS seated

@@ -31,21 +31,27 @@ UPDATE accounts SET password_hash = %(password_hash)s WHERE tenant = %(tenant)s 
 UPDATE tokens SET revoked_at = clock_timestamp()
  WHERE tenant = %(tenant)s AND agent = %(agent)s AND revoked_at IS NULL
 
--- name: native_tenants
-SELECT id FROM tenants WHERE desk = 'native' ORDER BY id LIMIT 2
+-- name: with_people
+-- Tenants in which somebody may have an account, those with a chat of our own first; at most two.
+SELECT t.id, t.desk = 'native' AS native FROM tenants t
+ WHERE t.desk = 'native' OR EXISTS (SELECT FROM accounts a WHERE a.tenant = t.id)
+ ORDER BY t.desk = 'native' DESC, t.id LIMIT 2
 
 -- name: credentials
 -- At a desk of others their agents have their own way in; supervisors of such a tenant have accounts here.
-SELECT a.agent, a.email, a.name, a.role, a.password_hash
+SELECT a.agent, a.email, a.name, a.role, t.desk = 'native' AS has_chats, a.password_hash
   FROM accounts a JOIN tenants t ON t.id = a.tenant AND (t.desk = 'native' OR a.role <> 'agent')
  WHERE a.tenant = %(tenant)s AND lower(a.email) = lower(%(email)s)
 
 -- name: tenants_of
--- In which tenants there is such an account; at most two.
-SELECT tenant FROM accounts WHERE lower(email) = lower(%(email)s) ORDER BY tenant LIMIT 2
+-- In which tenants there is such an account that may log in, those with a chat of our own first; at most two.
+SELECT a.tenant AS id, t.desk = 'native' AS native
+  FROM accounts a JOIN tenants t ON t.id = a.tenant AND (t.desk = 'native' OR a.role <> 'agent')
+ WHERE lower(a.email) = lower(%(email)s) AND NOT a.disabled
+ ORDER BY t.desk = 'native' DESC, a.tenant LIMIT 2
 
 -- name: operator_credentials
-SELECT id AS agent, email, name, 'operator' AS role, password_hash FROM operators WHERE lower(email) = lower(%(email)s)
+SELECT id AS agent, email, name, 'operator' AS role, false AS has_chats, password_hash FROM operators WHERE lower(email) = lower(%(email)s)
 
 -- name: lock_operator
 SELECT password_hash, disabled FROM operators WHERE id = %(operator)s FOR NO KEY UPDATE
@@ -58,7 +64,16 @@ VALUES (%(operator)s, %(email)s, %(name)s, %(password_hash)s)
 RETURNING id
 
 -- name: operators
-SELECT id, email, name, disabled, created_at FROM operators ORDER BY lower(email)
+-- `locked_until`: after too many wrong passwords.
+SELECT o.id, o.email, o.name, o.disabled, o.created_at,
+       (SELECT max(recent.first + %(window_s)s * interval '1 second') FROM login_tries t
+         CROSS JOIN LATERAL (SELECT min(at) AS first, count(*) AS n FROM unnest(t.failed) at
+                              WHERE seconds_since(at) < %(window_s)s) recent
+         WHERE t.tenant = '' AND t.agent = o.id AND recent.n >= t.most) AS locked_until
+  FROM operators o ORDER BY lower(o.email)
+
+-- name: operator
+SELECT id, email, name, disabled FROM operators WHERE id = %(who)s OR lower(email) = lower(%(who)s)
 
 -- name: set_operator
 -- What is NULL stays.
@@ -149,11 +164,11 @@ RETURNING expires_at
 DELETE FROM tokens WHERE tenant = %(tenant)s AND agent = %(agent)s AND expires_at < clock_timestamp()
 
 -- name: who
-SELECT t.tenant, t.agent AS agent_id, a.name, a.email, a.role
-  FROM tokens t JOIN accounts a ON a.tenant = t.tenant AND a.agent = t.agent
+SELECT t.tenant, t.agent AS agent_id, a.name, a.email, a.role, d.desk = 'native' AS has_chats
+  FROM tokens t JOIN accounts a ON a.tenant = t.tenant AND a.agent = t.agent JOIN tenants d ON d.id = t.tenant
  WHERE t.digest = %(digest)s AND t.revoked_at IS NULL AND t.expires_at > clock_timestamp() AND NOT a.disabled
  UNION ALL
-SELECT '', o.id, o.name, o.email, 'operator' FROM tokens t JOIN operators o ON o.id = t.operator
+SELECT '', o.id, o.name, o.email, 'operator', false FROM tokens t JOIN operators o ON o.id = t.operator
  WHERE t.digest = %(digest)s AND t.revoked_at IS NULL AND t.expires_at > clock_timestamp() AND NOT o.disabled
 
 -- name: valid
@@ -164,7 +179,7 @@ SELECT t.digest FROM tokens t
    AND NOT coalesce(a.disabled, o.disabled)
 
 -- name: revoke
-UPDATE tokens SET revoked_at = clock_timestamp() WHERE digest = %(digest)s AND revoked_at IS NULL RETURNING tenant, agent
+UPDATE tokens SET revoked_at = clock_timestamp() WHERE digest = %(digest)s AND revoked_at IS NULL RETURNING coalesce(tenant, '') AS tenant, coalesce(agent, operator) AS agent
 
 -- name: come_online
 -- After a login its pages are online, whatever was wished before. A row: it was away; `is_here`: with a page open.

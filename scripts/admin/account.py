@@ -165,7 +165,7 @@ def unlock(
     lock it everywhere, except at addresses where it logged in during the last 30 days. A hundred from one address lock
     that address for other accounts. A lock ends when the first of them is ten minutes old. `giliran agent list` shows
     locked accounts; `login_locked` in the sidecar's log has the address. `agent password` and `agent enable` unlock,
-    too.
+    too; for operators it is `operator unlock`.
     """
     if agent is None and address is None:
         raise click.UsageError("name an AGENT, an --address, or both")
@@ -176,13 +176,15 @@ def unlock(
             tenant = native.with_accounts(cur, tenant)
             account = _known(cur, tenant, agent)
             done[account.email] = people.unlock(cur, tenant, account.agent)
+            installation.audit(cur, tenant, "agent unlock", account.agent)
         if address is not None:
             done[address] = people.unlock_address(cur, key, address)
-    told = [
-        f"{clean(who)}: {'wrong passwords are forgotten' if was else 'no wrong passwords were counted'}"
-        for who, was in done.items()
-    ]
-    say(as_json, {"unlocked": done}, "\n".join(told))
+            installation.audit(cur, None, "address unlock", address)
+    say(as_json, {"unlocked": done}, "\n".join(unlocked_text(who, was) for who, was in done.items()))
+
+
+def unlocked_text(who: str, was_counted: bool) -> str:
+    return f"{clean(who)}: {'wrong passwords are forgotten' if was_counted else 'no wrong passwords were counted'}"
 
 
 def _switch(installation: Installation, agent: str, tenant: str | None, disabled: bool, as_json: bool) -> None:

@@ -78,6 +78,7 @@ def reconcile(installation: Installation, tenant: str | None, as_json: bool) -> 
         tenant = one(cur, tenant)
         before = _drifts(cur, tenant)
         rev = ADMIN.one(cur, "ask_sweep", tenant=tenant).rev
+        installation.audit(cur, tenant, "reconcile")
     _await_claim(installation, tenant)
     finished = _await_looks(installation, tenant, rev)
     with installation.reading() as cur:

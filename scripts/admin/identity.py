@@ -52,6 +52,8 @@ def take(here: Installation, yes: bool, as_json: bool) -> None:
     holder = here.upkeep.owner()
     if holder not in (None, own):
         raise Refused("the other installation still runs and has taken it back: stop its workers first")
+    with here.writing() as cur:
+        here.audit(cur, None, "installation take", own)
     say(as_json, {"installation": own, "redis": own}, f"the Redis database is this one's ({own}) from now on")
 
 
@@ -68,7 +70,8 @@ def new(here: Installation, yes: bool, as_json: bool) -> None:
     if not yes:
         raise Refused("this makes the ledger another installation's, which its Redis will refuse: say --yes")
     with here.writing() as cur:
-        made = ids.rename(cur)
+        before, made = ids.id_of(cur), ids.rename(cur)
+        here.audit(cur, None, "installation new", made, before, made)
     say(as_json, {"installation": made}, f"this ledger is installation {made} now: start its processes anew")
 
 

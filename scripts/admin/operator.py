@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+from psycopg2.extensions import cursor
 
 from db import operators, people
 from scripts.admin import account, secret
@@ -27,12 +28,13 @@ def list_(installation: Installation, as_json: bool) -> None:
     with installation.reading() as cur:
         found = operators.all_of(cur)
     rows = [(row.id, clean(row.email), clean(row.name), _state(row), moment(row.created_at)) for row in found]
-    told = table(("ID", "E-MAIL", "NAME", "", "SINCE"), rows) if rows else NOBODY
+    told = table(("ID", "E-MAIL", "NAME", "NOTE", "SINCE"), rows) if rows else NOBODY
     say(as_json, {"operators": [row._asdict() for row in found]}, told)
 
 
 def _state(row: Any) -> str:
-    return "disabled" if row.disabled else ""
+    locked = f"locked after wrong passwords until {moment(row.locked_until)}" if row.locked_until else ""
+    return "disabled: can't log in" if row.disabled else locked
 
 
 @operator.command()
@@ -61,7 +63,9 @@ def add(installation: Installation, email: str, name: str | None, password_file:
 @click.pass_obj
 def password(installation: Installation, who: str, password_file: str | None, as_json: bool) -> None:
     """Set an operator's password, and log out whoever used the old one."""
-    new = account.hashed(secret.password(password_file), who)
+    with installation.reading() as cur:
+        row = _known(cur, who)
+    new = account.hashed(secret.password(password_file), row.email, row.name)
     _change(installation, who, "password", as_json, password_hash=new)
 
 
@@ -79,15 +83,33 @@ def disable(installation: Installation, who: str, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def enable(installation: Installation, who: str, as_json: bool) -> None:
-    """Enable a disabled operator again, also one whom wrong passwords have locked."""
+    """Enable a disabled operator again."""
     _change(installation, who, "enable", as_json, disabled=False)
+
+
+@operator.command()
+@click.argument("who", metavar="E-MAIL")
+@as_json
+@click.pass_obj
+def unlock(installation: Installation, who: str, as_json: bool) -> None:
+    """Unlock an operator whom wrong passwords have locked; `giliran agent unlock --address` unlocks an address."""
+    with installation.writing() as cur:
+        row = _known(cur, who)
+        was_locked = operators.unlock(cur, row.id)
+        installation.audit(cur, None, "operator unlock", row.email)
+    say(as_json, {"unlocked": {row.email: was_locked}}, account.unlocked_text(row.email, was_locked))
 
 
 def _change(installation: Installation, who: str, what: str, as_json: bool, **values: Any) -> None:
     with installation.writing() as cur:
-        row = operators.change(cur, who, **values)
-        if row is None:
-            raise NotFound(f"no operator {clean(who)!r}: `giliran operator list` shows who there is")
+        row = operators.change(cur, _known(cur, who).id, **values)
         installation.audit(cur, None, f"operator {what}", row.email)
     done = {"password": "has a new password", "disable": "is disabled", "enable": "is enabled"}[what]
     say(as_json, {"operator": row.id, "email": row.email, "disabled": row.disabled}, f"{clean(row.email)} {done}")
+
+
+def _known(cur: cursor, who: str) -> Any:
+    found = operators.known(cur, who)
+    if found is None:
+        raise NotFound(f"no operator {clean(who)!r}: `giliran operator list` shows who there is")
+    return found

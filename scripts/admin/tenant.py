@@ -143,7 +143,7 @@ def add(
     with installation.writing() as cur:
         row = ADMIN.one(cur, "put_tenant", tenant=app_id, **values)
         if row is not None:
-            installation.audit(cur, app_id, "tenant add", app_id, after={"base_url": base_url, "added": row.added})
+            installation.audit(cur, app_id, "tenant add", app_id, after=_told(base_url, digest, row.added))
     if row is None:
         raise Refused(f"{app_id} is a chat of our own: `giliran tenant list`")
     paths = [f"/{app_id}/{hook}/webhook" for hook in HOOKS]
@@ -152,6 +152,12 @@ def add(
     own = "\nThis is the settings' own tenant: at its start a worker takes QISCUS_SECRET_KEY of the environment again."
     text = added_text(app_id, row.added, not no_check, paths, needs_secret)
     say(as_json, data, text + (own if app_id == installation.settings.qiscus_app_id else ""))
+
+
+def _told(base_url: str, digest: str | None, added: bool) -> dict[str, Any]:
+    """To the audit: what was given. Of secrets only that."""
+    secrets = {} if digest is None else {"webhook_secret": "set" if digest else "none"}
+    return {"added": added, "base_url": base_url, "secret_key": "set", **secrets}
 
 
 def added_text(app_id: str, added: bool, checked: bool, paths: list[str], needs_secret: bool) -> str:

@@ -124,7 +124,8 @@ class Console:
         except LoginLater as later:
             raise Refused("rate_limited", "too many failed logins: try again later", later.wait_s) from None
         except NoTenantNamed:
-            raise Refused("invalid_payload", "tenant_id: must be given here") from None
+            why = "tenant_id: must be given here, unless the e-mail or password is wrong"
+            raise Refused("invalid_payload", why) from None
         if entry.was_away:
             await self._presence.wish(entry.agent, ONLINE)  # it is already: colleagues and the line hear of it
         about = {"token": entry.token, "expires_at": payloads.iso(entry.expires_at)}
@@ -154,7 +155,7 @@ class Console:
         return answer({"agents": await self._store.run(lambda cur: read(cur, agent.tenant))})
 
     async def _shown(self, agent: Agent) -> dict[str, Any]:
-        presence = None if agent.is_operator else await self._presence.of(agent)
+        presence = await self._presence.of(agent) if agent.has_chats else None
         return _own(agent, presence)
 
     # --- lists
@@ -294,7 +295,7 @@ def shown(agent: Agent) -> dict[str, Any]:
 
 
 def _own(agent: Agent, presence: str | None) -> dict[str, Any]:
-    """To themselves. An operator has no tenant, and no presence."""
+    """To themselves. An operator has no tenant; whoever has no chats, no presence."""
     return {**shown(agent), "presence": presence, "tenant_id": agent.tenant or None}
 
 

@@ -21,7 +21,7 @@ from psycopg2.extensions import cursor
 
 import logs
 from db import logins, people
-from db.logins import LoginLater, LoginRefused, Try
+from db.logins import LoginLater, LoginRefused, NoTenantNamed, Try
 from db.people import Agent
 from sidecar.live.store import Store
 from sidecar.web.slots import NoSlot, Slots
@@ -70,9 +70,9 @@ class Login:
         if settled is None:
             agent_id = account.agent if account else None
             log.warning(logs.line("login_failed", tenant=found.tenant, agent=agent_id, address=address))
-            raise LoginRefused
+            raise NoTenantNamed if found.unnamed else LoginRefused
         log.info(logs.line("logged_in", tenant=found.tenant, agent=account.agent, address=address))
-        agent = Agent(found.tenant, account.agent, account.name, account.email, account.role)
+        agent = Agent(found.tenant, account.agent, account.name, account.email, account.role, account.has_chats)
         return LoggedIn(token, agent, *settled)
 
     async def _tried(self, look: Callable[[cursor], Try], password: str) -> tuple[Try, bool]:

@@ -75,7 +75,8 @@ class AgentSockets:
         except Refused as refused:
             known = refused.code != "unauthorized"
             connection.refuse(refused.code, str(refused) if known else WHO)
-            connection.close(TRY_AGAIN if known else WHO_ARE_YOU, refused.code)
+            in_vain = refused.code in ("unauthorized", "forbidden")
+            connection.close(WHO_ARE_YOU if in_vain else TRY_AGAIN, refused.code)
             return None
         connection.agent, self._tokens[connection] = agent.agent_id, token
         return agent

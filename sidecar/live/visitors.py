@@ -33,10 +33,11 @@ class Visitors(NamedTuple):
         return await self.strangers.known(self.address_of(request), key, find, refused, "key")
 
     async def agent(self, request: web.Request, token: str | None = None) -> Agent:
-        """As `anyone`, of a tenant."""
+        """As `anyone`, of a tenant with a chat of our own."""
         found = await self.anyone(request, token)
-        if found.is_operator:
-            raise Refused("forbidden", "operators have no chats: theirs is /ops")
+        if not found.has_chats:
+            whose = "operators have no chats" if found.is_operator else "the chats of this tenant are in Qiscus"
+            raise Refused("forbidden", f"{whose}: use /ops")
         return found
 
     async def anyone(self, request: web.Request, token: str | None = None) -> Agent:

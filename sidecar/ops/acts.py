@@ -185,11 +185,11 @@ WOULD: Mapping[str, Effect] = {
 }
 
 
-def _limit_effect(agent: str | None, before: str | None, value: int | None) -> Effect:
+def _limit_effect(agent: str | None, before: int | str | None, value: int | None) -> Effect:
     whose = "their" if agent else "the desk's"
     words = f"{whose} limit is {value}" if value is not None else f"{whose} own limit is gone: the next wider one holds"
     values = {"value": value, "before": before}
-    return Effect("limit", f"{words} (before: {before or 'none'})", values, before, value)
+    return Effect("limit", f"{words} (before: {'none' if before is None else before})", values, before, value)
 
 
 def _told(effect: Effect) -> dict[str, Any]:

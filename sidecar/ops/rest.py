@@ -14,6 +14,7 @@ from sidecar.web import answers
 from sidecar.web.answers import Refused, answer, answering, keep_pace
 from sidecar.web.pace import Paces
 from sidecar.web.requests import whole_number
+from views import glance
 from views.words import ago_s
 
 RATE, BURST = 10.0, 60.0  # requests of one supervisor
@@ -33,9 +34,18 @@ class OpsDoor:
         async def answered(request: web.Request) -> web.StreamResponse:
             agent = supervisor(await self._parts.visitors.anyone(request))
             keep_pace(self._paces, f"{agent.tenant} {agent.agent_id}", "too many requests")
+            await self._check(agent, request.match_info.get("tenant"))
             return await handler(agent, request)
 
         return answering(answered)
+
+    async def _check(self, agent: Agent, tenant: str | None) -> None:
+        """Another's tenant is unknown here, and one that is none: before anything else is said of the request."""
+        if tenant is None:
+            return
+        own(agent, tenant)
+        if agent.is_operator and tenant not in await self._parts.store.run(glance.tenants):
+            raise Refused("not_found", "no such tenant")
 
 
 class OpsRest:
@@ -93,7 +103,7 @@ class OpsRest:
             return web.Response(text=minutes.as_csv(found), content_type="text/csv", headers=saved)
         return answer(found)
 
-    def _asked(self, view: str, agent: Agent, request: web.Request, **given: Any) -> Asked:
+    def _asked(self, view: str, agent: Agent, request: web.Request, /, **given: Any) -> Asked:
         """Raises `Refused`."""
         return Asked.of({"view": view, "tenant": own(agent, request.match_info["tenant"]), **given})
 

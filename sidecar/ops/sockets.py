@@ -74,7 +74,8 @@ class OpsSockets:
 
 
 def about(agent: Agent) -> dict[str, Any]:
-    return {**agent._asdict(), "tenant_id": agent.tenant or None}
+    who = {"agent_id": agent.agent_id, "name": agent.name, "email": agent.email, "role": agent.role}
+    return {**who, "tenant_id": agent.tenant or None}
 
 
 class Page:

@@ -37,6 +37,7 @@ class Asked(NamedTuple):
     policy: str | None = None
     offset: int = 0
     limit: int = LIMIT
+    before: int | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "Asked":
@@ -45,7 +46,7 @@ class Asked(NamedTuple):
 
 
 class Day:
-    """Today's figures, which a whole day's visits are gone through for: some seconds old. Threads share it; each entry is
+    """Today's figures, for which a whole day is gone through: some seconds old. Threads share it; each entry is
     written whole."""
 
     def __init__(self, target_s: float) -> None:
@@ -142,7 +143,7 @@ def _room(source: Source, day: Day, cur: cursor, asked: Asked) -> Shown:
 
 
 def _decisions(source: Source, day: Day, cur: cursor, asked: Asked) -> Shown:
-    return decided.read(cur, asked.tenant or "", decided.Asked(asked.agent, asked.queue, asked.policy))
+    return decided.read(cur, asked.tenant or "", decided.Asked(asked.agent, asked.queue, asked.policy, asked.before))
 
 
 _READ: Mapping[str, Callable[[Source, Day, cursor, Asked], Shown]] = {
