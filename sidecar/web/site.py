@@ -19,6 +19,7 @@ PAGES: Mapping[str, str] = {
     "/": "index.html",
     "/chat": "chat.html",
     "/agent": "agent.html",
+    "/ops": "ops.html",
     "/widget-demo.html": "widget-demo.html",
     "/websocket-test.html": "websocket-test.html",
     "/favicon.ico": "favicon.svg",

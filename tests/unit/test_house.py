@@ -76,6 +76,7 @@ PAGES: dict[str, set[str]] = {  # the same of the pages' modules, in `sidecar/pa
     "js/core": {"js/words"},
     "js/customer": {"js/core", "js/words"},
     "js/agent": {"js/core", "js/words"},
+    "js/ops": {"js/agent", "js/core", "js/words"},
     "js/site": {"js/core", "js/words"},
     "widget": {"css", "js/customer", "js/core", "js/words"},
 }

@@ -24,7 +24,7 @@ def test_spaces_texts_and_corners_are_of_the_scales(sheet):
     assert own == []
 
 
-@each("page", ["agent.html", "chat.html"])
+@each("page", ["agent.html", "chat.html", "ops.html"])
 def test_a_page_brings_icons_of_the_one_set(page):
     """Its own: also without a connection they are there."""
     own = dict(SYMBOL.findall((PAGES / page).read_text()))
@@ -46,7 +46,7 @@ def _numbers(path: str) -> list[float]:
 
 def test_every_icon_that_a_page_names_is_there():
     names = [
-        name for page in PAGES.glob("*.html") for name in re.findall(r'href="[^"]*#(?:i-)?(\w+)"', page.read_text())
+        name for page in PAGES.glob("*.html") for name in re.findall(r'<use[^>]* href="[^"]*#(?:i-)?(\w+)"', page.read_text())
     ]
     names += [name for file in PAGES.rglob("*.js") for name in re.findall(r'icon\("(\w+)"', file.read_text())]
     assert set(names) - {"text"} <= ICONS.keys()

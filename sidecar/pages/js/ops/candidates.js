@@ -1,0 +1,21 @@
+// Who else was considered, and why each was not chosen: a fold below a decision.
+
+import { keyed, make, setText } from "../core/dom.js";
+import { number, t, wordOr } from "../words/words.js";
+
+export function candidatesFold(candidates) {
+  const fold = make("details", { class: "fold" }, make("summary"), make("ol", { class: "candidates" }));
+  showCandidates(fold, candidates);
+  return fold;
+}
+
+export function showCandidates(fold, candidates) {
+  setText(fold.firstChild, t("candidates", { n: candidates.length }));
+  keyed(fold.lastChild, candidates, ({ agent }) => agent, () => make("li", {}, make("bdi", { class: "name" }), make("span", { class: "num" }), make("span", { class: "chip" })), (item, each) => {
+    item.dataset.chosen = String(each.chosen);
+    setText(item.children[0], each.name);
+    setText(item.children[1], t("taken", { n: number(each.load), limit: number(each.limit) }));
+    setText(item.children[2], wordOr(`c_${each.why}`, each.why));
+    item.children[2].className = each.chosen ? "chip good" : "chip";
+  });
+}

@@ -1,0 +1,151 @@
+// The words of the supervisors' page in two languages; js/words/words.js puts them in place.
+
+import { addWords } from "./words.js";
+
+const ENGLISH = {
+  language: "Language", theme: "Theme", themeLight: "Light", themeDark: "Dark", skip: "To the content", close: "Close", cancel: "Cancel", more: "More", loading: "Loading…",
+  live: "Live", connecting: "Connecting…", reconnecting: "Reconnecting…", polling: "Not live", closed: "Not connected",
+  awayHint: "No connection. What you see is from before it was lost; the page comes back by itself.",
+  signInTitle: "Sign in for supervisors", signInHint: "With the account of your workspace, or as operator of the installation.", signInAgain: "Your sign-in has ended. Sign in again: the page is as you left it.", signIn: "Sign in", signOut: "Sign out",
+  tenant: "Workspace", tenants: "Workspaces", email: "E-mail", password: "Password", staySignedIn: "Stay signed in on this device",
+  e_fields: "Fill in your e-mail and password.", e_login: "Wrong e-mail or password.", e_login_many: "Too many attempts. Try again in {wait}.", e_tenant: "This installation has several workspaces: which is yours?",
+  notYours: "This page is for supervisors", notYoursHint: "Your account is an agent's. Your conversations are on the agent page; ask a supervisor for what you are missing.", toAgent: "To the agent page", otherAccount: "Sign in with another account",
+  myMenu: "your menu", role_supervisor: "Supervisor", role_admin: "Admin", role_operator: "Operator",
+  views: "Views", v_now: "Now", v_queue: "Queue", v_agents: "Agents", v_decisions: "Decisions", v_charts: "Charts", v_health: "Health", v_settings: "Settings",
+
+  allWell: "All is well", someWrong: { one: "{n} workspace needs a look", other: "{n} workspaces need a look" }, wellChip: "All is well", deskNative: "Own chat",
+  waitNow: { one: "waits", other: "wait" }, asideToo: "{n} set aside", oldest: "Longest wait", etaNext: "Expected for the next", agentsOnline: "Agents online", servedToday: "Served today", levelToday: "In {time}, today",
+  gaveUp: "{n} gave up", ofAll: "{n} of {all}", seatsFreeOf: "of {all} seats free", seatsLabel: "{free} of {all} seats are free", sinceWhen: "for {time}",
+  mend_settings: "Settings", mend_agents: "Agents", mend_queue: "Queue", mend_health: "Health",
+  p_no_worker: "No worker is running: nothing moves.", p_redis_away: "Redis can't be asked, and nothing is decided without it: {trouble}", p_desk_trouble: "The desk answered with an error: {trouble}",
+  p_desk_paused: "The desk refuses or does not answer. It is tried again at {at}: {trouble}", p_desk_paused_short: "The desk refuses or does not answer, and is left alone for a moment.",
+  p_all_paused: "A limit of 0 pauses everybody who is online.", p_no_webhooks: "No webhook for {hours} h; usual at this time: {usual}.", p_nobody_online: "Nobody is online, and customers wait.",
+  p_nobody_for_queue: "Nobody who may serve queue {queue} is online.", p_quarantined: { one: "{n} room is set aside after refusals of the desk.", other: "{n} rooms are set aside after refusals of the desk." },
+  p_drained: "The desk serves out: nothing new is given to agents.", p_shut: "Outside the hours until {at}.", p_shut_short: "Outside the hours, and they have no next opening.", p_inbox_behind: { one: "{n} webhook is not taken over yet: workers are behind.", other: "{n} webhooks are not taken over yet: workers are behind." },
+  p_rules_missing: "Queue {queue}: {missing}",
+
+  findRoom: "Customer, room or e-mail", findAgent: "Name, e-mail or division", queue: "Queue", state: "State", anyState: "Any state", s_waiting: "Waiting", s_verified: "Being verified", s_quarantined: "Set aside", allQueues: "All queues", channel: "Channel {n}",
+  choose: "Choose", place: "Place", who: "Customer", waitsSince: "Waiting", expected: "Expected", why: "Why it waits", priority: "Priority",
+  nobodyWaits: "Nobody is waiting", noMatch: "No room matches", matching: { one: "{n} of {all} rooms that wait", other: "{n} of {all} rooms that wait" }, roomsWait: { one: "{n} room waits", other: "{n} rooms wait" },
+  chooseRoom: "Choose {name}", chosenRooms: { one: "{n} chosen", other: "{n} chosen" }, withChosen: "With the chosen rooms", chooseNone: "Choose none",
+  under: "under {time}", aboutMinutes: "about {from} min", minutes: "{from}–{to} min", hours: "{from}–{to} h", unitS: "s",
+  w_aside: "Set aside: {reason}. One more try at {at}.", w_aside_short: "Set aside after refusals of the desk.", w_look: "The desk is asked first whether it is still open.", w_refused: { one: "Refused {n} time, again at {at}.", other: "Refused {n} times, again at {at}." },
+  w_learned: "Learned from the desk; its own webhook may still come. Its turn is at {at}.", w_again: "Tried again at {at}.", w_redis_away: "Redis can't be asked; no decision is made without it.", w_no_worker: "No worker is running.",
+  w_desk_paused: "The desk is paused; next try at {at} ({trouble}).", w_shut: "Outside the hours until {at}.", w_shut_for_ever: "Outside the hours, and they have no next opening.", w_drained: "The desk serves out: nothing new is given to agents.",
+  w_roster_unread: "The desk has not told yet who may serve it.", w_nobody_online: "Nobody is online for it: {missing}", w_nobody_online_short: "Nobody is online for it.", w_sticky: "Waits until {at} for {agent}, who served it last and is full.",
+  w_roster_old: "The desk told at {at} who is online, too old to go by; it is asked again.", w_all_paused: { one: "The one agent online for it is paused: limit 0.", other: "All {agents} agents online for it are paused: limit 0." }, w_queue_paused: "Its queue is paused: limit 0.",
+  w_queue_full: { one: "The one agent online for it is at the limit of the queue.", other: "All {agents} agents online for it are at their limit or the queue's." }, w_agents_full: { one: "The one agent online for it is at the limit.", other: "All {agents} agents online for it are at the limit." },
+  w_agents_refused: "The desk refuses {names}: tried with one room at a time.", w_earlier_rooms: { one: "{count} earlier room for {free} free seats.", other: "{count} earlier rooms for {free} free seats." }, w_desk_asked: "{free} seats free; the desk is asked whom it would choose.", w_next: "{free} seats free: its turn at the next look.",
+
+  a_retry: "Try again", a_move: "Move", a_priority: "Priority", a_close: "Close as not needed", a_limit: "Set the limit", a_pause: "Pause", a_resume: "Resume", a_return: "Chats back to the queue", a_logout: "Log out",
+  a_limitall: "Set the limit", a_limitzero: "Pause everybody", a_nolimit: "Take the limit away", a_drain: "Serve out", a_undrain: "Give chats again", a_apply: "Apply the rules",
+  b_limit: "Limit", b_pause: "Pause", b_resume: "Resume", b_return: "Chats back", b_logout: "Log out",
+  f_move: "To which queue", f_priority: "Priority: a higher one is served before", f_limit: "Chats at once", wholeNumber: "A whole number from {min} to {max}.", noQueues: "There is no other queue.",
+  actOn: { one: "{n} room", other: "{n} rooms" }, asking: "Asking what it would do…", andMore: { one: "and {n} more", other: "and {n} more" },
+  e_retried: "The desk is asked about it now, then its turn comes.", e_nothing_to_retry: "It waits in the queue, nothing holds it back.", e_moved: "It waits in queue {queue}, where it stands by its arrival.", e_priority: "Its priority is {value}, it was {before}.",
+  e_ended: "The chat is ended, and its customer is told so.", e_closed: "It leaves the queue and comes back if its customer writes. At the desk it is still open: resolve it there.",
+  e_drained: "Rooms wait from now on; chats that agents have go on.", e_undrained: "Rooms that wait are given to agents again.", e_paused: "No new chats; those that they have go on.", e_resumed: "New chats again. Their limit is {limit}.", e_resumed_short: "New chats again, under their limit of before.",
+  e_limit: "The limit is {value}, it was {before}.", e_limit_short: "The limit is changed.", e_limit_would: "In force within a second; nobody loses a chat.",
+  e_logged_out: { one: "{n} login is ended.", other: "{n} logins are ended." }, e_logged_out_short: "Logged out everywhere; unanswered chats return to the queue after 30 s.", e_returned: { one: "{n} chat returns to the queue, at its old place.", other: "{n} chats return to the queue, each at its old place." },
+  e_applied: "Version {version} is in force; workers go through the waiting rooms now.", e_would_apply: "{moving} of {waiting} waiting rooms move; each keeps its arrival.",
+  x_unreachable: "The server can't be reached. Try again in a moment.", x_unavailable: "The server can't answer just now. Try again in a moment.", x_forbidden: "Your account may not do this.", x_not_found: "It is not there any more: {why}", x_already_taken: "Somebody was faster: {why}", x_rate_limited: "Too many requests. Wait a moment.", x_failed: "It did not work: {why}",
+
+  onlineOnly: "Online only", agent: "Agent", seats: "Seats", chats: "Chats", lastAssigned: "Last chat", answeredToday: "Answered today", handling: "Median length", actions: "Actions", legend: "Legend", seatOurs: "Given by Giliran", seatExternal: "Others", seatFree: "Free",
+  noAgents: "No agents to show", agentsSum: "{online} of {all} online · {free} seats free", p_is_online: "Online", p_is_away: "Away", p_is_offline: "Offline", pausedNow: "Paused", seatsOf: "{ours} chats given by Giliran, {external} others, limit {limit}, {free} free", taken: "{n} of {limit}", limitZero: "limit 0", refusedAgent: "refused by the desk", openRoom: "Open room {room}",
+
+  life: "Its life", roomNamed: "Room {room}", noSuchRoom: "This room is not known", st_waiting: "Waiting", st_reserved: "Being assigned", st_assigning: "Being assigned", st_active: "With an agent", st_assigned: "With an agent", st_held: "With an agent", st_closed: "Closed", openChat: "Open the chat",
+  k_arrived: "Arrived in the queue", k_learned: "learned from the desk", k_decision: "Reserved for {name}", k_called: "Called the desk", k_assigned: "Assigned", k_assigned_to: "{name} has it", k_refused: "Refused", k_verified: "Verified at the desk", k_told: "Told the customer", k_moved: "Moved", k_closed: "Closed", later: "{time} later",
+
+  decisionsHint: "Who got which chat, newest first, and who else could have.", policy: "Policy", allAgents: "All agents", allPolicies: "All policies", hold: "Hold still", noDecisions: "No decisions to show", waited: "waited {time}", loadThen: "had {n} of {limit}",
+  candidates: { one: "{n} candidate", other: "{n} candidates" }, c_chosen: "chosen", c_other_queue: "not for this queue", c_later_in_order: "later in order", c_full: "full", decidedBy: "{policy}; {n} of {all} had a free seat for it",
+  policy_least_loaded: "Fewest chats", policy_round_robin: "By turns", policy_longest_idle: "Longest without a chat", policy_qiscus: "As the desk names",
+
+  range: "Range", r_1h: "1 hour", r_24h: "24 hours", r_7d: "7 days", shownAs: "Shown as", asCharts: "Charts", asTable: "Table", ch_waiting: "Rooms waiting", ch_waits: "How long customers waited", ch_flow: "Arrived and assigned", ch_seats: "Seats",
+  s_of_waiting: "Waiting", s_of_wait_p50_s: "Median wait", s_of_wait_p95_s: "95 % waited less than", s_of_arrived: "Arrived", s_of_assigned: "Assigned", s_of_abandoned: "Gave up", s_of_seats_taken: "Seats taken", s_of_seats_free: "Seats free", summary: "{name}: most {most}, last {last}.",
+  etaUnknown: "Not enough chats yet to say how good the expected waits are.", etaTrue: { one: "{share} of {n} expected waits were right; the others erred by {error} on average.", other: "{share} of {n} expected waits were right; mean error {error}." },
+
+  processes: "Processes", process: "Process", runsSince: "Runs for", seenAt: "Heard", version: "Version", load: "Load", desks: "Desks", answers: "Answers", silent: "Does not answer", deskAnswers: "Is asked", pausedUntil: "Paused until {at}",
+  proc_receiver: "Receiver", proc_worker: "Worker", proc_sidecar: "Sidecar", h_version: "Version", h_connections: "Connections", h_memory: "Memory", h_policy: "When full", h_latency: "Latency p50 / p95", h_errors: "Errors", h_drift: "Healed", h_refused: "Webhooks refused", h_inbox: "Inbox", inboxOf: { one: "{n} webhook, {time} old", other: "{n} webhooks, the oldest {time}" },
+
+  adminOnly: "Admins of the workspace change limits and routing; you see them here.", limitOfTenant: "Limit of each agent", limitHint: "Chats at once of each agent without a limit of their own. 0 pauses everybody.", limitBy: "by {by}", newLimit: "New limit", setLimit: "Set…", noLimit: "Take it away…", limitBecomes: "{name}: {n} chats at once",
+  drain: "Serve out", drainHint: "Chats that agents have go on; nothing new is given. For the end of a day or a move.", drainOn: "Nothing new is given", drainOff: "Chats are given",
+  routing: "Routing", routingNow: "Version {n}, applied {at} by {by}", noRouting: "No rules: every room may go to whom the desk names.", routingFile: "Rules", check: "Check", apply: "Apply…", asInForce: "As in force", tryOut: "Try it with a webhook", payload: "Body of a Custom Agent Allocation webhook (JSON)", tryGo: "Where would it go?", history: "Versions",
+  rulesGood: "The file has no faults.", atLine: "Line {line}: {message}", showLine: "Show", wouldMove: { one: "{n} waiting room moves from {from} to {to}.", other: "{n} waiting rooms move from {from} to {to}." },
+  audit: "Who did what", auditHint: "Everything that was changed by hand, on this page or in the terminal.", when: "When", whoDid: "Who", what: "What", subject: "Of", before: "Before", after: "After", from: "From", auditNone: "Nothing was changed by hand yet.", older: "Older", yes: "yes", no: "no",
+  did_retry: "tried again", did_move: "moved", did_priority: "priority", did_close: "closed", did_limit: "limit", did_drain: "serve out", did_pause: "paused", did_resume: "resumed", did_return_chats: "chats back", did_log_out: "logged out", did_routing_apply: "rules applied", did_routing_reset: "rules taken away",
+};
+
+const INDONESIAN = {
+  language: "Bahasa", theme: "Tema", themeLight: "Terang", themeDark: "Gelap", skip: "Ke isi halaman", close: "Tutup", cancel: "Batal", more: "Lainnya", loading: "Memuat…",
+  live: "Langsung", connecting: "Menghubungkan…", reconnecting: "Menyambung lagi…", polling: "Tidak langsung", closed: "Tidak terhubung",
+  awayHint: "Koneksi terputus. Yang terlihat adalah keadaan sebelum terputus; halaman ini tersambung lagi sendiri.",
+  signInTitle: "Masuk untuk supervisor", signInHint: "Dengan akun ruang kerja Anda, atau sebagai operator instalasi.", signInAgain: "Sesi masuk Anda berakhir. Masuk lagi: halaman tetap seperti semula.", signIn: "Masuk", signOut: "Keluar",
+  tenant: "Ruang kerja", tenants: "Ruang kerja", email: "Email", password: "Kata sandi", staySignedIn: "Tetap masuk di perangkat ini",
+  e_fields: "Isi email dan kata sandi Anda.", e_login: "Email atau kata sandi salah.", e_login_many: "Terlalu banyak percobaan. Coba lagi dalam {wait}.", e_tenant: "Instalasi ini punya beberapa ruang kerja: yang mana milik Anda?",
+  notYours: "Halaman ini untuk supervisor", notYoursHint: "Akun Anda adalah akun agen. Percakapan Anda ada di halaman agen; tanyakan kepada supervisor bila ada yang kurang.", toAgent: "Ke halaman agen", otherAccount: "Masuk dengan akun lain",
+  myMenu: "menu Anda", role_supervisor: "Supervisor", role_admin: "Admin", role_operator: "Operator",
+  views: "Tampilan", v_now: "Sekarang", v_queue: "Antrean", v_agents: "Agen", v_decisions: "Keputusan", v_charts: "Grafik", v_health: "Kondisi", v_settings: "Setelan",
+
+  allWell: "Semua lancar", someWrong: { other: "{n} ruang kerja perlu dilihat" }, wellChip: "Semua lancar", deskNative: "Chat sendiri",
+  waitNow: { other: "menunggu" }, asideToo: "{n} disisihkan", oldest: "Tunggu terlama", etaNext: "Perkiraan berikutnya", agentsOnline: "Agen daring", servedToday: "Dilayani hari ini", levelToday: "Dalam {time}, hari ini",
+  gaveUp: "{n} pergi", ofAll: "{n} dari {all}", seatsFreeOf: "dari {all} kursi kosong", seatsLabel: "{free} dari {all} kursi kosong", sinceWhen: "sudah {time}",
+  mend_settings: "Setelan", mend_agents: "Agen", mend_queue: "Antrean", mend_health: "Kondisi",
+  p_no_worker: "Tidak ada worker yang berjalan: semuanya berhenti.", p_redis_away: "Redis tidak bisa ditanya, dan tanpa itu tidak ada keputusan: {trouble}", p_desk_trouble: "Desk menjawab dengan galat: {trouble}",
+  p_desk_paused: "Desk menolak atau tidak menjawab. Dicoba lagi pukul {at}: {trouble}", p_desk_paused_short: "Desk menolak atau tidak menjawab, dan dibiarkan sejenak.",
+  p_all_paused: "Batas 0 menjeda semua agen yang daring.", p_no_webhooks: "Tidak ada webhook selama {hours} jam; biasanya pada jam ini: {usual}.", p_nobody_online: "Tidak ada yang daring, padahal pelanggan menunggu.",
+  p_nobody_for_queue: "Tidak ada yang daring untuk melayani antrean {queue}.", p_quarantined: { other: "{n} ruang disisihkan setelah ditolak desk." },
+  p_drained: "Desk menghabiskan chat: tidak ada yang baru untuk agen.", p_shut: "Di luar jam buka sampai {at}.", p_shut_short: "Di luar jam buka, dan tidak ada jadwal buka berikutnya.", p_inbox_behind: { other: "{n} webhook belum diambil: worker tertinggal." },
+  p_rules_missing: "Antrean {queue}: {missing}",
+
+  findRoom: "Pelanggan, ruang, atau email", findAgent: "Nama, email, atau divisi", queue: "Antrean", state: "Keadaan", anyState: "Semua keadaan", s_waiting: "Menunggu", s_verified: "Sedang diperiksa", s_quarantined: "Disisihkan", allQueues: "Semua antrean", channel: "Kanal {n}",
+  choose: "Pilih", place: "Urutan", who: "Pelanggan", waitsSince: "Menunggu", expected: "Perkiraan", why: "Mengapa menunggu", priority: "Prioritas",
+  nobodyWaits: "Tidak ada yang menunggu", noMatch: "Tidak ada ruang yang cocok", matching: { other: "{n} dari {all} ruang yang menunggu" }, roomsWait: { other: "{n} ruang menunggu" },
+  chooseRoom: "Pilih {name}", chosenRooms: { other: "{n} dipilih" }, withChosen: "Untuk ruang yang dipilih", chooseNone: "Batalkan pilihan",
+  under: "kurang dari {time}", aboutMinutes: "sekitar {from} mnt", minutes: "{from}–{to} mnt", hours: "{from}–{to} jam", unitS: "dtk",
+  w_aside: "Disisihkan: {reason}. Dicoba sekali lagi pukul {at}.", w_aside_short: "Disisihkan setelah ditolak desk.", w_look: "Desk ditanya dulu apakah masih terbuka.", w_refused: { other: "Ditolak {n} kali, dicoba lagi pukul {at}." },
+  w_learned: "Diketahui dari desk; webhook-nya mungkin masih datang. Gilirannya pukul {at}.", w_again: "Dicoba lagi pukul {at}.", w_redis_away: "Redis tidak bisa ditanya; tanpa itu tidak ada keputusan.", w_no_worker: "Tidak ada worker yang berjalan.",
+  w_desk_paused: "Desk dijeda; dicoba lagi pukul {at} ({trouble}).", w_shut: "Di luar jam buka sampai {at}.", w_shut_for_ever: "Di luar jam buka, dan tidak ada jadwal buka berikutnya.", w_drained: "Desk menghabiskan chat: tidak ada yang baru untuk agen.",
+  w_roster_unread: "Desk belum memberi tahu siapa yang boleh melayaninya.", w_nobody_online: "Tidak ada yang daring untuknya: {missing}", w_nobody_online_short: "Tidak ada yang daring untuknya.", w_sticky: "Menunggu sampai {at} untuk {agent}, yang terakhir melayani dan sedang penuh.",
+  w_roster_old: "Desk memberi tahu pukul {at} siapa yang daring, sudah terlalu lama; ditanya lagi.", w_all_paused: { other: "Semua agen daring untuknya ({agents}) dijeda: batas 0." }, w_queue_paused: "Antreannya dijeda: batas 0.",
+  w_queue_full: { other: "Semua agen daring untuknya ({agents}) mencapai batas mereka atau batas antrean." }, w_agents_full: { other: "Semua agen daring untuknya ({agents}) mencapai batas." },
+  w_agents_refused: "Desk menolak {names}: dicoba satu ruang setiap kali.", w_earlier_rooms: { other: "{count} ruang lebih dulu untuk {free} kursi kosong." }, w_desk_asked: "{free} kursi kosong; desk ditanya siapa pilihannya.", w_next: "{free} kursi kosong: gilirannya pada putaran berikut.",
+
+  a_retry: "Coba lagi", a_move: "Pindahkan", a_priority: "Prioritas", a_close: "Tutup, tidak perlu", a_limit: "Atur batas", a_pause: "Jeda", a_resume: "Lanjutkan", a_return: "Kembalikan chat ke antrean", a_logout: "Keluarkan",
+  a_limitall: "Atur batas", a_limitzero: "Jeda semua agen", a_nolimit: "Hapus batas", a_drain: "Habiskan chat", a_undrain: "Beri chat lagi", a_apply: "Terapkan aturan",
+  b_limit: "Batas", b_pause: "Jeda", b_resume: "Lanjutkan", b_return: "Kembalikan chat", b_logout: "Keluarkan",
+  f_move: "Ke antrean mana", f_priority: "Prioritas: yang lebih tinggi dilayani lebih dulu", f_limit: "Chat sekaligus", wholeNumber: "Bilangan bulat dari {min} sampai {max}.", noQueues: "Tidak ada antrean lain.",
+  actOn: { other: "{n} ruang" }, asking: "Menanyakan akibatnya…", andMore: { other: "dan {n} lagi" },
+  e_retried: "Desk ditanya sekarang, lalu gilirannya tiba.", e_nothing_to_retry: "Ia menunggu di antrean, tidak ada yang menahannya.", e_moved: "Ia menunggu di antrean {queue}, pada urutan kedatangannya.", e_priority: "Prioritasnya {value}, sebelumnya {before}.",
+  e_ended: "Chat diakhiri, dan pelanggannya diberi tahu.", e_closed: "Ia keluar dari antrean dan kembali bila pelanggannya menulis. Di desk masih terbuka: selesaikan di sana.",
+  e_drained: "Mulai sekarang ruang menunggu; chat yang dipegang agen berlanjut.", e_undrained: "Ruang yang menunggu diberikan lagi kepada agen.", e_paused: "Tidak ada chat baru; yang sudah dipegang berlanjut.", e_resumed: "Chat baru lagi. Batasnya {limit}.", e_resumed_short: "Chat baru lagi, dengan batas sebelumnya.",
+  e_limit: "Batasnya {value}, sebelumnya {before}.", e_limit_short: "Batas diubah.", e_limit_would: "Berlaku dalam sedetik; tidak ada yang kehilangan chat.",
+  e_logged_out: { other: "{n} sesi masuk diakhiri." }, e_logged_out_short: "Dikeluarkan di mana pun; chat yang belum dijawab kembali ke antrean setelah 30 dtk.", e_returned: { other: "{n} chat kembali ke antrean, pada urutan lamanya." },
+  e_applied: "Versi {version} berlaku; worker memeriksa ruang yang menunggu sekarang.", e_would_apply: "{moving} dari {waiting} ruang yang menunggu pindah; waktu datangnya tetap.",
+  x_unreachable: "Server tidak bisa dihubungi. Coba lagi sebentar lagi.", x_unavailable: "Server sedang tidak bisa menjawab. Coba lagi sebentar lagi.", x_forbidden: "Akun Anda tidak boleh melakukan ini.", x_not_found: "Sudah tidak ada: {why}", x_already_taken: "Ada yang lebih cepat: {why}", x_rate_limited: "Terlalu banyak permintaan. Tunggu sebentar.", x_failed: "Tidak berhasil: {why}",
+
+  onlineOnly: "Hanya yang daring", agent: "Agen", seats: "Kursi", chats: "Chat", lastAssigned: "Chat terakhir", answeredToday: "Dijawab hari ini", handling: "Lama (median)", actions: "Tindakan", legend: "Keterangan", seatOurs: "Dari Giliran", seatExternal: "Lainnya", seatFree: "Kosong",
+  noAgents: "Tidak ada agen", agentsSum: "{online} dari {all} daring · {free} kursi kosong", p_is_online: "Daring", p_is_away: "Pergi", p_is_offline: "Luring", pausedNow: "Dijeda", seatsOf: "{ours} chat dari Giliran, {external} lainnya, batas {limit}, {free} kosong", taken: "{n} dari {limit}", limitZero: "batas 0", refusedAgent: "ditolak desk", openRoom: "Buka ruang {room}",
+
+  life: "Riwayatnya", roomNamed: "Ruang {room}", noSuchRoom: "Ruang ini tidak dikenal", st_waiting: "Menunggu", st_reserved: "Sedang diberikan", st_assigning: "Sedang diberikan", st_active: "Dengan agen", st_assigned: "Dengan agen", st_held: "Dengan agen", st_closed: "Ditutup", openChat: "Buka chat",
+  k_arrived: "Tiba di antrean", k_learned: "diketahui dari desk", k_decision: "Dipesan untuk {name}", k_called: "Memanggil desk", k_assigned: "Diberikan", k_assigned_to: "{name} memegangnya", k_refused: "Ditolak", k_verified: "Diperiksa di desk", k_told: "Pelanggan diberi tahu", k_moved: "Dipindahkan", k_closed: "Ditutup", later: "{time} kemudian",
+
+  decisionsHint: "Siapa mendapat chat mana, terbaru dulu, dan siapa lagi yang bisa.", policy: "Kebijakan", allAgents: "Semua agen", allPolicies: "Semua kebijakan", hold: "Tahan", noDecisions: "Belum ada keputusan", waited: "menunggu {time}", loadThen: "punya {n} dari {limit}",
+  candidates: { other: "{n} kandidat" }, c_chosen: "dipilih", c_other_queue: "bukan untuk antrean ini", c_later_in_order: "urutan berikutnya", c_full: "penuh", decidedBy: "{policy}; {n} dari {all} punya kursi kosong untuknya",
+  policy_least_loaded: "Chat paling sedikit", policy_round_robin: "Bergiliran", policy_longest_idle: "Paling lama tanpa chat", policy_qiscus: "Pilihan desk",
+
+  range: "Rentang", r_1h: "1 jam", r_24h: "24 jam", r_7d: "7 hari", shownAs: "Ditampilkan sebagai", asCharts: "Grafik", asTable: "Tabel", ch_waiting: "Ruang yang menunggu", ch_waits: "Lama pelanggan menunggu", ch_flow: "Datang dan diberikan", ch_seats: "Kursi",
+  s_of_waiting: "Menunggu", s_of_wait_p50_s: "Median tunggu", s_of_wait_p95_s: "95 % menunggu kurang dari", s_of_arrived: "Datang", s_of_assigned: "Diberikan", s_of_abandoned: "Pergi", s_of_seats_taken: "Kursi terisi", s_of_seats_free: "Kursi kosong", summary: "{name}: terbanyak {most}, terakhir {last}.",
+  etaUnknown: "Belum cukup chat untuk menilai perkiraan tunggu.", etaTrue: { other: "{share} dari {n} perkiraan tunggu tepat; galat rata-rata {error}." },
+
+  processes: "Proses", process: "Proses", runsSince: "Berjalan", seenAt: "Terdengar", version: "Versi", load: "Beban", desks: "Desk", answers: "Menjawab", silent: "Tidak menjawab", deskAnswers: "Sedang ditanya", pausedUntil: "Dijeda sampai {at}",
+  proc_receiver: "Receiver", proc_worker: "Worker", proc_sidecar: "Sidecar", h_version: "Versi", h_connections: "Koneksi", h_memory: "Memori", h_policy: "Bila penuh", h_latency: "Latensi p50 / p95", h_errors: "Galat", h_drift: "Dipulihkan", h_refused: "Webhook ditolak", h_inbox: "Kotak masuk", inboxOf: { other: "{n} webhook, tertua {time}" },
+
+  adminOnly: "Batas dan perutean diubah oleh admin ruang kerja; di sini Anda bisa melihatnya.", limitOfTenant: "Batas setiap agen", limitHint: "Chat sekaligus untuk agen tanpa batas sendiri. 0 menjeda semua.", limitBy: "dari {by}", newLimit: "Batas baru", setLimit: "Atur…", noLimit: "Hapus…", limitBecomes: "{name}: {n} chat sekaligus",
+  drain: "Habiskan chat", drainHint: "Chat yang dipegang agen berlanjut; tidak ada yang baru. Untuk akhir hari atau saat pindah.", drainOn: "Tidak ada yang baru", drainOff: "Chat diberikan",
+  routing: "Perutean", routingNow: "Versi {n}, diterapkan {at} oleh {by}", noRouting: "Tanpa aturan: setiap ruang boleh ke siapa pun yang disebut desk.", routingFile: "Aturan", check: "Periksa", apply: "Terapkan…", asInForce: "Seperti yang berlaku", tryOut: "Coba dengan webhook", payload: "Isi webhook Custom Agent Allocation (JSON)", tryGo: "Akan ke mana?", history: "Versi",
+  rulesGood: "Berkas ini tidak punya kesalahan.", atLine: "Baris {line}: {message}", showLine: "Lihat", wouldMove: { other: "{n} ruang menunggu pindah dari {from} ke {to}." },
+  audit: "Siapa melakukan apa", auditHint: "Semua yang diubah dengan tangan, di halaman ini atau di terminal.", when: "Kapan", whoDid: "Siapa", what: "Apa", subject: "Tentang", before: "Sebelum", after: "Sesudah", from: "Dari", auditNone: "Belum ada yang diubah dengan tangan.", older: "Lebih lama", yes: "ya", no: "tidak",
+  did_retry: "dicoba lagi", did_move: "dipindahkan", did_priority: "prioritas", did_close: "ditutup", did_limit: "batas", did_drain: "habiskan chat", did_pause: "dijeda", did_resume: "dilanjutkan", did_return_chats: "chat dikembalikan", did_log_out: "dikeluarkan", did_routing_apply: "aturan diterapkan", did_routing_reset: "aturan dihapus",
+};
+
+addWords({ en: ENGLISH, id: INDONESIAN });
