@@ -11,7 +11,7 @@ import { deedsOf, enlarge, openTeam, openVisit, showTeam, wirePeople } from "./d
 import { showDetails } from "./details.js";
 import { Drafts } from "./drafts.js";
 import { chooseTab, hasMore, showSearch, wireFinder } from "./finder.js";
-import { showGate, signedOut, wireGate } from "./gate.js";
+import { goToOverview, showGate, signedOut, wireGate } from "./gate.js";
 import { fetchOpenRoom, fetchRoom } from "./history.js";
 import { pick, step, wireKeys } from "./keys.js";
 import { showList, tickList } from "./list.js";
@@ -254,7 +254,7 @@ drawsWith(paint);
 translate(document);
 onLanguage(() => { composer.words(); showLink(page.link?.state ?? "connecting", {}); showSearch(); byId("log").replaceChildren(); byId("visit-log").replaceChildren(); draw(); });
 onExpired(signedOut);
-wireSync({ begun, canned: haveCanned, signedOut, known: () => { outbox.open(desk.me.agent_id); drafts.open(desk.me.agent_id); }, settled: () => outbox.again() });
+wireSync({ begun, canned: haveCanned, signedOut, elsewhere: goToOverview, known: () => { outbox.open(desk.me.agent_id); drafts.open(desk.me.agent_id); }, settled: () => outbox.again() });
 wireGate({ focusNext, entered: () => editor.resume(), leaves: () => { outbox.clear(); drafts.clear(); } });
 wireFinder({ openRoom });
 leaveToInputMethod(document);

@@ -14,7 +14,13 @@ let deeds = {};
 export function wireGate(given) {
   deeds = given;
   byId("login").addEventListener("submit", signIn);
+  const named = new URLSearchParams(location.search).get("tenant");
+  byId("tenant-field").hidden = !named;
+  byId("tenant").value = named ?? "";
 }
+
+/** Who has no conversations here, as operators and the supervisors of a Qiscus app, has the other page. */
+export const goToOverview = () => location.replace("ops");
 
 export function signedOut() {
   if (!byId("gate").hidden) return;
@@ -55,6 +61,7 @@ async function signIn(event) {
 }
 
 function enter({ token: fresh, agent }) {
+  if (agent.presence === null) { keepToken(fresh, byId("stay").checked); return goToOverview(); }
   if (page.loaded && desk.me.agent_id !== agent.agent_id) { keepToken(fresh, byId("stay").checked); return location.reload(); }
   keepToken(fresh, byId("stay").checked);
   byId("password").value = "";

@@ -30,7 +30,7 @@ let warning = 0;
 let deeds = {};
 
 /** `given`: {known(): whose page it is; begun(), after the first load; settled(), after each; canned(replies);
-    signedOut()} */
+    signedOut(); elsewhere(): whose page is another one} */
 export function wireSync(given) {
   deeds = given;
 }
@@ -127,6 +127,7 @@ export function connect() {
         await reload();
       } catch (error) {
         if (error.status === 401) error.final = true;
+        if (error.status === 403) deeds.elsewhere();
         throw error;
       }
     },
@@ -140,6 +141,7 @@ const here = () => ask("POST", "me/here", {}).catch((error) => { if (error.statu
 
 function heard(type, payload) {
   if (type === "auth.ok") return freshStart();
+  if (type === "error" && payload.code === "forbidden" && !page.loaded) return deeds.elsewhere();
   if (loading) early.push([type, payload]);
   if (page.loaded) take(type, payload);
 }
