@@ -46,7 +46,9 @@ def _numbers(path: str) -> list[float]:
 
 def test_every_icon_that_a_page_names_is_there():
     names = [
-        name for page in PAGES.glob("*.html") for name in re.findall(r'<use[^>]* href="[^"]*#(?:i-)?(\w+)"', page.read_text())
+        name
+        for page in PAGES.glob("*.html")
+        for name in re.findall(r'<use[^>]* href="[^"]*#(?:i-)?(\w+)"', page.read_text())
     ]
     names += [name for file in PAGES.rglob("*.js") for name in re.findall(r'icon\("(\w+)"', file.read_text())]
     assert set(names) - {"text"} <= ICONS.keys()

@@ -10,6 +10,7 @@ import { known, t } from "../words/words.js";
 const TRIED_MOST = 20; // of many: so many are asked what would happen
 const AT_ONCE = 4;
 const TYPING_MS = 250;
+const NAMED = /^[ \t]*\[queues\.(?:"([^"\n]+)"|([\w-]+))\]/gm; // the heads of queues in a file of rules
 let now = null; // the act in the dialog
 let tries = 0;
 
@@ -101,6 +102,17 @@ async function eachOf(subjects, work) {
   return told;
 }
 
+/** Those that a room may be moved to: all of the rules in force, nobody need wait in them. */
+async function queuesOfRules() {
+  try {
+    const { content } = await ask("GET", pathOf("routing"));
+    return [...new Set([...content.matchAll(NAMED)].map(([, quoted, plain]) => quoted ?? plain))];
+  } catch (error) {
+    toast(refusal(error), "bad");
+    return [];
+  }
+}
+
 function grouped(told) {
   const times = new Map();
   for (const { text } of told) times.set(text, (times.get(text) ?? 0) + 1);
@@ -113,8 +125,9 @@ function say(sentences, kind) {
 
 // ---- the acts on rooms, from the queue and from a room's life
 
-/** `rooms`: rows of the queue, or {room, customer}; `queues`: names that one may move to. */
-export function actOnRooms(code, rooms, queues, done) {
+/** `rooms`: rows of the queue, or {room, customer}. */
+export async function actOnRooms(code, rooms, done) {
+  const queues = code === "move" ? await queuesOfRules() : [];
   const subjects = rooms.map(({ room, customer }) => ({ id: room, name: customer ? `${customer} · ${room}` : room }));
   const path = ({ id }) => `rooms/${encodeURIComponent(id)}/${code}`;
   const more = {

@@ -9,6 +9,7 @@ import { number, t } from "../words/words.js";
 
 const WINDOW = 200;
 const STEP = 50; // the window begins at a multiple of it
+const CHANNEL = "channel:";
 const AROUND = 8; // rows drawn above and below what is seen
 const TYPING_MS = 250;
 const SCROLLING_MS = 90;
@@ -66,8 +67,8 @@ const rowHeight = () => parseFloat(getComputedStyle(byId("queue-table")).getProp
 const follow = settled(() => {
   const first = Math.floor(byId("queue-sheet").scrollTop / rowHeight());
   const seen = Math.ceil(byId("queue-sheet").clientHeight / rowHeight());
-  const isInside = first >= view.offset && first + seen <= view.offset + WINDOW;
-  if (!view.isShown || isInside || (view.drawn && first + seen > view.drawn.head.total && first >= view.offset)) return;
+  const last = Math.min(first + seen, view.drawn?.head.total ?? Infinity);
+  if (!view.isShown || (first >= view.offset && last <= view.offset + WINDOW)) return;
   view.offset = Math.max(0, Math.floor((first - (WINDOW - seen) / 2) / STEP) * STEP);
   watch();
 }, SCROLLING_MS);
@@ -109,8 +110,12 @@ function around(head, total) {
   byId("queue-queue").value = view.queue;
 }
 
-/** A queue of no rules is a channel's, or the one of all. */
-export const queueName = (name) => (name.startsWith("channel:") ? t("channel", { n: name.slice(8) }) : name || "–");
+/** A queue of no rules is a channel's, or that of our own chat. */
+export function queueName(name) {
+  if (!name.startsWith(CHANNEL)) return name || "–";
+  const channel = name.slice(CHANNEL.length);
+  return !channel ? t("noChannel") : channel === "native" ? t("deskNative") : t("channel", { n: channel });
+}
 
 // ---- rows
 
@@ -195,7 +200,4 @@ function chosenBar() {
   setText(byId("queue-chosen"), t("chosenRooms", { n: counted(chosen.size) }));
 }
 
-const act = (code) => actOnRooms(code, [...chosen.values()], queueNames(), (isWhole) => { if (isWhole) { chosen.clear(); draw(); } });
-
-/** Those that one may move to: a channel's own queue is no queue of rules. */
-export const queueNames = () => (view.drawn?.head.queues ?? []).map(({ name }) => name).filter((name) => name && !name.startsWith("channel:"));
+const act = (code) => actOnRooms(code, [...chosen.values()], (isWhole) => { if (isWhole) { chosen.clear(); draw(); } });

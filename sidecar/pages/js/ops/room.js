@@ -4,11 +4,11 @@ import { actOnRooms } from "./acts.js";
 import { here, write } from "./address.js";
 import { candidatesFold, showCandidates } from "./candidates.js";
 import { decidedWhy } from "./decisions.js";
-import { queueName, queueNames } from "./queue.js";
-import { age, eta, exact, moment, setAge, why } from "./says.js";
+import { queueName } from "./queue.js";
+import { age, eta, exact, setAge, why } from "./says.js";
 import { app } from "./state.js";
 import { byId, icon, keyed, make, part, setAttr, setText } from "../core/dom.js";
-import { day, known, number, span, t } from "../words/words.js";
+import { clock, day, known, number, span, t } from "../words/words.js";
 
 const KINDS = { arrived: "queue", decision: "swap", called: "arrow", assigned: "check", refused: "alert", verified: "search", told: "headset", moved: "arrow", closed: "check" };
 let shown = null; // {tenant, room, head}
@@ -19,7 +19,7 @@ export function roomDrawer() {
   byId("drawer").addEventListener("keydown", (event) => { if (event.key === "Escape" && !document.querySelector("dialog[open]")) { event.stopPropagation(); close(); } });
   byId("room-deeds").addEventListener("click", ({ target }) => {
     const code = target.closest("[data-act]")?.dataset.act;
-    if (code) actOnRooms(code, [{ room: shown.room, customer: customerOf(shown.head), priority: shown.head?.waiting?.priority }], queueNames());
+    if (code) actOnRooms(code, [{ room: shown.room, customer: customerOf(shown.head), priority: shown.head?.waiting?.priority }]);
   });
   return { show, draw };
 }
@@ -92,7 +92,7 @@ function visitNode() {
 }
 
 function updateVisit(node, visit) {
-  setText(part(node, "title"), `${day(visit.arrived_at)} ${moment(visit.arrived_at)}`);
+  setText(part(node, "title"), `${day(visit.arrived_at)}, ${clock(visit.arrived_at)}`);
   setText(part(node, "queue"), visit.queue ? queueName(visit.queue) : "");
   part(node, "queue").hidden = !visit.queue;
   const steps = visit.timeline.map((entry, at) => ({ ...entry, key: `${entry.at} ${entry.kind} ${at}`, before: visit.timeline[at - 1]?.at ?? null }));

@@ -24,7 +24,7 @@ const ENGLISH = {
   p_drained: "The desk serves out: nothing new is given to agents.", p_shut: "Outside the hours until {at}.", p_shut_short: "Outside the hours, and they have no next opening.", p_inbox_behind: { one: "{n} webhook is not taken over yet: workers are behind.", other: "{n} webhooks are not taken over yet: workers are behind." },
   p_rules_missing: "Queue {queue}: {missing}",
 
-  findRoom: "Customer, room or e-mail", findAgent: "Name, e-mail or division", queue: "Queue", state: "State", anyState: "Any state", s_waiting: "Waiting", s_verified: "Being verified", s_quarantined: "Set aside", allQueues: "All queues", channel: "Channel {n}",
+  findRoom: "Customer, room or e-mail", findAgent: "Name, e-mail or division", queue: "Queue", state: "State", anyState: "Any state", s_waiting: "Waiting", s_verified: "Being verified", s_quarantined: "Set aside", allQueues: "All queues", channel: "Channel {n}", noChannel: "No channel",
   choose: "Choose", place: "Place", who: "Customer", waitsSince: "Waiting", expected: "Expected", why: "Why it waits", priority: "Priority",
   nobodyWaits: "Nobody is waiting", noMatch: "No room matches", matching: { one: "{n} of {all} rooms that wait", other: "{n} of {all} rooms that wait" }, roomsWait: { one: "{n} room waits", other: "{n} rooms wait" },
   chooseRoom: "Choose {name}", chosenRooms: { one: "{n} chosen", other: "{n} chosen" }, withChosen: "With the chosen rooms", chooseNone: "Choose none",
@@ -97,7 +97,7 @@ const INDONESIAN = {
   p_drained: "Desk menghabiskan chat: tidak ada yang baru untuk agen.", p_shut: "Di luar jam buka sampai {at}.", p_shut_short: "Di luar jam buka, dan tidak ada jadwal buka berikutnya.", p_inbox_behind: { other: "{n} webhook belum diambil: worker tertinggal." },
   p_rules_missing: "Antrean {queue}: {missing}",
 
-  findRoom: "Pelanggan, ruang, atau email", findAgent: "Nama, email, atau divisi", queue: "Antrean", state: "Keadaan", anyState: "Semua keadaan", s_waiting: "Menunggu", s_verified: "Sedang diperiksa", s_quarantined: "Disisihkan", allQueues: "Semua antrean", channel: "Kanal {n}",
+  findRoom: "Pelanggan, ruang, atau email", findAgent: "Nama, email, atau divisi", queue: "Antrean", state: "Keadaan", anyState: "Semua keadaan", s_waiting: "Menunggu", s_verified: "Sedang diperiksa", s_quarantined: "Disisihkan", allQueues: "Semua antrean", channel: "Kanal {n}", noChannel: "Tanpa kanal",
   choose: "Pilih", place: "Urutan", who: "Pelanggan", waitsSince: "Menunggu", expected: "Perkiraan", why: "Mengapa menunggu", priority: "Prioritas",
   nobodyWaits: "Tidak ada yang menunggu", noMatch: "Tidak ada ruang yang cocok", matching: { other: "{n} dari {all} ruang yang menunggu" }, roomsWait: { other: "{n} ruang menunggu" },
   chooseRoom: "Pilih {name}", chosenRooms: { other: "{n} dipilih" }, withChosen: "Untuk ruang yang dipilih", chooseNone: "Batalkan pilihan",
