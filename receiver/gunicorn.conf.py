@@ -17,8 +17,10 @@ from gunicorn import systemd
 from gunicorn.glogging import Logger
 
 import logs
+from db.inbox import Inbox, connect
+from db.processes import Teller, about
 from receiver.board import BOARD
-from settings import ROOT, SettingsError, load, redis_url, warnings
+from settings import ROOT, VERSION, SettingsError, load, redis_url, warnings
 
 try:
     _settings = load(keys=False)
@@ -27,6 +29,7 @@ except SettingsError as error:
     sys.exit(f"receiver: {error}")
 
 logs.setup(_settings.log_level)
+_me = about("receiver", VERSION)  # of the first process; the others are forked from it
 log = logging.getLogger("receiver")
 
 
@@ -103,6 +106,16 @@ def _sentence(host: str, port: int, problem: OSError) -> str:
 def when_ready(server: object) -> None:
     for action, advice in warnings(_settings).items():
         log.warning(logs.line(action, advice=advice))
+
+
+def post_worker_init(worker: Any) -> None:
+    """All processes of a receiver are one to who looks, and each of them says so."""
+    box = Inbox(connect(redis_url(_settings), 1.0, 1))
+    Teller(box, _me, _load).start()
+
+
+def _load() -> dict[str, float]:
+    return {"webhooks": sum(number for key, number in BOARD.totals().items() if key[0] == "webhooks")}
 
 
 def pre_fork(server: object, worker: Any) -> None:

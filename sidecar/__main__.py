@@ -81,6 +81,7 @@ def told(config: settings.Settings, servers: settings.Servers, here: str) -> Con
         default_limit=config.max_agent_chat,
         retry_s=config.retry_seconds,
         policy=config.allocation_policy,
+        version=settings.VERSION,
         target_s=config.service_level_seconds,
         believe_s=roster_s(config.desk_lag_seconds),
         reassign_s=config.reassign_offline_seconds,

@@ -10,14 +10,14 @@ from typing import Any
 from aiohttp import web
 
 import logs
-from db import inbox
+from db import inbox, processes
 from db.upkeep import Upkeep
 from sidecar.agents.side import Agents
 from sidecar.bot.ai import Model
 from sidecar.bot.bot import Bot
 from sidecar.customers.side import Customers
 from sidecar.files.side import files_of
-from sidecar.health import Figures, Health
+from sidecar.health import Figures, Health, Presence
 from sidecar.live.parts import REDIS_S, Config, parts_of
 from sidecar.live.store import Store
 from sidecar.live.tasks import Tasks
@@ -48,6 +48,7 @@ class Sidecar:
         self.bot = Bot(store, parts.writer.write, Model(*config.model) if config.model else None)
         parts.writer.heard = self.bot.heard
         health.registry.register(Figures(parts.sockets.counts, parts.feed, parts.strangers, self.files.quota))
+        self._here = Presence(parts.box, config.version, parts.sockets.counts)
         self._rooms = (self.customers, self.agents, self.ops, self.files, health, Site())
 
     def routes(self) -> list[web.RouteDef]:
@@ -57,6 +58,8 @@ class Sidecar:
         """Raises `LedgerTrouble`."""
         await self.agents.start()
         self.ops.start()
+        await self._here.step()
+        self.parts.tasks.start("here", self._here.step, processes.EVERY_S)
         self.customers.attendance.start()
         self.parts.start()
         self.files.start()
@@ -66,6 +69,8 @@ class Sidecar:
         await self.bot.close()
         await self.parts.quiet()
         await self.customers.attendance.stop()
+        await self.parts.tasks.end("here")
+        await self._here.leave()
         await self.ops.stop()
         await self.agents.stop()
         self.files.close()

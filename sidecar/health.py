@@ -1,6 +1,7 @@
 """What ops reads: `/healthz` (this process lives), `/readyz` (it can serve chats), `/metrics` (Prometheus)."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from db import redis_why
-from db.inbox import InboxDown
+from db import processes, redis_why
+from db.inbox import Inbox, InboxDown
 from db.postgres import LedgerDown, LedgerTrouble, must_write
 from db.upkeep import Upkeep
 from sidecar.files.quota import Quota
@@ -53,6 +54,25 @@ class Figures:
         )
         fullest.add_metric([], self.quota.fullest)
         return [family, blind, refused, fullest]
+
+
+class Presence:
+    """This sidecar among the processes that run, as Redis is told every few seconds."""
+
+    def __init__(self, box: Inbox, version: str, sockets: Callable[[], tuple[int, int]]) -> None:
+        self._box, self._sockets = box, sockets
+        self._me = processes.about("sidecar", version)
+
+    async def step(self) -> None:
+        with contextlib.suppress(InboxDown):
+            await asyncio.to_thread(processes.tell, self._box, self._me, self._load())
+
+    async def leave(self) -> None:
+        await asyncio.to_thread(processes.leave, self._box, self._me)
+
+    def _load(self) -> dict[str, float]:
+        customers, agents = self._sockets()
+        return {"customers": customers, "agents": agents}
 
 
 class Health:

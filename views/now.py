@@ -22,6 +22,7 @@ class Glance(NamedTuple):
     line: Line
     groups: list[Any]
     quarantined: Any
+    target_s: float
 
 
 def read(source: Source, cur: cursor, tenant: str, today: Today) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def read(source: Source, cur: cursor, tenant: str, today: Today) -> dict[str, An
         queue.read(source, cur, tenant, 0),
         VIEWS.all(cur, "waiting_queues", tenant=tenant),
         VIEWS.one(cur, "quarantined", tenant=tenant),
+        today.target_s,
     )
     return {**_counts(found), **_expected(cur, found), **_today(today), "problems": problems(found)}
 
@@ -109,9 +111,19 @@ def _of_agents(found: Glance) -> list[dict[str, Any]]:
     online = [member for member in line.team.values() if member.online]
     if online and all(member.limit == 0 for member in online):
         return [problem("all_paused", "a limit of 0 pauses everybody who is online", agents=len(online))]
+    if line.counts.waiting and online and not any(member.free for member in online) and _waits_long(found):
+        words = f"all {len(online)} agents online are at their limit, and customers wait longer than they should"
+        return [
+            problem("all_full", words, from_us(line.counts.oldest_us), agents=len(online), count=line.counts.waiting)
+        ]
     if not online and line.counts.waiting:
         return [problem("nobody_online", "nobody is online, and customers wait")]
     return []
+
+
+def _waits_long(found: Glance) -> bool:
+    oldest_us = found.line.counts.oldest_us
+    return oldest_us is not None and (found.line.now - from_us(oldest_us)).total_seconds() > found.target_s
 
 
 def _of_rooms(found: Glance) -> list[dict[str, Any]]:

@@ -21,8 +21,9 @@ from rq import Queue
 
 import logs
 import settings
-from db import inbox, installation, migrate, postgres, redis_why, tickets
+from db import inbox, installation, migrate, postgres, processes, redis_why, tickets
 from db.ledger import LEDGER, NATIVE_DESK
+from db.processes import Teller
 from db.upkeep import Upkeep
 from policies import POLICIES
 from worker import health, jobs, serving, settler, sweep
@@ -116,18 +117,33 @@ def serve(config: settings.Settings, servers: settings.Servers, kinds: Kinds = e
     settles.start()
     sweeper.start()
     notices.start()
+    teller = _teller(servers, work, settles)
+    teller.start()
     _wait_for(lives)
     log.info(logs.line("worker_started", worker=owner, policy=config.allocation_policy))
     try:
         serving.serve(_queue(servers, serving.SOCKET_S), work, stop)
         log.info(logs.line("worker_stops", worker=owner))  # what is under way is finished; a second signal ends it
     finally:
+        teller.stop()
         notices.stop(STOP_S)
         _finish(work, settles, sweeper, lives)
     log.info(logs.line("worker_stopped", worker=owner))
     if watch.refused:
         raise watch.refused
     return 0
+
+
+def _teller(servers: settings.Servers, work: jobs.Work, settles: settler.Settler) -> Teller:
+    """What this worker says of itself, on a connection of its own."""
+    box = inbox.Inbox(inbox.connect(servers.redis_url, REDIS_S, 1))
+    own = work.figures
+
+    def load() -> dict[str, float]:
+        waiting = work.reports.qsize() + settles.waiting
+        return {"decisions": own.decisions, "reserved": own.reserved, "settled": own.settled, "to_settle": waiting}
+
+    return Teller(box, processes.about("worker", settings.VERSION), load)
 
 
 def _answer_health(host: str, port: int, work: jobs.Work, settles: settler.Settler, sweeper: sweep.Sweeper) -> None:

@@ -97,6 +97,19 @@ SELECT count(*) AS closings, percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s)
 -- name: tenant
 SELECT id, name, desk, draining, rules_version, created_at FROM tenants WHERE id = %(tenant)s
 
+-- name: postgres
+SELECT split_part(current_setting('server_version'), ' ', 1) AS version, current_setting('max_connections')::integer AS most,
+       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::integer AS connections
+
+-- name: desks
+-- How each desk does, and what was healed there.
+SELECT t.id AS tenant, t.desk_failures, t.desk_trouble,
+       CASE WHEN NOT is_due(t.paused_until, t.paused_for) THEN t.paused_until END AS paused_until,
+       coalesce((SELECT jsonb_object_agg(d.kind, d.healed) FROM drifts d WHERE d.tenant = t.id), '{}') AS drift,
+       coalesce((SELECT jsonb_object_agg(reason, n) FROM (SELECT reason, count(*) AS n FROM refused r
+                  WHERE r.tenant = t.id GROUP BY reason ORDER BY n DESC LIMIT 10) x), '{}') AS refused
+  FROM tenants t WHERE t.desk = 'qiscus' ORDER BY t.id
+
 -- name: revs
 -- Which tenants have changed.
 SELECT id, rev FROM tenants

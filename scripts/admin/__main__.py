@@ -4,7 +4,6 @@ It reads PostgreSQL and Redis; of what it writes the workers take notice by them
 """
 
 import os
-import tomllib
 import traceback
 
 import click
@@ -36,7 +35,7 @@ from scripts.admin import why as why_command
 from scripts.admin.errors import CantDo
 from scripts.admin.installation import Installation
 from scripts.launch import folder
-from settings import ROOT, SettingsError
+from settings import ROOT, VERSION, SettingsError
 
 EPILOG = """\b
 Exit codes:
@@ -48,9 +47,6 @@ Exit codes:
 
 Settings are those of ./scripts/run: the environment and .env. NO_COLOR, or an output that is no terminal: no colours.
 """
-
-
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 class Admin(click.Group):

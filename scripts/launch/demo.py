@@ -12,7 +12,7 @@ import psycopg2
 from psycopg2.extensions import cursor
 
 import settings
-from db import console, faq, people, postgres
+from db import console, faq, operators, people, postgres
 from db.acts import ACTS
 from db.admin import ADMIN
 from db.ledger import LEDGER
@@ -65,6 +65,8 @@ QUESTIONS = (
     ("Metode pembayaran apa yang tersedia?", "Transfer bank, kartu kredit, GoPay, OVO, Dana, dan bayar di tempat."),
 )
 
+OPERATOR = ("operator@demo.com", "Ratna Operator")
+
 CANNED = {
     "hello": "Hello! Thank you for waiting. How can I help you?",
     "halo": "Halo! Terima kasih sudah menunggu. Ada yang bisa saya bantu?",
@@ -82,6 +84,7 @@ def main() -> int:
         password_hash = people.hashed(DEMO_PASSWORD)
         with closing(postgres.connect(settings.database_url(config), "demo")) as conn, conn, conn.cursor() as cur:
             seed(cur, password_hash)
+            seed_operator(cur, password_hash)
             seed_rules(cur, config)
     except (settings.SettingsError, postgres.LedgerTrouble, people.AccountError) as error:
         print(f"demo: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
@@ -103,6 +106,12 @@ def seed(cur: cursor, password_hash: str) -> None:
         faq.replace(cur, DEMO_TENANT, QUESTIONS)
     if not console.canned(cur, DEMO_TENANT):
         console.replace_canned(cur, DEMO_TENANT, CANNED)
+
+
+def seed_operator(cur: cursor, password_hash: str) -> None:
+    """Who sees both tenants of the demo."""
+    if not operators.all_of(cur):
+        operators.add(cur, *OPERATOR, password_hash)
 
 
 def seed_rules(cur: cursor, config: settings.Settings) -> None:

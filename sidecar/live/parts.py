@@ -81,6 +81,7 @@ class Config:
     model: tuple[str, str, str] | None = None
     secret_key: str = field(default_factory=secrets.token_urlsafe, repr=False)
     demo: Demo | None = None
+    version: str = ""
     scope: str = ""  # whose events it hears; see db/installation.py
 
 

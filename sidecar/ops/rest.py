@@ -9,7 +9,7 @@ from db import minutes
 from db.people import Agent
 from sidecar.live.parts import Parts
 from sidecar.ops.views import Asked, Views
-from sidecar.ops.who import own, supervisor
+from sidecar.ops.who import check_tenant, own, supervisor
 from sidecar.web import answers
 from sidecar.web.answers import Refused, answer, answering, keep_pace
 from sidecar.web.pace import Paces
@@ -55,6 +55,7 @@ class OpsRest:
     def routes(self) -> list[web.RouteDef]:
         found: list[tuple[str, Handler]] = [
             ("/api/v1/ops/overview", self.overview),
+            ("/api/v1/ops/health", self.health),
             (f"{TENANT}/queue", self.queue),
             (f"{TENANT}/agents", self.agents),
             (ROOM, self.room),
@@ -66,6 +67,10 @@ class OpsRest:
     async def overview(self, agent: Agent, request: web.Request) -> web.StreamResponse:
         shown = await self._views.read(Asked("now", agent.tenant or None))
         return answer({"tenants": [{**row, "oldest_wait_s": ago_s(row["oldest_at"])} for row in shown.rows.values()]})
+
+    async def health(self, agent: Agent, request: web.Request) -> web.StreamResponse:
+        shown = await self._views.read(check_tenant(agent, Asked("health")))
+        return answer({**shown.head, "rows": list(shown.rows.values())})
 
     async def queue(self, agent: Agent, request: web.Request) -> web.StreamResponse:
         given = {"offset": whole_number(request, "cursor"), "limit": whole_number(request, "limit")}

@@ -14,7 +14,7 @@ from db.minutes import Today
 from sidecar.live.parts import Config
 from sidecar.live.store import Store
 from sidecar.web.answers import Refused
-from views import agents, decided, glance, now, story, timeline, waiting
+from views import agents, decided, glance, health, now, story, timeline, waiting
 from views.queue import STATES
 from views.shown import Shown
 from views.source import Source
@@ -146,10 +146,15 @@ def _decisions(source: Source, day: Day, cur: cursor, asked: Asked) -> Shown:
     return decided.read(cur, asked.tenant or "", decided.Asked(asked.agent, asked.queue, asked.policy, asked.before))
 
 
+def _health(source: Source, day: Day, cur: cursor, asked: Asked) -> Shown:
+    return health.read(source, cur)
+
+
 _READ: Mapping[str, Callable[[Source, Day, cursor, Asked], Shown]] = {
     "now": _now,
     "queue": _queue,
     "agents": _agents,
     "room": _room,
     "decisions": _decisions,
+    "health": _health,
 }

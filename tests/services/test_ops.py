@@ -132,6 +132,7 @@ def test_nobody_sees_another_tenant_and_agents_see_nothing_here(database_url: st
             assert (await sri.get(path))[0] == 404
         assert (await sri.get(f"ops/{TENANT}/rooms/{theirs.room}"))[0] == 404
         assert [each["tenant"] for each in (await sri.get("ops/overview"))[1]["tenants"]] == [TENANT]
+        assert (await sri.get("ops/health"))[0] == 403, "for operators"
         for path in ("ops/overview", f"ops/{TENANT}/queue", f"ops/{TENANT}/decisions"):
             assert (await ani.get(path))[0] == 403
             assert (await at.get(f"/api/v1/{path}"))[0] == 401
@@ -238,6 +239,12 @@ def test_an_operator_sees_every_tenant_and_has_no_chats(database_url: str, redis
         page = await screen(ops)
         await page.watch("all", "now")
         assert (await page.until("all", lambda found: True))["order"] == ["app", TENANT]
+        status, found = await ops.get("ops/health")
+        kinds = [row["kind"] for row in found["rows"]]
+        assert (status, found["postgres"]["ok"], found["redis"]["ok"]) == (200, True, True)
+        assert kinds == ["desk", "sidecar"] and found["rows"][1]["load"]["customers"] == 0
+        await page.watch("health", "health")
+        assert (await page.until("health", lambda found: True))["head"]["postgres"]["ok"]
         with chat.ledger.transaction() as cur:
             operators.change(cur, "ops@example.com", disabled=True)
         assert await page.page.closed() == 4001
