@@ -9,7 +9,6 @@ import ipaddress
 import json
 import os
 import stat
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,6 @@ from policies.policy import LIMIT_MAX
 from tenant_ids import RULE, TENANT_ID
 
 ROOT = Path(__file__).resolve().parent
-VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 SECRET_MIN = 16  # characters of a secret that somebody chooses; those that we make have 43
 NEAR_A_SECRET = 0.87  # of difflib's ratio: a slip of one or two letters, not another program's variable

@@ -20,7 +20,8 @@ import logs
 from db.inbox import Inbox, connect
 from db.processes import Teller, about
 from receiver.board import BOARD
-from settings import ROOT, VERSION, SettingsError, load, redis_url, warnings
+from settings import ROOT, SettingsError, load, redis_url, warnings
+from version import VERSION
 
 try:
     _settings = load(keys=False)

@@ -34,6 +34,7 @@ from sidecar.app import HANDLER_ARGS, SIDECAR, create_app
 from sidecar.live.parts import Config, Demo, Times
 from sidecar.web.crowd import Crowd
 from sidecar.web.listening import listen
+from version import VERSION
 
 log = logging.getLogger("sidecar")
 
@@ -81,7 +82,7 @@ def told(config: settings.Settings, servers: settings.Servers, here: str) -> Con
         default_limit=config.max_agent_chat,
         retry_s=config.retry_seconds,
         policy=config.allocation_policy,
-        version=settings.VERSION,
+        version=VERSION,
         target_s=config.service_level_seconds,
         believe_s=roster_s(config.desk_lag_seconds),
         reassign_s=config.reassign_offline_seconds,

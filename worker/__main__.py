@@ -26,6 +26,7 @@ from db.ledger import LEDGER, NATIVE_DESK
 from db.processes import Teller
 from db.upkeep import Upkeep
 from policies import POLICIES
+from version import VERSION
 from worker import health, jobs, serving, settler, sweep
 from worker.desk.registry import Desks, Kinds, every_kind
 from worker.liveness import Liveness
@@ -143,7 +144,7 @@ def _teller(servers: settings.Servers, work: jobs.Work, settles: settler.Settler
         waiting = work.reports.qsize() + settles.waiting
         return {"decisions": own.decisions, "reserved": own.reserved, "settled": own.settled, "to_settle": waiting}
 
-    return Teller(box, processes.about("worker", settings.VERSION), load)
+    return Teller(box, processes.about("worker", VERSION), load)
 
 
 def _answer_health(host: str, port: int, work: jobs.Work, settles: settler.Settler, sweeper: sweep.Sweeper) -> None:

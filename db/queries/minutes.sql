@@ -3,15 +3,15 @@
 -- name: due
 -- Tenants whose last minutes are not written yet. One whose clock was stepped back goes on from now.
 SELECT id AS tenant FROM tenants
- WHERE minutes_to < date_trunc('minute', clock_timestamp()) OR minutes_to > clock_timestamp() + interval '1 minute'
+ WHERE seconds_since(minutes_to) >= 60
  ORDER BY minutes_to LIMIT %(most)s
 
 -- name: write
 -- Every whole minute since the last one that is written, an hour back at most, from the times of visits: who writes late
 -- writes the same. A visit that moved counts where it is now. Twice is once.
 WITH span AS (
-    SELECT greatest(CASE WHEN minutes_to > clock_timestamp() THEN '-infinity' ELSE minutes_to END,
-                    date_trunc('minute', clock_timestamp()) - interval '60 minutes') AS since,
+    SELECT CASE WHEN seconds_since(minutes_to) < 3600 THEN minutes_to
+                ELSE date_trunc('minute', clock_timestamp()) - interval '60 minutes' END AS since,
            date_trunc('minute', clock_timestamp()) AS until
       FROM tenants WHERE id = %(tenant)s),
 v AS MATERIALIZED (

@@ -35,7 +35,8 @@ from scripts.admin import why as why_command
 from scripts.admin.errors import CantDo
 from scripts.admin.installation import Installation
 from scripts.launch import folder
-from settings import ROOT, VERSION, SettingsError
+from settings import ROOT, SettingsError
+from version import VERSION
 
 EPILOG = """\b
 Exit codes:
