@@ -32,7 +32,8 @@ def _json(value: Any) -> str | None:
     return None if value is None else json.dumps(value)
 
 
-def read(cur: cursor, tenant: str | None, most: int, before: int | None = None) -> list[dict[str, Any]]:
-    """The latest first. `tenant` None: all, with those of the installation; `before`: only with smaller numbers."""
+def read(cur: cursor, tenant: str | None, most: int | None, before: int | None = None) -> list[dict[str, Any]]:
+    """The latest first; `most` None: all of them. `tenant` None: of all, with those of the installation; `before`: only
+    with smaller numbers."""
     rows = AUDIT.all(cur, "read", tenant=tenant, most=most, before_id=before)
     return [row._asdict() for row in rows]

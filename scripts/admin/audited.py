@@ -10,10 +10,12 @@ from scripts.admin.installation import Installation, as_json, one, say, tenant_f
 from scripts.admin.table import table
 from views.words import clean, moment
 
+ROWS_MOST = 2**31  # more than there are
+
 
 @click.command(short_help="Who changed what by hand.")
 @tenant_filter
-@click.option("--rows", default=40, show_default=True, help="How many to show, latest first.")
+@click.option("--rows", type=click.IntRange(0), default=40, show_default=True, help="How many to show; 0: all.")
 @as_json
 @click.pass_obj
 def audit(installation: Installation, tenant: str | None, rows: int, as_json: bool) -> None:
@@ -24,7 +26,7 @@ def audit(installation: Installation, tenant: str | None, rows: int, as_json: bo
     with installation.reading() as cur:
         if tenant is not None:
             one(cur, tenant)
-        found = kept.read(cur, tenant, max(1, rows))
+        found = kept.read(cur, tenant, min(rows, ROWS_MOST) or None)
     head = ("AT", "WHO", "TENANT", "WHAT", "OF", "BEFORE", "AFTER", "FROM")
     told = table(head, [_row(each) for each in found]) if found else "nothing was changed by hand yet"
     say(as_json, {"acts": found}, told)

@@ -62,7 +62,10 @@ def add(installation: Installation, email: str, name: str | None, password_file:
 @as_json
 @click.pass_obj
 def password(installation: Installation, who: str, password_file: str | None, as_json: bool) -> None:
-    """Set an operator's password, and log out whoever used the old one."""
+    """Set an operator's password.
+
+    Whoever used the old one is logged out.
+    """
     with installation.reading() as cur:
         row = _known(cur, who)
     new = account.hashed(secret.password(password_file), row.email, row.name)
@@ -92,7 +95,11 @@ def enable(installation: Installation, who: str, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def unlock(installation: Installation, who: str, as_json: bool) -> None:
-    """Unlock an operator whom wrong passwords have locked; `giliran agent unlock --address` unlocks an address."""
+    """Unlock an operator after too many wrong passwords.
+
+    Ten from one address within ten minutes lock, as for everybody: see `giliran agent unlock --help`, which with
+    --address unlocks an address. `operator password` and `operator enable` unlock, too.
+    """
     with installation.writing() as cur:
         row = _known(cur, who)
         was_locked = operators.unlock(cur, row.id)

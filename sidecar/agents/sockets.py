@@ -67,7 +67,7 @@ class AgentSockets:
 
     async def _known(self, request: web.Request, connection: Connection) -> Agent | None:
         """Who it is; else the socket is told why not, and closed."""
-        token = await self._token(connection, self._parts.door.subject(request))
+        token = await first_token(self._parts, connection, self._parts.door.subject(request))
         if token is None:
             return None
         try:
@@ -97,17 +97,6 @@ class AgentSockets:
         hub.know(agent.tenant, heads)
         feed.look_soon()
 
-    async def _token(self, connection: Connection, address: str) -> str | None:
-        """Empty where none came in time; None: too many others of this address are being waited for."""
-        sockets, unnamed = self._parts.sockets, ("not logged in", address)
-        if sockets.number(unnamed) >= UNNAMED_MOST and not is_loopback(address):
-            self._parts.strangers.say(address, "rate_limited", "logins of sockets")
-            connection.close(TRY_AGAIN, "too many at once: come back")
-            return None
-        with sockets.counted(unnamed):
-            frame = await connection.first(AUTH_S)
-        return str(frame.payload["token"]) if frame and frame.type == "auth" else ""
-
     async def _end_invalid(self) -> None:
         """A revoked or expired token, and a disabled account, end their sockets too."""
         tokens = dict(self._tokens)
@@ -116,6 +105,18 @@ class AgentSockets:
             if token not in valid:
                 connection.refuse("unauthorized", "your login has ended")
                 connection.close(WHO_ARE_YOU, "unauthorized")
+
+
+async def first_token(parts: Parts, connection: Connection, address: str) -> str | None:
+    """Empty where none came in time; None: too many others of this address are being waited for."""
+    unnamed = ("not logged in", address)
+    if parts.sockets.number(unnamed) >= UNNAMED_MOST and not is_loopback(address):
+        parts.strangers.say(address, "rate_limited", "logins of sockets")
+        connection.close(TRY_AGAIN, "too many at once: come back")
+        return None
+    with parts.sockets.counted(unnamed):
+        frame = await connection.first(AUTH_S)
+    return str(frame.payload["token"]) if frame and frame.type == "auth" else ""
 
 
 class AgentTalk(Talk):

@@ -7,6 +7,7 @@ from aiohttp import web
 from db.people import Agent
 from db.postgres import LedgerTrouble
 from sidecar.agents.login import Login
+from sidecar.agents.sockets import WHO, first_token
 from sidecar.live.connection import TRY_AGAIN, WHO_ARE_YOU, Connection
 from sidecar.live.frames import Frame
 from sidecar.live.parts import Parts
@@ -15,10 +16,9 @@ from sidecar.ops.watches import WATCHES_MOST, Watch, Watches
 from sidecar.ops.who import check_tenant, supervisor
 from sidecar.web.answers import Refused, why_not
 
-AUTH_S = 5.0
-WHO = "log in first: send an auth frame with your token within 5 s"
 RATE, BURST = 10.0, 60.0
 VALID_EVERY_S = 5.0
+SOCKETS_MOST = 20  # of one person: each may watch views that nobody else watches
 
 
 class OpsSockets:
@@ -44,7 +44,7 @@ class OpsSockets:
             return
         page = Page(self._watches, connection, agent)
         try:
-            with self._parts.sockets.counted("supervisor"):
+            with self._parts.sockets.counted("supervisor", _who(agent)):
                 connection.say("auth.ok", {"agent": about(agent)})
                 await connection.listen(page.heard)
         finally:
@@ -52,10 +52,13 @@ class OpsSockets:
             page.close()
 
     async def _known(self, request: web.Request, connection: Connection) -> Agent | None:
-        frame = await connection.first(AUTH_S)
-        token = str(frame.payload["token"]) if frame and frame.type == "auth" else ""
+        token = await first_token(self._parts, connection, self._parts.door.subject(request))
+        if token is None:
+            return None
         try:
             agent = supervisor(await self._parts.visitors.anyone(request, token))
+            if self._parts.sockets.number(_who(agent)) >= SOCKETS_MOST:
+                raise Refused("rate_limited", f"{SOCKETS_MOST} open pages of one person are the most")
         except Refused as refused:
             unknown = refused.code == "unauthorized"
             connection.refuse(refused.code, WHO if unknown else str(refused))
@@ -71,6 +74,10 @@ class OpsSockets:
             if token not in valid:
                 connection.refuse("unauthorized", "your login has ended")
                 connection.close(WHO_ARE_YOU, "unauthorized")
+
+
+def _who(agent: Agent) -> tuple[str, str, str]:
+    return "supervisor", agent.tenant, agent.agent_id
 
 
 def about(agent: Agent) -> dict[str, Any]:

@@ -101,7 +101,9 @@ class Views:
         return await self._store.run(glance.revs)
 
     def _source(self, cur: cursor, tenant: str | None) -> Source:
-        """On a thread. Raises `Refused` where there is no such tenant."""
+        """On a thread, first in its transaction: what is read from here on belongs together, whatever is removed
+        meanwhile. Raises `Refused` where there is no such tenant."""
+        cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         if tenant is not None and tenant not in glance.tenants(cur):
             raise Refused("not_found", "no such tenant")
         config = self._config

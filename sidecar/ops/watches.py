@@ -14,6 +14,7 @@ from sidecar.live import frames
 from sidecar.live.connection import Connection
 from sidecar.live.tasks import Tasks, for_each
 from sidecar.ops.views import Asked, Views
+from sidecar.web.answers import Refused
 from views.shown import Shown, change
 
 EVERY_S = 1.0
@@ -71,6 +72,11 @@ class Group:
             if self.shown is not None and watch.shown is not self.shown:
                 watch.tell(self.shown)
 
+    def end(self, refused: Refused) -> None:
+        """What can't be looked at any more is watched no more."""
+        for watch in self.watches:
+            watch.connection.refuse(refused.code, str(refused), watch=watch.name)
+
 
 class Watches:
     """Of one sidecar; belongs to one event loop."""
@@ -112,5 +118,11 @@ class Watches:
             return
         if group.is_due(rev):
             began = time.monotonic()
-            group.looked(await self._views.read(asked), rev, time.monotonic() - began)
+            try:
+                shown = await self._views.read(asked)
+            except Refused as refused:  # the tenant was removed
+                self._groups.pop(asked, None)
+                group.end(refused)
+                return
+            group.looked(shown, rev, time.monotonic() - began)
         group.tell()

@@ -114,7 +114,10 @@ def test_the_audit_is_a_table_for_people_and_asked_for_by_number(ground):
     shown = ground.ok("audit", "--rows", "3").splitlines()
     assert len(shown) == 4 and shown[0].split()[:3] == ["AT", "WHO", "TENANT"]
     assert "\x1b" not in shown[1] and "ünïcode" in shown[1] and "sri@x.id" in shown[2] and "192.0.2.1" in shown[2]
+    assert len(ground.ok("audit", "--rows", "0").splitlines()) == 7
+    assert len(ground.json("audit", "--rows", str(10**30))["acts"]) == 6
     assert ground.run("audit", "--tenant", "nobody").exit_code == 3
+    assert ground.run("audit", "--rows", "-1").exit_code == 2
 
 
 def test_the_audit_is_kept_as_long_as_the_history(line: Line) -> None:
