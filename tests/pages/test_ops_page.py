@@ -45,7 +45,7 @@ LACKING = """async () => {
     keys: [Object.keys(en).filter((key) => !(key in id)), Object.keys(id).filter((key) => !(key in en))],
     holes: Object.keys(en).filter((key) => holes(en[key]) !== holes(id[key])),
     unknown: [...marks, ...named].filter((key) => key && !(key in en)),
-    read: files.length > 12 && named.length > 100,
+    read: files.length > 12 && named.length > 50,
   };
 }"""
 

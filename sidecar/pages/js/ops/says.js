@@ -12,7 +12,7 @@ export function said(prefix, { code, message, values = {} }) {
   const key = `${prefix}_${code}`;
   const isWhole = known(key) && holesOf(key).every((name) => name === "n" || (values[name] ?? "") !== "");
   if (!isWhole) return known(`${key}_short`) ? t(`${key}_short`) : sentence(message);
-  return t(key, { ...shownValues(values), n: values.count ?? values.agents ?? 0 });
+  return t(key, { ...shownValues(values), n: values.agents ?? values.count ?? 0 });
 }
 
 const holesOf = (key) => [...JSON.stringify(vocabulary().en[key]).matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
