@@ -72,7 +72,7 @@ SELECT w.*, count(*) OVER () AS matching FROM (
 -- name: waiting_queues
 -- Each queue in which rooms wait: how many, since when, whether anybody who may serve one of its rooms is there, and
 -- what its rules name in vain.
-SELECT coalesce(v.queue, 'channel:' || v.channel) AS queue, count(*) AS waiting, min(v.arrived_us) AS oldest_us,
+SELECT coalesce(v.queue, 'channel:' || v.channel) AS queue, sum(v.n)::int AS waiting, min(v.arrived_us) AS oldest_us,
        bool_or(r.read_at > '-infinity' AND NOT EXISTS (
            SELECT FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
             WHERE e.tenant = r.tenant AND e.class = r.class AND a.available)) AS nobody,

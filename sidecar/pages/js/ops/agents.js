@@ -11,23 +11,37 @@ import { rowsOf } from "./live.js";
 
 const PIPS_MOST = 16; // seats that are drawn one by one
 const ROOMS_SHOWN = 3;
-const view = { state: null, isShown: false, tenant: null, q: "", onlineOnly: false };
+const ROWS = 24; // drawn at first, and more whenever the reader comes near the end
+const NEAR = 800; // pixels
+const collator = new Intl.Collator();
+const view = { state: null, isShown: false, tenant: null, q: "", onlineOnly: false, most: ROWS };
+
+let frame = 0;
 
 export function agentsView() {
-  byId("agents-q").addEventListener("input", settled(({ target }) => { view.q = target.value.trim().toLocaleLowerCase(); draw(); }, 150));
+  byId("agents-q").addEventListener("input", settled(({ target }) => { Object.assign(view, { q: target.value.trim().toLocaleLowerCase(), most: ROWS }); draw(); }, 150));
   byId("agents-online").addEventListener("change", ({ target }) => { view.onlineOnly = target.checked; draw(); });
   byId("agent-rows").addEventListener("click", ({ target }) => {
     const button = target.closest("[data-act]");
     if (button) act(button.dataset.act, button.closest("tr").row);
   });
+  byId("view").addEventListener("scroll", grow, { passive: true });
   return { show, hide, draw };
 }
 
 function show({ tenant }) {
   if (view.isShown && view.tenant === tenant) return;
   if (view.tenant !== tenant) view.state = null;
+  view.most = ROWS;
   Object.assign(view, { tenant, isShown: true });
-  app.watches.watch("agents", { view: "agents", tenant }, { shown: (state) => { view.state = state; draw(); } });
+  app.watches.watch("agents", { view: "agents", tenant }, { shown: (state) => { view.state = state; soon(); } });
+  draw();
+}
+
+function grow() {
+  const { scrollTop, clientHeight, scrollHeight } = byId("view");
+  if (!view.isShown || byId("agent-rows").childElementCount < view.most || scrollHeight - scrollTop - clientHeight > NEAR) return;
+  view.most += ROWS;
   draw();
 }
 
@@ -37,13 +51,18 @@ function hide() {
 }
 
 const ORDER = { online: 0, away: 1, offline: 2 };
-const byPresence = (one, other) => ORDER[one.presence] - ORDER[other.presence] || one.name.localeCompare(other.name);
+const byPresence = (one, other) => ORDER[one.presence] - ORDER[other.presence] || collator.compare(one.name, other.name);
+
+/** Once a frame, however much has changed. */
+function soon() {
+  frame ||= requestAnimationFrame(() => { frame = 0; draw(); });
+}
 
 function draw() {
   if (!view.isShown) return;
   const all = view.state ? rowsOf(view.state).sort(byPresence) : [];
   const shown = all.filter((row) => (!view.onlineOnly || row.online) && `${row.name} ${row.email ?? ""} ${row.divisions.join(" ")}`.toLocaleLowerCase().includes(view.q));
-  keyed(byId("agent-rows"), shown, ({ agent }) => agent, rowNode, update);
+  keyed(byId("agent-rows"), shown.slice(0, view.most), ({ agent }) => agent, rowNode, update);
   byId("agents-table").hidden = !shown.length;
   byId("agents-none").hidden = !view.state || shown.length > 0;
   const online = all.filter((row) => row.online);

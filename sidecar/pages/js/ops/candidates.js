@@ -5,13 +5,21 @@ import { number, t, wordOr } from "../words/words.js";
 
 export function candidatesFold(candidates) {
   const fold = make("details", { class: "fold" }, make("summary"), make("ol", { class: "candidates" }));
+  fold.addEventListener("toggle", () => fill(fold));
   showCandidates(fold, candidates);
   return fold;
 }
 
 export function showCandidates(fold, candidates) {
   setText(fold.firstChild, t("candidates", { n: candidates.length }));
-  keyed(fold.lastChild, candidates, ({ agent }) => agent, () => make("li", {}, make("bdi", { class: "name" }), make("span", { class: "num" }), make("span", { class: "chip" })), (item, each) => {
+  fold.candidates = candidates;
+  fill(fold);
+}
+
+/** Only what somebody opened is drawn: a stream has hundreds of folds. */
+function fill(fold) {
+  if (!fold.open) return;
+  keyed(fold.lastChild, fold.candidates, ({ agent }) => agent, () => make("li", {}, make("bdi", { class: "name" }), make("span", { class: "num" }), make("span", { class: "chip" })), (item, each) => {
     item.dataset.chosen = String(each.chosen);
     setText(item.children[0], each.name);
     setText(item.children[1], t("taken", { n: number(each.load), limit: number(each.limit) }));

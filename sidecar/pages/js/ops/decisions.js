@@ -10,7 +10,7 @@ import { byId, keyed, make, part, setAttr, setText } from "../core/dom.js";
 import { dateTime, number, span, t, wordOr } from "../words/words.js";
 
 const FILTERS = ["agent", "queue", "policy"];
-const POLICIES = ["least_loaded", "round_robin", "longest_idle", "qiscus"];
+const POLICIES = ["least_loaded", "round_robin", "longest_idle", "fill_two", "upstream"];
 const view = { state: null, held: null, isShown: false, key: null, known: { agent: new Map(), queue: new Map(), policy: new Map() } };
 
 export function decisionsView() {

@@ -35,7 +35,9 @@ function draw() {
   keyed(byId("health-stores"), stores(head), ({ key }) => key, tile, updateTile);
   const processes = all.filter(({ kind }) => KINDS.includes(kind)).sort((one, other) => KINDS.indexOf(one.kind) - KINDS.indexOf(other.kind));
   keyed(byId("health-processes"), processes, ({ key }) => key, processRow, updateProcess);
-  keyed(byId("health-desks"), all.filter(({ kind }) => kind === "desk").map(desk), ({ key }) => key, tile, updateTile);
+  const desks = all.filter(({ kind }) => kind === "desk");
+  keyed(byId("health-desks"), desks.map(desk), ({ key }) => key, tile, updateTile);
+  byId("health-no-desks").hidden = desks.length > 0;
 }
 
 /** A tile: {key, title, state, says, facts [[word, text]]}. */
@@ -59,10 +61,10 @@ function stores({ postgres = null, redis = null }) {
 
 const present = (facts) => Object.entries(facts).filter(([, text]) => text !== null && text !== undefined && text !== "" && text !== 0).map(([name, text]) => [name, String(text)]);
 
-function desk({ key, tenant, p50_ms: p50, p95_ms: p95, errors = {}, circuit, paused_until: until, drift = {}, inbox, inbox_age_s: inboxAge, refused = {} }) {
+function desk({ key, tenant, trouble = null, p50_ms: p50, p95_ms: p95, errors = {}, circuit, paused_until: until, drift = {}, inbox, inbox_age_s: inboxAge, refused = {} }) {
   const state = until ? "bad" : circuit && circuit !== "closed" ? "warn" : "good";
   const counts = (kinds) => Object.entries(kinds ?? {}).filter(([, n]) => n).map(([kind, n]) => `${wordOr(`kind_${kind}`, kind)} ${number(n)}`).join(", ");
-  return { key, title: tenant, state, says: until ? t("pausedUntil", { at: moment(until) }) : t("deskAnswers"), facts: present({ latency: p50 === null || p50 === undefined ? null : `${number(Math.round(p50))} / ${number(Math.round(p95))} ms`, errors: counts(errors), drift: counts(drift), refused: counts(refused), inbox: inbox ? t("inboxOf", { n: inbox, time: span(inboxAge ?? 0) }) : null }) };
+  return { key, title: tenant, state, says: (until ? t("pausedUntil", { at: moment(until) }) : t("deskAnswers")) + (trouble ? ` · ${trouble}` : ""), facts: present({ latency: p50 === null || p50 === undefined ? null : `${number(Math.round(p50))} / ${number(Math.round(p95))} ms`, errors: counts(errors), drift: counts(drift), refused: counts(refused), inbox: inbox ? t("inboxOf", { n: inbox, time: span(inboxAge ?? 0) }) : null }) };
 }
 
 function processRow() {

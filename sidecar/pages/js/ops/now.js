@@ -1,24 +1,71 @@
 // "Now": a card for each tenant. Problems stand on top, each with the place where it is mended; a healthy one is calm.
 
 import { write } from "./address.js";
-import { age, eta, percent, problem, setAge, since } from "./says.js";
+import { rowsOf } from "./live.js";
+import { age, eta, percent, problem, setAge, since, why } from "./says.js";
 import { app } from "./state.js";
 import { byId, icon, keyed, make, part, setAttr, setText } from "../core/dom.js";
 import { number, span, t } from "../words/words.js";
 
 /** Code → the view where it is mended. What has none is mended outside this page. */
 const MENDED_AT = {
-  all_paused: "settings", all_full: "agents", drained: "settings", rules_missing: "settings", shut: "settings", nobody_online: "agents", nobody_for_queue: "agents",
+  all_paused: "settings", all_full: "agents", all_full: "agents", drained: "settings", rules_missing: "settings", shut: "settings", nobody_online: "agents", nobody_for_queue: "agents",
   quarantined: "queue", desk_paused: "health", desk_trouble: "health", no_worker: "health", redis_away: "health", inbox_behind: "health", no_webhooks: "health",
 };
 const CALM = new Set(["drained", "shut"]); // wanted by somebody
 const GRAVE = new Set(["no_worker", "redis_away", "desk_paused", "all_paused", "nobody_online"]);
 
+const NEXT = 8; // of the line, where there is one tenant only
+let line = null; // the head of it
+let isShown = false;
+
 export function nowView() {
-  return { show: draw, hide() {}, draw };
+  return { show, hide, draw };
+}
+
+function show() {
+  isShown = true;
+  draw();
+}
+
+function hide() {
+  isShown = false;
+  line = null;
+  app.watches.unwatch("next");
+}
+
+/** Of one tenant there is room for who comes next. */
+function watchNext() {
+  const alone = app.tenants.length === 1 ? app.tenants[0].tenant : null;
+  byId("next").hidden = !alone;
+  byId("p-now").classList.toggle("alone", Boolean(alone));
+  if (!alone || line) return;
+  line = { order: [], rows: new Map(), head: null };
+  app.watches.watch("next", { view: "queue", tenant: alone, limit: NEXT }, { shown: (state) => { line = state; drawNext(); } });
+}
+
+function drawNext() {
+  keyed(byId("next-list"), rowsOf(line), ({ room }) => room, nextItem, updateNext);
+  byId("next-none").hidden = !line.head || line.head.total > 0;
+}
+
+function nextItem({ room }) {
+  const tick = age(null, true);
+  tick.dataset.part = "since";
+  return make("li", {}, make("span", { class: "num soft", "data-part": "place" }), make("a", { href: write({ view: "now", room }), class: "name", dir: "auto", "data-part": "name" }), tick, make("span", { class: "soft why-text", "data-part": "why" }));
+}
+
+function updateNext(node, row) {
+  setText(part(node, "place"), number(row.place));
+  setText(part(node, "name"), row.customer || row.room);
+  setAge(part(node, "since"), row.since);
+  setText(part(node, "why"), why(row.why));
 }
 
 function draw() {
+  if (!isShown) return;
+  watchNext();
+  if (line) drawNext();
   keyed(byId("cards"), app.tenants, (each) => each.tenant, card, update);
   const wrong = app.tenants.filter((each) => each.problems.some(({ code }) => !CALM.has(code)));
   setAttr(byId("verdict"), "data-state", !app.tenants.length ? null : wrong.length ? "bad" : "good");

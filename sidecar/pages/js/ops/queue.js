@@ -10,7 +10,7 @@ import { number, t } from "../words/words.js";
 const WINDOW = 200;
 const STEP = 50; // the window begins at a multiple of it
 const CHANNEL = "channel:";
-const AROUND = 8; // rows drawn above and below what is seen
+const AROUND = 5; // rows drawn above and below what is seen
 const TYPING_MS = 250;
 const SCROLLING_MS = 90;
 
@@ -28,7 +28,7 @@ export function queueView() {
   byId("queue-rows").addEventListener("keydown", pressed);
   byId("queue-clear").addEventListener("click", () => { chosen.clear(); draw(); byId("queue-sheet").focus(); });
   for (const button of byId("queue-bar").querySelectorAll("[data-act]")) button.addEventListener("click", () => act(button.dataset.act));
-  addEventListener("resize", soon);
+  addEventListener("resize", () => { height = 0; soon(); });
   return { show, hide, draw };
 }
 
@@ -61,7 +61,13 @@ function watch() {
 
 // ---- the window
 
-const rowHeight = () => parseFloat(getComputedStyle(byId("queue-table")).getPropertyValue("--row")) || 44;
+let height = 0;
+
+/** As the style sheet has it, asked for once a width of the page. */
+function rowHeight() {
+  height ||= parseFloat(getComputedStyle(byId("queue-table")).getPropertyValue("--row")) || 48;
+  return height;
+}
 
 /** The window moves after the reader, when they stand still for a moment. */
 const follow = settled(() => {
@@ -82,15 +88,16 @@ function draw() {
   if (!view.isShown) return;
   const { head, order, rows, offset } = view.drawn ?? { head: null, order: [], rows: new Map(), offset: 0 };
   const total = head?.total ?? 0;
-  const height = rowHeight();
-  const first = Math.max(0, Math.floor(byId("queue-sheet").scrollTop / height) - AROUND);
-  const last = Math.min(total, Math.ceil((byId("queue-sheet").scrollTop + byId("queue-sheet").clientHeight) / height) + AROUND);
+  const high = rowHeight();
+  const { scrollTop, clientHeight } = byId("queue-sheet");
+  const first = Math.max(0, Math.floor(scrollTop / high) - AROUND);
+  const last = Math.min(total, Math.ceil((scrollTop + clientHeight) / high) + AROUND);
   const items = [];
   for (let at = first; at < last; at += 1) items.push(rows.get(order[at - offset]) ?? { room: `\u0000${at}`, at });
   const box = byId("queue-rows");
   const hadFocus = box.contains(document.activeElement);
   keyed(box, items, ({ room }) => room, rowNode, update);
-  box.style.setProperty("padding-top", `${first * height}px`);
+  box.style.setProperty("padding-top", `${first * high}px`);
   box.style.setProperty("padding-bottom", `${Math.max(0, total - last) * height}px`);
   if (hadFocus && !box.contains(document.activeElement)) byId("queue-sheet").focus({ preventScroll: true });
   setAttr(byId("queue-table"), "aria-rowcount", total + 1);
@@ -154,8 +161,9 @@ function update(node, row) {
   say("priority", row.priority ? `${row.priority > 0 ? "+" : ""}${number(row.priority)}` : "");
   setAttr(part(node, "priority"), "title", t("priority"));
   say("eta", eta(row.eta_low_s, row.eta_high_s));
-  say("why", why(row.why));
-  setAttr(part(node, "why"), "title", why(row.why));
+  const reason = why(row.why);
+  say("why", reason);
+  setAttr(part(node, "why"), "title", reason);
   setAttr(part(node, "check"), "aria-label", t("chooseRoom", { name: row.customer || row.room }));
 }
 

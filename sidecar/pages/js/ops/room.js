@@ -11,6 +11,7 @@ import { byId, icon, keyed, make, part, setAttr, setText } from "../core/dom.js"
 import { clock, day, known, number, span, t } from "../words/words.js";
 
 const KINDS = { arrived: "queue", decision: "swap", called: "arrow", assigned: "check", refused: "alert", verified: "search", told: "headset", moved: "arrow", closed: "check" };
+const PHONE = matchMedia("(max-width: 720px)");
 let shown = null; // {tenant, room, head}
 let before = null; // what had the focus
 
@@ -21,6 +22,7 @@ export function roomDrawer() {
     const code = target.closest("[data-act]")?.dataset.act;
     if (code) actOnRooms(code, [{ room: shown.room, customer: customerOf(shown.head), priority: shown.head?.waiting?.priority }]);
   });
+  PHONE.addEventListener("change", covers);
   return { show, draw };
 }
 
@@ -35,10 +37,12 @@ function show(wanted) {
   if (wanted?.room === shown?.room && wanted?.tenant === shown?.tenant) return;
   app.watches.unwatch("room");
   const wasOpen = Boolean(shown);
+  const was = shown?.room ?? "";
   shown = wanted ? { ...wanted, head: null } : null;
   byId("drawer").hidden = !shown;
   document.body.classList.toggle("with-drawer", Boolean(shown));
-  if (!shown) { if (before?.isConnected) before.focus({ preventScroll: true }); return; }
+  covers();
+  if (!shown) return backTo(before?.isConnected ? before : document.querySelector(`[data-room="${CSS.escape(was)}"] button`));
   if (!wasOpen) before = document.activeElement;
   byId("room-visits").replaceChildren();
   byId("room-why").replaceChildren();
@@ -49,6 +53,13 @@ function show(wanted) {
   });
   draw();
   byId("room-name").focus({ preventScroll: true });
+}
+
+const backTo = (node) => (node ?? byId("view")).focus({ preventScroll: true });
+
+/** On a phone it lies over everything: nothing behind it is reached by keys. */
+function covers() {
+  for (const node of document.querySelectorAll(".rail, .view, .bar")) node.inert = Boolean(shown) && PHONE.matches;
 }
 
 function draw() {

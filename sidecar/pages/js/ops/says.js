@@ -12,7 +12,7 @@ export function said(prefix, { code, message, values = {} }) {
   const key = `${prefix}_${code}`;
   const isWhole = known(key) && holesOf(key).every((name) => name === "n" || (values[name] ?? "") !== "");
   if (!isWhole) return known(`${key}_short`) ? t(`${key}_short`) : sentence(message);
-  return t(key, { ...shownValues(values), n: values.count ?? values.agents ?? 0 });
+  return t(key, { ...shownValues(values), n: values.agents ?? values.count ?? 0 });
 }
 
 const holesOf = (key) => [...JSON.stringify(vocabulary().en[key]).matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
@@ -64,13 +64,20 @@ export function age(iso, exactly = false) {
 export function setAge(node, iso) {
   setAttr(node, "data-since", iso);
   setAttr(node, "datetime", iso);
-  setAttr(node, "title", iso ? dateTime(iso) : null);
   tick(node);
 }
 
 function tick(node) {
   const iso = node.dataset.since;
   setText(node, !iso ? "–" : "exact" in node.dataset ? ticking(since(iso)) : span(since(iso)));
+}
+
+/** The moment itself, for whoever points at an age: not written for thousands that nobody asks about. */
+export function tellMoments(root) {
+  root.addEventListener("pointerover", ({ target }) => {
+    const node = target.closest?.("[data-since]");
+    if (node) setAttr(node, "title", dateTime(node.dataset.since));
+  });
 }
 
 export function tickAll(root) {

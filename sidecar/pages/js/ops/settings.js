@@ -156,7 +156,7 @@ async function tryOut() {
 // ---- who did what
 
 function audit() {
-  keyed(byId("audit-rows"), view.acts, ({ id }) => id, () => make("tr", {}, ...["th", "td", "td", "td", "td", "td", "td"].map((tag, at) => make(tag, { scope: at ? undefined : "row", class: at ? undefined : "num" }))), (node, act) => {
+  keyed(byId("audit-rows"), view.acts, ({ id }) => id, () => make("tr", {}, ...["th", "td", "td", "td", "td", "td", "td"].map((tag, at) => make(tag, { scope: at ? undefined : "row", class: at ? undefined : "when" }))), (node, act) => {
     const cells = [moment(act.at), act.who, actName(act.what), act.subject || "–", shown(act.before), shown(act.after), act.address ?? "–"];
     for (const [at, text] of cells.entries()) setText(node.children[at], text);
     setAttr(node.firstChild, "title", `${dateTime(act.at)} ${exact(act.at)}`);

@@ -21,12 +21,13 @@ const ENGLISH = {
   p_desk_paused: "The desk refuses or does not answer. It is tried again at {at}: {trouble}", p_desk_paused_short: "The desk refuses or does not answer, and is left alone for a moment.",
   p_all_paused: "A limit of 0 pauses everybody who is online.", p_all_full: { one: "The one agent online is at the limit, and customers wait longer than they should.", other: "All {agents} agents online are at their limit, and customers wait longer than they should." }, p_no_webhooks: "No webhook for {hours} h; usual at this time: {usual}.", p_nobody_online: "Nobody is online, and customers wait.",
   p_nobody_for_queue: "Nobody who may serve queue {queue} is online.", p_quarantined: { one: "{n} room is set aside after refusals of the desk.", other: "{n} rooms are set aside after refusals of the desk." },
+  p_all_full: { one: "The one agent online is at the limit, and customers wait longer than they should.", other: "All {agents} agents online are at their limit, and customers wait longer than they should." },
   p_drained: "The desk serves out: nothing new is given to agents.", p_shut: "Outside the hours until {at}.", p_shut_short: "Outside the hours, and they have no next opening.", p_inbox_behind: { one: "{n} webhook is not taken over yet: workers are behind.", other: "{n} webhooks are not taken over yet: workers are behind." },
   p_rules_missing: "Queue {queue}: {missing}",
 
   findRoom: "Customer, room or e-mail", findAgent: "Name, e-mail or division", queue: "Queue", state: "State", anyState: "Any state", s_waiting: "Waiting", s_verified: "Being verified", s_quarantined: "Set aside", allQueues: "All queues", channel: "Channel {n}", noChannel: "No channel",
   choose: "Choose", place: "Place", who: "Customer", waitsSince: "Waiting", expected: "Expected", why: "Why it waits", priority: "Priority",
-  nobodyWaits: "Nobody is waiting", noMatch: "No room matches", matching: { one: "{n} of {all} rooms that wait", other: "{n} of {all} rooms that wait" }, roomsWait: { one: "{n} room waits", other: "{n} rooms wait" },
+  nobodyWaits: "Nobody is waiting", nextInLine: "Next in line", agentsNow: "Agents", noMatch: "No room matches", matching: { one: "{n} of {all} rooms that wait", other: "{n} of {all} rooms that wait" }, roomsWait: { one: "{n} room waits", other: "{n} rooms wait" },
   chooseRoom: "Choose {name}", chosenRooms: { one: "{n} chosen", other: "{n} chosen" }, withChosen: "With the chosen rooms", chooseNone: "Choose none",
   under: "under {time}", aboutMinutes: "about {from} min", minutes: "{from}–{to} min", hours: "{from}–{to} h", unitS: "s",
   w_aside: "Set aside: {reason}. One more try at {at}.", w_aside_short: "Set aside after refusals of the desk.", w_look: "The desk is asked first whether it is still open.", w_refused: { one: "Refused {n} time, again at {at}.", other: "Refused {n} times, again at {at}." },
@@ -37,7 +38,7 @@ const ENGLISH = {
   w_queue_full: { one: "The one agent online for it is at the limit of the queue.", other: "All {agents} agents online for it are at their limit or the queue's." }, w_agents_full: { one: "The one agent online for it is at the limit.", other: "All {agents} agents online for it are at the limit." },
   w_agents_refused: "The desk refuses {names}: tried with one room at a time.", w_earlier_rooms: { one: "{count} earlier room for {free} free seats.", other: "{count} earlier rooms for {free} free seats." }, w_desk_asked: "{free} seats free; the desk is asked whom it would choose.", w_next: "{free} seats free: its turn at the next look.",
 
-  a_retry: "Try again", a_move: "Move", a_priority: "Priority", a_close: "Close as not needed", a_limit: "Set the limit", a_pause: "Pause", a_resume: "Resume", a_return: "Chats back to the queue", a_logout: "Log out",
+  a_retry: "Try again", a_move: "Move", a_priority: "Set priority", a_close: "Close as not needed", a_limit: "Set the limit", a_pause: "Pause", a_resume: "Resume", a_return: "Chats back to the queue", a_logout: "Log out",
   a_limitall: "Set the limit", a_limitzero: "Pause everybody", a_nolimit: "Take the limit away", a_drain: "Serve out", a_undrain: "Give chats again", a_apply: "Apply the rules",
   b_limit: "Limit", b_pause: "Pause", b_resume: "Resume", b_return: "Chats back", b_logout: "Log out",
   f_move: "To which queue", f_priority: "Priority: a higher one is served before", f_limit: "Chats at once", wholeNumber: "A whole number from {min} to {max}.", noQueues: "There is no other queue.",
@@ -58,13 +59,13 @@ const ENGLISH = {
 
   decisionsHint: "Who got which chat, newest first, and who else could have.", policy: "Policy", allAgents: "All agents", allPolicies: "All policies", hold: "Hold still", noDecisions: "No decisions to show", waited: "waited {time}", loadThen: "had {n} of {limit}",
   candidates: { one: "{n} candidate", other: "{n} candidates" }, c_chosen: "chosen", c_other_queue: "not for this queue", c_later_in_order: "later in order", c_full: "full", decidedBy: "{policy}; {n} of {all} had a free seat for it",
-  policy_least_loaded: "Fewest chats", policy_round_robin: "By turns", policy_longest_idle: "Longest without a chat", policy_qiscus: "As the desk names",
+  policy_least_loaded: "Fewest chats", policy_round_robin: "By turns", policy_longest_idle: "Longest without a chat", policy_fill_two: "Fill one before the next", policy_upstream: "As the desk names",
 
   range: "Range", r_1h: "1 hour", r_24h: "24 hours", r_7d: "7 days", shownAs: "Shown as", asCharts: "Charts", asTable: "Table", ch_waiting: "Rooms waiting", ch_waits: "How long customers waited", ch_flow: "Arrived and assigned", ch_seats: "Seats",
   s_of_waiting: "Waiting", s_of_wait_p50_s: "Median wait", s_of_wait_p95_s: "95 % waited less than", s_of_arrived: "Arrived", s_of_assigned: "Assigned", s_of_abandoned: "Gave up", s_of_seats_taken: "Seats taken", s_of_seats_free: "Seats free", summary: "{name}: most {most}, last {last}.",
   etaUnknown: "Not enough chats yet to say how good the expected waits are.", etaTrue: { one: "{share} of {n} expected waits were right; the others erred by {error} on average.", other: "{share} of {n} expected waits were right; mean error {error}." },
 
-  processes: "Processes", process: "Process", runsSince: "Runs for", seenAt: "Heard", version: "Version", load: "Load", desks: "Desks", answers: "Answers", silent: "Does not answer", deskAnswers: "Is asked", pausedUntil: "Paused until {at}",
+  processes: "Processes", process: "Process", runsSince: "Runs for", seenAt: "Heard", version: "Version", load: "Load", desks: "Desks", noDesks: "No desk of Qiscus: all chats are our own.", answers: "Answers", silent: "Does not answer", deskAnswers: "Is asked", pausedUntil: "Paused until {at}",
   proc_receiver: "Receiver", proc_worker: "Worker", proc_sidecar: "Sidecar", h_version: "Version", h_connections: "Connections", h_memory: "Memory", h_policy: "When full", h_latency: "Latency p50 / p95", h_errors: "Errors", h_drift: "Healed", h_refused: "Webhooks refused", h_inbox: "Inbox", inboxOf: { one: "{n} webhook, {time} old", other: "{n} webhooks, the oldest {time}" },
 
   adminOnly: "Admins of the workspace change limits and routing; you see them here.", limitOfTenant: "Limit of each agent", limitHint: "Chats at once of each agent without a limit of their own. 0 pauses everybody.", limitBy: "by {by}", newLimit: "New limit", setLimit: "Set…", noLimit: "Take it away…", limitBecomes: "{name}: {n} chats at once",
@@ -94,12 +95,13 @@ const INDONESIAN = {
   p_desk_paused: "Desk menolak atau tidak menjawab. Dicoba lagi pukul {at}: {trouble}", p_desk_paused_short: "Desk menolak atau tidak menjawab, dan dibiarkan sejenak.",
   p_all_paused: "Batas 0 menjeda semua agen yang daring.", p_all_full: { other: "Semua agen daring ({agents}) sudah penuh, dan pelanggan menunggu lebih lama dari seharusnya." }, p_no_webhooks: "Tidak ada webhook selama {hours} jam; biasanya pada jam ini: {usual}.", p_nobody_online: "Tidak ada yang daring, padahal pelanggan menunggu.",
   p_nobody_for_queue: "Tidak ada yang daring untuk melayani antrean {queue}.", p_quarantined: { other: "{n} ruang disisihkan setelah ditolak desk." },
+  p_all_full: { other: "Semua agen daring ({agents}) mencapai batas, dan pelanggan menunggu terlalu lama." },
   p_drained: "Desk menghabiskan chat: tidak ada yang baru untuk agen.", p_shut: "Di luar jam buka sampai {at}.", p_shut_short: "Di luar jam buka, dan tidak ada jadwal buka berikutnya.", p_inbox_behind: { other: "{n} webhook belum diambil: worker tertinggal." },
   p_rules_missing: "Antrean {queue}: {missing}",
 
   findRoom: "Pelanggan, ruang, atau email", findAgent: "Nama, email, atau divisi", queue: "Antrean", state: "Keadaan", anyState: "Semua keadaan", s_waiting: "Menunggu", s_verified: "Sedang diperiksa", s_quarantined: "Disisihkan", allQueues: "Semua antrean", channel: "Kanal {n}", noChannel: "Tanpa kanal",
   choose: "Pilih", place: "Urutan", who: "Pelanggan", waitsSince: "Menunggu", expected: "Perkiraan", why: "Mengapa menunggu", priority: "Prioritas",
-  nobodyWaits: "Tidak ada yang menunggu", noMatch: "Tidak ada ruang yang cocok", matching: { other: "{n} dari {all} ruang yang menunggu" }, roomsWait: { other: "{n} ruang menunggu" },
+  nobodyWaits: "Tidak ada yang menunggu", nextInLine: "Giliran berikutnya", agentsNow: "Agen", noMatch: "Tidak ada ruang yang cocok", matching: { other: "{n} dari {all} ruang yang menunggu" }, roomsWait: { other: "{n} ruang menunggu" },
   chooseRoom: "Pilih {name}", chosenRooms: { other: "{n} dipilih" }, withChosen: "Untuk ruang yang dipilih", chooseNone: "Batalkan pilihan",
   under: "kurang dari {time}", aboutMinutes: "sekitar {from} mnt", minutes: "{from}–{to} mnt", hours: "{from}–{to} jam", unitS: "dtk",
   w_aside: "Disisihkan: {reason}. Dicoba sekali lagi pukul {at}.", w_aside_short: "Disisihkan setelah ditolak desk.", w_look: "Desk ditanya dulu apakah masih terbuka.", w_refused: { other: "Ditolak {n} kali, dicoba lagi pukul {at}." },
@@ -110,7 +112,7 @@ const INDONESIAN = {
   w_queue_full: { other: "Semua agen daring untuknya ({agents}) mencapai batas mereka atau batas antrean." }, w_agents_full: { other: "Semua agen daring untuknya ({agents}) mencapai batas." },
   w_agents_refused: "Desk menolak {names}: dicoba satu ruang setiap kali.", w_earlier_rooms: { other: "{count} ruang lebih dulu untuk {free} kursi kosong." }, w_desk_asked: "{free} kursi kosong; desk ditanya siapa pilihannya.", w_next: "{free} kursi kosong: gilirannya pada putaran berikut.",
 
-  a_retry: "Coba lagi", a_move: "Pindahkan", a_priority: "Prioritas", a_close: "Tutup, tidak perlu", a_limit: "Atur batas", a_pause: "Jeda", a_resume: "Lanjutkan", a_return: "Kembalikan chat ke antrean", a_logout: "Keluarkan",
+  a_retry: "Coba lagi", a_move: "Pindahkan", a_priority: "Atur prioritas", a_close: "Tutup, tidak perlu", a_limit: "Atur batas", a_pause: "Jeda", a_resume: "Lanjutkan", a_return: "Kembalikan chat ke antrean", a_logout: "Keluarkan",
   a_limitall: "Atur batas", a_limitzero: "Jeda semua agen", a_nolimit: "Hapus batas", a_drain: "Habiskan chat", a_undrain: "Beri chat lagi", a_apply: "Terapkan aturan",
   b_limit: "Batas", b_pause: "Jeda", b_resume: "Lanjutkan", b_return: "Kembalikan chat", b_logout: "Keluarkan",
   f_move: "Ke antrean mana", f_priority: "Prioritas: yang lebih tinggi dilayani lebih dulu", f_limit: "Chat sekaligus", wholeNumber: "Bilangan bulat dari {min} sampai {max}.", noQueues: "Tidak ada antrean lain.",
@@ -131,13 +133,13 @@ const INDONESIAN = {
 
   decisionsHint: "Siapa mendapat chat mana, terbaru dulu, dan siapa lagi yang bisa.", policy: "Kebijakan", allAgents: "Semua agen", allPolicies: "Semua kebijakan", hold: "Tahan", noDecisions: "Belum ada keputusan", waited: "menunggu {time}", loadThen: "punya {n} dari {limit}",
   candidates: { other: "{n} kandidat" }, c_chosen: "dipilih", c_other_queue: "bukan untuk antrean ini", c_later_in_order: "urutan berikutnya", c_full: "penuh", decidedBy: "{policy}; {n} dari {all} punya kursi kosong untuknya",
-  policy_least_loaded: "Chat paling sedikit", policy_round_robin: "Bergiliran", policy_longest_idle: "Paling lama tanpa chat", policy_qiscus: "Pilihan desk",
+  policy_least_loaded: "Chat paling sedikit", policy_round_robin: "Bergiliran", policy_longest_idle: "Paling lama tanpa chat", policy_fill_two: "Isi satu dulu", policy_upstream: "Pilihan desk",
 
   range: "Rentang", r_1h: "1 jam", r_24h: "24 jam", r_7d: "7 hari", shownAs: "Ditampilkan sebagai", asCharts: "Grafik", asTable: "Tabel", ch_waiting: "Ruang yang menunggu", ch_waits: "Lama pelanggan menunggu", ch_flow: "Datang dan diberikan", ch_seats: "Kursi",
   s_of_waiting: "Menunggu", s_of_wait_p50_s: "Median tunggu", s_of_wait_p95_s: "95 % menunggu kurang dari", s_of_arrived: "Datang", s_of_assigned: "Diberikan", s_of_abandoned: "Pergi", s_of_seats_taken: "Kursi terisi", s_of_seats_free: "Kursi kosong", summary: "{name}: terbanyak {most}, terakhir {last}.",
   etaUnknown: "Belum cukup chat untuk menilai perkiraan tunggu.", etaTrue: { other: "{share} dari {n} perkiraan tunggu tepat; galat rata-rata {error}." },
 
-  processes: "Proses", process: "Proses", runsSince: "Berjalan", seenAt: "Terdengar", version: "Versi", load: "Beban", desks: "Desk", answers: "Menjawab", silent: "Tidak menjawab", deskAnswers: "Sedang ditanya", pausedUntil: "Dijeda sampai {at}",
+  processes: "Proses", process: "Proses", runsSince: "Berjalan", seenAt: "Terdengar", version: "Versi", load: "Beban", desks: "Desk", noDesks: "Tidak ada desk Qiscus: semua chat milik sendiri.", answers: "Menjawab", silent: "Tidak menjawab", deskAnswers: "Sedang ditanya", pausedUntil: "Dijeda sampai {at}",
   proc_receiver: "Receiver", proc_worker: "Worker", proc_sidecar: "Sidecar", h_version: "Versi", h_connections: "Koneksi", h_memory: "Memori", h_policy: "Bila penuh", h_latency: "Latensi p50 / p95", h_errors: "Galat", h_drift: "Dipulihkan", h_refused: "Webhook ditolak", h_inbox: "Kotak masuk", inboxOf: { other: "{n} webhook, tertua {time}" },
 
   adminOnly: "Batas dan perutean diubah oleh admin ruang kerja; di sini Anda bisa melihatnya.", limitOfTenant: "Batas setiap agen", limitHint: "Chat sekaligus untuk agen tanpa batas sendiri. 0 menjeda semua.", limitBy: "dari {by}", newLimit: "Batas baru", setLimit: "Atur…", noLimit: "Hapus…", limitBecomes: "{name}: {n} chat sekaligus",

@@ -11,6 +11,7 @@
 export const LANGUAGES = ["en", "id"];
 const words = { en: {}, id: {} };
 const listeners = new Set();
+const formats = new Map(); // of Intl: dear to make
 let language = "en";
 
 export const currentLanguage = () => language;
@@ -43,18 +44,24 @@ export function addWords(more) {
 
 export function t(key, facts = {}) {
   let text = words[language][key] ?? words.en[key] ?? key;
-  if (typeof text === "object") text = text[new Intl.PluralRules(language).select(facts.n ?? 0)] ?? text.other;
+  if (typeof text === "object") text = text[format("PluralRules", {}).select(facts.n ?? 0)] ?? text.other;
   return text.replace(/\{(\w+)\}/g, (_, name) => facts[name] ?? "");
 }
 
 /** The word of a key made of two parts; where there is none, `other`. For codes that a server sends. */
 export const wordOr = (key, other) => (known(key) ? t(key) : other);
 
+function format(kind, options) {
+  const key = `${language} ${kind} ${JSON.stringify(options)}`;
+  if (!formats.has(key)) formats.set(key, new Intl[kind](language, options));
+  return formats.get(key);
+}
+
 /* Times, as the reader is used to them. `moment` is what the API sends, or milliseconds. */
 
-export const clock = (moment) => new Date(moment).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+export const clock = (moment) => format("DateTimeFormat", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(moment));
 
-export const dateTime = (moment) => new Date(moment).toLocaleString(language, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
+export const dateTime = (moment) => format("DateTimeFormat", { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" }).format(new Date(moment));
 
 /** "Today", "Yesterday", else the date: for the lines between the days of a conversation. */
 export function day(moment, now = Date.now()) {
@@ -75,7 +82,7 @@ export function span(seconds) {
   return `${Math.floor(whole / 86_400)} ${unit.d}`;
 }
 
-export const number = (n) => n.toLocaleString(language);
+export const number = (n) => format("NumberFormat", {}).format(n);
 
 export function bytes(size) {
   const units = ["B", "KB", "MB", "GB"];
