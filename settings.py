@@ -139,8 +139,7 @@ def load(
     given = _merge(os.environ if environ is None else environ, env_file)
     demo = _flag(given, "DEMO", default=not (given.get("QISCUS_APP_ID") or given.get("DATABASE_URL")))
     given = given if keys else {name: value for name, value in given.items() if name not in KEYS}
-    text = given.get
-    sim_port = _port(given, "SIM_PORT", 8002)
+    text, sim_port = given.get, _port(given, "SIM_PORT", 8002)
     data = (ROOT / text("GILIRAN_DATA", "var")).resolve()
     app_id, secret_key = text("QISCUS_APP_ID"), text("QISCUS_SECRET_KEY")
     if keys and not demo and app_id and not secret_key:
