@@ -17,11 +17,19 @@ MINUTES = Statements("minutes")
 TENANTS_MOST = 20  # written in one look
 WAITS_MOST = 500  # kept of one minute and queue
 MARKS_MOST = 200
+USUAL_LEAST = 10  # fewer arrivals than so many say nothing by their absence
 PRUNE_MOST = 5000
 STEPS: Mapping[str, tuple[int, int]] = {"1h": (3600, 60), "24h": (86_400, 300), "7d": (604_800, 3600)}
 COLUMNS = ("at", "waiting", "arrived", "assigned", "abandoned", "wait_p50_s", "wait_p95_s", "seats_taken", "seats_free")
 KINDS = {"limit": "limit", "pause": "limit", "resume": "limit", "drain": "drain", "desk down": "desk_down"}
 KINDS |= {"desk up": "desk_up", "routing apply": "routing", "routing reset": "routing"}
+
+
+class Silence(NamedTuple):
+    """Nobody has come for so many hours, though in the same hours of the last week so many came a day."""
+
+    hours: int
+    usual: int
 
 
 class Today(NamedTuple):
@@ -31,6 +39,7 @@ class Today(NamedTuple):
     abandoned: int
     level: float | None
     target_s: float
+    silence: "Silence | None" = None
 
 
 def due(cur: cursor) -> list[str]:
@@ -78,4 +87,11 @@ def as_csv(found: Mapping[str, Any]) -> str:
 def today(cur: cursor, tenant: str, since: datetime, target_s: float) -> Today:
     """`since`: when today began."""
     row = MINUTES.one(cur, "today", tenant=tenant, since=since, target_s=target_s)
-    return Today(row.served, row.abandoned, row.in_time / row.served if row.served else None, target_s)
+    level = row.in_time / row.served if row.served else None
+    return Today(row.served, row.abandoned, level, target_s, silence(cur, tenant))
+
+
+def silence(cur: cursor, tenant: str) -> Silence | None:
+    """None where somebody came within the hour, or where few ever come at this time."""
+    row = MINUTES.one(cur, "silence", tenant=tenant)
+    return Silence(row.hours, row.usual) if row and row.hours >= 1 and row.usual >= USUAL_LEAST else None

@@ -22,7 +22,7 @@ class Glance(NamedTuple):
     line: Line
     groups: list[Any]
     quarantined: Any
-    target_s: float
+    today: Today
 
 
 def read(source: Source, cur: cursor, tenant: str, today: Today) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def read(source: Source, cur: cursor, tenant: str, today: Today) -> dict[str, An
         queue.read(source, cur, tenant, 0),
         VIEWS.all(cur, "waiting_queues", tenant=tenant),
         VIEWS.one(cur, "quarantined", tenant=tenant),
-        today.target_s,
+        today,
     )
     return {**_counts(found), **_expected(cur, found), **_today(today), "problems": problems(found)}
 
@@ -70,7 +70,7 @@ def _today(today: Today) -> dict[str, Any]:
 def problems(found: Glance) -> list[dict[str, Any]]:
     """The worst first. `since` where the ledger knows it."""
     line = found.line
-    return [*_of_servers(line), *_of_desk(line), *_of_agents(found), *_of_rooms(found)]
+    return [*_of_servers(line), *_of_desk(line), *_of_arrivals(found), *_of_agents(found), *_of_rooms(found)]
 
 
 def problem(code: str, message: str, since: datetime | None = None, **values: Any) -> dict[str, Any]:
@@ -101,6 +101,15 @@ def _of_desk(line: Line) -> list[dict[str, Any]]:
     return [problem("desk_trouble", f"the desk answered with an error: {trouble}", trouble=trouble)]
 
 
+def _of_arrivals(found: Glance) -> list[dict[str, Any]]:
+    """Webhooks that stay away are not seen by anybody else."""
+    silence = found.today.silence
+    if silence is None or found.tenant.desk != "qiscus":
+        return []
+    words = f"no webhook for {counted(silence.hours, 'hour')}; usual in this time: {silence.usual}"
+    return [problem("no_webhooks", words, hours=silence.hours, usual=silence.usual)]
+
+
 def _of_agents(found: Glance) -> list[dict[str, Any]]:
     line = found.line
     if line.desk.draining:
@@ -123,7 +132,7 @@ def _of_agents(found: Glance) -> list[dict[str, Any]]:
 
 def _waits_long(found: Glance) -> bool:
     oldest_us = found.line.counts.oldest_us
-    return oldest_us is not None and (found.line.now - from_us(oldest_us)).total_seconds() > found.target_s
+    return oldest_us is not None and (found.line.now - from_us(oldest_us)).total_seconds() > found.today.target_s
 
 
 def _of_rooms(found: Glance) -> list[dict[str, Any]]:

@@ -110,6 +110,20 @@ SELECT count(settled_at) AS served,
         SELECT * FROM visits WHERE tenant = %(tenant)s AND state = 'closed' AND closed_at >= %(since)s) v
  WHERE settled_at >= %(since)s OR settled_at IS NULL
 
+-- name: silence
+-- Whole hours since somebody came, a day at most; and how many came on average in these hours of each of the last seven
+-- days of which something is known.
+WITH last AS (
+    SELECT least(24, floor(seconds_since(max(at)) / 3600))::integer AS hours FROM minutes
+     WHERE tenant = %(tenant)s AND queue = '' AND arrived > 0)
+SELECT last.hours, coalesce(past.arrived / nullif(past.days, 0), 0)::integer AS usual
+  FROM last CROSS JOIN LATERAL (
+       SELECT sum(m.arrived) AS arrived, count(DISTINCT d.day) AS days
+         FROM generate_series(1, 7) d(day) JOIN minutes m ON m.tenant = %(tenant)s AND m.queue = ''
+          AND m.at >= clock_timestamp() - d.day * interval '1 day' - last.hours * interval '1 hour'
+          AND m.at < clock_timestamp() - d.day * interval '1 day') past
+ WHERE last.hours IS NOT NULL
+
 -- name: prune
 DELETE FROM minutes WHERE (tenant, at, queue) IN (
     SELECT tenant, at, queue FROM minutes

@@ -59,7 +59,7 @@ def block(settings: Settings, servers: Servers, tenants: int | None, warnings: S
         ("webhooks", f"POST {door}/allocate-agent/webhook"),
         ("", f"POST {door}/mark-as-solved/webhook"),
         ("chat", f"{chat}/chat for customers, {chat}/agent for agents"),
-        ("", f"{chat}/ has links to all pages"),
+        ("", f"{chat}/ops for supervisors, {chat}/ has links to all pages"),
         *_demo_rows(settings),
         ("PostgreSQL", _shown(servers.database_url, settings.demo and not settings.database_url)),
         ("Redis", _shown(servers.redis_url, settings.demo and not settings.redis_url)),

@@ -101,4 +101,23 @@ def test_today_counts_who_was_served_in_time(line: Line) -> None:
     put(line, "c", 10, over=1)
     since = datetime.now(UTC) - timedelta(hours=1)
     with line.ledger.transaction() as cur:
-        assert minutes.today(cur, TENANT, since, 60.0) == (2, 1, 0.5, 60.0)
+        assert minutes.today(cur, TENANT, since, 60.0) == (2, 1, 0.5, 60.0, None)
+
+
+def test_webhooks_that_stay_away_are_missed_where_many_usually_come(line: Line) -> None:
+    def came(hours_ago: float, number: int) -> None:
+        at = "date_trunc('minute', clock_timestamp() - %s * interval '1 hour')"
+        line.run(f"INSERT INTO minutes VALUES (%s, {at}, '', 0, %s, 0, 0, 0, '{{}}', 0, 0)", TENANT, hours_ago, number)
+
+    def silence() -> Any:
+        with line.ledger.transaction() as cur:
+            return minutes.silence(cur, TENANT)
+
+    assert silence() is None, "nobody ever came"
+    came(3.5, 5)
+    assert silence() is None, "nobody knows what is usual"
+    for day in (1, 2, 7):
+        came(24 * day + 1.5, 42)
+    assert silence() == (3, 42)
+    came(0.1, 1)
+    assert silence() is None
