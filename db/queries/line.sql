@@ -166,12 +166,13 @@ SELECT id, open_seats, load, max_load, owed,
   FROM first f
 
 -- name: crew
--- How many agents there are.
+-- How many agents there are; supervisors are none.
 SELECT count(*) FILTER (WHERE available)::integer AS online,
        count(*) FILTER (WHERE available AND max_load > 0 AND load >= max_load)::integer AS "full",
        count(*) FILTER (WHERE available AND max_load = 0)::integer AS paused,
-       count(*) FILTER (WHERE NOT available)::integer AS offline
-  FROM agents WHERE tenant = %(tenant)s
+       count(*) FILTER (WHERE NOT available AND NOT EXISTS (
+           SELECT FROM accounts c WHERE c.tenant = a.tenant AND c.agent = a.id AND c.role <> 'agent'))::integer AS offline
+  FROM agents a WHERE tenant = %(tenant)s
 
 -- name: full_agents
 SELECT id, load, max_load FROM agents WHERE tenant = %(tenant)s AND available AND load >= max_load

@@ -115,6 +115,7 @@ def test_supervisors_of_a_qiscus_tenant_are_no_agents_of_it(ground, line: Line) 
     line.roster("ani", RosterAgent("budi", "Budi", True, 1))
     line.arrive_all(["r1", "r2", "r3", "r4", "r5"])
     line.drain()
+    assert {row.crew["offline"] for row in line.rows("SELECT crew FROM rounds")} == {0}
     Sweeper(line.work())._prune(app)
     after = line.one("SELECT * FROM agents WHERE id = %s", dewi)
     assert (after.available, after.open_seats, after.name) == (False, 0, before.name)
