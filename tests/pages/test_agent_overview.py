@@ -23,6 +23,7 @@ def test_who_has_no_conversations_here_is_led_to_the_overview_and_supervisors_ha
     boss = desk("supervisor@demo.com").page
     boss.locator("#me-button").click()
     expect(boss.get_by_role("menuitem", name="Overview")).to_have_attribute("href", "ops")
+    expect(boss.get_by_role("menuitemradio", name="Online")).to_contain_text("colleagues see that you are here")
     agent = desk("agent@demo.com").page
     agent.locator("#me-button").click()
     expect(agent.get_by_role("menuitem", name="Sign out")).to_be_visible()

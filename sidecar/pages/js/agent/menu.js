@@ -37,6 +37,8 @@ const copied = async (text) => navigator.clipboard.writeText(text);
 
 function showChoices() {
   for (const choice of document.querySelectorAll("[data-wish]")) setAttr(choice, "aria-checked", choice.dataset.wish === desk.me.presence);
+  setText(byId("online-hint"), t(desk.isBoss() ? "onlineHintBoss" : "onlineHint"));
+  setText(byId("away-hint"), desk.isBoss() ? "" : t("awayHint"));
   for (const choice of document.querySelectorAll("[data-speaks]")) setAttr(choice, "aria-checked", choice.dataset.speaks === currentLanguage());
   for (const [id, [isOn]] of Object.entries(SWITCHES)) setAttr(byId(id), "aria-checked", isOn());
   setText(byId("queue-hint"), desk.isBoss() ? "" : t("whileAway"));
