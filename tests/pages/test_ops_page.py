@@ -259,6 +259,8 @@ def test_an_operator_sees_the_installation(ops, shop):
         made.view("queue")
         expect(made.page.locator("#queue-none-text")).to_have_text("Nobody is waiting")
         made.view("health")
+        expect(made.page.locator("#health-processes tr")).not_to_have_count(0)
+        assert grave_faults(made.page) == []
     finally:
         shop.home.run("DELETE FROM operators")
 
