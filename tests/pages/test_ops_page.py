@@ -1,10 +1,11 @@
 """The supervisors' page in a browser, over a real sidecar: what they see, live, and what they do."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
 from db import operators
 from testbed.agentpages import Customer
@@ -173,6 +174,40 @@ def test_rooms_are_chosen_and_acted_on_with_the_keyboard_and_the_effect_is_said_
     expect(made.page.locator("#audit-rows")).to_contain_text(BOSS)
 
 
+def test_a_page_that_was_away_or_missed_a_change_shows_what_is_true(ops, shop):
+    made = ops()
+    sockets: list[WebSocketRoute] = []
+    lost: list[str] = []
+
+    def way(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+
+        def heard(frame: str | bytes) -> None:
+            if "ops.change" in str(frame) and '"watch":"queue' in str(frame) and not lost:
+                lost.append(str(frame))
+            else:
+                socket.send(frame)
+
+        socket.connect_to_server().on_message(heard)
+
+    made.page.route_web_socket(re.compile("/ws/ops$"), way)
+    made.page.reload()
+    made.live().view("queue")
+    expect(made.page.locator("#queue-none-text")).to_have_text("Nobody is waiting")
+    maya = Customer(shop, "Maya Sari", "Good day")
+    eventually(lambda: (made.page.title(), lost)[1], 15, "a change gets lost")
+    budi = Customer(shop, "Budi Hartono", "Hello")
+    expect(made.row(budi.id).locator(".c-place")).to_have_text("2", timeout=15_000)
+    expect(made.row(maya.id)).to_be_visible()
+    sockets[-1].close(code=1011)
+    expect(made.page.locator("#away")).to_contain_text("No connection")
+    assert made.page.locator("body").get_attribute("data-live") == "away"
+    expect(made.row(maya.id)).to_be_visible()
+    maya.ends()
+    expect(made.row(maya.id)).to_have_count(0, timeout=20_000)
+    expect(made.page.locator("#away")).to_be_hidden()
+
+
 def test_thousands_of_rooms_are_a_window_that_follows_the_reader(ops, shop):
     shop.home.run(FILL, shop.id, LONG)
     made = ops()
@@ -224,6 +259,8 @@ def test_an_operator_sees_the_installation(ops, shop):
         made.view("queue")
         expect(made.page.locator("#queue-none-text")).to_have_text("Nobody is waiting")
         made.view("health")
+        expect(made.page.locator("#health-processes tr")).not_to_have_count(0)
+        assert grave_faults(made.page) == []
     finally:
         shop.home.run("DELETE FROM operators")
 

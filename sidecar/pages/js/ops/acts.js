@@ -23,7 +23,7 @@ export function wireActs() {
 }
 
 /** `code`: its words; `subjects` [{id, name}]; `request(subject, value)` → [method, path of the tenant, body]; `number`
- *  {min, max, value} or `choices` [{value, text}], where a value is asked for; `done()`. */
+ *  {min, max, value, mayBeNone?} or `choices` [{value, text}], where a value is asked for; `done()`. */
 export function askAct(act) {
   now = act;
   const { code, subjects, number, choices, grave = false } = act;
@@ -42,11 +42,12 @@ export function askAct(act) {
   tryIt();
 }
 
-/** What was typed or chosen; NaN where it is no number that may be. */
+/** What was typed or chosen; null: nothing where that may be; NaN where it is no number that may be. */
 function value() {
   if (now.choices) return byId("act-choice").value;
   if (!now.number) return undefined;
   const { value: text, min, max } = byId("act-number");
+  if (text.trim() === "" && now.number.mayBeNone) return null;
   const whole = text.trim() === "" ? NaN : Number(text);
   return Number.isInteger(whole) && whole >= Number(min) && whole <= Number(max) ? whole : NaN;
 }

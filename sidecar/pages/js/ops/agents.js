@@ -150,5 +150,5 @@ function act(code, row) {
     return: () => ["POST", `${path}/return`],
     logout: () => ["POST", `${path}/logout`],
   }[code];
-  askAct({ code, subjects: [{ id: row.agent, name: row.name }], request, grave: code === "logout", ...(code === "limit" ? { number: { min: 0, max: 1000, value: row.limit } } : {}) });
+  askAct({ code, subjects: [{ id: row.agent, name: row.name }], request, grave: code === "logout", ...(code === "limit" ? { number: { min: 0, max: 1000, value: row.limit, mayBeNone: true } } : {}) });
 }

@@ -20,7 +20,7 @@ const CHARTS = [
   { title: "ch_seats", series: [{ ...line("seats_taken", 1), kind: "area" }, line("seats_free", 3)], of: "number" },
 ];
 const COLUMNS = ["waiting", "wait_p50_s", "wait_p95_s", "arrived", "assigned", "abandoned", "seats_taken", "seats_free"];
-const view = { isShown: false, tenant: null, range: "1h", queue: "", as: "charts", told: null, timer: 0, asked: 0, queues: [] };
+const view = { isShown: false, tenant: null, range: "1h", queue: "", as: "charts", told: null, timer: 0, asked: 0 };
 const plots = CHARTS.map(({ series }) => new Plot({ series }));
 
 export function chartsView() {
@@ -37,17 +37,15 @@ export function chartsView() {
 function show({ tenant, range, queue = "", as = "charts" }) {
   const wanted = { tenant, range: RANGES.includes(range) ? range : "1h", queue, as: as === "table" ? "table" : "charts" };
   const isNew = !view.isShown || ["tenant", "range", "queue"].some((name) => wanted[name] !== view[name]);
-  if (wanted.tenant !== view.tenant) Object.assign(view, { told: null, queues: [] });
+  if (wanted.tenant !== view.tenant) view.told = null;
   Object.assign(view, wanted, { isShown: true });
   if (isNew) load();
-  if (isNew) app.watches.watch("charts", { view: "queue", tenant, limit: 1 }, { shown: ({ head }) => { view.queues = head.queues; drawFilters(); } });
   draw();
 }
 
 function hide() {
   view.isShown = false;
   clearTimeout(view.timer);
-  app.watches.unwatch("charts");
 }
 
 const query = () => `range=${view.range}${view.queue ? `&queue=${encodeURIComponent(view.queue)}` : ""}`;
@@ -83,7 +81,7 @@ async function save() {
 function drawFilters() {
   for (const button of byId("charts-range").children) setAttr(button, "aria-pressed", button.dataset.range === view.range);
   for (const button of byId("charts-as").children) setAttr(button, "aria-pressed", button.dataset.as === view.as);
-  const names = ["", ...new Set([...view.queues.map(({ name }) => name), view.queue].filter(Boolean))];
+  const names = ["", ...new Set([...(view.told?.queues ?? []).map((each) => each.name ?? each), view.queue].filter(Boolean))];
   keyed(byId("charts-queue"), names, (name) => name, (name) => make("option", { value: name }), (node, name) => setText(node, name ? queueName(name) : t("allQueues")));
   byId("charts-queue").value = view.queue;
 }
