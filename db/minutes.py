@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
 
+from db.backtest import Seats, Stay
 from db.postgres import Statements
 
 MINUTES = Statements("minutes")
@@ -73,6 +74,12 @@ def series(cur: cursor, tenant: str, range_: str, queue: str = "") -> dict[str, 
 def _mark(row: Any) -> dict[str, Any]:
     change = f" {row.before} → {row.after}" if row.before is not None or row.after is not None else ""
     return {"at": row.at, "kind": KINDS[row.what], "text": f"{row.what} {row.subject}{change}".strip(), "who": row.who}
+
+
+def history(cur: cursor, tenant: str, days: float) -> tuple[list[Stay], list[Seats]]:
+    """What `backtest` goes through."""
+    stays = [Stay(*row) for row in MINUTES.all(cur, "stays", tenant=tenant, days=days)]
+    return stays, [Seats(*row) for row in MINUTES.all(cur, "seats", tenant=tenant, days=days)]
 
 
 def as_csv(found: Mapping[str, Any]) -> str:

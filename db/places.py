@@ -13,7 +13,7 @@ PLACES = Statements("places")
 
 
 def pace(cur: cursor, tenant: str) -> Any:
-    """(waiting, online, seats, free, closings, median_s)"""
+    """(waiting, online, seats, free, lengths)"""
     return PLACES.one(cur, "pace", tenant=tenant)
 
 

@@ -13,7 +13,7 @@ def pace(cur: cursor, tenant: str, team: Mapping[str, Member]) -> Pace:
     online = [member for member in team.values() if member.online]
     row = VIEWS.one(cur, "handling", tenant=tenant)
     seats, free = sum(member.limit for member in online), sum(member.free for member in online)
-    return Pace(len(online), seats, free, row.closings, row.median_s)
+    return Pace(len(online), seats, free, tuple(row.lengths))
 
 
 def as_data(place: int, known: Pace, shut: bool) -> dict[str, int | None]:

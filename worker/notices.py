@@ -159,7 +159,7 @@ def _text(kind: str, row: Any, of: Rules, now: datetime, opens: datetime | None,
     template = of.messages.closed if kind == CLOSED else of.messages.queued
     assert template is not None, "`due` names what the file has"
     language = messages.language_of(template, row.language)
-    expected = wait(row.position, Pace(*pace)) if pace else None
+    expected = wait(row.position, Pace(pace.online, pace.seats, pace.free, tuple(pace.lengths))) if pace else None
     zone = of.hours.zone if of.hours else "UTC"
     return messages.message(
         template,

@@ -124,6 +124,17 @@ SELECT last.hours, coalesce(past.arrived / nullif(past.days, 0), 0)::integer AS 
           AND m.at < clock_timestamp() - d.day * interval '1 day') past
  WHERE last.hours IS NOT NULL
 
+-- name: stays
+-- Visits of the last days, by their arrival.
+SELECT opened_at AS opened, CASE WHEN state <> 'waiting' THEN settled_at END AS settled, closed_at AS closed
+  FROM visits WHERE tenant = %(tenant)s AND seconds_since(opened_at) < %(days)s * 86400.0 ORDER BY opened_at
+
+-- name: seats
+-- At the end of each minute, where it is known.
+SELECT at + interval '1 minute' AS at, seats_taken AS taken, seats_free AS free FROM minutes
+ WHERE tenant = %(tenant)s AND queue = '' AND seats_free IS NOT NULL
+   AND seconds_since(at) < %(days)s * 86400.0 ORDER BY at
+
 -- name: prune
 DELETE FROM minutes WHERE (tenant, at, queue) IN (
     SELECT tenant, at, queue FROM minutes

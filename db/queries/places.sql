@@ -19,8 +19,4 @@ SELECT (SELECT count(*) FROM ($native_queue) w) AS waiting,
           FROM (SELECT s.max_load AS may, s.load
                   FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent CROSS JOIN $agent_now
                  WHERE a.tenant = %(tenant)s AND n.available) g) here,
-       (SELECT count(*) AS closings, percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s) AS median_s
-          FROM (SELECT greatest(0, extract(epoch FROM closed_at - settled_at))::float8 AS took_s FROM visits
-                 WHERE tenant = %(tenant)s AND state = 'closed' AND closed_at > clock_timestamp() - interval '7 days'
-                   AND settled_at IS NOT NULL
-                 ORDER BY closed_at DESC LIMIT 50) ended) past
+       ($last_lengths) past

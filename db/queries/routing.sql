@@ -154,11 +154,7 @@ SELECT here.*, past.*
   FROM (SELECT count(*) AS online, coalesce(sum(max_load), 0)::integer AS seats,
                coalesce(sum(greatest(0, max_load - load)), 0)::integer AS free
           FROM agents WHERE tenant = %(tenant)s AND available) here,
-       (SELECT count(*) AS closings, percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s) AS median_s
-          FROM (SELECT greatest(0, extract(epoch FROM closed_at - settled_at))::float8 AS took_s FROM visits
-                 WHERE tenant = %(tenant)s AND state = 'closed' AND closed_at > clock_timestamp() - interval '7 days'
-                   AND settled_at IS NOT NULL
-                 ORDER BY closed_at DESC LIMIT 50) ended) past
+       ($last_lengths) past
 
 -- name: rules_of
 SELECT rules_version, rules_digest, extract(epoch FROM clock_timestamp())::float8 AS now_s

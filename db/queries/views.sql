@@ -88,11 +88,7 @@ SELECT room, customer_name AS name FROM sessions WHERE tenant = %(tenant)s AND r
 
 -- name: handling
 -- How long the last 50 chats took that were served and ended within a week: half of them less.
-SELECT count(*) AS closings, percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s) AS median_s
-  FROM (SELECT greatest(0, extract(epoch FROM closed_at - settled_at))::float8 AS took_s FROM visits
-         WHERE tenant = %(tenant)s AND state = 'closed' AND closed_at > clock_timestamp() - interval '7 days'
-           AND settled_at IS NOT NULL
-         ORDER BY closed_at DESC LIMIT 50) ended
+$last_lengths
 
 -- name: tenant
 SELECT id, name, desk, draining, rules_version, created_at FROM tenants WHERE id = %(tenant)s

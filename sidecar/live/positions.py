@@ -74,7 +74,7 @@ def read(cur: cursor, tenant: str, most: int = LIVE, behind: Sequence[str] = ())
     if behind and pace.waiting > most:
         found |= places.behind(cur, tenant, most, behind)
     book, now_s = rules.of(cur, tenant)
-    moves = Pace(pace.online, pace.seats, pace.free, pace.closings, pace.median_s)
+    moves = Pace(pace.online, pace.seats, pace.free, tuple(pace.lengths))
     return Line(found, pace.waiting, moves, reading(book.rules, now_s))
 
 
