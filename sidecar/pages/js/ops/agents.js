@@ -34,7 +34,7 @@ function show({ tenant }) {
   if (view.tenant !== tenant) view.state = null;
   view.most = ROWS;
   Object.assign(view, { tenant, isShown: true });
-  app.watches.watch("agents", { view: "agents", tenant }, { shown: (state) => { view.state = state; soon(); } });
+  watch();
   draw();
 }
 
@@ -43,6 +43,10 @@ function grow() {
   if (!view.isShown || byId("agent-rows").childElementCount < view.most || scrollHeight - scrollTop - clientHeight > NEAR) return;
   view.most += ROWS;
   draw();
+}
+
+function watch() {
+  app.watches.watch("agents", { view: "agents", tenant: view.tenant }, { shown: (state) => { view.state = state; soon(); } });
 }
 
 function hide() {
@@ -150,5 +154,5 @@ function act(code, row) {
     return: () => ["POST", `${path}/return`],
     logout: () => ["POST", `${path}/logout`],
   }[code];
-  askAct({ code, subjects: [{ id: row.agent, name: row.name }], request, grave: code === "logout", ...(code === "limit" ? { number: { min: 0, max: 1000, value: row.limit, mayBeNone: true } } : {}) });
+  askAct({ code, subjects: [{ id: row.agent, name: row.name }], request, grave: code === "logout", done: () => view.isShown && watch(), ...(code === "limit" ? { number: { min: 0, max: 1000, value: row.limit, mayBeNone: true } } : {}) });
 }

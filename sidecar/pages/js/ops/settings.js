@@ -25,9 +25,19 @@ function show({ tenant }) {
   if (view.isShown && view.tenant === tenant) return;
   if (view.tenant !== tenant) { Object.assign(view, { head: null, routing: null, acts: [], next: null }); byId("routing-file").value = ""; found([]); }
   Object.assign(view, { tenant, isShown: true });
-  app.watches.watch("settings", { view: "agents", tenant }, { shown: ({ head }) => { view.head = head; draw(); } });
+  watch();
   load();
   draw();
+}
+
+function watch() {
+  app.watches.watch("settings", { view: "agents", tenant: view.tenant }, { shown: ({ head }) => { view.head = head; draw(); } });
+}
+
+/** What was done here is seen at once, not with the next look at all of it. */
+function done() {
+  if (view.isShown) watch();
+  loadAudit();
 }
 
 function hide() {
@@ -74,7 +84,7 @@ function draw() {
   byId("routing-file").readOnly = !app.isAdmin;
   setText(byId("limit-now"), head?.limit.value === null || !head ? "–" : number(head.limit.value));
   setText(byId("limit-by"), head ? t("limitBy", { by: head.limit.by }) : "");
-  byId("limit-none").hidden = !head?.limit.by?.includes(":tenant:");
+  byId("limit-none").hidden = !head?.limit.by?.endsWith(`:${view.tenant}`);
   setAttr(byId("drain"), "aria-checked", Boolean(head?.draining));
   setText(byId("drain-says"), head ? t(head.draining ? "drainOn" : "drainOff") : "");
   setText(byId("routing-says"), !routing ? "" : routing.version ? t("routingNow", { n: number(routing.version), at: routing.applied_at ? dateTime(routing.applied_at) : "–", by: routing.applied_by ?? "–" }) : t("noRouting"));
@@ -94,14 +104,14 @@ function limit() {
 }
 
 function putLimit(code, value) {
-  askAct({ code, subjects: [{ id: view.tenant, name: value === null ? nameOf() : t("limitBecomes", { name: nameOf(), n: number(value) }) }], grave: value === 0, request: () => ["PUT", "limits", { scope: "tenant", value }], done: () => { byId("limit-value").value = ""; loadAudit(); } });
+  askAct({ code, subjects: [{ id: view.tenant, name: value === null ? nameOf() : t("limitBecomes", { name: nameOf(), n: number(value) }) }], grave: value === 0, request: () => ["PUT", "limits", { scope: "tenant", value }], done: () => { byId("limit-value").value = ""; done(); } });
 }
 
 const nameOf = () => app.tenants.find(({ tenant }) => tenant === view.tenant)?.name ?? view.tenant;
 
 function drain() {
   const draining = !view.head?.draining;
-  askAct({ code: draining ? "drain" : "undrain", subjects: [{ id: view.tenant, name: nameOf() }], grave: draining, request: () => ["PUT", "drain", { draining }], done: () => loadAudit() });
+  askAct({ code: draining ? "drain" : "undrain", subjects: [{ id: view.tenant, name: nameOf() }], grave: draining, request: () => ["PUT", "drain", { draining }], done });
 }
 
 // ---- routing
