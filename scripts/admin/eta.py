@@ -21,7 +21,7 @@ TOLD_LEAST = 20  # fewer say nothing
 @as_json
 @click.pass_obj
 def eta(installation: Installation, is_asked: bool, days: float, tenant: str | None, as_json: bool) -> None:
-    """Show how often customers waited as long as they would have been told at their arrival.
+    """Show how often customers waited as long as expected at their arrival.
 
     Each visit that waited is put back to that moment: the rooms before it, the seats, the last chats. The range is made
     so that four of five waits end inside. Seats are known for minutes in which a worker ran.
