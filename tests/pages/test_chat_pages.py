@@ -137,7 +137,7 @@ def test_the_start_page_says_who_is_there_now_and_which_field_is_wrong(customer,
 
 def test_where_nobody_is_online_the_question_is_asked_for_and_kept(customer):
     maya = customer()
-    expect(maya.page.locator("#online-chip")).to_contain_text("We're away")
+    expect(maya.page.locator("#online-chip")).to_contain_text("We're away", timeout=20_000)  # asked each 10 s
     maya.page.locator("#name").fill("Maya")
     maya.page.locator("#email").fill("maya@example.com")
     maya.page.locator("#start").click()
