@@ -210,7 +210,7 @@ class Shop:
             self.home.run(f"DELETE FROM {table} WHERE tenant = %s", self.id)
         self.home.run("DELETE FROM login_tries")
         self.home.run("UPDATE tenants SET identity_secret = NULL WHERE id = %s", self.id)
-        self.home.house.redis.delete(limit_key(self.id))
+        self.home.house.redis.delete(limit_key(self.id), *(limit_key(self.id, agent) for agent in self.ids.values()))
 
     def revoke_all(self) -> None:
         """Everybody's sign-in has ended."""

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
+from db.inbox import limit_key
 from testbed.agentpages import Desk, desks
 from testbed.chathouse import Shop, page_shop
 from testbed.chatpages import Agent, opening
 from testbed.chromium import chromium
+from testbed.opspages import Ops, supervising
 from testbed.servers import free_port
 
 
@@ -40,9 +42,25 @@ def shop(home: Shop) -> Shop:
 
 
 @pytest.fixture
+def served_shop(shop: Shop) -> Iterator[Shop]:
+    """The same with a worker; an agent has one chat at most."""
+    with shop.home.house.worker():
+        shop.home.house.redis.set(limit_key(shop.id), 1)
+        yield shop
+
+
+@pytest.fixture
 def desk(browser: Browser, shop: Shop) -> Iterator[Callable[..., Desk]]:
     """`desk("agent@demo.com")`: a page with somebody signed in. No worker runs, so nothing comes by itself."""
     with desks(browser, shop) as made:
+        yield made
+
+
+@pytest.fixture
+def ops(browser: Browser, shop: Shop) -> Iterator[Callable[..., Ops]]:
+    """`ops("supervisor@demo.com")`: the supervisors' page with somebody signed in; `ops(None)`: nobody."""
+    shop.home.run("DELETE FROM audit")
+    with supervising(browser, shop) as made:
         yield made
 
 

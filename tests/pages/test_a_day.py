@@ -2,32 +2,23 @@
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from db.inbox import limit_key
 from testbed.agentpages import Desk
-from testbed.chathouse import STAFF, Shop
+from testbed.chathouse import STAFF
 from testbed.chatpages import PHONE, PIXEL, Customer, sends_files
 
 ANI, BUDI = "agent@demo.com", "agent2@demo.com"
 
 
-@pytest.fixture
-def shop(home: Shop) -> Iterator[Shop]:
-    home.empty()
-    home.home.forget_others(home)
-    with home.home.house.worker():
-        home.home.house.redis.set(limit_key(home.id), 1)
-        yield home
-
-
-def test_three_customers_are_served_by_two_agents_from_the_first_word_to_the_search(desk, opened, shop, tmp_path):
+def test_three_customers_are_served_by_two_agents_from_the_first_word_to_the_search(
+    desk, opened, served_shop, tmp_path
+):
     """Leaves pictures to look at, in GILIRAN_PICTURES or pytest's temporary folder."""
-    folder = Path(os.environ.get("GILIRAN_PICTURES", tmp_path))
+    shop, folder = served_shop, Path(os.environ.get("GILIRAN_PICTURES", tmp_path))
 
     def picture(page: Page, name: str) -> None:
         path = folder / f"day-{name}.png"

@@ -1,11 +1,11 @@
 // What a supervisor does by hand: its effect is said before (a dry run), and what came of it after. Before it the views;
 // after it REST and one dialog.
 
-import { effect } from "./says.js";
+import { effect, refusal } from "./says.js";
 import { pathOf, settled } from "./state.js";
 import { Refused, ask } from "../agent/api.js";
 import { byId, make, setText, toast } from "../core/dom.js";
-import { known, t } from "../words/words.js";
+import { t } from "../words/words.js";
 
 const TRIED_MOST = 20; // of many: so many are asked what would happen
 const AT_ONCE = 4;
@@ -86,14 +86,14 @@ async function run(act, subject, wanted, query = "") {
   try {
     return { text: effect((await ask(method, pathOf(path) + query, body)).effect) };
   } catch (error) {
-    return { text: refusal(error), refused: true };
+    return { text: refusedFor(error), refused: true };
   }
 }
 
-/** In words for a person. */
-export function refusal(error) {
+/** Why a request was refused, in words; what else went wrong is thrown again. */
+export function refusedFor(error) {
   if (!(error instanceof Refused)) throw error;
-  return known(`x_${error.code}`) ? t(`x_${error.code}`, { why: error.message }) : t("x_failed", { why: error.message || error.code });
+  return refusal(error);
 }
 
 /** A few at a time: the server counts what one asks. */
@@ -109,7 +109,7 @@ async function queuesOfRules() {
     const { content } = await ask("GET", pathOf("routing"));
     return [...new Set([...content.matchAll(NAMED)].map(([, quoted, plain]) => quoted ?? plain))];
   } catch (error) {
-    toast(refusal(error), "bad");
+    toast(refusedFor(error), "bad");
     return [];
   }
 }

@@ -1,6 +1,6 @@
 // "Charts": the series of an hour, a day or a week, drawn or as a table, and as CSV. Asked for once a step, not pushed.
 
-import { refusal } from "./acts.js";
+import { refusedFor } from "./acts.js";
 import { Plot } from "./plot.js";
 import { queueName } from "./queue.js";
 import { percent } from "./says.js";
@@ -59,7 +59,7 @@ async function load() {
     told = await ask("GET", pathOf(`series?${query()}`));
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    fault = refusal(error);
+    fault = refusedFor(error);
   }
   if (mine !== view.asked || !view.isShown) return;
   view.told = told ?? view.told;
@@ -74,7 +74,7 @@ async function save() {
     saveBlob(await fetchBlob(pathOf(`series?${query()}&format=csv`)), `${view.tenant}-${view.range}.csv`);
   } catch (error) {
     byId("charts-fault").hidden = false;
-    setText(byId("charts-fault"), refusal(error));
+    setText(byId("charts-fault"), refusedFor(error));
   }
 }
 

@@ -76,8 +76,8 @@ function update(node, row) {
   setAttr(part(node, "at"), "datetime", row.at);
   setAttr(part(node, "at"), "title", dateTime(row.at));
   say("name", row.name);
-  say("room", row.room);
-  setAttr(part(node, "room"), "href", write({ view: "decisions", tenant: app.isOperator ? app.tenant : undefined, room: row.room }));
+  say("room", row.room ?? t("roomNotKept"));
+  setAttr(part(node, "room"), "href", row.room === null ? null : write({ view: "decisions", tenant: app.isOperator ? app.tenant : undefined, room: row.room }));
   say("queue", row.queue ? queueName(row.queue) : "");
   part(node, "queue").hidden = !row.queue;
   say("why", decidedWhy(row));

@@ -17,7 +17,6 @@ function show() {
   view.isShown = true;
   app.watches.watch("health", { view: "health" }, {
     shown: (state) => { view.state = state; setText(byId("health-says"), ""); draw(); },
-    refused: ({ message }) => setText(byId("health-says"), message),
   });
   draw();
 }

@@ -9,7 +9,7 @@ import { number, span, t } from "../words/words.js";
 
 /** Code → the view where it is mended. What has none is mended outside this page. */
 const MENDED_AT = {
-  all_paused: "settings", all_full: "agents", all_full: "agents", drained: "settings", rules_missing: "settings", shut: "settings", nobody_online: "agents", nobody_for_queue: "agents",
+  all_paused: "settings", all_full: "agents", drained: "settings", rules_missing: "settings", shut: "settings", nobody_online: "agents", nobody_for_queue: "agents",
   quarantined: "queue", desk_paused: "health", desk_trouble: "health", no_worker: "health", redis_away: "health", inbox_behind: "health", no_webhooks: "health",
 };
 const CALM = new Set(["drained", "shut"]); // wanted by somebody

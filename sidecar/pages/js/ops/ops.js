@@ -11,7 +11,7 @@ import { healthView } from "./health.js";
 import { nowView } from "./now.js";
 import { queueView } from "./queue.js";
 import { roomDrawer } from "./room.js";
-import { tellMoments, tickAll } from "./says.js";
+import { refusal, tellMoments, tickAll } from "./says.js";
 import { settingsView } from "./settings.js";
 import { app } from "./state.js";
 import { Watches } from "./watches.js";
@@ -27,11 +27,12 @@ const RETRY_MS = 3000;
 const TICK_MS = 1000;
 let link = null;
 let shownView = null;
+let refused = null; // why something that is looked at can't be shown
 
 const views = { now: nowView(), queue: queueView(), agents: agentsView(), decisions: decisionsView(), charts: chartsView(), health: healthView(), settings: settingsView() };
 const room = roomDrawer();
 
-app.watches = new Watches((type, payload) => link?.send(type, payload));
+app.watches = new Watches((type, payload) => link?.send(type, payload), (why) => { refused = why; showLink(link?.state); });
 app.go = (to) => { location.hash = write({ tenant: here().tenant, ...to }); };
 app.change = (to) => { history.replaceState(null, "", write({ ...here(), ...to })); route(); };
 
@@ -107,8 +108,8 @@ function showLink(state) {
   setText(byId("live-text"), t(state));
   const isAway = !["live", "connecting"].includes(state);
   document.body.dataset.live = isAway ? "away" : "yes";
-  byId("away").hidden = !isAway;
-  if (isAway) setText(byId("away"), t("awayHint"));
+  byId("away").hidden = !isAway && !refused;
+  setText(byId("away"), isAway ? t("awayHint") : refused ? refusal(refused) : "");
 }
 
 // ---- which view

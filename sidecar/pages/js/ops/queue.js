@@ -55,7 +55,6 @@ function watch() {
   const given = Object.fromEntries(Object.entries({ queue, state, q }).filter(([, value]) => value));
   app.watches.watch("queue", { view: "queue", tenant, ...given, offset, limit: WINDOW }, {
     shown: (shown) => { view.drawn = { ...shown, offset }; soon(); },
-    refused: ({ message }) => { if (!view.drawn) setText(byId("queue-none-text"), message); },
   });
 }
 

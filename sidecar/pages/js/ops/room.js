@@ -5,7 +5,7 @@ import { here, write } from "./address.js";
 import { candidatesFold, showCandidates } from "./candidates.js";
 import { decidedWhy } from "./decisions.js";
 import { queueName } from "./queue.js";
-import { age, eta, exact, setAge, why } from "./says.js";
+import { age, eta, exact, refusal, setAge, why } from "./says.js";
 import { app } from "./state.js";
 import { byId, icon, keyed, make, part, setAttr, setText } from "../core/dom.js";
 import { clock, day, known, number, span, t } from "../words/words.js";
@@ -49,7 +49,7 @@ function show(wanted) {
   byId("room-box").scrollTop = 0;
   app.watches.watch("room", { view: "room", ...wanted }, {
     shown: ({ head }) => { if (shown) { shown.head = head; draw(); } },
-    refused: ({ message }) => setText(byId("room-says"), message),
+    refused: (payload) => setText(byId("room-says"), refusal(payload)),
   });
   draw();
   byId("room-name").focus({ preventScroll: true });

@@ -88,3 +88,8 @@ export function tickAll(root) {
 export const counted = (n) => ({ valueOf: () => n, toString: () => number(n) });
 
 export const percent = (share) => (share === null || share === undefined ? "–" : `${number(Math.round(share * 100))} %`);
+
+/** What the server refused, for a person. */
+export function refusal({ code, message }) {
+  return known(`x_${code}`) ? t(`x_${code}`, { why: message }) : t("x_failed", { why: message || code });
+}

@@ -1,6 +1,6 @@
 // "Settings": the limit of the tenant, serving out, the rules of routing with their check and try-out, and who did what.
 
-import { askAct, refusal } from "./acts.js";
+import { askAct, refusedFor } from "./acts.js";
 import { exact, moment } from "./says.js";
 import { app, pathOf } from "./state.js";
 import { Refused, ask } from "../agent/api.js";
@@ -58,7 +58,7 @@ async function loadRouting() {
     view.routing = told;
     if (isUntouched) byId("routing-file").value = told.content ?? "";
   } catch (error) {
-    found([{ kind: "bad", text: refusal(error) }]);
+    found([{ kind: "bad", text: refusedFor(error) }]);
   }
   draw();
 }
@@ -128,7 +128,7 @@ async function check() {
       ...moves.map(({ from, to, rooms }) => ({ kind: "", text: t("wouldMove", { n: rooms, from: from || "–", to }) })),
     ]);
   } catch (error) {
-    found([{ kind: "bad", text: refusal(error) }]);
+    found([{ kind: "bad", text: refusedFor(error) }]);
   }
 }
 
@@ -159,7 +159,7 @@ async function tryOut() {
   try {
     setText(byId("try-text"), (await ask("POST", pathOf("routing/try"), { ...(isOwn ? { content: content() } : {}), payload: byId("try-payload").value })).text);
   } catch (error) {
-    setText(byId("try-text"), refusal(error));
+    setText(byId("try-text"), refusedFor(error));
   }
 }
 

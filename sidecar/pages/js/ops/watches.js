@@ -15,15 +15,18 @@ export class Watches {
   #asked = 0;
   #byName = new Map();
   #byId = new Map();
+  #onRefused;
 
-  /** `say(type, payload)`: into the socket, where there is one. */
-  constructor(say) {
+  /** `say(type, payload)`: into the socket, where there is one. `onRefused(payload)`: why something can't be shown that
+   * has no `refused` of its own; `null`: all of it can again. */
+  constructor(say, onRefused) {
     this.#say = say;
+    this.#onRefused = onRefused;
   }
 
   watch(name, params, told) {
     this.unwatch(name);
-    const watch = { name, params, told, id: null, state: null };
+    const watch = { name, params, told, id: null, state: null, refused: null };
     this.#byName.set(name, watch);
     this.#ask(watch);
   }
@@ -33,6 +36,7 @@ export class Watches {
     if (!watch) return;
     this.#byName.delete(name);
     this.#forget(watch);
+    if (watch.refused) this.#tell();
   }
 
   stateOf(name) {
@@ -68,12 +72,21 @@ export class Watches {
   #shows(watch, state) {
     watch.state = state;
     watch.isFresh = true;
+    const wasRefused = Boolean(watch.refused);
+    watch.refused = null;
+    if (wasRefused) this.#tell();
     watch.told.shown(state);
   }
 
   #refused(watch, payload) {
     if (payload.code === "unavailable" || payload.code === "rate_limited") setTimeout(() => this.#byId.get(watch.id) === watch && this.#ask(watch), AGAIN_MS);
-    watch.told.refused?.(payload);
+    if (watch.told.refused) return watch.told.refused(payload);
+    watch.refused = payload;
+    this.#tell();
+  }
+
+  #tell() {
+    this.#onRefused([...this.#byName.values()].map(({ refused }) => refused).find(Boolean) ?? null);
   }
 
   #ask(watch) {

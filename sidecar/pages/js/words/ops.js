@@ -57,7 +57,7 @@ const ENGLISH = {
   life: "Its life", roomNamed: "Room {room}", noSuchRoom: "This room is not known", st_waiting: "Waiting", st_reserved: "Being assigned", st_assigning: "Being assigned", st_active: "With an agent", st_assigned: "With an agent", st_held: "With an agent", st_closed: "Closed", openChat: "Open the chat",
   k_arrived: "Arrived in the queue", k_learned: "learned from the desk", k_decision: "Reserved for {name}", k_called: "Called the desk", k_assigned: "Assigned", k_assigned_to: "{name} has it", k_refused: "Refused", k_verified: "Verified at the desk", k_told: "Told the customer", k_moved: "Moved", k_closed: "Closed", later: "{time} later",
 
-  decisionsHint: "Who got which chat, newest first, and who else could have.", policy: "Policy", allAgents: "All agents", allPolicies: "All policies", hold: "Hold still", noDecisions: "No decisions to show", waited: "waited {time}", loadThen: "had {n} of {limit}",
+  decisionsHint: "Who got which chat, newest first, and who else could have.", policy: "Policy", allAgents: "All agents", allPolicies: "All policies", hold: "Hold still", noDecisions: "No decisions to show", roomNotKept: "a room that is not kept any more", waited: "waited {time}", loadThen: "had {n} of {limit}",
   candidates: { one: "{n} candidate", other: "{n} candidates" }, c_chosen: "chosen", c_other_queue: "not for this queue", c_later_in_order: "later in order", c_full: "full", decidedBy: "{policy}; {n} of {all} had a free seat for it",
   policy_least_loaded: "Fewest chats", policy_round_robin: "By turns", policy_longest_idle: "Longest without a chat", policy_fill_two: "Fill one before the next", policy_upstream: "As the desk names",
 
@@ -131,7 +131,7 @@ const INDONESIAN = {
   life: "Riwayatnya", roomNamed: "Ruang {room}", noSuchRoom: "Ruang ini tidak dikenal", st_waiting: "Menunggu", st_reserved: "Sedang diberikan", st_assigning: "Sedang diberikan", st_active: "Dengan agen", st_assigned: "Dengan agen", st_held: "Dengan agen", st_closed: "Ditutup", openChat: "Buka chat",
   k_arrived: "Tiba di antrean", k_learned: "diketahui dari desk", k_decision: "Dipesan untuk {name}", k_called: "Memanggil desk", k_assigned: "Diberikan", k_assigned_to: "{name} memegangnya", k_refused: "Ditolak", k_verified: "Diperiksa di desk", k_told: "Pelanggan diberi tahu", k_moved: "Dipindahkan", k_closed: "Ditutup", later: "{time} kemudian",
 
-  decisionsHint: "Siapa mendapat chat mana, terbaru dulu, dan siapa lagi yang bisa.", policy: "Kebijakan", allAgents: "Semua agen", allPolicies: "Semua kebijakan", hold: "Tahan", noDecisions: "Belum ada keputusan", waited: "menunggu {time}", loadThen: "punya {n} dari {limit}",
+  decisionsHint: "Siapa mendapat chat mana, terbaru dulu, dan siapa lagi yang bisa.", policy: "Kebijakan", allAgents: "Semua agen", allPolicies: "Semua kebijakan", hold: "Tahan", noDecisions: "Belum ada keputusan", roomNotKept: "ruang yang tidak disimpan lagi", waited: "menunggu {time}", loadThen: "punya {n} dari {limit}",
   candidates: { other: "{n} kandidat" }, c_chosen: "dipilih", c_other_queue: "bukan untuk antrean ini", c_later_in_order: "urutan berikutnya", c_full: "penuh", decidedBy: "{policy}; {n} dari {all} punya kursi kosong untuknya",
   policy_least_loaded: "Chat paling sedikit", policy_round_robin: "Bergiliran", policy_longest_idle: "Paling lama tanpa chat", policy_fill_two: "Isi satu dulu", policy_upstream: "Pilihan desk",
 
