@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from scripts.measure import away, chat, grow, locked, rooms, seats, shop, waves, webhooks
+from scripts.measure import away, chat, grow, locked, ops, rooms, seats, shop, waves, webhooks
 
 Measure = Callable[[int], dict[str, Any]]
 
@@ -27,6 +27,11 @@ MEASURES: dict[str, tuple[str, int, Measure]] = {
         1,
         shop.measure,
     ),
+    "ops": (
+        "five supervisors' pages: 2,000 rooms wait, 500 agents, 40 decisions a second",
+        1,
+        ops.measure,
+    ),
     "grow": ("seat free until the next assign call, with 3,000 agents, 300 tenants, 100,000 rooms", 3, grow.measure),
     "locked": ("seat free until the next assign call, while another tenant's row is locked", 1, locked.measure),
     "away": ("30 messages while a page has no network for 20 s", 1, away.measure),
@@ -39,6 +44,7 @@ AIMS = {
     "grow": "p50 at most 1.5",
     "locked": "p99 under 250 ms",
     "chat": "p99 under 100 ms",
+    "ops": "at most 1.1",
 }
 
 
@@ -47,7 +53,7 @@ AIMS = {
 @click.option("--rounds", type=click.IntRange(1, 50), help="Rounds of each measurement, instead of its own number.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 def main(names: tuple[str, ...], rounds: int | None, as_json: bool) -> None:
-    """Measure NAMES (all by default): webhooks, rooms, seats, waves, chat, shop, grow, locked, away.
+    """Measure NAMES (all by default): webhooks, rooms, seats, waves, chat, shop, ops, grow, locked, away.
 
     Starts its own servers and processes on free ports of this machine and stops them again; about fifteen minutes
     for all. Absolute figures depend on the machine: the ratio to the floor is what can be compared.

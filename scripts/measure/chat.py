@@ -131,7 +131,7 @@ def _idle(port: int, pid: int, crowd: Crowd, product: bool) -> Figures:
     customers = [{"path": customer_path(room, product)} for room in crowd.rooms]
     plan = {"kind": "idle", "greeted": product, "port": port, "customers": customers}
     before, began = _rss_at_rest_kib(pid), time.monotonic()
-    with _load(plan) as process:
+    with people_at_work(plan) as process:
         assert process.stdin and process.stdout
         if process.stdout.readline() != "open\n":
             raise RuntimeError("the sockets did not open")
@@ -235,7 +235,7 @@ def _is_ready(port: int) -> bool:
 
 
 @contextmanager
-def _load(plan: Figures) -> Iterator["subprocess.Popen[str]"]:
+def people_at_work(plan: Figures) -> Iterator["subprocess.Popen[str]"]:
     command = [PYTHON, "-m", "scripts.measure.chat_load"]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
@@ -251,7 +251,7 @@ def _load(plan: Figures) -> Iterator["subprocess.Popen[str]"]:
 
 
 def run_people(plan: Figures) -> Figures:
-    with _load(plan) as process:
+    with people_at_work(plan) as process:
         assert process.stdout
         said = process.stdout.readline()
     if process.returncode:

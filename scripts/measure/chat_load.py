@@ -5,6 +5,7 @@ fan   one customer writes; how long until the last of all sockets has it
 shop  as talk, in one tenant with hundreds of agents' pages: whoever writes is seen typing first, whoever is written to
       has read it; a rate after the other
 idle  sockets that are open and silent, until standard input ends
+hear  agents' pages that do nothing, until standard input ends
 """
 
 import asyncio
@@ -31,7 +32,7 @@ def main() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     plan = json.loads(sys.stdin.readline())
-    found = asyncio.run({"talk": talk, "fan": fan, "shop": shop, "idle": idle}[plan["kind"]](plan))
+    found = asyncio.run({"talk": talk, "fan": fan, "shop": shop, "idle": idle, "hear": hear}[plan["kind"]](plan))
     print(json.dumps(found), flush=True)
     return 0
 
@@ -210,7 +211,18 @@ async def _one(client: Client, number: int) -> bool:
 async def idle(plan: Plan) -> Plan:
     """Says `open` when they are, and stays until standard input ends."""
     paths = [customer["path"] for customer in plan["customers"]]
-    clients = await opened(plan["port"], paths, [], greeted=plan["greeted"])
+    return await _stay(await opened(plan["port"], paths, [], greeted=plan["greeted"]))
+
+
+async def hear(plan: Plan) -> Plan:
+    """The same of agents; what comes is not looked at."""
+    agents, _, _ = await _all({**plan, "customers": []})
+    for client in agents:
+        client.drain()
+    return await _stay(agents)
+
+
+async def _stay(clients: Sequence[Client]) -> Plan:
     print("open", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     return {"sockets": len(clients), "closed": sum(client.closed is not None for client in clients)}
