@@ -7,7 +7,7 @@ from psycopg2.extensions import cursor
 
 from db.minutes import Today
 from db.views import VIEWS
-from views import expected, queue, waits
+from views import expected, in_force, queue, waits
 from views.queue import Line
 from views.source import Source
 from views.words import clean, counted, from_us
@@ -16,13 +16,14 @@ INBOX_BEHIND = 100  # webhooks that no worker has taken over: more is a problem
 
 
 class Glance(NamedTuple):
-    """One tenant. `groups`: the rows of `waiting_queues`."""
+    """One tenant. `groups`: the rows of `waiting_queues`. `limit`: of who has none of their own."""
 
     tenant: Any
     line: Line
     groups: list[Any]
     quarantined: Any
     today: Today
+    limit: int
 
 
 def read(source: Source, cur: cursor, tenant: str, today: Today) -> dict[str, Any]:
@@ -32,6 +33,7 @@ def read(source: Source, cur: cursor, tenant: str, today: Today) -> dict[str, An
         VIEWS.all(cur, "waiting_queues", tenant=tenant),
         VIEWS.one(cur, "quarantined", tenant=tenant),
         today,
+        in_force.read(source, cur, tenant, ()).general,
     )
     return {**_counts(found), **_expected(cur, found), **_today(today), "problems": problems(found)}
 
@@ -82,7 +84,7 @@ def _of_servers(line: Line) -> list[dict[str, Any]]:
     if desk.workers == 0:
         found.append(problem("no_worker", "no worker is running: nothing moves"))
     if desk.redis_away:
-        words = f"Redis can't be asked, and no decision is made without it: {desk.redis_away}"
+        words = f"Redis can't be used, and no decision is made without it: {desk.redis_away}"
         found.append(problem("redis_away", words, trouble=desk.redis_away))
     if desk.inbox > INBOX_BEHIND:
         words = f"{counted(desk.inbox, 'webhook')} not taken over yet: workers are behind"
@@ -118,16 +120,21 @@ def _of_agents(found: Glance) -> list[dict[str, Any]]:
         told = waits.shut(line.desk.shut, line.now)
         return [problem("shut", told.message, at=line.desk.shut.until)]
     online = [member for member in line.team.values() if member.online]
-    if online and all(member.limit == 0 for member in online):
-        return [problem("all_paused", "a limit of 0 pauses everybody who is online", agents=len(online))]
+    if all(member.limit == 0 for member in online) if online else found.limit == 0:
+        return [problem("all_paused", "a limit of 0 pauses everybody", agents=len(online))]
     if line.counts.waiting and online and not any(member.free for member in online) and _waits_long(found):
         words = f"all {len(online)} agents online are at their limit, and customers wait longer than they should"
         return [
             problem("all_full", words, from_us(line.counts.oldest_us), agents=len(online), count=line.counts.waiting)
         ]
-    if not online and line.counts.waiting:
+    if not online and line.counts.waiting and not _has_queues(line):
         return [problem("nobody_online", "nobody is online, and customers wait")]
     return []
+
+
+def _has_queues(line: Line) -> bool:
+    """By rules. Only those agents are known then whom a queue names: others may well be online."""
+    return bool(line.book.rules.queues)
 
 
 def _waits_long(found: Glance) -> bool:
@@ -137,9 +144,9 @@ def _waits_long(found: Glance) -> bool:
 
 def _of_rooms(found: Glance) -> list[dict[str, Any]]:
     line, told = found.line, []
-    someone = any(member.online for member in line.team.values())
+    someone = _has_queues(line) or any(member.online for member in line.team.values())
     for group in found.groups:
-        missing = clean("; ".join(group.missing), 200)
+        missing = clean(group.missing, 200)
         if missing:
             words = f"queue {clean(group.queue)}: {missing}"
             told.append(problem("rules_missing", words, queue=group.queue, missing=missing))

@@ -102,7 +102,7 @@ def _desk(source: Source, cur: cursor, tenant: str, counts: Any) -> Desk:
         paused_until=counts.paused_until,
         workers=workers(cur),
         inbox=0 if source.away else source.inbox.size(tenant),
-        redis_away=source.away,
+        redis_away=source.away or source.refuses,
         draining=counts.draining,
         policy=source.policy,
         believe_s=source.believe_s,

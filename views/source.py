@@ -7,8 +7,8 @@ from db.inbox import Inbox
 
 @dataclass(frozen=True)
 class Source:
-    """`away`: why Redis can't be asked; views do without it then. `believe_s`: how old a roster may be; `target_s`: who
-    is served within it, is served in time."""
+    """`away`: why Redis can't be asked; views do without it then. `refuses`: why it takes nothing, though it can be
+    asked. `believe_s`: how old a roster may be; `target_s`: who is served within it, is served in time."""
 
     inbox: Inbox
     away: str | None
@@ -16,3 +16,4 @@ class Source:
     default_limit: int
     believe_s: float
     target_s: float
+    refuses: str | None = None

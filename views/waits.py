@@ -17,8 +17,8 @@ from views.words import ahead, clean, counted, listed, moment, span
 @dataclass(frozen=True)
 class Desk:
     """The tenant's desk, and who works for the tenant. `believe_s`: how old a roster may be. `redis_away`: why Redis
-    can't be asked; `inbox` is not known then. `shut`: outside the hours of the rules. `draining`: chats are ended, none
-    is begun."""
+    can't be used; where it can't be asked, `inbox` is not known. `shut`: outside the hours of the rules. `draining`:
+    chats are ended, none is begun."""
 
     failures: int
     trouble: str | None

@@ -112,10 +112,12 @@ SELECT count(settled_at) AS served,
 
 -- name: silence
 -- Whole hours since somebody came, a day at most; and how many came on average in these hours of each of the last seven
--- days of which something is known.
+-- days of which something is known. Who came just now is in no minute yet.
 WITH last AS (
-    SELECT least(24, floor(seconds_since(max(at)) / 3600))::integer AS hours FROM minutes
-     WHERE tenant = %(tenant)s AND queue = '' AND arrived > 0)
+    SELECT least(24, floor(seconds_since(greatest(
+               (SELECT max(at) FROM minutes WHERE tenant = %(tenant)s AND queue = '' AND arrived > 0),
+               (SELECT max(opened_at) FROM visits WHERE tenant = %(tenant)s AND state <> 'closed')
+           )) / 3600))::integer AS hours)
 SELECT last.hours, coalesce(past.arrived / nullif(past.days, 0), 0)::integer AS usual
   FROM last CROSS JOIN LATERAL (
        SELECT sum(m.arrived) AS arrived, count(DISTINCT d.day) AS days

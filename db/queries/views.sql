@@ -76,7 +76,7 @@ SELECT coalesce(v.queue, 'channel:' || v.channel) AS queue, sum(v.n)::int AS wai
        bool_or(r.read_at > '-infinity' AND NOT EXISTS (
            SELECT FROM eligible e JOIN agents a ON a.tenant = e.tenant AND a.id = e.agent
             WHERE e.tenant = r.tenant AND e.class = r.class AND a.available)) AS nobody,
-       coalesce((array_agg(r.missing) FILTER (WHERE r.missing <> '{}'))[1:1], '{}') AS missing
+       coalesce(string_agg(DISTINCT array_to_string(r.missing, '; '), '; ') FILTER (WHERE r.missing <> '{}'), '') AS missing
   FROM (SELECT queue, channel, class, count(*) AS n, min(arrived_us) AS arrived_us FROM visits
          WHERE tenant = %(tenant)s AND state = 'waiting' AND aside IS NULL GROUP BY 1, 2, 3) v
   LEFT JOIN rosters r ON r.tenant = %(tenant)s AND r.class = v.class

@@ -11,12 +11,13 @@ import redis
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as NoAnswer
 
-from db.inbox import Guarded, Inbox, InboxDown
+from db.inbox import Guarded, InboxDown
+from db.upkeep import Upkeep
 
 REST_S = 5.0  # then one caller tries again, and the others go on without it until that one knows
 
 
-class RestingInbox(Inbox):
+class RestingInbox(Upkeep):
     """An inbox whose every call fails at once while Redis rests. Thread-safe: its two marks are written whole."""
 
     def __init__(self, client: redis.Redis, rest_s: float = REST_S) -> None:

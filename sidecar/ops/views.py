@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
 
-from db import minutes
-from db.inbox import Inbox, InboxDown
+from db import minutes, redis_why
+from db.inbox import InboxDown
 from db.minutes import Today
+from db.upkeep import Upkeep
 from sidecar.live.parts import Config
 from sidecar.live.store import Store
 from sidecar.web.answers import Refused
@@ -74,7 +75,7 @@ class Day:
 class Views:
     """Of one sidecar. Every method raises `LedgerTrouble`."""
 
-    def __init__(self, store: Store, box: Inbox, config: Config) -> None:
+    def __init__(self, store: Store, box: Upkeep, config: Config) -> None:
         self._store, self._box, self._config = store, box, config
         self._day = Day(config.target_s)
 
@@ -107,18 +108,17 @@ class Views:
         if tenant is not None and tenant not in glance.tenants(cur):
             raise Refused("not_found", "no such tenant")
         config = self._config
-        return Source(
-            self._box, _away(self._box), config.policy, config.default_limit, config.believe_s, config.target_s
-        )
+        away, refuses = _trouble(self._box)
+        return Source(self._box, away, config.policy, config.default_limit, config.believe_s, config.target_s, refuses)
 
 
-def _away(box: Inbox) -> str | None:
+def _trouble(box: Upkeep) -> tuple[str | None, str | None]:
+    """Why Redis can't be asked, and why it takes nothing: full or read-only, it answers all questions."""
     try:
-        with box.guarded() as client:
-            client.ping()
+        box.try_to_store()
     except InboxDown as error:
-        return str(error)
-    return None
+        return (str(error), None) if redis_why.is_away(error) else (None, str(error))
+    return None, None
 
 
 def _now(source: Source, day: Day, cur: cursor, asked: Asked) -> Shown:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from db.inbox import limit_key
 from testbed.agentpages import Desk, desks
@@ -12,6 +12,8 @@ from testbed.chatpages import Agent, opening
 from testbed.chromium import chromium
 from testbed.opspages import Ops, supervising
 from testbed.servers import free_port
+
+expect.set_options(timeout=20_000)  # what is asked for each 10 s; and a machine that is busy is slow
 
 
 @pytest.fixture(scope="package")

@@ -89,7 +89,7 @@ def test_three_customers_are_served_by_two_agents_from_the_first_word_to_the_sea
 
 def expects_one_of(customer: Customer, crew: dict[str, Desk]) -> str:
     """The name of the agent whom the worker gave them."""
-    expect(customer.page.locator("#who")).to_have_text(re.compile("|".join(crew)), timeout=20_000)
+    expect(customer.page.locator("#who")).to_have_text(re.compile("|".join(crew)))
     return customer.page.locator("#who").inner_text()
 
 

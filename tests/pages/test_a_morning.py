@@ -38,7 +38,7 @@ def test_a_supervisor_sees_a_queue_grow_learns_why_raises_a_limit_and_exports_th
     customers = [Customer(shop, name, "Good morning") for name in NAMES]
 
     # Two have an agent, four wait, and the page says why.
-    expect(page.locator(".waiting b")).to_have_text("4", timeout=20_000)
+    expect(page.locator(".waiting b")).to_have_text("4")
     picture("now")
     by_bar(made, "queue")
     expect(page.locator("#queue-rows tr")).to_have_count(4)
@@ -53,7 +53,7 @@ def test_a_supervisor_sees_a_queue_grow_learns_why_raises_a_limit_and_exports_th
     expect(page.locator("#act-effects")).to_contain_text("nobody loses a chat")
     picture("limit")
     page.locator("#act-yes").click()
-    expect(ani.locator("[data-part=seats-text]")).to_have_text("4 of 4", timeout=20_000)
+    expect(ani.locator("[data-part=seats-text]")).to_have_text("4 of 4")
     picture("agents")
     by_bar(made, "queue")
     expect(page.locator("#queue-rows tr")).to_have_count(1)

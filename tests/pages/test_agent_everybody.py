@@ -252,7 +252,7 @@ def test_the_focus_never_falls_to_the_page(desk, shop):
     expect(page.locator("#rows")).to_have_attribute("aria-activedescendant", f"row-{maya.id}")
     expect(made.row(maya)).to_have_css("outline-style", "solid")
     shop.revoke_all()
-    expect(page.locator("#login-why")).to_contain_text("drafts are kept", timeout=15_000)
+    expect(page.locator("#login-why")).to_contain_text("drafts are kept")
     made.sign_in("agent@demo.com")
     made.expect_live()
     expect(page.locator("#rows")).to_be_focused()

@@ -43,7 +43,7 @@ def no_way_out(page: Page) -> None:
     line.shut()
     takes_nothing(page)
     page.reload()
-    expect(page.locator("#live")).to_have_attribute("data-state", "polling", timeout=20_000)
+    expect(page.locator("#live")).to_have_attribute("data-state", "polling")
 
 
 def writes(made: Desk, customer: Customer, *texts: str) -> None:
@@ -146,7 +146,7 @@ def test_a_sign_out_leaves_nothing_that_was_written(desk, shop, maya):
     expect(made.page.get_by_role("button", name="Sign in")).to_be_visible()
     eventually(lambda: made.page.evaluate(KEPT) == [], 5, "nothing kept any more")
     made.sign_in("agent2@demo.com")
-    expect(made.page.locator("#live")).to_have_attribute("data-state", "polling", timeout=20_000)
+    expect(made.page.locator("#live")).to_have_attribute("data-state", "polling")
     assert maya.bodies() == ["Hi"]
 
 

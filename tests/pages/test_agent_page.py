@@ -50,7 +50,7 @@ def test_a_sign_in_that_ended_comes_back_without_losing_the_draft(desk, shop):
     made.pick(maya)
     made.page.locator("#text").fill("A long answer that nobody wants to type twice")
     shop.revoke_all()
-    expect(made.page.locator("#login-why")).to_contain_text("drafts are kept", timeout=15_000)
+    expect(made.page.locator("#login-why")).to_contain_text("drafts are kept")
     made.sign_in("agent@demo.com")
     made.expect_live()
     expect(made.page.locator("#text")).to_have_value("A long answer that nobody wants to type twice")
@@ -690,7 +690,7 @@ def test_where_sockets_are_blocked_it_goes_on_by_polling(desk, shop):
     made.page.reload()
     maya = Customer(shop, "Maya Putri", "Hi")
     made.sign_in("agent@demo.com")
-    expect(made.page.locator("#live")).to_have_text("Not live", timeout=15_000)
+    expect(made.page.locator("#live")).to_have_text("Not live")
     eventually(
         lambda: shop.get(f"public/desk?tenant_id={shop.id}")["agents_online"] == 1,
         5,
@@ -701,7 +701,7 @@ def test_where_sockets_are_blocked_it_goes_on_by_polling(desk, shop):
     expect(made.bubbles()).to_have_text(["Hi", "By another way"])
     eventually(lambda: maya.bodies() == ["Hi", "By another way"], 5, "the message")
     maya.says("Got it")
-    expect(made.bubbles()).to_have_text(["Hi", "By another way", "Got it"], timeout=10_000)
+    expect(made.bubbles()).to_have_text(["Hi", "By another way", "Got it"])
 
 
 @pytest.mark.long

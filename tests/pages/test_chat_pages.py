@@ -124,7 +124,7 @@ def test_the_start_page_says_who_is_there_now_and_which_field_is_wrong(customer,
     chip = maya.page.locator("#online-chip")
     expect(chip).to_contain_text("We're away")
     socket = agent.online(browser)
-    expect(chip).to_contain_text("online", timeout=20_000)
+    expect(chip).to_contain_text("online")
     maya.page.locator("#name").fill("Maya\u202eexe")
     maya.page.locator("#email").fill("maya@example.com")
     maya.page.locator("#start").click()
@@ -137,7 +137,7 @@ def test_the_start_page_says_who_is_there_now_and_which_field_is_wrong(customer,
 
 def test_where_nobody_is_online_the_question_is_asked_for_and_kept(customer):
     maya = customer()
-    expect(maya.page.locator("#online-chip")).to_contain_text("We're away", timeout=20_000)  # asked each 10 s
+    expect(maya.page.locator("#online-chip")).to_contain_text("We're away")
     maya.page.locator("#name").fill("Maya")
     maya.page.locator("#email").fill("maya@example.com")
     maya.page.locator("#start").click()
@@ -163,7 +163,7 @@ def test_who_is_there_is_never_said_of_a_connection_and_nothing_stays_that_is_tr
     ani.page.locator("#me-button").click()
     ani.page.locator("[data-wish=online]").click()
     expect(maya.page.locator("#who-line")).to_have_text("Waiting for an agent")
-    expect(hidden).to_contain_text("You're next", timeout=15_000)
+    expect(hidden).to_contain_text("You're next")
     shop.post(f"public/sessions/{maya.kept['session_key']}/messages", body="/person", client_id="p1")
     ani.tab("queue")
     row = ani.page.locator(f"#row-{maya.id}")
@@ -237,7 +237,7 @@ def test_a_chat_that_can_not_be_reached_says_so_and_comes_by_itself_or_by_the_bu
         maya.page.unroute(fetches)
         if comes_by_button:
             maya.page.keyboard.press("Enter")
-        expect(maya.bubbles()).to_have_text(["Hello"], timeout=20_000)
+        expect(maya.bubbles()).to_have_text(["Hello"])
 
 
 @pytest.mark.long
@@ -386,7 +386,7 @@ def test_where_sockets_are_blocked_the_chat_goes_on_by_polling(customer, agent):
     maya.expect_state("polling")
     agent.picks(maya.id)
     agent.says(maya.id, "I can hear you")
-    expect(maya.bubbles()).to_have_text(["Hello", "I can hear you"], timeout=10_000)
+    expect(maya.bubbles()).to_have_text(["Hello", "I can hear you"])
     maya.writes("So can I")
     maya.writes("And again")
     said = ["Hello", "I can hear you", "So can I", "And again"]
@@ -677,7 +677,7 @@ def test_text_has_enough_contrast_and_a_narrow_phone_needs_no_sideways_scrolling
     assert is_well(maya.page)
     maya.page.unroute("**/messages")
     gate.open()
-    expect(maya.page.locator("#log .message.waiting")).to_have_count(0, timeout=20_000)
+    expect(maya.page.locator("#log .message.waiting")).to_have_count(0)
     agent.picks(maya.id)
     agent.says(maya.id, "Hello " + "w" * 200)
     expect(maya.bubbles()).to_have_count(3)
@@ -744,7 +744,7 @@ def test_each_message_is_said_once_and_history_not_at_all(customer, agent, brows
     for text in missed:
         agent.says(maya.id, text)
     gate.open()
-    expect(maya.bubbles()).to_have_count(14, timeout=20_000)
+    expect(maya.bubbles()).to_have_count(14)
     assert [len(heard(maya.page, text)) for text in ("Alpha", "Beta", *missed)] == [0, 0, *[1] * 9]
     expect(maya.page.locator("#told p")).to_have_text(
         [f"Ani Lestari: {text}" for text in missed]

@@ -26,7 +26,7 @@ def test_agents_see_who_has_closed_the_page_and_who_comes_back_has_the_old_place
 
     shop.home.run("UPDATE sessions SET seen_at = seen_at - interval '601 s' WHERE room = %s", room)
     shop.home.run("UPDATE sidecars SET started_at = started_at - interval '601 s'")
-    expect(made.page.locator("#room-state")).to_contain_text("Left the queue", timeout=20_000)
+    expect(made.page.locator("#room-state")).to_contain_text("Left the queue")
     expect(maya).to_have_count(0)
     expect(made.page.get_by_role("button", name="Pick", exact=True)).to_be_hidden()
     expect(second.page.locator("#place-number")).to_have_text("1")

@@ -62,14 +62,14 @@ def test_one_sign_in_serves_both_pages_and_an_agent_is_sent_to_the_other(ops, sh
     agent.page.get_by_role("button", name="Sign in with another account").click()
     agent.sign_in().live()
     shop.revoke_all()
-    expect(agent.page.locator("#login-why")).to_contain_text("Sign in again", timeout=20_000)
+    expect(agent.page.locator("#login-why")).to_contain_text("Sign in again")
 
 
 def test_what_changes_is_shown_live_and_the_focus_stays_where_it_was(ops, shop):
     made = ops()
     maya = Customer(shop, "Maya Sari", "Good day")
     made.view("now")
-    expect(made.page.locator(".waiting b")).to_have_text("1", timeout=10_000)
+    expect(made.page.locator(".waiting b")).to_have_text("1")
     expect(made.page.locator(".problems")).to_contain_text("Nobody is online, and customers wait.")
     expect(made.page.locator(".problems")).to_contain_text("No worker is running: nothing moves.")
     made.page.locator(".problems a:visible").click()
@@ -83,7 +83,7 @@ def test_what_changes_is_shown_live_and_the_focus_stays_where_it_was(ops, shop):
     made.page.keyboard.press("ArrowDown")
     expect(made.row(budi.id).locator("button")).to_be_focused()
     maya.ends()
-    expect(made.row(maya.id)).to_have_count(0, timeout=10_000)
+    expect(made.row(maya.id)).to_have_count(0)
     expect(made.row(budi.id).locator(".c-place")).to_have_text("1")
     expect(made.row(budi.id).locator("button")).to_be_focused()
 
@@ -106,7 +106,7 @@ def test_rooms_are_chosen_and_acted_on_with_the_keyboard_and_the_effect_is_said_
     expect(made.row(first.id).locator(".c-place")).to_have_text("1")
     keys.press("Enter")
     expect(made.page.locator(".toast")).to_have_text("Its priority is 7, it was 0.")
-    expect(made.row(second.id).locator(".c-place")).to_have_text("1", timeout=10_000)
+    expect(made.row(second.id).locator(".c-place")).to_have_text("1")
     made.row(second.id).locator("button").focus()
     keys.press("Enter")
     expect(made.page.locator("#room-name")).to_have_text("Budi Hartono")
@@ -118,7 +118,7 @@ def test_rooms_are_chosen_and_acted_on_with_the_keyboard_and_the_effect_is_said_
     expect(made.page.locator("#act-effects")).to_contain_text("The chat is ended")
     made.page.locator("#act-yes").click()
     eventually(lambda: second.sees()["status"] == "ended", 10, "the chat is ended")
-    expect(made.page.locator("#room-says")).to_contain_text("Closed", timeout=10_000)
+    expect(made.page.locator("#room-says")).to_contain_text("Closed")
     made.page.locator("#room-box").focus()
     keys.press("Escape")
     expect(made.page.locator("#drawer")).to_be_hidden()
@@ -150,14 +150,13 @@ def test_a_page_that_was_away_or_missed_a_change_shows_what_is_true(ops, shop):
     maya = Customer(shop, "Maya Sari", "Good day")
     eventually(lambda: (made.page.title(), lost)[1], 15, "a change gets lost")
     budi = Customer(shop, "Budi Hartono", "Hello")
-    expect(made.row(budi.id).locator(".c-place")).to_have_text("2", timeout=15_000)
+    expect(made.row(budi.id).locator(".c-place")).to_have_text("2")
     expect(made.row(maya.id)).to_be_visible()
     sockets[-1].close(code=1011)
     expect(made.page.locator("#away")).to_contain_text("No connection")
-    assert made.page.locator("body").get_attribute("data-live") == "away"
     expect(made.row(maya.id)).to_be_visible()
     maya.ends()
-    expect(made.row(maya.id)).to_have_count(0, timeout=20_000)
+    expect(made.row(maya.id)).to_have_count(0)
     expect(made.page.locator("#away")).to_be_hidden()
 
 
@@ -165,17 +164,17 @@ def test_thousands_of_rooms_are_a_window_that_follows_the_reader(ops, shop):
     shop.home.run(FILL, shop.id, LONG)
     made = ops()
     made.view("queue")
-    expect(made.page.locator("#queue-sum")).to_have_text("2,000 rooms wait", timeout=20_000)
+    expect(made.page.locator("#queue-sum")).to_have_text("2,000 rooms wait")
     expect(made.row("guest1")).to_be_visible()
     made.page.locator("#queue-sheet").evaluate("sheet => sheet.scrollTo(0, sheet.scrollHeight)")
-    expect(made.row(f"guest{LONG}").locator(".c-place")).to_have_text("2,000", timeout=20_000)
+    expect(made.row(f"guest{LONG}").locator(".c-place")).to_have_text("2,000")
     assert made.page.locator("#queue-rows tr").count() < 60
     assert made.page.locator("#queue-table").get_attribute("aria-rowcount") == str(LONG + 1)
     made.page.locator("#queue-q").fill("guest1234")
-    expect(made.page.locator("#queue-rows tr")).to_have_count(1, timeout=20_000)
+    expect(made.page.locator("#queue-rows tr")).to_have_count(1)
     assert "q=guest1234" in made.page.url
     made.page.reload()
-    expect(made.row("guest1234").locator(".c-place")).to_have_text("1,234", timeout=20_000)
+    expect(made.row("guest1234").locator(".c-place")).to_have_text("1,234")
 
 
 def test_an_agent_is_paused_and_given_another_limit(ops, shop):
@@ -185,7 +184,7 @@ def test_an_agent_is_paused_and_given_another_limit(ops, shop):
     row.get_by_role("button", name="Pause").click()
     expect(made.page.locator("#act-effects")).to_have_text("No new chats; those that they have go on.")
     made.page.locator("#act-yes").click()
-    expect(row).to_contain_text("Paused", timeout=15_000)
+    expect(row).to_contain_text("Paused")
     row.get_by_role("button", name="Resume").click()
     made.page.locator("#act-yes").click()
     expect(row.get_by_role("button", name="Pause")).to_be_visible(timeout=15_000)

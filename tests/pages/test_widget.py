@@ -188,7 +188,7 @@ def test_the_widget_polls_where_sockets_are_blocked(opened, site, agent):
     room = _starts(page)
     agent.picks(room)
     agent.says(room, "By another way")
-    expect(page.locator("#log .bubble")).to_have_text(["Hello", "By another way"], timeout=15_000)
+    expect(page.locator("#log .bubble")).to_have_text(["Hello", "By another way"])
     page.get_by_label("Message", exact=True).fill("It works")
     page.keyboard.press("Enter")
     expect(page.locator("#log .message.waiting")).to_have_count(0)
@@ -211,7 +211,7 @@ def test_the_widget_shows_once_what_came_while_it_was_away(opened, site, agent):
         agent.says(room, text)
     gate.open()
     expect(page.locator("#log .message.waiting")).to_have_count(0, timeout=30_000)
-    expect(page.locator("#log .bubble")).to_have_count(14, timeout=15_000)
+    expect(page.locator("#log .bubble")).to_have_count(14)
     shown = page.locator("#log .bubble").all_text_contents()
     assert [text for text in shown if text.startswith("theirs")] == said
     assert [text for text in shown if text.startswith("mine")] == ["mine 0", "mine 1", "mine 2"]
