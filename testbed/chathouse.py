@@ -29,6 +29,7 @@ from db.inbox import limit_key
 from db.logins import TOKEN_LIFE_S
 from db.people import PEOPLE
 from db.postgres import Ledger
+from testbed.deadlines import eventually
 from testbed.house import House, house, piece_of
 from testbed.log_checks import stack_traces
 from testbed.passwords import PASSWORD, hash_of
@@ -197,6 +198,15 @@ class Shop:
     def post(self, path: str, token: str | None = None, **body: Any) -> Any:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return _told(self.home.http.post(f"{self.url}/api/v1/{path}", json=body, headers=headers, timeout=10))
+
+    def until_told(self, **facts: Any) -> None:
+        """Anybody is told so; a sidecar keeps what it says to everybody for a second."""
+
+        def told() -> bool:
+            answer = self.home.http.get(f"{self.url}/api/v1/public/desk", params={"tenant_id": self.id}, timeout=10)
+            return answer.ok and all(answer.json()[name] == fact for name, fact in facts.items())
+
+        eventually(told, what=f"customers of {self.id} are told {facts}")
 
     def pick(self, email: str, room: str) -> None:
         """By an agent who has no page open."""

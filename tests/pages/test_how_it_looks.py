@@ -19,6 +19,7 @@ def test_a_tenants_colour_and_letters_are_its_customers_page_and_stay_readable(o
     made = shop.home.new_shop("Kopi Senja", tenant="kopi-senja")
     for colour, fill in FILLS.items():
         shop.home.run("UPDATE tenants SET color = %s WHERE id = %s", colour, made.id)
+        made.until_told(color=colour)
         page = opened(f"/chat?tenant={made.id}")
         button = page.locator("#start")
         expect(button).to_have_css("background-color", fill)
