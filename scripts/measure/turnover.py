@@ -12,6 +12,7 @@ import requests
 
 AT_ONCE = 8  # requests
 TIMEOUT_S = 30.0
+TOO_MANY = 429  # all come from one address
 
 
 class Turnover:
@@ -65,5 +66,7 @@ class Turnover:
     def _ask(self, path: str, **body: Any) -> Any:
         http = self._http.__dict__.setdefault("session", requests.Session())
         answer = http.post(self._url + path, json=body, timeout=TIMEOUT_S)
+        while answer.status_code == TOO_MANY and not self._over.wait(float(answer.headers["Retry-After"])):
+            answer = http.post(self._url + path, json=body, timeout=TIMEOUT_S)
         answer.raise_for_status()
         return answer.json() if answer.content else {}
