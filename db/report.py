@@ -12,6 +12,7 @@ from psycopg2.extensions import cursor
 from db.postgres import Statements
 
 REPORT = Statements("report")
+STALE = timedelta(minutes=10)  # workers write each minute; without one, rooms are in the inbox at best
 ROWS_AT_ONCE = 5000  # read of many visits, so that PostgreSQL never waits for long
 LONGEST_WAIT = timedelta(days=7)  # one who waited longer and was over after the time is not found
 CLOCKS_APART = timedelta(hours=1)  # ids rise with time, but for a clock that was set back
@@ -35,9 +36,10 @@ class Visit(NamedTuple):
 
 
 class Known(NamedTuple):
-    """`since` None: nothing is known. `now`: PostgreSQL's time."""
+    """`since` None: nothing is known. `until`: as long as a worker ran, `now` where one does. `now`: PostgreSQL's."""
 
     since: datetime | None
+    until: datetime
     now: datetime
 
 
@@ -45,18 +47,23 @@ def known(cur: cursor, tenant: str, keep_days: int) -> Known:
     """Since when all is known: what is older than `keep_days` is deleted bit by bit."""
     row = REPORT.one(cur, "known", tenant=tenant)
     since = None if row.since is None else max(row.since, row.now - timedelta(days=keep_days))
-    return Known(since, row.now)
+    is_stale = row.until is not None and row.now - row.until > STALE
+    return Known(since, row.until if is_stale else row.now, row.now)
 
 
 def visits(cur: cursor, tenant: str, since: datetime, until: datetime) -> Iterator[Visit]:
     """In no order. The transaction is kept awake as long as the caller takes them quickly."""
-    first = REPORT.one(cur, "first_since", at=since - LONGEST_WAIT - CLOCKS_APART).id or 0
-    last = REPORT.one(cur, "first_since", at=until + CLOCKS_APART).id or 0
-    span = {"tenant": tenant, "since": since, "until": until, "first": first, "last": last}
     with closing(cur.connection.cursor("report")) as rows:
         rows.itersize = ROWS_AT_ONCE
-        rows.execute(REPORT.blocks["visits"], span)
+        rows.execute(REPORT.blocks["visits"], {"tenant": tenant, **span(cur, since, until)})
         yield from (Visit(*row) for row in rows)
+
+
+def span(cur: cursor, since: datetime, until: datetime) -> dict[str, Any]:
+    """What the block `visits` asks for, beside the tenant: `first` to `last` are ids."""
+    first = REPORT.one(cur, "first_since", at=since - LONGEST_WAIT - CLOCKS_APART).id or 0
+    last = REPORT.one(cur, "first_since", at=until + CLOCKS_APART).id or 0
+    return {"since": since, "until": until, "first": first, "last": last}
 
 
 def beside(cur: cursor, tenant: str, since: datetime, until: datetime) -> dict[str, list[Any]]:

@@ -1,7 +1,7 @@
 """A week of a shop that is made up, and put into a ledger by SQL: visits, sessions with ratings, decisions, minutes.
 
 It stands in for the workers that would have written it: a week can't be waited for. Customers come by chance, more of
-them around noon; agents have seats; chats are lognormal; who has no patience leaves. `happened` is the truth to count by.
+them around noon; agents have seats; chats are lognormal; who has no patience leaves. `happened` is what is counted by.
 """
 
 import heapq
@@ -83,12 +83,15 @@ def fill(cur: cursor, tenant: str, stays: Sequence[Stay], name: str = "Toko Senj
         " VALUES (%s, '', '', 'native', %s, 1, md5(%s), %s)",
         (tenant, name, RULES, stays[0].arrived - timedelta(hours=1)),
     )
-    cur.execute("INSERT INTO rule_files (tenant, version, content, applied_by) VALUES (%s, 1, %s, 'x')", (tenant, RULES))
+    cur.execute(
+        "INSERT INTO rule_files (tenant, version, content, applied_by) VALUES (%s, 1, %s, 'x')", (tenant, RULES)
+    )
     _agents(cur, tenant)
     _visits(cur, tenant, stays)
     _sessions(cur, tenant, stays)
     _decisions(cur, tenant, stays)
     _minutes(cur, tenant, stays)
+    cur.execute("UPDATE tenants SET minutes_to = date_trunc('minute', clock_timestamp()) WHERE id = %s", (tenant,))
 
 
 def _agents(cur: cursor, tenant: str) -> None:
@@ -113,7 +116,18 @@ def _sessions(cur: cursor, tenant: str, stays: Sequence[Stay]) -> None:
     row = cur.fetchone()
     assert row
     rows = [
-        (tenant, s.room, f"{tenant}{s.room}".encode(), row[0], "ended", s.agent, s.arrived, s.assigned, s.closed, s.stars)
+        (
+            tenant,
+            s.room,
+            f"{tenant}{s.room}".encode(),
+            row[0],
+            "ended",
+            s.agent,
+            s.arrived,
+            s.assigned,
+            s.closed,
+            s.stars,
+        )
         + ("X", "id")
         for s in stays
     ]
@@ -140,7 +154,7 @@ def _minutes(cur: cursor, tenant: str, stays: Sequence[Stay]) -> None:
     """What the expected wait is tested with: the seats at the end of each minute."""
     marks = [(s.assigned, 1) for s in stays if s.assigned] + [(s.closed, -1) for s in stays if s.assigned]
     marks.sort(reverse=True)
-    at, taken, rows = stays[0].arrived.replace(second=0, microsecond=0), 0, []
+    at, taken, rows = stays[0].arrived.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0), 0, []
     while marks:
         over = at + timedelta(minutes=1)
         while marks and marks[-1][0] < over:

@@ -89,10 +89,17 @@ def _span(cur: cursor, tenant: str, asked: Asked) -> Span:
     since, until = period.bounds(zone)
     if since >= known.now:
         raise NothingKnown(f"{period.name} has not begun yet in {clean(tenant)}: it is {_at(known.now, zone)} there")
-    if known.since is None or known.since >= until:
-        begins = f"its data begins on {_at(known.since, zone)}" if known.since else "it has no visits yet"
-        raise NothingKnown(f"nothing is known of {period.name} in {clean(tenant)}: {begins}")
-    return Span(period, zone, since, until, known.since, known.now, zone_of)
+    if known.since is None or known.since >= until or known.until <= since:
+        raise NothingKnown(f"nothing is known of {period.name} in {clean(tenant)}: {_why(known, until, zone)}")
+    return Span(period, zone, since, until, known.since, known.until, known.now, zone_of)
+
+
+def _why(known: ledger.Known, until: datetime, zone: ZoneInfo) -> str:
+    if known.since is None:
+        return "it has no visits yet"
+    if known.since >= until:
+        return f"its data begins on {_at(known.since, zone)}"
+    return f"no worker has run since {_at(known.until, zone)}"
 
 
 def _at(at: datetime, zone: ZoneInfo) -> str:
@@ -115,6 +122,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "zone": span.zone.key,
         "zone_of": span.zone_of,
         "known_since": span.known,
+        "known_until": span.reached,
         "made_at": span.now,
         "is_partial": span.is_partial,
         "target_s": report.target_s,

@@ -1,22 +1,23 @@
 """Charts of a report as SVG. Pure: names and values → text. They need no script, can be read in black and white, and
 stand beside a table with the same figures. Each is drawn twice, for wide and for narrow screens: the page shows one.
 
-A value of None is not known, and drawn as a field of dots.
+What is not known is a field with a question mark; a value of None elsewhere is of nothing: nobody waited.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
+from itertools import groupby
 from typing import NamedTuple
 
 HIGH, TOP, BOTTOM = 200, 10, 26
-WIDE, NARROW = (720, 46, 24), (336, 46, 8)  # width, room for the grid's numbers, names at the bottom at most
+WIDE, NARROW = (840, 46, 24), (336, 46, 8)  # width, room for the grid's numbers, names at the bottom at most
 GRID = 4  # lines
 TIMES_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 BAR_MOST = 40  # pixels
 
 
 class Series(NamedTuple):
-    """`style`: full, striped, pale or line: a class of the page's style. Those on one `stack` stand on one another."""
+    """`style`: full, striped, pale or line: a class of the page's style."""
 
     name: str
     style: str
@@ -25,24 +26,29 @@ class Series(NamedTuple):
 
 class Chart(NamedTuple):
     """`is_stacked`: the bars of one name stand on one another, else before one another. `axis`, `told`: a value as
-    text, at the grid and at its mark. `top`: of the grid."""
+    text, at the grid and at its mark. `top`: of the grid. `unknown`: of each name, whether nothing is known."""
 
     title: str
     summary: str
     names: Sequence[str]
+    labels: Sequence[str]
     series: Sequence[Series]
     is_stacked: bool
     axis: Callable[[float], str]
     told: Callable[[float], str]
     top: float
+    unknown: Sequence[bool]
 
 
 def round_up(value: float) -> float:
-    """The least 1, 2, 4, 5, 8 times a power of ten that is not below; 4 at least, for a grid of whole numbers."""
-    power = 1.0
-    while power * 10 < value:
+    """The least one that is not below and whose grid has whole, round numbers; 4 at least."""
+    power = 1
+    while True:
+        for each in (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0):
+            step = each * power
+            if step.is_integer() and step * GRID >= value:
+                return step * GRID
         power *= 10
-    return max(float(GRID), next(each * power for each in (1, 2, 4, 5, 8, 10) if each * power >= value))
 
 
 def round_time(seconds: float) -> float:
@@ -75,11 +81,8 @@ def _svg(chart: Chart, key: str, which: str, wide: int, left: int, names_most: i
 
 def _patterns(key: str) -> str:
     stripes = '<rect class="under" width="6" height="6"/><rect class="stripe" width="3" height="6"/>'
-    turned = 'patternUnits="userSpaceOnUse" width="6" height="6"'
-    return (
-        f'<defs><pattern id="{key}-s" {turned} patternTransform="rotate(45)">{stripes}</pattern>'
-        f'<pattern id="{key}-u" {turned}><circle class="unknown" cx="3" cy="3" r="1"/></pattern></defs>'
-    )
+    place = 'patternUnits="userSpaceOnUse" width="6" height="6" patternTransform="rotate(45)"'
+    return f'<defs><pattern id="{key}-s" {place}>{stripes}</pattern></defs>'
 
 
 class _Frame:
@@ -104,18 +107,15 @@ class _Frame:
             yield _text(self._left - 8, y + 4, "end", self._chart.axis(value))
         every = -(-len(self._chart.names) // self._names_most)
         for at in range(0, len(self._chart.names), every):
-            yield _text(self._x(at), HIGH - 8, "middle", self._chart.names[at])
+            yield _text(self._x(at), HIGH - 8, "middle", self._chart.labels[at])
 
     def unknown(self) -> Iterator[str]:
-        for at, value in enumerate(self._chart.series[0].values):
-            if value is None and self._is_unknown(at):
-                x = self._x(at) - self._step / 2
-                high = HIGH - TOP - BOTTOM
-                place = f'x="{x:.1f}" y="{TOP}" width="{self._step:.1f}" height="{high}"'
-                yield f'<rect {place} fill="url(#{self._key}-u)"/>'
-
-    def _is_unknown(self, at: int) -> bool:
-        return all(each.values[at] is None for each in self._chart.series)
+        """Neighbours in one field, with a question mark."""
+        for first, last in _runs(self._chart.unknown):
+            x, wide = self._x(first) - self._step / 2, self._step * (last - first + 1)
+            high = HIGH - TOP - BOTTOM
+            yield f'<rect class="unknown" x="{x:.1f}" y="{TOP}" width="{wide:.1f}" height="{high}"/>'
+            yield _text(x + wide / 2, TOP + high / 2 + 4, "middle", "?")
 
     def marks(self) -> Iterator[str]:
         for at, name in enumerate(self._chart.names):
@@ -161,6 +161,14 @@ def _pieces(values: Sequence[float | None]) -> Iterator[list[tuple[int, float]]]
             piece = []
     if piece:
         yield piece
+
+
+def _runs(are: Sequence[bool]) -> Iterator[tuple[int, int]]:
+    """The first and the last place of each run that is true."""
+    for value, run in groupby(range(len(are)), lambda at: are[at]):
+        places = list(run)
+        if value:
+            yield places[0], places[-1]
 
 
 def bar(share: float) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 
 from views.report import as_data
 from views.report_figures import Report
+from views.words import harmless
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA = tuple("=+-@＝＋－＠")
 HEAD = ("tenant", "from", "to", "zone", "scope", "name")
 COUNTS = ("arrived", "served", "in_time", "service_level", "abandoned", "resolved")
 WAITS = ("wait_median_s", "wait_p95_s", "wait_longest_s")
@@ -57,4 +58,5 @@ def _cell(value: Any) -> Any:
 
 def safe(text: str) -> str:
     """Names come from strangers, and a spreadsheet runs what begins like a formula."""
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
+    plain = harmless(text)
+    return f"'{plain}" if plain.lstrip(" ").startswith(FORMULA) else plain

@@ -80,19 +80,21 @@ class Decisions(NamedTuple):
 
 
 class Span(NamedTuple):
-    """What a report covers. `since`, `until`: of the period; `known`: since when all is known; `now`: of the report."""
+    """What a report covers. `since`, `until`: of the period; `known` to `reached`: of this all is known. `now`: when
+    it was made."""
 
     period: Period
     zone: ZoneInfo
     since: datetime
     until: datetime
     known: datetime
+    reached: datetime
     now: datetime
     zone_of: str
 
     @property
     def is_partial(self) -> bool:
-        return self.known > self.since or self.now < self.until
+        return self.known > self.since or self.reached < self.until
 
 
 class Report(NamedTuple):
@@ -223,7 +225,7 @@ def _agent(agent: str, name: str, served: _Served, stars: Mapping[str, Mapping[i
 def _known_hours(span: Span) -> Iterable[datetime]:
     """Hours of the span, by the clock on the wall, of which at least a part is known."""
     at = span.since
-    while at < min(span.until, span.now):
+    while at < min(span.until, span.reached):
         if at + HOUR > span.known:
             yield at.astimezone(span.zone)
         at += HOUR

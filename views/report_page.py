@@ -13,9 +13,10 @@ from typing import Any
 
 from routing.model import CHANNEL
 from views import report
-from views.report_charts import Chart, Series, bar, figure, highest, round_time, round_up
+from views.report_charts import bar, figure
 from views.report_figures import Agent, Counts, Report, mean_of_stars
 from views.report_period import DAY
+from views.report_trend import Trend
 from views.report_words import NOTHING, UNKNOWN, WORDS, Tongue
 from views.words import clean
 
@@ -24,6 +25,7 @@ HERE = Path(__file__).parent
 TOKENS = HERE.parent / "sidecar" / "pages" / "css" / "tokens.css"
 LOGO = HERE.parent / "sidecar" / "pages" / "favicon.svg"
 ZONES = {report.ASKED: "zone_asked", report.OF_HOURS: "zone_hours", report.NO_HOURS: "zone_none"}
+DAYS_OF_WEEK = 7
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 HEAD = """<!doctype html>
 <html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -81,7 +83,9 @@ class _Page:
         span, say = self._found.span, self._say
         if span.known > span.since:
             yield say("begins", at=say.moment(span.known, span.zone))
-        if span.now < span.until:
+        if span.reached < min(span.until, span.now):
+            yield say("stopped", at=say.moment(span.reached, span.zone))
+        elif span.now < span.until:
             yield say("not_over", at=say.moment(span.now, span.zone))
 
     def _tiles(self) -> str:
@@ -108,29 +112,23 @@ class _Page:
         return say.number(mean, 1), say("of_five", n=say.number(sum(stars.values())))
 
     def _by_day(self) -> Iterator[str]:
+        days, target_s = self._found.days, self._found.target_s
         if self._found.span.period.kind != DAY:
-            names = [self._say.short(day) for day in self._found.days]
-            short = [str(day.day) for day in self._found.days] if len(names) > 7 else names
-            yield self._over_time("by_day", "day", names, short, list(self._found.days.values()))
+            is_week = len(days) <= DAYS_OF_WEEK
+            labels = [self._say.weekday(day) if is_week else str(day.day) for day in days]
+            yield self._trend("by_day", "day", Trend([*map(self._say.short, days)], labels, [*days.values()], target_s))
 
     def _by_hour(self) -> str:
-        names = [f"{hour:02}:00" for hour in self._found.hours]
-        short = [f"{hour:02}" for hour in self._found.hours]
-        return self._over_time("by_hour", "hour", names, short, list(self._found.hours.values()))
+        hours, target_s = self._found.hours, self._found.target_s
+        names, labels = [f"{hour:02}:00" for hour in hours], [f"{hour:02}" for hour in hours]
+        return self._trend("by_hour", "hour", Trend(names, labels, [*hours.values()], target_s))
 
-    def _over_time(
-        self, title: str, of: str, names: Sequence[str], short: Sequence[str], counts: Sequence[Counts | None]
-    ) -> str:
-        charts = [
-            self._flow(names, short, counts),
-            self._waits(names, short, counts),
-            self._levels(names, short, counts),
-        ]
-        drawn = "".join(figure(chart, f"{self._key}-{of}{n}") for n, chart in enumerate(charts))
-        rows = [[name, *self._cells(each)] for name, each in zip(names, counts, strict=True)]
-        return self._section(
-            title, f'<div class="charts">{drawn}</div>{self._table(title, [of, *self._columns()], rows)}'
-        )
+    def _trend(self, title: str, of: str, trend: Trend) -> str:
+        charts = enumerate(trend.charts(self._say))
+        drawn = "".join(figure(chart, f"{self._key}-{of}{n}") for n, chart in charts)
+        rows = [[name, *self._cells(each)] for name, each in zip(trend.names, trend.counts, strict=True)]
+        table = self._table(title, [of, *self._columns()], rows)
+        return self._section(title, f'<div class="charts">{drawn}</div>{table}')
 
     def _columns(self) -> list[str]:
         return ["arrived", "served", "level", "abandoned", "wait_median", "p95", "longest"]
@@ -142,31 +140,6 @@ class _Page:
         waits = [say.seconds(each) for each in (counts.wait_median_s, counts.wait_p95_s, counts.wait_longest_s)]
         flow = [say.number(counts.arrived), say.number(counts.served), say.share(counts.level)]
         return [*flow, say.number(counts.abandoned), *waits]
-
-    def _flow(self, names: Sequence[str], short: Sequence[str], counts: Sequence[Counts | None]) -> Chart:
-        served = Series(self._say("served"), "full", [each and each.served for each in counts])
-        gone = Series(self._say("abandoned"), "striped", [each and each.abandoned for each in counts])
-        top = round_up(highest((served, gone), True))
-        return self._chart("flow", names, short, (served, gone), True, self._say.number, self._say.number, top)
-
-    def _waits(self, names: Sequence[str], short: Sequence[str], counts: Sequence[Counts | None]) -> Chart:
-        p95 = Series(self._say("p95"), "pale", [each.wait_p95_s if each else None for each in counts])
-        half = Series(self._say("median"), "full", [each.wait_median_s if each else None for each in counts])
-        top = round_time(highest((p95, half), False))
-        return self._chart("waits", names, short, (p95, half), False, self._say.axis, self._say.seconds, top)
-
-    def _levels(self, names: Sequence[str], short: Sequence[str], counts: Sequence[Counts | None]) -> Chart:
-        within = f"{self._say('level')}, {self._say('in_time', target=self._target)}"
-        level = Series(within, "line", [each.level if each else None for each in counts])
-        return self._chart("levels", names, short, (level,), False, lambda v: f"{v:.0%}", self._say.share, 1.0)
-
-    def _chart(
-        self, title: str, names: Any, short: Any, series: Any, stacked: bool, axis: Any, told: Any, top: float
-    ) -> Chart:
-        values = [(value, name) for value, name in zip(series[0].values, names, strict=True) if value is not None]
-        peak = max(values, default=None)
-        summary = self._say("at_peak", title=series[0].name, name=peak[1], value=told(peak[0])) if peak else ""
-        return Chart(self._say(title), summary, short, series, stacked, axis, told, top)
 
     def _queues(self) -> str:
         most = max((each.arrived for each in self._found.queues.values()), default=0)

@@ -25,7 +25,7 @@ ENGLISH = {
     "p95_note": "95 % below {p95}, longest {longest}",
     "of_arrived": "{share} of those who arrived",
     "rating": "Rating",
-    "of_five": "of 5, by {n} customers",
+    "of_five": "of 5; ratings: {n}",
     "no_ratings": "not known at this desk",
     "nobody_rated": "no customer rated",
     "by_day": "By day",
@@ -67,14 +67,15 @@ ENGLISH = {
     "zone_hours": "Days are those of {zone}, the zone of the office hours.",
     "zone_none": "Days are those of {zone}: no office hours are set.",
     "begins": "Data begins on {at}. What was before is not counted, and shown as not known.",
+    "stopped": "No worker has run since {at}. What came after is not known.",
     "not_over": "Not over yet: counted until {at}.",
     "ratings_since": "Ratings are known since {at}.",
     "made": "Made by Giliran on {at}",
     "meaning": "Served: assigned to an agent. Served in time: the share of those served who waited {target} or less."
     " Gave up: over before an agent had them. Median: half waited less. A visit counts in the hour in which it"
     " happened, and in the queue where it was last.",
-    "at_peak": "{title}: most at {name}, {value}",
-    "and": ", ",
+    "at_peak": "{title}: the most at {name}, {value}",
+    "at_least": "{title}: the least at {name}, {value}",
 }
 INDONESIAN = {
     "title": "Laporan layanan",
@@ -95,7 +96,7 @@ INDONESIAN = {
     "p95_note": "95 % di bawah {p95}, terlama {longest}",
     "of_arrived": "{share} dari yang datang",
     "rating": "Penilaian",
-    "of_five": "dari 5, oleh {n} pelanggan",
+    "of_five": "dari 5; penilaian: {n}",
     "no_ratings": "tidak diketahui di desk ini",
     "nobody_rated": "belum ada penilaian",
     "by_day": "Per hari",
@@ -137,14 +138,15 @@ INDONESIAN = {
     "zone_hours": "Hari menurut {zone}, zona waktu jam buka.",
     "zone_none": "Hari menurut {zone}: jam buka belum diatur.",
     "begins": "Data dimulai {at}. Yang sebelumnya tidak dihitung, dan ditulis tidak diketahui.",
+    "stopped": "Tidak ada worker yang berjalan sejak {at}. Yang sesudahnya tidak diketahui.",
     "not_over": "Belum selesai: dihitung sampai {at}.",
     "ratings_since": "Penilaian diketahui sejak {at}.",
     "made": "Dibuat oleh Giliran pada {at}",
     "meaning": "Dilayani: diberikan kepada agen. Tepat waktu: bagian dari yang dilayani yang menunggu paling lama"
     " {target}. Pergi: selesai sebelum ada agen. Median: separuh menunggu kurang dari itu. Setiap kunjungan dihitung"
     " pada jam kejadiannya, dan di antrean terakhirnya.",
-    "at_peak": "{title}: terbanyak pada {name}, {value}",
-    "and": ", ",
+    "at_peak": "{title}: tertinggi pada {name}, {value}",
+    "at_least": "{title}: terendah pada {name}, {value}",
 }
 WORDS: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "id": INDONESIAN}
 UNITS = {"en": ("s", "min", "h", "d"), "id": ("dtk", "mnt", "jam", "hari")}
@@ -203,15 +205,14 @@ class Tongue:
         return NOTHING if value is None else f"{self.number(100 * value, 1)} %"
 
     def seconds(self, value: float | None) -> str:
-        """In the two greatest units: `8.4 s`, `3 min 05 s`, `2 h 10 min`."""
-        if value is None:
-            return NOTHING
+        """In the two greatest units, on one line: `8.4 s`, `3 min 05 s`, `2 h 10 min`."""
+        return NOTHING if value is None else self._span(value).replace(" ", "\u00a0")
+
+    def _span(self, value: float) -> str:
         s, m, h, d = UNITS[self.language]
         whole = round(value)
-        if whole < 10:
-            return f"{self.number(value, 1)} {s}"
         if whole < 60:
-            return f"{whole} {s}"
+            return f"{self.number(value, 1)} {s}" if value < 9.95 else f"{whole} {s}"
         if whole < 3600:
             return f"{whole // 60} {m} {whole % 60:02} {s}" if whole % 60 else f"{whole // 60} {m}"
         if whole < 86_400:

@@ -2,11 +2,13 @@
 -- the waits of a busy one; read in order by a cursor, since a month may have a million.
 
 -- name: known
--- Since when anything is known: of the first visit that is kept, the first minute, or what is open.
+-- Since when anything is known: of the first visit that is kept, the first minute, or what is open. And until when a
+-- worker has written its minutes; NULL: none ever did.
 SELECT least((SELECT opened_at FROM visits WHERE tenant = %(tenant)s AND state = 'closed' ORDER BY closed_at LIMIT 1),
              (SELECT min(opened_at) FROM visits WHERE tenant = %(tenant)s AND state <> 'closed'),
              (SELECT at FROM minutes WHERE tenant = %(tenant)s ORDER BY at LIMIT 1)) AS since,
-       clock_timestamp() AS now
+       clock_timestamp() AS now,
+       (SELECT nullif(minutes_to, '-infinity') FROM tenants WHERE id = %(tenant)s) AS until
 
 -- name: first_since
 -- The first id of a visit that was opened at that time or later, whosever it is: ids rise as visits are opened, so it is

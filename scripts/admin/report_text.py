@@ -45,7 +45,9 @@ def partial(covered: Span) -> list[str]:
     told = []
     if covered.known > covered.since:
         told.append(f"data begins on {_at(covered.known, covered.zone)}: what was before is not counted")
-    if covered.now < covered.until:
+    if covered.reached < min(covered.until, covered.now):
+        told.append(f"no worker has run since {_at(covered.reached, covered.zone)}: what came after is not known")
+    elif covered.now < covered.until:
         told.append(f"the {covered.period.kind} is not over: counted until {_at(covered.now, covered.zone)}")
     return told
 
