@@ -105,9 +105,7 @@ SELECT at, what, who, subject, before, after FROM audit
 SELECT count(settled_at) AS served,
        count(settled_at) FILTER (WHERE ($waited_s) <= %(target_s)s) AS in_time,
        count(*) FILTER (WHERE $is_abandoned) AS abandoned
-  FROM (SELECT * FROM visits WHERE tenant = %(tenant)s AND state = 'held' AND settled_at >= %(since)s
-         UNION ALL
-        SELECT * FROM visits WHERE tenant = %(tenant)s AND state = 'closed' AND closed_at >= %(since)s) v
+  FROM ($visits_since) v
  WHERE settled_at >= %(since)s OR settled_at IS NULL
 
 -- name: silence
