@@ -47,7 +47,8 @@ def happened(monday: datetime, days: int = 7, seed: int = 7) -> list[Stay]:
     luck = random.Random(seed)
     seats = [(0.0, luck.random(), agent) for agent in AGENTS for _ in range(SEATS)]
     heapq.heapify(seats)
-    at, stays = 0.0, []
+    stays: list[Stay] = []
+    at = 0.0
     while (at := at + luck.expovariate(1 / _between_s(at))) < days * 86_400:
         free, order, agent = seats[0]
         begins, patience = max(at, free) + luck.uniform(0.2, 1.5), luck.expovariate(1 / 1500)
@@ -154,7 +155,8 @@ def _minutes(cur: cursor, tenant: str, stays: Sequence[Stay]) -> None:
     """What the expected wait is tested with: the seats at the end of each minute."""
     marks = [(s.assigned, 1) for s in stays if s.assigned] + [(s.closed, -1) for s in stays if s.assigned]
     marks.sort(reverse=True)
-    at, taken, rows = stays[0].arrived.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0), 0, []
+    rows: list[tuple[object, ...]] = []
+    at, taken = stays[0].arrived.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0), 0
     while marks:
         over = at + timedelta(minutes=1)
         while marks and marks[-1][0] < over:
