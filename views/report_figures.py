@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -229,6 +230,16 @@ def _known_hours(span: Span) -> Iterable[datetime]:
         if at + HOUR > span.known:
             yield at.astimezone(span.zone)
         at += HOUR
+
+
+def folded(names: Sequence[str], counts: Sequence[Counts | None]) -> list[tuple[str, Counts | None]]:
+    """Neighbours of which nothing is known are one row, named by the first and the last."""
+    found: list[tuple[str, Counts | None]] = []
+    for is_unknown, run in groupby(zip(names, counts, strict=True), lambda row: row[1] is None):
+        rows = list(run)
+        is_long = is_unknown and len(rows) > 1
+        found += [(f"{rows[0][0]} – {rows[-1][0]}", None)] if is_long else rows
+    return found
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:

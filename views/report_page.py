@@ -14,7 +14,7 @@ from typing import Any
 from routing.model import CHANNEL
 from views import report
 from views.report_charts import bar, figure
-from views.report_figures import Agent, Counts, Report, mean_of_stars
+from views.report_figures import Agent, Counts, Report, folded, mean_of_stars
 from views.report_period import DAY
 from views.report_trend import Trend
 from views.report_words import NOTHING, UNKNOWN, WORDS, Tongue
@@ -126,7 +126,7 @@ class _Page:
     def _trend(self, title: str, of: str, trend: Trend) -> str:
         charts = enumerate(trend.charts(self._say))
         drawn = "".join(figure(chart, f"{self._key}-{of}{n}") for n, chart in charts)
-        rows = [[name, *self._cells(each)] for name, each in zip(trend.names, trend.counts, strict=True)]
+        rows = [[name, *self._cells(each)] for name, each in folded(trend.names, trend.counts)]
         table = self._table(title, [of, *self._columns()], rows)
         return self._section(title, f'<div class="charts">{drawn}</div>{table}')
 

@@ -42,7 +42,7 @@ class Trend(NamedTuple):
         name = f"{say('level')}, {say('in_time', target=say.seconds(self.target_s))}"
         level = Series(name, "line", self._values(lambda each: each.level))
         told = self._told(say, "at_least", level, min, say.share)
-        return self._chart(say("levels"), told, (level,), False, lambda value: f"{value:.0%}", say.share, 1.0)
+        return self._chart(say("levels"), told, (level,), False, say.whole_share, say.share, 1.0)
 
     def _values(self, of: Callable[[Counts], float | None]) -> list[float | None]:
         return [None if each is None else of(each) for each in self.counts]

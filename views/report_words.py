@@ -204,6 +204,9 @@ class Tongue:
     def share(self, value: float | None) -> str:
         return NOTHING if value is None else f"{self.number(100 * value, 1)} %"
 
+    def whole_share(self, value: float) -> str:
+        return f"{self.number(100 * value)} %"
+
     def seconds(self, value: float | None) -> str:
         """In the two greatest units, on one line: `8.4 s`, `3 min 05 s`, `2 h 10 min`."""
         return NOTHING if value is None else self._span(value).replace(" ", "\u00a0")

@@ -1,6 +1,6 @@
 """A report as a terminal shows it. Pure: a report → text."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,7 +9,7 @@ import click
 
 from scripts.admin.table import table
 from views import queues, report
-from views.report_figures import Agent, Counts, Report, Span, mean_of_stars
+from views.report_figures import Agent, Counts, Report, Span, folded, mean_of_stars
 from views.report_period import DAY
 from views.words import clean, counted, moment, span
 
@@ -24,12 +24,13 @@ ZONES = {
 
 
 def as_text(found: Report) -> str:
-    parts = [_head(found), _totals(found)]
-    if found.span.period.kind != DAY:
-        parts.append(_rows("DAY", ((f"{day:%a %Y-%m-%d}", counts) for day, counts in found.days.items())))
-    parts.append(_rows("HOUR", ((f"{hour:02}:00", counts) for hour, counts in found.hours.items() if _is_told(counts))))
-    parts.append(_rows("QUEUE", ((queues.shown(name), counts) for name, counts in found.queues.items())))
-    return "\n\n".join(filter(None, [*parts, _agents(found.agents), _decisions(found), _drift(found)]))
+    days = folded([f"{day:%a %Y-%m-%d}" for day in found.days], [*found.days.values()])
+    hours = folded([f"{hour:02}:00" for hour in found.hours], [*found.hours.values()])
+    queue_rows = [(queues.shown(name), counts) for name, counts in found.queues.items()]
+    tables = [_rows("DAY", days)] if found.span.period.kind != DAY else []
+    tables += [_rows("HOUR", [row for row in hours if _is_told(row[1])]), _rows("QUEUE", queue_rows)]
+    parts = [_head(found), _totals(found), *tables, _agents(found.agents), _decisions(found), _drift(found)]
+    return "\n\n".join(filter(None, parts))
 
 
 def _head(found: Report) -> str:
@@ -86,7 +87,7 @@ def _is_told(counts: Counts | None) -> bool:
     return counts is None or any(counts[:5])
 
 
-def _rows(of: str, rows: Iterable[tuple[str, Counts | None]]) -> str:
+def _rows(of: str, rows: Sequence[tuple[str, Counts | None]]) -> str:
     lines = [(name, *_cells(counts)) for name, counts in rows]
     return table((of, *HEAD), lines) if lines else ""
 

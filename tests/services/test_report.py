@@ -15,6 +15,7 @@ from psycopg2.extras import NamedTupleCursor
 
 from db import minutes
 from db import report as ledger
+from db.views import VIEWS
 from scripts.admin.__main__ import giliran
 from testbed import week
 from testbed.week import Stay
@@ -254,6 +255,11 @@ def test_one_tenant_without_data_does_not_hide_the_others(two_days: Ground) -> N
 # --- large ledgers
 
 
+def read_by(cur: Any, statement: str, **values: object) -> int:
+    cur.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + statement, {"tenant": SHOP, **values})
+    return sum(looked_at(cur.fetchone()[0][0]["Plan"]))
+
+
 def looked_at(plan: dict[str, Any]) -> Iterator[int]:
     """Rows that each scan of visits went through."""
     if plan.get("Relation Name") == "visits":
@@ -282,9 +288,11 @@ def test_one_day_of_many_reads_a_part_of_the_visits(two_days: Ground) -> None:
             span = ledger.span(cur, day, day + timedelta(days=1))
             found = list(ledger.visits(cur, SHOP, day, day + timedelta(days=1)))
             assert len(found) == 360 + 2, "those of the day, and those that were open at its beginning"
-            cur.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + ledger.REPORT.blocks["visits"], {"tenant": SHOP, **span})
-            read = sum(looked_at(cur.fetchone()[0][0]["Plan"]))
+            read = read_by(cur, ledger.REPORT.blocks["visits"], **span)
             assert read < total * 0.15, (weeks, read)
+        since = first + timedelta(days=12 * 7 - 1)
+        assert read_by(cur, VIEWS.blocks["agents_today"], since=since) < total * 0.05
+        assert read_by(cur, minutes.MINUTES.blocks["today"], since=since, target_s=TARGET_S) < total * 0.05
 
 
 def test_ids_are_found_by_the_time_at_which_visits_were_opened(two_days: Ground) -> None:
