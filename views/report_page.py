@@ -207,7 +207,7 @@ class _Page:
             return self._section("drift", f'<p class="soft">{escape(say("no_drift"))}</p>')
         rows = [
             [
-                clean(each.kind).replace("_", " "),
+                say.kind(clean(each.kind)),
                 say("unknown") if each.healed is None else say.number(each.healed),
                 say.number(each.ever),
                 say.moment(each.last_at, zone),

@@ -58,6 +58,13 @@ ENGLISH = {
     "ever": "Since the start",
     "last": "Last",
     "no_drift": "None since the start.",
+    "drift_missed_arrival": "webhook of a new room missed",
+    "drift_missed_resolve": "webhook of a resolve missed",
+    "drift_unknown_room": "room that the desk does not know",
+    "drift_agent_left": "agent left the room",
+    "drift_assigned_by_hand": "assigned by hand",
+    "drift_reassigned_by_hand": "given to another agent by hand",
+    "drift_cache": "cache in Redis was wrong",
     "unknown": "not known",
     "nothing": "Nothing happened.",
     "nobody": "nobody known",
@@ -105,7 +112,7 @@ INDONESIAN = {
     "by_agent": "Per agen",
     "flow": "Pelanggan",
     "waits": "Berapa lama pelanggan menunggu",
-    "levels": "Bagian yang dilayani tepat waktu",
+    "levels": "Persentase dilayani tepat waktu",
     "hour": "Jam",
     "queue": "Antrean",
     "agent": "Agen",
@@ -116,8 +123,8 @@ INDONESIAN = {
     "ratings": "Penilaian",
     "stars": "Bintang",
     "customers": "Pelanggan",
-    "share": "Bagian",
-    "by_stars": "Kata pelanggan",
+    "share": "Persentase",
+    "by_stars": "Penilaian pelanggan",
     "decisions": "Keputusan",
     "policy": "Kebijakan",
     "seats": "Kursi diberikan",
@@ -125,10 +132,17 @@ INDONESIAN = {
     "drift": "Selisih yang diperbaiki",
     "drift_note": "Perbedaan dengan desk yang ditemukan dan diperbaiki Giliran. Yang disimpan jumlahnya, bukan hari.",
     "kind": "Jenis",
-    "here": "Pada masa ini",
+    "here": "Pada periode ini",
     "ever": "Sejak awal",
     "last": "Terakhir",
     "no_drift": "Belum pernah ada.",
+    "drift_missed_arrival": "webhook ruang baru terlewat",
+    "drift_missed_resolve": "webhook selesai terlewat",
+    "drift_unknown_room": "ruang tidak dikenal desk",
+    "drift_agent_left": "agen keluar dari ruang",
+    "drift_assigned_by_hand": "diberikan manual",
+    "drift_reassigned_by_hand": "dialihkan manual ke agen lain",
+    "drift_cache": "cache di Redis keliru",
     "unknown": "tidak diketahui",
     "nothing": "Tidak ada kejadian.",
     "nobody": "tidak dikenal",
@@ -142,7 +156,7 @@ INDONESIAN = {
     "not_over": "Belum selesai: dihitung sampai {at}.",
     "ratings_since": "Penilaian diketahui sejak {at}.",
     "made": "Dibuat oleh Giliran pada {at}",
-    "meaning": "Dilayani: diberikan kepada agen. Tepat waktu: bagian dari yang dilayani yang menunggu paling lama"
+    "meaning": "Dilayani: diberikan kepada agen. Tepat waktu: persentase dari yang dilayani yang menunggu paling lama"
     " {target}. Pergi: selesai sebelum ada agen. Median: separuh menunggu kurang dari itu. Setiap kunjungan dihitung"
     " pada jam kejadiannya, dan di antrean terakhirnya.",
     "at_peak": "{title}: tertinggi pada {name}, {value}",
@@ -196,6 +210,10 @@ class Tongue:
 
     def __call__(self, key: str, **values: object) -> str:
         return self._words[key].format(**values)
+
+    def kind(self, drift: str) -> str:
+        """Of drift; one without words is told as it is."""
+        return self._words.get(f"drift_{drift}", drift)
 
     def number(self, value: float, digits: int = 0) -> str:
         text = f"{value:,.{digits}f}"

@@ -14,6 +14,7 @@ import click
 import pytest
 
 from db.report import Visit
+from db.turn import Drift as Kinds
 from scripts.admin.report_text import as_text
 from tests.variants import each
 from views import report, report_period
@@ -115,6 +116,18 @@ def test_each_event_counts_in_the_hour_in_which_it_happened() -> None:
     assert found.total[:5] == (1, 1, 0, 1, 1)
     hours = {hour: counts[:5] for hour, counts in found.hours.items() if counts and any(counts[:5])}
     assert hours == {0: (0, 1, 0, 0, 0), 1: (0, 0, 0, 0, 1), 9: (1, 0, 0, 0, 0), 10: (0, 0, 0, 1, 0)}
+
+
+def test_hours_are_those_of_the_clock_on_the_wall_where_zones_differ_by_half_an_hour() -> None:
+    kolkata = ZoneInfo("Asia/Kolkata")
+    period = one_day()
+    since, until = period.bounds(kolkata)
+    covered = Span(period, kolkata, since, until, since + timedelta(hours=2), until, until, report.ASKED)
+    came = at(5.1, zone=kolkata).timestamp()
+    tally = Tally(covered, 60.0).add([visit(0, None, None, opened_s=came)])
+    hours = tally.hours()
+    assert [hour for hour, counts in hours.items() if counts and counts.arrived] == [5]
+    assert [hour for hour, counts in hours.items() if counts is None] == [0, 1]
 
 
 def test_what_was_before_the_data_or_is_still_to_come_is_not_known_and_never_0() -> None:
@@ -228,8 +241,9 @@ def test_every_line_of_csv_has_every_column_and_plain_numbers() -> None:
 def test_both_languages_say_the_same_things() -> None:
     english, indonesian = (WORDS[language] for language in ("en", "id"))
     assert set(english) == set(indonesian)
-    used = set(english)
-    assert {key for key in used if english[key].count("{") != indonesian[key].count("{")} == set()
+    holes = {key: [set(re.findall(r"\{\w+\}", words[key])) for words in (english, indonesian)] for key in english}
+    assert {key for key, (one, other) in holes.items() if one != other} == set()
+    assert {f"drift_{kind}" for kind in Kinds} <= set(english)
 
 
 def test_numbers_and_times_are_written_as_each_language_writes_them() -> None:
