@@ -17,7 +17,7 @@ WITH span AS (
 v AS MATERIALIZED (
     SELECT coalesce(x.queue, 'channel:' || x.channel) AS queue, x.opened_at, x.closed_at,
            CASE WHEN x.state <> 'waiting' THEN x.settled_at END AS settled_at,
-           greatest(0, extract(epoch FROM x.settled_at) - x.arrived_us / 1e6)::real AS waited_s
+           ($waited_s)::real AS waited_s
       FROM (SELECT * FROM visits WHERE tenant = %(tenant)s AND state <> 'closed'
              UNION ALL
             SELECT o.* FROM span, visits o WHERE o.tenant = %(tenant)s AND o.state = 'closed' AND o.closed_at >= span.since) x),
@@ -103,11 +103,9 @@ SELECT at, what, who, subject, before, after FROM audit
 -- name: today
 -- Since then, by the ledger itself: who was served, in time, and who left before.
 SELECT count(settled_at) AS served,
-       count(settled_at) FILTER (WHERE extract(epoch FROM settled_at) - arrived_us / 1e6 <= %(target_s)s) AS in_time,
-       count(*) FILTER (WHERE settled_at IS NULL AND state = 'closed') AS abandoned
-  FROM (SELECT * FROM visits WHERE tenant = %(tenant)s AND state = 'held' AND settled_at >= %(since)s
-         UNION ALL
-        SELECT * FROM visits WHERE tenant = %(tenant)s AND state = 'closed' AND closed_at >= %(since)s) v
+       count(settled_at) FILTER (WHERE ($waited_s) <= %(target_s)s) AS in_time,
+       count(*) FILTER (WHERE $is_abandoned) AS abandoned
+  FROM ($visits_since) v
  WHERE settled_at >= %(since)s OR settled_at IS NULL
 
 -- name: silence

@@ -121,8 +121,8 @@ SELECT agent, room, queue, channel, class_, state, since FROM (
 -- name: agents_today
 -- Since then: how many chats each agent was given, and how long half of those took that have ended.
 SELECT last_agent AS agent, count(*) AS answered,
-       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM closed_at - settled_at)) AS median_s
-  FROM visits WHERE tenant = %(tenant)s AND settled_at >= %(since)s AND last_agent IS NOT NULL GROUP BY 1
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY $handled_s) AS median_s
+  FROM ($visits_since) v WHERE settled_at >= %(since)s AND last_agent IS NOT NULL GROUP BY 1
 
 -- name: midnight
 SELECT date_trunc('day', clock_timestamp(), 'UTC') AS at

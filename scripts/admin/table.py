@@ -25,7 +25,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], indent: str = "
     """Columns aligned; numbers to the right. A column that is empty in every row is left out."""
     body = [[_cell(cell) for cell in row] for row in rows]
     kept = [i for i in range(len(head)) if any(row[i] for row in body)]
-    right = {i for i in kept if all(click.unstyle(row[i]).isdigit() or row[i] in ("", "-") for row in body)}
+    right = {i for i in kept if all(click.unstyle(row[i]).isdigit() or row[i] in ("", "-", "?") for row in body)}
     lines = [[click.style(name, bold=True) if name else "" for name in head], *body]
     widths = {i: max(width(line[i]) for line in lines) for i in kept}
     return "\n".join(indent + _joined(line, kept, widths, right) for line in lines)

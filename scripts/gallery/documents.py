@@ -1,14 +1,20 @@
 """The pictures in README and docs/: what each shows, and how it becomes a small file. `./scripts/pictures --docs`."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from testbed import week
 from testbed.agentpages import Customer
 from testbed.chatpages import Customer as CustomerPage
 from testbed.states import Stage
+from views import report as reports
+from views import report_period
+from views.report import Asked
+from views.report_page import as_html
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 COLOURS = 256  # a page has few, and a picture of it stays below 100 KB
@@ -55,7 +61,20 @@ def customer(made: Stage) -> Page:
     return _talk(made).page
 
 
-PICTURES: dict[str, Callable[[Stage], Page]] = {"agent": agent, "customer": customer}
+def report(made: Stage) -> Page:
+    """The page of `giliran report`, of a week that is made up."""
+    monday = week.last_monday(datetime.now(UTC))
+    asked = Asked(report_period.of_week(f"{monday:%G-W%V}"), None, 60, 90, 0)
+    with made.shop.home.ledger.transaction() as cur:
+        week.fill(cur, "senja", week.happened(monday))
+        found = reports.read(cur, "senja", asked)
+        cur.execute("DELETE FROM tenants WHERE id = 'senja'")
+    page = made.open("/").context.new_page()  # of a document without a server
+    page.set_content(as_html([found.report()], "en"))
+    return page
+
+
+PICTURES: dict[str, Callable[[Stage], Page]] = {"agent": agent, "customer": customer, "report": report}
 
 
 def shrink(path: Path) -> None:

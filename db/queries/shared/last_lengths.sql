@@ -1,5 +1,5 @@
 SELECT coalesce(array_agg(took_s), '{}') AS lengths
-  FROM (SELECT greatest(0, extract(epoch FROM closed_at - settled_at))::float8 AS took_s FROM visits
+  FROM (SELECT ($handled_s)::float8 AS took_s FROM visits
          WHERE tenant = %(tenant)s AND state = 'closed' AND closed_at > clock_timestamp() - interval '7 days'
            AND settled_at IS NOT NULL
          ORDER BY closed_at DESC LIMIT 50) ended
