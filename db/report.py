@@ -1,5 +1,5 @@
 """What a report is made of: a tenant's visits, ratings, decisions and drift of a time. The SQL is in
-`queries/report.sql`; `views/report_figures.py` counts.
+`queries/report.sql`; `views/reports/figures.py` counts.
 """
 
 from collections.abc import Iterator

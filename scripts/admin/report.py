@@ -5,11 +5,12 @@ import click
 from scripts.admin.errors import CantDo
 from scripts.admin.installation import Installation, as_json, say, some, tenant_filter
 from scripts.admin.report_text import as_text
-from views import report as reports
-from views import report_page, report_period
-from views.report import Asked, Found, NothingKnown
-from views.report_csv import as_csv
-from views.report_period import Period, PeriodError
+from views.reports import page
+from views.reports import period as periods
+from views.reports import report as reports
+from views.reports.period import Period, PeriodError
+from views.reports.report import Asked, Found, NothingKnown
+from views.reports.spreadsheet import as_csv
 from views.words import clean
 
 
@@ -24,9 +25,7 @@ from views.words import clean
 @as_json
 @click.option("--csv", "as_table", is_flag=True, help="For spreadsheets: one table.")
 @click.option("--html", "file", metavar="FILE", help="Write one page with charts, to read or print; replaces FILE.")
-@click.option(
-    "--language", type=click.Choice(list(report_page.LANGUAGES)), help="Of the page (default: of most chats)."
-)
+@click.option("--language", type=click.Choice(list(page.LANGUAGES)), help="Of the page (default: of most chats).")
 @click.pass_obj
 def report(
     installation: Installation,
@@ -52,7 +51,7 @@ def report(
     found = _found(installation, _asked(installation, _period(day, week, month), zone), tenant)
     made = [each.report() for each in found]
     if file is not None:
-        _write(file, report_page.as_html(made, language or _language(found)))
+        _write(file, page.as_html(made, language or _language(found)))
     elif as_table:
         click.echo(as_csv(made), nl=False)
     else:
@@ -60,7 +59,7 @@ def report(
 
 
 def _period(day: str | None, week: str | None, month: str | None) -> Period | None:
-    ways = ((day, report_period.of_day), (week, report_period.of_week), (month, report_period.of_month))
+    ways = ((day, periods.of_day), (week, periods.of_week), (month, periods.of_month))
     named = [(text, of) for text, of in ways if text is not None]
     if len(named) > 1:
         raise click.UsageError("say only one of --day, --week and --month")
@@ -72,7 +71,7 @@ def _period(day: str | None, week: str | None, month: str | None) -> Period | No
 
 def _asked(installation: Installation, period: Period | None, zone: str | None) -> Asked:
     try:
-        where = report_period.zone(zone) if zone is not None else None
+        where = periods.zone(zone) if zone is not None else None
     except PeriodError as error:
         raise click.UsageError(str(error)) from error
     settings = installation.settings
@@ -100,7 +99,7 @@ def _found(installation: Installation, asked: Asked, tenant: str | None) -> list
 
 def _language(found: list[Found]) -> str:
     """Of the first tenant whose customers' pages said theirs."""
-    return next((each.language for each in found if each.language), report_page.DEFAULT)
+    return next((each.language for each in found if each.language), page.DEFAULT)
 
 
 def _write(file: str, page: str) -> None:

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 import click
 
 from scripts.admin.table import table
-from views import queues, report
-from views.report_figures import Agent, Counts, Report, Span, folded, mean_of_stars
-from views.report_period import DAY
+from views import queues
+from views.reports import report
+from views.reports.figures import Agent, Counts, Report, Span, folded, mean_of_stars
+from views.reports.period import DAY
 from views.words import clean, counted, moment, span
 
 UNKNOWN = "?"

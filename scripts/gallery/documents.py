@@ -11,10 +11,10 @@ from testbed import week
 from testbed.agentpages import Customer
 from testbed.chatpages import Customer as CustomerPage
 from testbed.states import Stage
-from views import report as reports
-from views import report_period
-from views.report import Asked
-from views.report_page import as_html
+from views.reports import period
+from views.reports import report as reports
+from views.reports.page import as_html
+from views.reports.report import Asked
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 COLOURS = 256  # a page has few, and a picture of it stays below 100 KB
@@ -64,7 +64,7 @@ def customer(made: Stage) -> Page:
 def report(made: Stage) -> Page:
     """The page of `giliran report`, of a week that is made up."""
     monday = week.last_monday(datetime.now(UTC))
-    asked = Asked(report_period.of_week(f"{monday:%G-W%V}"), None, 60, 90, 0)
+    asked = Asked(period.of_week(f"{monday:%G-W%V}"), None, 60, 90, 0)
     with made.shop.home.ledger.transaction() as cur:
         week.fill(cur, "senja", week.happened(monday))
         found = reports.read(cur, "senja", asked)

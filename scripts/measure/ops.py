@@ -55,7 +55,12 @@ def _desk(database_url: str, redis_url: str) -> Iterator[tuple[int, int, Agent, 
     made = crowd(database_url, "ops", 1, AGENTS, 0)
     boss = _supervisor(database_url, made.agents[0].tenant)
     port = free_port()
-    env = {"CHAT_PORT": str(port), "SESSIONS_PER_MINUTE": "1000000", "MAX_AGENT_CHAT": str(LIMIT)}
+    env = {
+        "CHAT_PORT": str(port),
+        "SESSIONS_PER_MINUTE": "1000000",
+        "MAX_AGENT_CHAT": str(LIMIT),
+        "TRUSTED_PROXIES": "127.0.0.1",
+    }
     with Stage(database_url, redis_url, env) as stage:
         process = stage.start([PYTHON, "-m", "sidecar"])
         stage.start_worker()

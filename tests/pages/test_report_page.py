@@ -11,9 +11,10 @@ from playwright.sync_api import Browser, Page
 from db.report import Visit
 from testbed import week
 from testbed.axe import grave_faults
-from views import report, report_period
-from views.report_figures import STARS, Report, Span, Tally
-from views.report_page import LANGUAGES, as_html
+from views.reports import period as periods
+from views.reports import report
+from views.reports.figures import STARS, Report, Span, Tally
+from views.reports.page import LANGUAGES, as_html
 
 LONG = "Bartholomew Montgomery-Featherstonehaugh <b>of the northern regional office</b>"
 WIDE = "document.documentElement.scrollWidth - innerWidth"
@@ -39,7 +40,7 @@ def visit(stay: week.Stay) -> Visit:
 
 def reported(text: str) -> Report:
     """A week that is made up, or a month of which only that week is known."""
-    period = report_period.of_week(text) if "W" in text else report_period.of_month(text)
+    period = periods.of_week(text) if "W" in text else periods.of_month(text)
     monday = datetime(2026, 11, 23, tzinfo=week.ZONE)
     since, until = period.bounds(week.ZONE)
     now = until.replace(hour=23)

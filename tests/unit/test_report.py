@@ -17,13 +17,14 @@ from db.report import Visit
 from db.turn import Drift as Kinds
 from scripts.admin.report_text import as_text
 from tests.variants import each
-from views import report, report_period
-from views.report_charts import round_time, round_up
-from views.report_csv import COLUMNS, as_csv, safe
-from views.report_figures import Decisions, Drift, Report, Span, Tally, drift, percentile
-from views.report_page import LANGUAGES, as_html
-from views.report_period import Period, PeriodError
-from views.report_words import WORDS, Tongue
+from views.reports import period as periods
+from views.reports import report
+from views.reports.charts import round_time, round_up
+from views.reports.figures import Decisions, Drift, Report, Span, Tally, drift, percentile
+from views.reports.page import LANGUAGES, as_html
+from views.reports.period import Period, PeriodError
+from views.reports.spreadsheet import COLUMNS, as_csv, safe
+from views.reports.words import WORDS, Tongue
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
 DAY = date(2026, 11, 23)
@@ -60,20 +61,20 @@ def reported(visits: list[Visit], covered: Span, **more: Any) -> Report:
 
 
 def one_day(text: str = "2026-11-23") -> Period:
-    return report_period.of_day(text)
+    return periods.of_day(text)
 
 
 # --- which days
 
 
 def test_days_weeks_and_months_begin_and_end_at_midnight_of_the_zone() -> None:
-    day, week, month = one_day(), report_period.of_week("2026-W48"), report_period.of_month("2026-02")
+    day, week, month = one_day(), periods.of_week("2026-W48"), periods.of_month("2026-02")
     assert day.bounds(JAKARTA) == (datetime(2026, 11, 22, 17, tzinfo=UTC), datetime(2026, 11, 23, 17, tzinfo=UTC))
     assert (week.first, week.last) == (date(2026, 11, 23), date(2026, 11, 29))
     assert (month.first, month.last, len(list(month.days()))) == (date(2026, 2, 1), date(2026, 2, 28), 28)
     late = datetime(2026, 11, 24, 17, 30, tzinfo=UTC)  # the 25th in Jakarta
-    assert report_period.yesterday(late, JAKARTA).name == "2026-11-24"
-    assert report_period.yesterday(late, ZoneInfo("UTC")).name == "2026-11-23"
+    assert periods.yesterday(late, JAKARTA).name == "2026-11-24"
+    assert periods.yesterday(late, ZoneInfo("UTC")).name == "2026-11-23"
 
 
 def test_a_day_on_which_the_clock_is_set_has_its_23_or_25_hours() -> None:
@@ -86,18 +87,18 @@ def test_a_day_on_which_the_clock_is_set_has_its_23_or_25_hours() -> None:
 @each(
     ("read", "text", "right"),
     [
-        (report_period.of_day, "30.11.2026", "2026-11-30"),
-        (report_period.of_day, "2026-02-30", "2026-11-30"),
-        (report_period.of_day, "0001-01-01", "2026-11-30"),
-        (report_period.of_day, "2026-11-3०", "2026-11-30"),
-        (report_period.of_week, "48", "2026-W48"),
-        (report_period.of_week, "2025-W53", "2026-W48"),
-        (report_period.of_week, "9999-W52", "2026-W48"),
-        (report_period.of_month, "2026-13", "2026-11"),
-        (report_period.of_month, "2026-11-01", "2026-11"),
-        (report_period.zone, "Jakarta", "Asia/Jakarta"),
-        (report_period.zone, "../etc/passwd", "Asia/Jakarta"),
-        (report_period.zone, "", "Asia/Jakarta"),
+        (periods.of_day, "30.11.2026", "2026-11-30"),
+        (periods.of_day, "2026-02-30", "2026-11-30"),
+        (periods.of_day, "0001-01-01", "2026-11-30"),
+        (periods.of_day, "2026-11-3०", "2026-11-30"),
+        (periods.of_week, "48", "2026-W48"),
+        (periods.of_week, "2025-W53", "2026-W48"),
+        (periods.of_week, "9999-W52", "2026-W48"),
+        (periods.of_month, "2026-13", "2026-11"),
+        (periods.of_month, "2026-11-01", "2026-11"),
+        (periods.zone, "Jakarta", "Asia/Jakarta"),
+        (periods.zone, "../etc/passwd", "Asia/Jakarta"),
+        (periods.zone, "", "Asia/Jakarta"),
     ],
 )
 def test_what_is_no_period_is_refused_with_what_would_be_right(read: Any, text: str, right: str) -> None:
@@ -133,7 +134,7 @@ def test_hours_are_those_of_the_clock_on_the_wall_where_zones_differ_by_half_an_
 def test_what_was_before_the_data_or_is_still_to_come_is_not_known_and_never_0() -> None:
     found = reported([visit(11.2, 5.0)], span(one_day(), known=at(10.5), now=at(13.2)))
     assert [hour for hour, counts in found.hours.items() if counts is None] == [*range(10), *range(14, 24)]
-    week = reported([], span(report_period.of_week("2026-W48"), known=at(34), now=at(60)))
+    week = reported([], span(periods.of_week("2026-W48"), known=at(34), now=at(60)))
     assert [counts is None for counts in week.days.values()] == [True, False, False, True, True, True, True]
     text, page = click.unstyle(as_text(found)), as_html([found], "en")
     assert "data begins on 2026-11-23 10:30" in text and "the day is not over: counted until 2026-11-23 13:12" in text
@@ -262,7 +263,7 @@ def test_the_grid_of_a_chart_ends_at_a_round_number_above_its_values(value: floa
 
 
 def test_a_page_needs_nothing_but_itself_and_each_chart_has_its_table() -> None:
-    page = as_html([reported([visit(9, 5.0)], span(report_period.of_week("2026-W48")))], "en")
+    page = as_html([reported([visit(9, 5.0)], span(periods.of_week("2026-W48")))], "en")
     assert "default-src 'none'; style-src 'unsafe-inline'" in page
     assert not [word for word in ("<script", "<link", "<img", "@import", "url(http", " src=") if word in page]
     for section in page.split("<section>")[1:3]:

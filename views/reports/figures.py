@@ -1,6 +1,6 @@
 """The figures of a report. Pure: visits of a period → counts, waits and times, by day, hour, queue and agent.
 
-Comes after `db/report.py`, which reads the visits one by one; the renderers (`report_csv`, `report_page`, the admin
+Comes after `db/report.py`, which reads the visits one by one; the renderers (`spreadsheet`, `page`, the admin
 tool's text) come after. What is served, in time and abandoned is defined in SQL, `queries/shared/`, for `/ops` and for
 reports alike. What nobody knows is None, never 0.
 """
@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from views.report_period import Period
+from views.reports.period import Period
 
 QUARTER_S = 900  # of an hour: every offset of a zone is a multiple of it, since 1972
 HOUR = timedelta(hours=1)

@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from routing.model import CHANNEL
-from views import report
-from views.report_charts import bar, figure
-from views.report_figures import Agent, Counts, Report, folded, mean_of_stars
-from views.report_period import DAY
-from views.report_trend import Trend
-from views.report_words import NOTHING, UNKNOWN, WORDS, Tongue
+from views.reports import report
+from views.reports.charts import bar, figure
+from views.reports.figures import Agent, Counts, Report, folded, mean_of_stars
+from views.reports.period import DAY
+from views.reports.trend import Trend
+from views.reports.words import NOTHING, UNKNOWN, WORDS, Tongue
 from views.words import clean
 
 LANGUAGES, DEFAULT = tuple(WORDS), "en"
 HERE = Path(__file__).parent
-TOKENS = HERE.parent / "sidecar" / "pages" / "css" / "tokens.css"
-LOGO = HERE.parent / "sidecar" / "pages" / "favicon.svg"
+TOKENS = HERE.parents[1] / "sidecar" / "pages" / "css" / "tokens.css"
+LOGO = HERE.parents[1] / "sidecar" / "pages" / "favicon.svg"
 ZONES = {report.ASKED: "zone_asked", report.OF_HOURS: "zone_hours", report.NO_HOURS: "zone_none"}
 DAYS_OF_WEEK = 7
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -36,7 +36,7 @@ HEAD = """<!doctype html>
 
 @cache
 def _style() -> str:
-    text = TOKENS.read_text() + (HERE / "report.css").read_text()
+    text = TOKENS.read_text() + (HERE / "page.css").read_text()
     return re.sub(r"\s*\n\s*", "\n", re.sub(r"/\*.*?\*/", "", text, flags=re.S)).strip()
 
 

@@ -10,8 +10,8 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from views.report import as_data
-from views.report_figures import Report
+from views.reports.figures import Report
+from views.reports.report import as_data
 from views.words import harmless
 
 FORMULA = tuple("=+-@＝＋－＠")

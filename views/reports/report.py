@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 from psycopg2.extensions import cursor
 
 from db import report as ledger
-from views import report_figures as figures
-from views import report_period as periods
 from views import rulebook
-from views.report_figures import Report, Span, Tally
-from views.report_period import Period
+from views.reports import figures
+from views.reports import period as periods
+from views.reports.figures import Report, Span, Tally
+from views.reports.period import Period
 from views.words import clean, moment
 
 ASKED, OF_HOURS, NO_HOURS = "asked", "hours", "none"  # where the zone comes from

@@ -1,14 +1,14 @@
 """The three charts of a report over days or hours: customers, waits, the share served in time. Pure: counts → charts.
 
-Before: `report_figures`; after: `report_charts` draws them on `report_page`.
+Before: `figures`; after: `charts` draws them on `page`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from views.report_charts import Chart, Series, highest, round_time, round_up
-from views.report_figures import Counts
-from views.report_words import Tongue
+from views.reports.charts import Chart, Series, highest, round_time, round_up
+from views.reports.figures import Counts
+from views.reports.words import Tongue
 
 
 class Trend(NamedTuple):

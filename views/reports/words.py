@@ -1,10 +1,10 @@
-"""The words, numbers and times of a report's page, in English and Indonesian. Pure; before `report_page`."""
+"""The words, numbers and times of a report's page, in English and Indonesian. Pure; before `page`."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from views.report_period import DAY, WEEK, Period
+from views.reports.period import DAY, WEEK, Period
 
 ENGLISH = {
     "title": "Service report",
