@@ -13,6 +13,7 @@ from views.words import from_us
 
 MOST = 100
 ROUNDS_MOST = 2000  # rounds that are looked through
+CANDIDATES_MOST = 4  # told of one decision; the story of its room has all
 
 
 class Asked(NamedTuple):
@@ -48,7 +49,9 @@ def _row(row: Any, names: Mapping[str, str], named: Collection[str]) -> dict[str
         "load_before": row.load_before,
         "limit": row.seat_limit,
         "why": choice.words(row, among, row.crew),
-        "candidates": [candidate(each, names) for each in among],
+        "considered": len(among),
+        "able": sum(each.free and each.fits for each in among),
+        "candidates": [candidate(each, names) for each in among[:CANDIDATES_MOST]],
     }
 
 

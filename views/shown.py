@@ -14,15 +14,20 @@ class Shown(NamedTuple):
 
 
 def change(before: Shown, now: Shown) -> dict[str, Any]:
-    """What makes `now` of `before`; empty where nothing differs. A row that is gone is None; one that differs is whole.
-    The heads of one view have the same fields."""
+    """What makes `now` of `before`; empty where nothing differs. A row that is gone is None, a new one is whole; of
+    others, as of the head, the fields that differ. The heads of one view have the same fields, and so have its rows."""
     found: dict[str, Any] = {}
-    if head := {field: value for field, value in now.head.items() if before.head.get(field) != value}:
+    if head := _differing(before.head, now.head):
         found["head"] = head
     if before.order != now.order:
         found["order"] = now.order
-    rows: dict[str, Any] = {key: row for key, row in now.rows.items() if before.rows.get(key) != row}
+    rows: dict[str, Any] = {key: _differing(before.rows.get(key, {}), row) for key, row in now.rows.items()}
+    rows = {key: fields for key, fields in rows.items() if fields or key not in before.rows}
     rows |= dict.fromkeys(before.rows.keys() - now.rows.keys())
     if rows:
         found["rows"] = rows
     return found
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in now.items() if field not in before or before[field] != value}

@@ -39,14 +39,15 @@ class Watch:
         elif time.monotonic() < self.due:
             return
         elif changed := change(self.shown, now):
-            self._say("ops.change", changed)
+            self.due = time.monotonic() + self._say("ops.change", changed) / BYTES_A_SECOND
         self.shown = now
 
-    def _say(self, kind: str, payload: dict[str, Any]) -> None:
+    def _say(self, kind: str, payload: dict[str, Any]) -> int:
+        """How many bytes that were."""
         self.seq += 1
         text = orjson.dumps({"type": kind, "payload": {"watch": self.name, "seq": self.seq, **payload}})
-        self.due = time.monotonic() + len(text) / BYTES_A_SECOND
         self.connection.push(frames.framed(text))
+        return len(text)
 
 
 class Group:

@@ -18,7 +18,7 @@ FILL = """INSERT INTO visits (tenant, room, class, source, arrived_us, state)
 SELECT %s, 'guest' || n, 'native', 'native', n + 1700000000000000, 'waiting' FROM generate_series(1, %s) n"""
 STATES = """async () => {
   const { stateOf, changed, rowsOf, Missed } = await import('/static/js/ops/live.js');
-  const from = { seq: 1, head: { n: 2, gone: 1 }, order: ['__proto__', 'b'], rows: { b: { v: 1 } } };
+  const from = { seq: 1, head: { n: 2, gone: 1 }, order: ['__proto__', 'b'], rows: { b: { v: 1, w: 5 } } };
   Object.defineProperty(from.rows, '__proto__', { value: { v: 0 }, enumerable: true });
   const first = stateOf(from);
   const second = changed(first, { seq: 2, head: { gone: null }, rows: { b: { v: 2 } } });
@@ -244,8 +244,8 @@ def test_both_languages_say_everything(ops):
 
 def test_a_state_and_its_changes_are_what_a_fresh_load_shows(ops):
     assert ops(None).page.evaluate(STATES) == {
-        "first": [{"v": 0}, {"v": 1}],
-        "third": [{"v": 3}, {"v": 2}],
+        "first": [{"v": 0}, {"v": 1, "w": 5}],
+        "third": [{"v": 3}, {"v": 2, "w": 5}],
         "head": {"n": 2, "gone": None},
         "kept": True,
         "missed": True,

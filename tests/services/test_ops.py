@@ -48,7 +48,8 @@ class Screen:
 
 
 def merged(before: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in {**before, **changes}.items() if value is not None or key not in changes}
+    kept = {key: row for key, row in before.items() if changes.get(key, row) is not None}
+    return {**kept, **{key: {**before.get(key, {}), **row} for key, row in changes.items() if row is not None}}
 
 
 async def screen(who: Colleague) -> Screen:
@@ -151,10 +152,12 @@ def test_nobody_sees_another_tenant_and_agents_see_nothing_here(database_url: st
 
 
 def test_a_change_makes_the_new_picture_of_the_old_one() -> None:
-    before = Shown({"a": 1, "b": 2, "c": 3}, ["x", "y"], {"x": {"n": 1}, "y": {"n": 2}})
-    now = Shown({"a": 1, "b": None, "c": 4}, ["y"], {"y": {"n": 3}})
+    before = Shown({"a": 1, "b": 2, "c": 3}, ["x", "y"], {"x": {"n": 1, "m": 1}, "y": {"n": 2, "m": 7}})
+    now = Shown({"a": 1, "b": None, "c": 4}, ["y", "z"], {"y": {"n": None, "m": 7}, "z": {"n": 9, "m": None}})
     found = change(before, now)
-    assert found == {"head": {"b": None, "c": 4}, "order": ["y"], "rows": {"x": None, "y": {"n": 3}}}
+    rows = {"x": None, "y": {"n": None}, "z": {"n": 9, "m": None}}
+    assert found == {"head": {"b": None, "c": 4}, "order": ["y", "z"], "rows": rows}
+    assert merged(before.rows, found["rows"]) == now.rows
     assert change(now, now) == {}
 
 

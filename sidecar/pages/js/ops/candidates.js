@@ -3,16 +3,17 @@
 import { keyed, make, setText } from "../core/dom.js";
 import { number, t, wordOr } from "../words/words.js";
 
-export function candidatesFold(candidates) {
+/** `all`: how many there were, where `candidates` are the first of them. */
+export function candidatesFold(candidates, all) {
   const fold = make("details", { class: "fold" }, make("summary"), make("ol", { class: "candidates" }));
   fold.addEventListener("toggle", () => fill(fold));
-  showCandidates(fold, candidates);
+  showCandidates(fold, candidates, all);
   return fold;
 }
 
-export function showCandidates(fold, candidates) {
-  setText(fold.firstChild, t("candidates", { n: candidates.length }));
-  fold.candidates = candidates;
+export function showCandidates(fold, candidates, all = candidates.length) {
+  setText(fold.firstChild, t("candidates", { n: all }));
+  Object.assign(fold, { candidates, more: all - candidates.length });
   fill(fold);
 }
 
@@ -26,4 +27,5 @@ function fill(fold) {
     setText(item.children[2], wordOr(`c_${each.why}`, each.why));
     item.children[2].className = each.chosen ? "chip good" : "chip";
   });
+  if (fold.more > 0) fold.lastChild.append(make("li", { class: "soft", text: t("andMore", { n: fold.more }) }));
 }

@@ -64,7 +64,7 @@ function item(row) {
   const text = (name, tag = "span", more = {}) => make(tag, { "data-part": name, ...more });
   return make("li", { class: "decision" },
     text("at", "time", { class: "num soft" }),
-    make("div", { class: "decided" }, make("p", {}, text("name", "b", { dir: "auto" }), make("span", { class: "soft", "aria-hidden": "true", text: " ← " }), text("room", "a"), " ", text("queue", "span", { class: "chip" })), text("why", "p", { class: "soft" }), candidatesFold(row.candidates)),
+    make("div", { class: "decided" }, make("p", {}, text("name", "b", { dir: "auto" }), make("span", { class: "soft", "aria-hidden": "true", text: " ← " }), text("room", "a"), " ", text("queue", "span", { class: "chip" })), text("why", "p", { class: "soft" }), candidatesFold(row.candidates, row.considered)),
     text("waited", "span", { class: "num" }), text("load", "span", { class: "num soft" }));
 }
 
@@ -83,11 +83,11 @@ function update(node, row) {
   say("why", decidedWhy(row));
   say("waited", row.waited_s === null ? "" : t("waited", { time: span(row.waited_s) }));
   say("load", t("loadThen", { n: number(row.load_before), limit: number(row.limit) }));
-  showCandidates(node.querySelector("details"), row.candidates);
+  showCandidates(node.querySelector("details"), row.candidates, row.considered);
 }
 
 /** The rule and how many had a free seat; the server's own sentence where the policy is not one of ours. */
-export function decidedWhy({ policy, candidates, why, text }) {
+export function decidedWhy({ policy, candidates, able, considered = candidates.length, why, text }) {
   if (!POLICIES.includes(policy)) return why ?? text;
-  return t("decidedBy", { policy: t(`policy_${policy}`), n: candidates.filter(({ free, fits }) => free && fits).length, all: number(candidates.length) });
+  return t("decidedBy", { policy: t(`policy_${policy}`), n: able ?? candidates.filter(({ free, fits }) => free && fits).length, all: number(considered) });
 }

@@ -20,7 +20,7 @@ function withRows(before, changes) {
   const rows = new Map(before);
   for (const [key, row] of changes) {
     if (row === null) rows.delete(key);
-    else rows.set(key, row);
+    else rows.set(key, before.has(key) ? { ...before.get(key), ...row } : row);
   }
   return rows;
 }
