@@ -45,7 +45,7 @@ UPDATE visits v
  WHERE v.id = c.visit
    AND CASE WHEN v.state IN ('waiting', 'held') THEN v.tenant = %(tenant)s
             WHEN v.state = 'reserved' AND (%(exact)s OR (v.parked AND v.unclear_at IS NULL)) THEN v.tenant = %(tenant)s END
-RETURNING v.id, v.room, v.last_agent
+RETURNING v.id, v.room, v.last_agent, extract(epoch FROM v.closed_at - v.settled_at)::float8 AS handled_s
 
 -- name: open
 -- New visits in the order of their arrival; some are over already when their resolve came in the same batch. A learned
@@ -217,6 +217,16 @@ RETURNING a.id, a.open_seats
 UPDATE agents a SET max_load = l.value
   FROM unnest(%(agents)s::text[], %(values)s::integer[]) AS l(agent, value)
  WHERE a.tenant = %(tenant)s AND a.id = l.agent AND a.max_load <> l.value
+
+-- name: freed
+-- Of rooms that waited when the last chat of the agent who gets them ended, a minute ago at most: how long ago.
+SELECT v.id AS visit, seconds_since(last.closed_at) AS idle_s
+  FROM unnest(%(visit)s::bigint[], %(agent)s::text[]) AS p(visit, agent)
+  CROSS JOIN LATERAL (SELECT id, opened_at FROM visits WHERE id = p.visit LIMIT 1) v
+  CROSS JOIN LATERAL (SELECT c.closed_at FROM visits c
+                       WHERE c.tenant = %(tenant)s AND c.state = 'closed' AND c.last_agent = p.agent
+                         AND c.closed_at > greatest(v.opened_at, clock_timestamp() - interval '1 minute')
+                       ORDER BY c.closed_at DESC LIMIT 1) last
 
 -- name: use_suggestions
 UPDATE rosters SET suggested = NULL,
