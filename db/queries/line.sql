@@ -219,14 +219,22 @@ UPDATE agents a SET max_load = l.value
  WHERE a.tenant = %(tenant)s AND a.id = l.agent AND a.max_load <> l.value
 
 -- name: freed
--- Of rooms that waited when the last chat of the agent who gets them ended, a minute ago at most: how long ago.
-SELECT v.id AS visit, seconds_since(last.closed_at) AS idle_s
-  FROM unnest(%(visit)s::bigint[], %(agent)s::text[]) AS p(visit, agent)
-  CROSS JOIN LATERAL (SELECT id, opened_at FROM visits WHERE id = p.visit LIMIT 1) v
-  CROSS JOIN LATERAL (SELECT c.closed_at FROM visits c
-                       WHERE c.tenant = %(tenant)s AND c.state = 'closed' AND c.last_agent = p.agent
-                         AND c.closed_at > greatest(v.opened_at, clock_timestamp() - interval '1 minute')
-                       ORDER BY c.closed_at DESC LIMIT 1) last
+-- Of rooms that waited when the last chat of the agent who gets them ended, a minute ago at most: how long ago. Never more
+-- than the last thousand chats that ended are read, and none where the rooms have only just come.
+WITH p AS (
+    SELECT v.id, p.agent, v.opened_at
+      FROM unnest(%(visit)s::bigint[], %(agent)s::text[]) AS p(visit, agent)
+     CROSS JOIN LATERAL (SELECT id, opened_at FROM visits WHERE id = p.visit LIMIT 1) v),
+recent AS MATERIALIZED (
+    SELECT last_agent, closed_at FROM visits
+     WHERE tenant = %(tenant)s AND state = 'closed'
+       -- a clock that moves within a statement bounds no index
+       AND closed_at > greatest((SELECT min(opened_at) FROM p), statement_timestamp() - interval '1 minute')
+     ORDER BY closed_at DESC LIMIT 1000),
+last AS (SELECT last_agent, max(closed_at) AS closed_at FROM recent GROUP BY last_agent)
+SELECT p.id AS visit, seconds_since(last.closed_at) AS idle_s
+  FROM p JOIN last ON last.last_agent = p.agent
+ WHERE last.closed_at > p.opened_at
 
 -- name: use_suggestions
 UPDATE rosters SET suggested = NULL,
