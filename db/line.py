@@ -58,8 +58,8 @@ def next_place(turn: Turn) -> int:
 
 
 def close(turn: Turn, visits: Sequence[tuple[int, int | None, str]], *, exact: bool = False) -> list[Any]:
-    """Close visits: (visit, service, reason). Gives (id, room, last_agent) of those that were closed; not one whose
-    assign call may still be applied. `exact`: of our own chat, whose session ends in this transaction."""
+    """Close visits: (visit, service, reason). Gives (id, room, last_agent, handled_s) of those that were closed; not
+    one whose assign call may still be applied. `exact`: of our own chat, whose session ends in this transaction."""
     ids, services, reasons = ([visit[n] for visit in visits] for n in range(3))
     return turn.all("close", visits=ids, services=services, reasons=reasons, exact=exact)
 
@@ -110,6 +110,11 @@ def reserve(turn: Turn, seats: Sequence[Seat], owner: int, lease_s: float) -> di
     """Take the seats. Gives visit → attempt of those that were waiting. The seat guard raises CheckViolation."""
     rows = turn.all("reserve", owner=owner, lease_s=lease_s, **columns(seats, ("visit", "agent", "limit")))
     return {row.id: row.attempt for row in rows}
+
+
+def freed(turn: Turn, seats: Sequence[Seat]) -> dict[int, float]:
+    """Visit → seconds since its agent's seat became free, of those that waited for it."""
+    return {row.visit: row.idle_s for row in turn.all("freed", **columns(seats, ("visit", "agent")))}
 
 
 def record(turn: Turn, why: Why, seats: Sequence[Seat]) -> None:

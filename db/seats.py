@@ -51,7 +51,7 @@ def pick(turn: Turn, room: str, to: str, limit: int, by: Agent) -> bool:
     account = _account(turn, to)
     with _guarded(account.name):
         attempt = line.reserve(turn, [Seat(visit.id, to, account.load, limit)], 0, LEASE_S)[visit.id]
-    _hold(turn, visit.id, attempt, to, limit)
+    turn.waits += _hold(turn, visit.id, attempt, to, limit)
     what = "picked" if by.agent_id == to else "assigned by hand"
     turn.note(visit.id, what, f"{to} by {by.agent_id}")
     SEATS.run(turn.cur, "give", session=session.id, agent=to, picked=by.agent_id == to)
@@ -128,7 +128,8 @@ def _name(turn: Turn, agent: str) -> str:
     return row.name if row else agent
 
 
-def _hold(turn: Turn, visit: int, attempt: int, agent: str, limit: int) -> None:
+def _hold(turn: Turn, visit: int, attempt: int, agent: str, limit: int) -> list[tuple[str, float]]:
+    """How long it has waited, in which queue."""
     held = {
         "visits": [visit],
         "attempts": [attempt],
@@ -136,8 +137,9 @@ def _hold(turn: Turn, visit: int, attempt: int, agent: str, limit: int) -> None:
         "first_comment_id": [None],
         "unconfirmed": [False],
     }
-    turn.all("hold", **held)
+    rows = turn.all("hold", **held)
     SEATS.run(turn.cur, "served_now", tenant=turn.tenant, agent=agent, limit=limit)
+    return [(row.queue, row.waited_s) for row in rows]
 
 
 @contextmanager

@@ -61,6 +61,8 @@ class Turn(Changes):
     news     for the sockets of our own chat
     wake     somebody may be served now
     taken    the last entry of the inbox that this turn takes over, in which life of Redis; '': none
+    waits    of rooms that were assigned in it: (queue, seconds since the arrival); `handled`: of assigned ones that
+             ended, seconds since then. For /metrics, after the commit
     begun    the caches are not believed until they were told of this turn
     """
 
@@ -73,6 +75,8 @@ class Turn(Changes):
     wake: bool = False
     taken: str = ""
     epoch: str = ""
+    waits: list[tuple[str, float]] = field(default_factory=list)
+    handled: list[float] = field(default_factory=list)
     begun: bool = False
 
     @property
@@ -98,6 +102,11 @@ class Turn(Changes):
         self.rooms[room] = to
         self.agents.update(agent for agent in agents if agent)
         self.wake = True
+
+    def handled_for(self, seconds: float | None) -> None:
+        """A room ended; None: nobody had it."""
+        if seconds is not None:
+            self.handled.append(seconds)
 
     def note(self, visit: int, what: str, detail: str) -> None:
         """A line of the visit's story."""

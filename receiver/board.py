@@ -6,6 +6,7 @@ figures. health.py adds all slots up.
 """
 
 import mmap
+import os
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from collections.abc import Iterator
 SLOTS = 64  # processes at once; those beyond share the first slot, and may lose a count
 SLOT_BYTES = 256 * 1024  # some two thousand figures; taken from the system only where it is written
 
-SIZE = struct.Struct("Q")  # of a slot: bytes in use; of an entry: bytes of its key
+SIZE = struct.Struct("Q")  # of a slot: bytes in use, then its process; of an entry: bytes of its key
+HEAD_BYTES = 2 * SIZE.size
 FIGURE = struct.Struct("d")
 
 Key = tuple[str, ...]  # the figure's name, then its labels
@@ -32,11 +34,13 @@ class Board:
     def release(self, slot: int) -> None:
         """Its process has ended; the figures stay."""
         if slot:
+            SIZE.pack_into(self._memory, slot * SLOT_BYTES + SIZE.size, 0)
             self._free.append(slot)
 
     def use(self, slot: int) -> None:
         """What this process counts goes there from now on."""
         self._start = slot * SLOT_BYTES
+        SIZE.pack_into(self._memory, self._start + SIZE.size, os.getpid())
         self._places = dict(self._entries(slot))
 
     def add(self, key: Key, amount: float = 1) -> None:
@@ -44,6 +48,11 @@ class Board:
         if place:
             (figure,) = FIGURE.unpack_from(self._memory, place)
             FIGURE.pack_into(self._memory, place, figure + amount)
+
+    def pids(self) -> list[int]:
+        """Of the processes that have a slot; the first one's is that of the process that forks the others."""
+        found = (SIZE.unpack_from(self._memory, slot * SLOT_BYTES + SIZE.size)[0] for slot in range(SLOTS))
+        return [pid for pid in found if pid]
 
     def totals(self) -> dict[Key, float]:
         found: Counter[Key] = Counter()
@@ -66,11 +75,11 @@ class Board:
         return place
 
     def _used(self, start: int) -> int:
-        return max(SIZE.size, SIZE.unpack_from(self._memory, start)[0])
+        return max(HEAD_BYTES, SIZE.unpack_from(self._memory, start)[0])
 
     def _entries(self, slot: int) -> Iterator[tuple[Key, int]]:
         start = slot * SLOT_BYTES
-        at, end = start + SIZE.size, start + self._used(start)
+        at, end = start + HEAD_BYTES, start + self._used(start)
         while at < end:
             (length,) = SIZE.unpack_from(self._memory, at)
             place = at + SIZE.size + length

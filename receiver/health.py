@@ -9,12 +9,14 @@ from itertools import accumulate
 
 from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from db.inbox import InboxDown
+from meters import Process
 from receiver.answers import said, unavailable
 from receiver.board import BOARD
 from receiver.door import Door
+from version import VERSION
 
 STARTED, TENANT = "giliran.started", "giliran.tenant"  # what the webhooks leave in a request's environ for the figures
 UNDER_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -29,6 +31,12 @@ def routes(app: Flask, door: Door) -> None:
             return unavailable(f"a webhook could not be stored: {down}")
         return said(200, {"status": "ready"}) if ready else unavailable("no worker has published its tenants yet")
 
+    def metrics() -> Response:
+        registry = CollectorRegistry()
+        registry.register(Process(VERSION, BOARD.pids))
+        registry.register(Figures(door))
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
     for path, view in zip(PATHS, (healthz, readyz, metrics), strict=True):
         app.add_url_rule(path, path, view, methods=["GET"], provide_automatic_options=False)
     app.after_request(_count)
@@ -36,12 +44,6 @@ def routes(app: Flask, door: Door) -> None:
 
 def healthz() -> Response:
     return said(200, {"status": "alive"})
-
-
-def metrics() -> Response:
-    registry = CollectorRegistry()
-    registry.register(Figures())
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 def _count(response: Response) -> Response:
@@ -61,13 +63,16 @@ def _bucket(took: float) -> str:
 
 
 class Figures:
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
     def collect(self) -> Iterator[Metric]:
         totals = BOARD.totals()
         answers: dict[str, float] = {}
         webhooks = CounterMetricFamily(
             "giliran_receiver_webhooks", "Webhooks answered", labels=["route", "tenant", "status"]
         )
-        took = HistogramMetricFamily("giliran_receiver_webhook_seconds", "From head to answer", labels=["route"])
+        took = HistogramMetricFamily("giliran_webhook_seconds", "From head to answer", labels=["route"])
         for (name, *labels), figure in sorted(totals.items()):
             if name in ("webhooks", "others"):
                 answers[labels[-1]] = answers.get(labels[-1], 0) + figure
@@ -78,7 +83,15 @@ class Figures:
                 counts = accumulate(totals.get(("took", *labels, bound), 0) for bound in bounds)
                 took.add_metric(labels, list(zip(bounds, counts, strict=True)), figure)
         yield _answers(answers)
-        yield from (webhooks, took)
+        yield from (webhooks, took, self._ready())
+
+    def _ready(self) -> Metric:
+        """As `/readyz`, which tries it."""
+        try:
+            ready = self._door.ready()
+        except InboxDown:
+            ready = False
+        return GaugeMetricFamily("giliran_receiver_ready", "1 while a webhook can be stored", value=int(ready))
 
 
 def _answers(counts: Mapping[str, float]) -> Metric:

@@ -41,10 +41,12 @@ class Sidecar:
 
     def __init__(self, config: Config) -> None:
         tasks, store = Tasks(), Store(config.database_url)
-        health = Health(store, Upkeep(inbox.connect(config.redis_url, REDIS_S, 1)), tasks.down)
-        self.parts = parts = parts_of(config, tasks, store, health.delivered)
+        redis = Upkeep(inbox.connect(config.redis_url, REDIS_S, 1))
+        self.health = health = Health(store, redis, config.version, tasks.down)
+        self.parts = parts = parts_of(config, tasks, store, health.delivered, health.committed)
         self.customers, self.agents, self.files = Customers(parts, health.left), Agents(parts), files_of(parts)
         self.ops = Ops(parts, self.agents.login)
+        health.disk_left = self.files.disk_left
         self.bot = Bot(store, parts.writer.write, Model(*config.model) if config.model else None)
         parts.writer.heard = self.bot.heard
         health.registry.register(Figures(parts.sockets.counts, parts.feed, parts.strangers, self.files.quota))
@@ -85,7 +87,7 @@ def create_app(config: Config) -> web.Application:
     """To be made inside the event loop that will run it."""
     sidecar = Sidecar(config)
     app = web.Application(
-        middlewares=[_said, door.middleware(sidecar.parts.door)],
+        middlewares=[sidecar.health.counting(), _said, door.middleware(sidecar.parts.door)],
         client_max_size=MB,
         handler_args=dict(HANDLER_ARGS),
     )

@@ -2,18 +2,22 @@
 
 import asyncio
 import contextlib
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from aiohttp.typedefs import Handler, Middleware
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from db import processes, redis_why
 from db.inbox import Inbox, InboxDown
 from db.postgres import LedgerDown, LedgerTrouble, must_write
+from db.turn import Turn
 from db.upkeep import Upkeep
+from meters import Process, Served
 from sidecar.files.quota import Quota
 from sidecar.live.feed import Feed
 from sidecar.live.store import Store
@@ -24,6 +28,8 @@ from sidecar.web.strangers import Strangers
 READY_S = 3.0
 DATABASE_KEPT_S = 0.5
 REDIS_EVERY_S = 1.0  # whoever asks more often hears the same
+DISK_S = 1.0
+PATHS = ("/healthz", "/readyz", "/metrics")
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -76,13 +82,16 @@ class Presence:
 
 
 class Health:
-    def __init__(self, store: Store, box: Upkeep, down: Callable[[], list[str]] = list) -> None:
+    def __init__(self, store: Store, box: Upkeep, version: str = "", down: Callable[[], list[str]] = list) -> None:
         """`down`: the background tasks that fail."""
         self._store, self._box, self._down = store, box, down
         self._database: Lately[None, str] = Lately(self._wrong_with_database, DATABASE_KEPT_S, 1)  # anybody may ask
         self._redis, self._redis_at = "", -REDIS_EVERY_S  # what was found last, and when
         self._redis_refuses = False
+        self.disk_left: Callable[[], Awaitable[int]] | None = None  # bytes
         self.registry = CollectorRegistry()
+        self.registry.register(Process(version))
+        self._served = Served(self.registry)
         self._delivery = Histogram(
             "giliran_sidecar_delivery_seconds",
             "From a message's coming to its going out to the others in the room, stored in between",
@@ -95,6 +104,33 @@ class Health:
             "Waiting customers who left the line, or whose chat ended, because no page of theirs was open",
             registry=self.registry,
         )
+        self._answers = Counter(
+            "giliran_sidecar_answers",
+            "Answered requests, health pages excepted",
+            labelnames=["route", "status"],
+            registry=self.registry,
+        )
+        self._disk = Gauge(
+            "giliran_sidecar_disk_free_bytes", "Left on the disk of GILIRAN_DATA", registry=self.registry
+        )
+
+    def committed(self, turn: Turn) -> None:
+        """Who was assigned and who ended in it."""
+        self._served.note(turn.tenant, turn.waits, turn.handled)
+
+    def counting(self) -> Middleware:
+        """Outermost: what every request was answered. A socket counts when it ends, as 101."""
+
+        @web.middleware
+        async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
+            response = await handler(request)
+            resource = request.match_info.route.resource
+            route = resource.canonical if resource else ""  # as we wrote it: no text of strangers is a label
+            if route not in PATHS:
+                self._answers.labels(route, response.status).inc()
+            return response
+
+        return counted
 
     def left(self) -> None:
         """A customer who was gone left the line, or their chat ended."""
@@ -105,7 +141,8 @@ class Health:
         self._delivery.observe(time.monotonic() - came)
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get("/healthz", self.healthz), web.get("/readyz", self.readyz), web.get("/metrics", self.metrics)]
+        views = (self.healthz, self.readyz, self.metrics)
+        return [web.get(path, view) for path, view in zip(PATHS, views, strict=True)]
 
     async def healthz(self, request: web.Request) -> web.StreamResponse:
         return answer({"status": "alive"})
@@ -144,4 +181,13 @@ class Health:
             self._redis, self._redis_refuses = str(error), not redis_why.is_away(error)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
+        self._disk.set(await self._left_on_disk())
         return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _left_on_disk(self) -> float:
+        """A disk that does not answer holds up no scrape."""
+        try:
+            async with asyncio.timeout(DISK_S):
+                return await self.disk_left() if self.disk_left else math.nan
+        except (OSError, TimeoutError):
+            return math.nan

@@ -28,7 +28,8 @@ from db.upkeep import Upkeep
 from policies import POLICIES
 from version import VERSION
 from worker import health, jobs, serving, settler, sweep
-from worker.desk.registry import Desks, Kinds, every_kind
+from worker.desk.registry import Desks, Kinds, every_kind, timed
+from worker.latency import Latency
 from worker.liveness import Liveness
 from worker.notices import Notices
 from worker.redis_watch import NotOurs, RedisWatch
@@ -75,7 +76,9 @@ def rules(config: settings.Settings) -> Rules:
     )
 
 
-def _register(config: settings.Settings, servers: settings.Servers, kinds: Kinds) -> tuple[int, str, Desks]:
+def _register(
+    config: settings.Settings, servers: settings.Servers, kinds: Kinds, latency: Latency
+) -> tuple[int, str, Desks]:
     """This worker's number, the installation's id, and the desks of all tenants, the settings' own among them."""
     postgres.refuse_pooling(servers.database_url)
     conn = postgres.connect(servers.database_url, "start")
@@ -91,7 +94,8 @@ def _register(config: settings.Settings, servers: settings.Servers, kinds: Kinds
                 raise StartError(f"QISCUS_APP_ID is {config.qiscus_app_id}, but that tenant has a desk of our own")
             here = installation.id_of(cur)
             scope = installation.scope(here, servers.redis_url)
-            desks = Desks(kinds(servers.database_url, servers.redis_url, scope, config.retry_seconds))
+            make = kinds(servers.database_url, servers.redis_url, scope, config.retry_seconds)
+            desks = Desks(timed(make, latency.answered))
             desks.refresh(rows)
             return LEDGER.one(cur, "next_worker").id, here, desks
     except psycopg2.Error as error:
@@ -102,11 +106,12 @@ def _register(config: settings.Settings, servers: settings.Servers, kinds: Kinds
 
 def serve(config: settings.Settings, servers: settings.Servers, kinds: Kinds = every_kind) -> int:
     """Work until a signal says stop; the exit code. Raises `StartError`, `NotOurs`."""
-    owner, here, desks = _register(config, servers, kinds)
+    latency = Latency()
+    owner, here, desks = _register(config, servers, kinds, latency)
     box = inbox.Inbox(inbox.connect(servers.redis_url, REDIS_S, REDIS_CONNECTIONS))
     watch = RedisWatch(Upkeep(inbox.connect(servers.redis_url, REDIS_S, 1)), here, desks.tenants, stop)
     watch.start()
-    work = jobs.Work(servers.database_url, box, _queue(servers, REDIS_S), rules(config), desks, owner)
+    work = jobs.Work(servers.database_url, box, _queue(servers, REDIS_S), rules(config), desks, owner, latency)
     lives, settles, sweeper = Liveness(servers.database_url, owner), settler.Settler(work), sweep.Sweeper(work)
     notices = Notices(work)
     work.redis_trouble = watch.trouble

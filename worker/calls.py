@@ -27,6 +27,7 @@ class Pair(NamedTuple):
     """A reserved visit whose assign call is ours to make until `deadline` (this process's monotonic clock).
 
     unclear_s  how long ago an assign of this pair may have been applied; None: never sent, or known not applied
+    freed_at   when its seat became free, by the same clock, where the room waited for that
     """
 
     visit: int
@@ -35,6 +36,7 @@ class Pair(NamedTuple):
     agent: str
     deadline: float
     unclear_s: float | None = None
+    freed_at: float | None = None
 
 
 class Held(NamedTuple):

@@ -13,9 +13,12 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from db.ledger import LEDGER
+from db.ledger import LEDGER, NATIVE_DESK
 from db.postgres import Ledger, LedgerBusy, LedgerTrouble, must_write
+from meters import OTHER, Process, fits
 from routing.model import CHANNEL
+from version import VERSION
+from worker import redis_figures
 from worker.settler import Settler
 from worker.sweep import Sweeper
 from worker.work import BUSY_MS, Work
@@ -39,16 +42,15 @@ GAUGES = {
 
 
 BY_QUEUE = ("waiting", "aside", "reserved", "held", "oldest_wait_s")  # the others are of all queues together
-QUEUES_MOST, CHANNELS_MOST = 200, 50  # series of a tenant; the rest of its queues is one more, OTHER
-OTHER = "other"
 
 
 class Rows(NamedTuple):
-    """`queues` and `drifts`: rows of the blocks `queue_figures` and `drift_figures`."""
+    """Of the blocks `figures`, `queue_figures`, `drift_figures` and `webhook_figures`."""
 
     tenants: list[Any]
     queues: list[Any]
     drifts: list[Any]
+    webhooks: list[Any]
 
 
 class _Read(NamedTuple):
@@ -75,6 +77,9 @@ class _Figures:
         if found.rows:
             yield from _lines(found.rows)
             yield _drifts(found.rows.drifts)
+            yield _last_webhooks(found.rows.webhooks)
+        known = [row.tenant for row in found.rows.webhooks] if found.rows else self._work.desks.tenants()
+        yield from redis_figures.collect(self._work, known)
 
     def _read(self) -> _Read:
         """A server that can't write still has figures; one where a lock is in the way is up."""
@@ -82,7 +87,8 @@ class _Figures:
         try:
             with self._lock, self._ledger.transaction() as cur:
                 tenants, queues = LEDGER.all(cur, "figures", tenant=None), LEDGER.all(cur, "queue_figures")
-                rows = Rows(tenants, queues, LEDGER.all(cur, "drift_figures"))
+                webhooks = LEDGER.all(cur, "webhook_figures", native=NATIVE_DESK)
+                rows = Rows(tenants, queues, LEDGER.all(cur, "drift_figures"), webhooks)
                 must_write(cur)
         except LedgerBusy:
             pass
@@ -110,9 +116,9 @@ def by_queue(rows: Iterable[Any]) -> dict[tuple[str, str], dict[str, float]]:
     seen: Counter[tuple[str, bool]] = Counter()
     for row in rows:
         kind = (row.tenant, row.queue.startswith(CHANNEL))
+        name = row.queue if fits(row.queue, seen[kind]) else OTHER
         seen[kind] += 1
-        fits = seen[kind] <= (CHANNELS_MOST if kind[1] else QUEUES_MOST)
-        of = found.setdefault((row.tenant, row.queue if fits else OTHER), dict.fromkeys(BY_QUEUE, 0.0))
+        of = found.setdefault((row.tenant, name), dict.fromkeys(BY_QUEUE, 0.0))
         for name in BY_QUEUE:
             value = float(getattr(row, name))
             of[name] = max(of[name], value) if name == "oldest_wait_s" else of[name] + value
@@ -125,6 +131,16 @@ def _drifts(rows: Iterable[Any]) -> Metric:
     )
     for row in rows:
         family.add_metric([row.tenant, row.kind], row.healed)
+    return family
+
+
+def _last_webhooks(rows: Iterable[Any]) -> Metric:
+    family = GaugeMetricFamily(
+        "giliran_last_webhook_timestamp_seconds", "When a tenant's last webhook came, unix seconds", labels=["tenant"]
+    )
+    for row in rows:
+        if row.last_at is not None:
+            family.add_metric([row.tenant], row.last_at)
     return family
 
 
@@ -167,7 +183,8 @@ class _Server(ThreadingWSGIServer):
 def serve(host: str, port: int, work: Work, settler: Settler, sweeper: Sweeper) -> WSGIServer:
     """Start serving in a thread of its own. Raises OSError where the port is taken."""
     registry = CollectorRegistry()
-    registry.register(_Figures(work, settler))
+    for each in (Process(VERSION), work.latency.registry, _Figures(work, settler)):
+        registry.register(each)
     metrics = make_wsgi_app(registry)
 
     def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:

@@ -137,12 +137,14 @@ def _take(turn: Turn, batch: Batch, rules: Rules) -> bool:
     told = {row.room: row.again_facts for row in rows if row.again_facts} | _told(batch)
     after, closed, opened = _decide(turn.tenant, batch, before, int(rules.lag_s * 1e6))
     over = [(gone.visit.id, gone.service, gone.reason) for gone in closed if gone.visit.id is not None]
-    freed = [row.last_agent for row in line.close(turn, over) if row.last_agent] if over else []
+    ended = line.close(turn, over) if over else []
     _remember(turn, before, after)
     _open(turn, after, closed, opened, told)
     _revise(turn, before, after)
     _know(turn, after, told)
-    turn.agents.update(freed)
+    turn.agents.update(row.last_agent for row in ended if row.last_agent)
+    for row in ended:
+        turn.handled_for(row.handled_s)
     turn.rooms.update({room.id: _stands(room.visit) for room in after.values()})
     return any(room.visit.look for room in after.values() if room.visit)
 

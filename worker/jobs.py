@@ -20,7 +20,7 @@ from db.postgres import LedgerBusy, LedgerTrouble
 from db.redis_why import told
 from db.turn import Turn, commit, publish
 from worker import calls, decide
-from worker.calls import Roster
+from worker.calls import Outcome, Pair, Roster
 from worker.decision import Decision, Question, Terms
 from worker.desk.base import Desk
 from worker.settle import Report
@@ -96,10 +96,11 @@ def _look_at_line(work: Work, tenant: str, desk: Desk, due: bool) -> None:
         if decided is not None:
             hand_over(work, tenant, desk, decided[0])
             publish(decided[1], work.inbox, work.tickets)
-            _count(work, tenant, decided[0])
+            _count(work, tenant, *decided)
 
 
-def _count(work: Work, tenant: str, decision: Decision) -> None:
+def _count(work: Work, tenant: str, decision: Decision, turn: Turn) -> None:
+    work.latency.committed(turn)
     work.figures.decisions += 1
     work.figures.reserved += len(decision.reserved)
     if decision.cut:
@@ -131,7 +132,7 @@ def hand_over(work: Work, tenant: str, desk: Desk, decision: Decision) -> None:
     """What was decided, to the callers. What they don't take comes back when its lease ends."""
     lag_s = work.rules.lag_s
     for pair in decision.reserved:
-        _submit(work, tenant, functools.partial(calls.finish, desk, pair, lag_s))
+        _submit(work, tenant, functools.partial(_finish, work, desk, pair, lag_s))
     for about in decision.looks:
         urgent = about.state == "waiting" or about.suspect is not None
         _submit(work, tenant, functools.partial(calls.look, desk, about), urgent)
@@ -141,6 +142,11 @@ def hand_over(work: Work, tenant: str, desk: Desk, decision: Decision) -> None:
             _submit(work, tenant, functools.partial(_roster, desk, question, room, ended), first=True)
     for question in decision.suggestions:
         _submit(work, tenant, functools.partial(calls.suggest, desk, question.class_, question.source))
+
+
+def _finish(work: Work, desk: Desk, pair: Pair, lag_s: float) -> Outcome:
+    work.latency.calls(pair)
+    return calls.finish(desk, pair, lag_s)
 
 
 def _submit(work: Work, tenant: str, call: Callable[[], Report], urgent: bool = True, first: bool = False) -> None:

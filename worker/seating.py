@@ -5,6 +5,7 @@ Runs after the inbox was taken over, in the same transaction, under the tenant's
 
 import heapq
 import logging
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
@@ -95,7 +96,7 @@ class Seating:
             words = {"room": row.room, "agent": row.agent, "attempt": row.attempt}
             log.info(self._turn.line("claimed", **words))
             unclear_s = self._surely_s(row.unclear_s)
-            self._reserve_for(row.id, row.attempt, row.room, row.agent, unclear_s)
+            self._reserve_for(row.id, row.attempt, row.room, row.agent, unclear_s=unclear_s)
         looks = self._turn.all("claim_looks", most=self._claims(), lease_s=LOOK_LEASE_S, **dead)
         surely_s = self._surely_s
         self._decision.looks = [
@@ -105,10 +106,10 @@ class Seating:
     def _claims(self) -> int:
         return min(CLAIMS, self._decision.calls_left)
 
-    def _reserve_for(self, visit: int, attempt: int, room: str, agent: str, unclear_s: float | None = None) -> None:
+    def _reserve_for(self, visit: int, attempt: int, room: str, agent: str, **since: float | None) -> None:
         """The deadline is that of a lease that began with the turn: a frozen process is never late."""
         deadline = self._turn.began_s + LEASE_S
-        self._decision.reserved.append(Pair(visit, attempt, room, agent, deadline, unclear_s))
+        self._decision.reserved.append(Pair(visit, attempt, room, agent, deadline, **since))
 
     def _surely_s(self, age_s: float | None) -> float | None:
         return None if age_s is None else self._terms.rules.surely_s(age_s)
@@ -228,8 +229,10 @@ class Seating:
         taken = [seat for seat in chosen if seat.visit in attempts]
         line.record(turn, why, taken)
         rooms = {pick.waiting.visit: pick.waiting.room for pick in answer.picks}
+        idle_s, now = line.freed(turn, taken), time.monotonic()
         for seat in taken:
-            self._reserve_for(seat.visit, attempts[seat.visit], rooms[seat.visit], seat.agent)
+            freed_at = now - idle_s[seat.visit] if seat.visit in idle_s else None
+            self._reserve_for(seat.visit, attempts[seat.visit], rooms[seat.visit], seat.agent, freed_at=freed_at)
         logs.each(log, [_reserved_line(turn.tenant, rooms[seat.visit], seat) for seat in taken])
         decision.more |= len(answer.picks) == SEATS_BATCH
 

@@ -72,6 +72,7 @@ def _hold(turn: Turn, held: Sequence[Held]) -> None:
         attempts=[report.pair.attempt for report in held],
         **columns(held, ("agent", "first_comment_id", "unconfirmed")),
     )
+    turn.waits += [(row.queue, row.waited_s) for row in rows]
     settled = {(row.id, row.attempt): row.marked for row in rows}
     valid = [report for report in held if (report.pair.visit, report.pair.attempt) in settled]
     for report in valid:

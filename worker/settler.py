@@ -178,3 +178,4 @@ class Settler:
             work.cut.discard(tenant)
             publish(turn, work.inbox, work.tickets)
         work.figures.settled += len(reports)
+        work.latency.committed(turn)

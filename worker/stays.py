@@ -23,7 +23,8 @@ def find(turn: Turn, visit: int, attempt: int) -> Any:
 def end(turn: Turn, stay: Any, why: str) -> None:
     """Close the visit; by the highest service known to be closed, where a webhook named one since it opened."""
     service = stay.closed_service if stay.service_closed else None
-    turn.run("end_visit", visit=stay.id, attempt=stay.attempt, reason=why, service=service)
+    ended = turn.one("end_visit", visit=stay.id, attempt=stay.attempt, reason=why, service=service)
+    turn.handled_for(ended.handled_s if ended else None)
     if service is not None or not stay.doubted:  # a stay that perhaps never was says nothing of the last close
         turn.run("remember_close", room=stay.room, with_service=service is not None)
     log.info(turn.line("closed", room=stay.room, agent=stay.agent, why=why))

@@ -26,6 +26,7 @@ from worker.backlog import Backlog
 from worker.callers import Callers
 from worker.clock import Clock
 from worker.desk.registry import Desks
+from worker.latency import Latency
 from worker.later import Later
 from worker.rules import Rules
 from worker.settle import Report
@@ -53,8 +54,16 @@ class Work:
     """Everything that one worker process shares between its threads."""
 
     def __init__(
-        self, database_url: str, inbox: Inbox, ticket_queue: rq.Queue, rules: Rules, desks: Desks, owner: int
+        self,
+        database_url: str,
+        inbox: Inbox,
+        ticket_queue: rq.Queue,
+        rules: Rules,
+        desks: Desks,
+        owner: int,
+        latency: Latency | None = None,
     ) -> None:
+        """`latency`: also what the desks report to, if they do."""
         self.database_url = database_url
         self.inbox = inbox
         self.tickets = ticket_queue
@@ -66,6 +75,7 @@ class Work:
         self.reports: queue.Queue[tuple[str, Report]] = queue.Queue(REPORTS_MOST)
         self.backlog = Backlog()
         self.figures = Figures()
+        self.latency = latency or Latency()
         self.redis_trouble: Callable[[], str | None] = lambda: None  # why Redis can't be used, if it can't
         self._probes = Ledger(database_url, "probe", lock_ms=BUSY_MS)
         self.drains = Ledger(database_url, "drain", lock_ms=BUSY_MS)

@@ -84,7 +84,8 @@ UPDATE visits v
               %(unconfirmed)s::boolean[]) AS h(visit, attempt, agent, first_comment_id, unconfirmed)
  WHERE v.id = h.visit  -- alone: see the head of line.sql
    AND CASE WHEN v.state = 'reserved' THEN v.tenant = %(tenant)s AND v.attempt = h.attempt END
-RETURNING v.id, v.attempt, v.suspect IS NOT NULL AS marked
+RETURNING v.id, v.attempt, v.suspect IS NOT NULL AS marked, coalesce(v.queue, 'channel:' || v.channel) AS queue,
+          greatest(0, extract(epoch FROM v.settled_at) - v.arrived_us / 1e6)::float8 AS waited_s
 
 -- name: know_agents
 INSERT INTO agents (tenant, id) SELECT %(tenant)s, * FROM (SELECT DISTINCT a FROM unnest(%(agents)s::text[]) a ORDER BY a) s
@@ -134,6 +135,7 @@ SELECT v.id, v.room, v.state, v.attempt, v.agent, v.arrived_us, v.again_us, v.ag
 UPDATE visits SET state = 'closed', agent = NULL, reason = %(reason)s, closed_at = clock_timestamp(), look_at = NULL,
                   retry_at = NULL, aside = NULL, parked = false, service_id = %(service)s, answered = attempt
  WHERE id = %(visit)s AND attempt = %(attempt)s AND state <> 'closed'
+RETURNING extract(epoch FROM closed_at - settled_at)::float8 AS handled_s
 
 -- name: unseat
 -- Surely not applied, though a webhook says that the room is over or open again: the seat is free, and the desk is asked
@@ -461,6 +463,12 @@ SELECT t.id AS tenant, coalesce(v.queue, 'channel:' || v.channel, '') AS queue,
            AS oldest_wait_s
   FROM tenants t LEFT JOIN visits v ON v.tenant = t.id AND v.state <> 'closed'
  GROUP BY 1, 2 ORDER BY 1, 2
+
+-- name: webhook_figures
+-- Of tenants that get webhooks: when the last one came that was taken over, in unix seconds. NULL: Redis has been emptied
+-- since, or none ever came.
+SELECT id AS tenant, nullif(split_part(inbox_seen, '-', 1)::float8, 0) / 1000 AS last_at
+  FROM tenants WHERE desk <> %(native)s ORDER BY id
 
 -- name: drift_figures
 SELECT tenant, kind, healed FROM drifts

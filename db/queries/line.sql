@@ -45,7 +45,7 @@ UPDATE visits v
  WHERE v.id = c.visit
    AND CASE WHEN v.state IN ('waiting', 'held') THEN v.tenant = %(tenant)s
             WHEN v.state = 'reserved' AND (%(exact)s OR (v.parked AND v.unclear_at IS NULL)) THEN v.tenant = %(tenant)s END
-RETURNING v.id, v.room, v.last_agent
+RETURNING v.id, v.room, v.last_agent, extract(epoch FROM v.closed_at - v.settled_at)::float8 AS handled_s
 
 -- name: open
 -- New visits in the order of their arrival; some are over already when their resolve came in the same batch. A learned
@@ -217,6 +217,24 @@ RETURNING a.id, a.open_seats
 UPDATE agents a SET max_load = l.value
   FROM unnest(%(agents)s::text[], %(values)s::integer[]) AS l(agent, value)
  WHERE a.tenant = %(tenant)s AND a.id = l.agent AND a.max_load <> l.value
+
+-- name: freed
+-- Of rooms that waited when the last chat of the agent who gets them ended, a minute ago at most: how long ago. Never more
+-- than the last thousand chats that ended are read, and none where the rooms have only just come.
+WITH p AS (
+    SELECT v.id, p.agent, v.opened_at
+      FROM unnest(%(visit)s::bigint[], %(agent)s::text[]) AS p(visit, agent)
+     CROSS JOIN LATERAL (SELECT id, opened_at FROM visits WHERE id = p.visit LIMIT 1) v),
+recent AS MATERIALIZED (
+    SELECT last_agent, closed_at FROM visits
+     WHERE tenant = %(tenant)s AND state = 'closed'
+       -- a clock that moves within a statement bounds no index
+       AND closed_at > greatest((SELECT min(opened_at) FROM p), statement_timestamp() - interval '1 minute')
+     ORDER BY closed_at DESC LIMIT 1000),
+last AS (SELECT last_agent, max(closed_at) AS closed_at FROM recent GROUP BY last_agent)
+SELECT p.id AS visit, seconds_since(last.closed_at) AS idle_s
+  FROM p JOIN last ON last.last_agent = p.agent
+ WHERE last.closed_at > p.opened_at
 
 -- name: use_suggestions
 UPDATE rosters SET suggested = NULL,

@@ -150,6 +150,10 @@ class Attachments:
         if gone:
             log.info(logs.line("shelf_swept", files=gone))
 
+    async def disk_left(self) -> int:
+        """Bytes. Raises `OSError`."""
+        return await self._shelf.free_bytes()
+
     async def _known(self, ids: list[str]) -> set[str]:
         return await self._store.run(lambda cur: files.known(cur, ids))
 

@@ -22,7 +22,7 @@ from sidecar.live.resting import RestingInbox
 from sidecar.live.sockets import Sockets
 from sidecar.live.store import Store
 from sidecar.live.tasks import Tasks
-from sidecar.live.turns import Tell, Turns
+from sidecar.live.turns import Note, Tell, Turns
 from sidecar.live.visitors import Visitors
 from sidecar.live.writer import Writer
 from sidecar.web.door import Door, Network
@@ -129,8 +129,8 @@ class Parts:
         self.store.close()
 
 
-def parts_of(config: Config, tasks: Tasks, store: Store, delivered: Callable[[float], None]) -> Parts:
-    """Made inside a running event loop. `delivered`: as the hub has it."""
+def parts_of(config: Config, tasks: Tasks, store: Store, delivered: Callable[[float], None], note: Note) -> Parts:
+    """Made inside a running event loop. `delivered`: as the hub has it; `note`: as `Turns` has it."""
     waits: dict[str, Any] = {"socket_timeout": REDIS_S, "socket_connect_timeout": REDIS_S, "retry": None}
     client = redis.asyncio.Redis.from_url(config.redis_url, **waits)
     box = RestingInbox(inbox.connect(config.redis_url, REDIS_S, REDIS_CONNECTIONS))
@@ -151,7 +151,7 @@ def parts_of(config: Config, tasks: Tasks, store: Store, delivered: Callable[[fl
         store=store,
         redis=client,
         box=box,
-        turns=Turns(store, box, queue, feed.tell),
+        turns=Turns(store, box, queue, feed.tell, note),
         hub=hub,
         feed=feed,
         tell=feed.tell,

@@ -33,14 +33,17 @@ AGAIN_S = 0.4  # until the next try, without a thread; give or take half
 BUSY_S = 3.0  # tries of one change
 GATE_S = 30.0  # how long a change waits for those before it, without a thread
 Tell = Callable[[str, Sequence[News]], None]
+Note = Callable[[Turn], None]
 
 
 class Turns:
     """Of one sidecar. Every method raises `LedgerTrouble`; chats go on while Redis is away."""
 
-    def __init__(self, store: Store, inbox: RestingInbox, queue: Queue, tell: Tell) -> None:
-        """`inbox` and `queue` on clients with short timeouts; `tell` as `Feed.tell`."""
-        self._store, self._inbox, self._queue, self._tell = store, inbox, queue, tell
+    def __init__(
+        self, store: Store, inbox: RestingInbox, queue: Queue, tell: Tell, note: Note = lambda turn: None
+    ) -> None:
+        """`inbox` and `queue` on clients with short timeouts; `tell` as `Feed.tell`; `note`: each committed turn."""
+        self._store, self._inbox, self._queue, self._tell, self._note = store, inbox, queue, tell, note
         self._gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
 
     async def change(self, tenant: str, work: Callable[[Turn], T]) -> T:
@@ -49,6 +52,7 @@ class Turns:
         if done is None:
             raise TurnRefused("not_found", "no such tenant")
         result, turn = done
+        self._note(turn)
         if turn.news:
             self._tell(tenant, turn.news)
         if turn.begun or turn.wake:

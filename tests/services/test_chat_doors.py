@@ -541,6 +541,25 @@ def test_one_sender_has_so_many_chats_open_and_no_more(
     run_chat(database_url, redis_url, story)
 
 
+def test_metrics_tell_of_wrong_passwords_and_of_no_path_that_a_stranger_made_up(
+    database_url: str, redis_url: str
+) -> None:
+    async def story(chat: Chat) -> None:
+        at = await chat.sidecar()
+        login = {"tenant": TENANT, "email": "x@example.com", "password": "wrong wrong"}
+        assert (await at.post("/api/v1/auth/login", login))[0] == 401
+        assert (await at.get("/made/up"))[0] == 404
+        assert (await at.get(f"{SESSIONS}/made-up-key"))[0] == 404
+        async with at.http.get(at.url + "/metrics") as answer:
+            text = await answer.text()
+        assert 'giliran_sidecar_answers_total{route="/api/v1/auth/login",status="401"} 1.0' in text
+        assert 'giliran_sidecar_answers_total{route="",status="404"} 1.0' in text
+        assert 'giliran_sidecar_answers_total{route="/api/v1/public/sessions/{key}",status="404"} 1.0' in text
+        assert "made" not in text and "metrics" not in text
+
+    run_chat(database_url, redis_url, story)
+
+
 def test_metrics_tell_of_sockets_and_of_how_long_messages_took(database_url: str, redis_url: str) -> None:
     async def story(chat: Chat) -> None:
         at = await chat.sidecar()
@@ -551,6 +570,8 @@ def test_metrics_tell_of_sockets_and_of_how_long_messages_took(database_url: str
             text = await answer.text()
         assert 'giliran_sidecar_connections{who="customer"} 1.0' in text
         assert "giliran_sidecar_delivery_seconds_count 1.0" in text
+        assert f'giliran_sidecar_answers_total{{route="{SESSIONS}",status="201"}} 1.0' in text
+        assert re.search(r"^giliran_sidecar_disk_free_bytes [1-9]", text, re.M)
         assert (await at.get("/readyz")) == (200, {"status": "ready"})
 
     run_chat(database_url, redis_url, story)

@@ -5,6 +5,7 @@ Each hole of the algorithm that a decision closes (H1 to H4, H8, H11) is made to
 
 import json
 import random
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -1230,3 +1231,13 @@ def test_a_forged_service_id_that_may_be_true_is_forgotten_when_a_true_arrival_c
     made = line.decide()
     assert [about.room for about in made.looks] == ["r1"] or line.visit("r1").state == "closed"
     assert line.remembered("r1") == (9, True) or line.remembered("r1") == (9, None)
+
+
+def test_when_a_seat_became_free_is_found_without_reading_old_chats(line: Line) -> None:
+    """A clock that moves within the statement would not bound the index: it took seconds with many closed visits."""
+    with line.ledger.transaction() as cur:
+        cur.execute("SET LOCAL enable_seqscan = off")
+        seats = {"tenant": line.tenant, "visit": [1], "agent": ["ani"]}
+        cur.execute(f"EXPLAIN {LEDGER.blocks['freed']}", seats)
+        plan = "\n".join(row[0] for row in cur.fetchall())
+    assert re.search(r"closed_by_time.*\n.*Index Cond: .*closed_at > ", plan), plan

@@ -359,7 +359,9 @@ def test_metrics_add_up_over_all_processes_and_count_webhooks_only(receiver, sto
     assert counted(receiver) - before == 100
     text = receiver.get("/metrics")[1]
     assert figure(text, 'webhooks_total{route="allocate-agent",status="200",tenant="shop"}') >= 100
-    assert figure(text, 'webhook_seconds_count{route="allocate-agent"}') >= 100
+    assert float(text.partition('giliran_webhook_seconds_count{route="allocate-agent"} ')[2].partition("\n")[0]) >= 100
+    assert "\ngiliran_receiver_ready 1.0\n" in text
+    assert 'giliran_build_info{version="' in text and "\nprocess_open_fds " in text
 
 
 def counted(receiver: Gunicorn) -> float:

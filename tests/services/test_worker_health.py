@@ -12,13 +12,15 @@ import pytest
 import requests
 from redis.exceptions import ResponseError
 
-from db import tickets
+from db import inbox, processes, tickets
+from db.inbox import Inbox
 from db.postgres import LedgerDown
+from meters import OTHER
 from testbed.deadlines import eventually
 from testbed.servers import free_port
 from tests.services.line_of import TENANT, Line
 from worker import health
-from worker.health import OTHER, _is_near
+from worker.health import _is_near
 from worker.settler import Settler
 from worker.sweep import Sweeper
 
@@ -158,3 +160,60 @@ def test_beyond_a_number_of_queues_the_rest_is_one_series() -> None:
     assert len(found) == 200 + 50 + 1
     assert found["t", OTHER] == {"waiting": 5.0, "aside": 0.0, "reserved": 10.0, "held": 0.0, "oldest_wait_s": 254.0}
     assert sum(of["waiting"] for of in found.values()) == len(names)
+
+
+def figure(page: Page, name: str) -> float:
+    return float(page.get("/metrics").text.partition(f"\n{name} ")[2].partition("\n")[0] or "nan")
+
+
+def test_webhooks_that_nobody_takes_over_are_seen_with_their_age(line: Line, page: Page) -> None:
+    of = f'{{tenant="{TENANT}"}}'
+    line.arrive_all("123")
+    assert figure(page, f"giliran_inbox_entries{of}") == 3
+    assert 0 <= figure(page, f"giliran_inbox_oldest_seconds{of}") < 30
+    assert f"giliran_last_webhook_timestamp_seconds{of}" not in page.get("/metrics").text
+    line.decide()
+    assert figure(page, f"giliran_inbox_entries{of}") == 0
+    assert abs(figure(page, f"giliran_last_webhook_timestamp_seconds{of}") - time.time()) < 30
+
+
+def test_a_redis_that_is_full_is_up_and_not_writable_and_one_that_is_away_is_neither(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state() -> tuple[float, float]:
+        return figure(page, "giliran_redis_up"), figure(page, "giliran_redis_writable")
+
+    assert state() == (1, 1)
+    page.work.redis_trouble = lambda: "Redis is full"
+    assert state() == (1, 0)
+    page.work.redis_trouble = lambda: None
+    page.work.inbox = Inbox(inbox.connect(f"redis://127.0.0.1:{free_port()}/0", 0.5, 1))
+    assert state() == (0, 0)
+    assert figure(page, "giliran_ledger_up") == 1
+
+
+def test_who_runs_is_counted_by_kind_and_version(line: Line, page: Page) -> None:
+    for number, version in enumerate(("1.0", "1.0", "1.1")):
+        processes.tell(line.inbox, processes.about("worker", version, number), {})
+    assert figure(page, 'giliran_processes{kind="worker",version="1.0"}') == 2
+    assert figure(page, 'giliran_processes{kind="worker",version="1.1"}') == 1
+
+
+def test_waits_idle_seats_and_chats_come_from_what_was_committed(line: Line, page: Page) -> None:
+    """Two seats, three rooms: the third gets the seat that a resolve frees."""
+    latency = page.work.latency
+    line.roster("ani")
+    line.arrive_all("123")
+    first = line.decide()
+    assert [pair.freed_at for pair in first.reserved] == [None, None], "these seats were free before the rooms came"
+    latency.committed(line.settle(*line.held(first, "c1")))
+    line.resolve("1", 77, "c1")
+    second = line.decide()
+    latency.committed(line.turns[id(second)])
+    [pair] = second.reserved
+    assert pair.freed_at is not None and 0 <= time.monotonic() - pair.freed_at < 10
+    latency.calls(pair)
+    latency.committed(line.settle(*line.held(second)))
+    assert figure(page, f'giliran_wait_seconds_count{{queue="channel:",tenant="{TENANT}"}}') == 3
+    assert figure(page, f'giliran_handling_seconds_count{{tenant="{TENANT}"}}') == 1
+    assert figure(page, "giliran_seat_idle_seconds_count") == 1

@@ -24,6 +24,7 @@ from db.turn import Drift
 from policies.policy import Seats
 from scripts.launch import __main__ as launcher
 from scripts.launch import procfile
+from tests import metric_table
 from tests.source import ROOT, code, docstring, last_name, nodes, strings, text
 from tests.variants import each
 from worker import choose
@@ -242,32 +243,8 @@ def test_the_list_of_modules_is_complete_and_true() -> None:
 # --- metrics and logs
 
 
-def metrics() -> set[str]:
-    module = importlib.import_module("worker.health")
-    found = {f"giliran_line_{name}" for name in module.GAUGES}
-    for path in code("receiver", "worker", "sidecar"):
-        for node in nodes(path):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                found |= {f"{name}_total" if "Counter" in node.func.id else name for name in first_texts(node)}
-    return found
-
-
-def first_texts(call: ast.Call) -> set[str]:
-    """The metric's name where it is written out, else those of the loop around: the worker's own counts."""
-    first = call.args[0] if call.args else None
-    if isinstance(first, ast.Constant) and str(first.value).startswith("giliran_"):
-        return {str(first.value)}
-    if isinstance(first, ast.JoinedStr) and ast.unparse(first).startswith("f'giliran_worker_"):
-        fields = importlib.import_module("worker.work").Figures.__dataclass_fields__
-        return {f"giliran_worker_{name}" for name, field in fields.items() if field.type in (int, "int")}
-    return set()
-
-
-def test_the_docs_have_every_metric_and_no_other() -> None:
-    told = {
-        re.sub(r"\{.*", "", row[0].strip("`")) for row in rows(section(OPERATIONS, "Metrics")) if "giliran_" in row[0]
-    }
-    assert told == metrics()
+def test_the_docs_have_every_metric_with_its_labels_and_no_other() -> None:
+    assert metric_table.in_docs() == metric_table.in_code()
 
 
 def test_every_kind_of_drift_is_told() -> None:

@@ -13,6 +13,7 @@ from worker.desk.base import Desk
 from worker.desk.connections import Connections
 from worker.desk.native import NativeDesk, publisher
 from worker.desk.qiscus import NAMES_SECONDS, QiscusDesk
+from worker.desk.timed import Say, TimedDesk
 
 log = logging.getLogger("worker.desks")
 
@@ -27,6 +28,11 @@ REDIS_CONNECTIONS = 4
 def qiscus(row: Any, names_s: float = NAMES_SECONDS) -> Desk:
     """From a row of the block `tenants`."""
     return QiscusDesk(row.base_url, row.id, row.secret_key, pool_size=TENANT_CALLS, names_seconds=names_s)
+
+
+def timed(make: Make, say: Say) -> Make:
+    """The same desks, each with a clock."""
+    return lambda row: TimedDesk(make(row), say)
 
 
 def every_kind(database_url: str, redis_url: str, scope: str, names_s: float) -> Make:
