@@ -6,7 +6,7 @@ from scripts.admin.doctor.check import Check, Finding
 from scripts.admin.doctor.facts.at_once import Unread
 from scripts.admin.doctor.facts.desks import Answered, Strangers
 from settings import Settings
-from views.words import clean, listed
+from views.words import clean
 
 ANSWERS = Check(
     "desk_answers",
@@ -31,6 +31,7 @@ RULES = Check(
 CHECKS = (ANSWERS, STALE, OPEN, RULES)
 
 SLOW_S = 3.0
+STRANGERS_MOST = 3
 
 
 def answers(tenant: str, found: Answered | Unread) -> Finding:
@@ -66,4 +67,6 @@ def strangers(tenant: str, found: Strangers | Unread) -> Finding:
     if why is not None:
         return RULES.warning(f"whom the rules name could not be compared with the desk: {clean(why, 160)}", tenant)
     named = found.faults if isinstance(found, Strangers) else ()
-    return RULES.warning(listed((clean(each, 160) for each in named), 3), tenant) if named else RULES.ok("", tenant)
+    told = [clean(each, 160) for each in named[:STRANGERS_MOST]]
+    more = [f"and {len(named) - len(told)} more"] if len(named) > len(told) else []
+    return RULES.warning("; ".join([*told, *more]), tenant) if named else RULES.ok("", tenant)

@@ -6,6 +6,7 @@ from datetime import datetime
 from scripts.admin.doctor import certificates, clocks, desks, disk, postgres, processes, redis, setup, tenants
 from scripts.admin.doctor.check import Finding
 from scripts.admin.doctor.facts.at_once import Unread
+from scripts.admin.doctor.facts.desks import Answered
 from scripts.admin.doctor.facts.everything import Facts
 from scripts.admin.doctor.facts.postgres import Postgres
 from scripts.admin.doctor.facts.redis import Redis
@@ -70,6 +71,12 @@ def _tenant(given: Setup, tenant: Tenant) -> list[Finding]:
     return tenants.judge(tenant, given.settings)
 
 
+def _answers(facts: Facts, tenant: Tenant) -> bool:
+    """A desk that can't be asked is said once."""
+    answer = facts.answers.get(tenant.id)
+    return answer is None or (isinstance(answer, Answered) and answer.trouble is None)
+
+
 def _desk(given: Setup, facts: Facts, known: Tenants, tenant: Tenant) -> Iterator[Finding]:
     if tenant.id in facts.answers:
         yield desks.answers(tenant.id, facts.answers[tenant.id])
@@ -77,5 +84,5 @@ def _desk(given: Setup, facts: Facts, known: Tenants, tenant: Tenant) -> Iterato
         if row.id == tenant.id:
             yield desks.credentials(row, given.settings)
             yield desks.door(row, given.settings, given.warnings.get(desks.OPEN.code))
-    if tenant.id in facts.strangers:
+    if tenant.id in facts.strangers and _answers(facts, tenant):
         yield desks.strangers(tenant.id, facts.strangers[tenant.id])

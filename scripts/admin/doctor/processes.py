@@ -98,6 +98,5 @@ def _proxy(known: Iterable[Process]) -> Finding:
     peers = sorted({each.peer for each in known if each.peer})
     if not peers:
         return PROXY.ok()
-    return PROXY.warning(
-        f"X-Forwarded-For came from {listed(peers)}, which is not trusted: all its people are one address"
-    )
+    who = f"X-Forwarded-For from {listed(peers)} is not believed"
+    return PROXY.warning(f"{who}: all who come from there count as one address")

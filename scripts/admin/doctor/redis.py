@@ -104,8 +104,8 @@ def _eviction(info: Mapping[str, Any]) -> Finding:
 def _memory(info: Mapping[str, Any]) -> Finding:
     used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     if not most:
-        return MEMORY.ok(f"{used // MB} MiB used, no maxmemory")
-    told = f"{used // MB} of {most // MB} MiB used"
+        return MEMORY.ok(f"{used / MB:.1f} MiB used, no maxmemory")
+    told = f"{used / MB:.1f} of {most / MB:.1f} MiB used"
     if used >= most:
         return MEMORY.error(f"maxmemory is reached, and writes are refused: {told}")
     return MEMORY.warning(f"nearly full: {told}") if used > NEARLY * most else MEMORY.ok(told)

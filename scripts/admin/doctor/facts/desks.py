@@ -66,10 +66,14 @@ def _probe(row: Any) -> Answered:
 
 def _strangers(desk: Desk) -> Strangers:
     checked = file.check(desk.row.content)
+    if checked.rules is None:
+        return Strangers(trouble="this version can't read the rules file in force, and serves as without rules")
     try:
         found = desk.checked(desk.row.content, checked)
     except DeskError as error:
         return Strangers(trouble=error.what)
     except (CantDo, LedgerTrouble) as error:  # of a native chat PostgreSQL is asked
         return Strangers(trouble=str(error))
-    return Strangers(tuple(f"line {fault.line}: {fault}" for fault in (*found.faults, *found.warnings)))
+    known = {*checked.faults, *checked.warnings}  # what needs no desk was said when the file was applied
+    faults = sorted({*found.faults, *found.warnings} - known)
+    return Strangers(tuple(f"line {fault.line}: {fault}" for fault in faults))
