@@ -37,7 +37,7 @@ from tests.path.test_redis_unusable import url_of
 from tests.services.test_admin import Ground
 from tests.unit.test_doctor import needs_openssl
 
-NOBODY = {"PORT": "9", "CHAT_PORT": "9"}  # the discard port: nobody listens there
+NOBODY = {"PORT": "9", "CHAT_PORT": "9", "WORKER_PORT": ""}  # the discard port: nobody listens there
 
 
 class Doctor:

@@ -55,11 +55,16 @@ def credentials(row: Any, settings: Settings) -> Finding:
 
 def door(row: Any, settings: Settings, warning: str | None) -> Finding:
     """`warning`: of `settings.warnings`, where no secret is set; a tenant's own secret closes its door."""
-    if settings.demo and warning is None and not settings.webhook_secret:
-        return OPEN.ok("not in a demo", row.id)
+    if settings.demo and not settings.webhook_secret:
+        return OPEN.ok("a demo has none", row.id)
     if warning is None or row.own_webhook_secret:
         return OPEN.ok("", row.id)
     return OPEN.warning(warning.rpartition(":")[0], row.id)
+
+
+def any_door(settings: Settings, warning: str | None) -> Finding:
+    """Where it is not known which tenants there are."""
+    return OPEN.warning(warning.rpartition(":")[0]) if warning else OPEN.ok("a demo has none" if settings.demo else "")
 
 
 def strangers(tenant: str, found: Strangers | Unread) -> Finding:

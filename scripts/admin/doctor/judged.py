@@ -15,6 +15,7 @@ from scripts.admin.doctor.processes import Processes
 from scripts.admin.doctor.report import Group
 from scripts.admin.doctor.setup import Setup
 from version import VERSION
+from views.words import listed
 
 NATIVE = "native"
 
@@ -60,11 +61,18 @@ def _certificates(facts: Facts, now: datetime) -> list[Finding]:
 
 def _tenants(given: Setup, facts: Facts) -> Iterator[Group]:
     if isinstance(facts.tenants, Unread):
-        yield Group("Tenants", [tenants.READ.error(f"no tenant could be checked: {facts.tenants.why}")])
+        unread = tenants.READ.error(f"no tenant could be checked: {facts.tenants.why}")
+        yield Group("Tenants", [unread, desks.any_door(given.settings, given.warnings.get(desks.OPEN.code))])
         return
-    yield Group("Tenants", [tenants.READ.ok(", ".join(facts.tenants.names()) or "there is none yet")])
+    yield Group("Tenants", [tenants.READ.ok(_which(facts, facts.tenants))])
     for tenant in facts.tenants.of:
         yield Group(f"Tenant {tenant.id}", [*_desk(given, facts, facts.tenants, tenant), *_tenant(given, tenant)])
+
+
+def _which(facts: Facts, known: Tenants) -> str:
+    names = listed(known.names()) or "there is none yet"
+    left = len(known.doors) - len(facts.answers)
+    return f"{names}; the desks of {left} were not asked: name one with --tenant" if left > 0 else names
 
 
 def _tenant(given: Setup, tenant: Tenant) -> list[Finding]:
