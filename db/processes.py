@@ -19,6 +19,7 @@ from db.inbox import Inbox, InboxDown
 KEY = "giliran:processes"
 EVERY_S = 5.0
 KEPT_S = 60.0
+UNTRUSTED = "untrusted_peer"  # a field of a sidecar's: who sent it X-Forwarded-For and is not in TRUSTED_PROXIES
 
 Load = Callable[[], Mapping[str, float]]
 

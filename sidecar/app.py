@@ -50,7 +50,7 @@ class Sidecar:
         self.bot = Bot(store, parts.writer.write, Model(*config.model) if config.model else None)
         parts.writer.heard = self.bot.heard
         health.registry.register(Figures(parts.sockets.counts, parts.feed, parts.strangers, self.files.quota))
-        self._here = Presence(parts.box, config.version, parts.sockets.counts)
+        self._here = Presence(parts.box, config.version, parts.sockets.counts, parts.door.untrusted)
         self._rooms = (self.customers, self.agents, self.ops, self.files, health, Site())
 
     def routes(self) -> list[web.RouteDef]:

@@ -65,13 +65,17 @@ class Figures:
 class Presence:
     """This sidecar among the processes that run, as Redis is told every few seconds."""
 
-    def __init__(self, box: Inbox, version: str, sockets: Callable[[], tuple[int, int]]) -> None:
-        self._box, self._sockets = box, sockets
+    def __init__(
+        self, box: Inbox, version: str, sockets: Callable[[], tuple[int, int]], untrusted: Callable[[], str]
+    ) -> None:
+        """`untrusted`: the proxy that is not believed, '' for none."""
+        self._box, self._sockets, self._untrusted = box, sockets, untrusted
         self._me = processes.about("sidecar", version)
 
     async def step(self) -> None:
         with contextlib.suppress(InboxDown):
-            await asyncio.to_thread(processes.tell, self._box, self._me, self._load())
+            me = {**self._me, processes.UNTRUSTED: self._untrusted()}
+            await asyncio.to_thread(processes.tell, self._box, me, self._load())
 
     async def leave(self) -> None:
         await asyncio.to_thread(processes.leave, self._box, self._me)

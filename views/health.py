@@ -12,6 +12,7 @@ from views.shown import Shown
 from views.source import Source
 from views.words import clean
 
+KEPT_BACK = ("seen_s", processes.UNTRUSTED)
 CIRCUIT_OPEN, CIRCUIT_CLOSED = "open", "closed"
 
 
@@ -30,7 +31,7 @@ def _processes(source: Source) -> list[dict[str, Any]]:
         found = processes.read(source.inbox)
     except InboxDown:
         return []
-    return [{name: value for name, value in one.items() if name != "seen_s"} for one in found]
+    return [{name: value for name, value in one.items() if name not in KEPT_BACK} for one in found]
 
 
 def _redis(source: Source) -> dict[str, Any]:

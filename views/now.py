@@ -13,6 +13,7 @@ from views.source import Source
 from views.words import clean, counted, from_us
 
 INBOX_BEHIND = 100  # webhooks that no worker has taken over: more is a problem
+NO_WORKER = "no worker is running: nothing moves"
 
 
 class Glance(NamedTuple):
@@ -26,8 +27,8 @@ class Glance(NamedTuple):
     limit: int
 
 
-def read(source: Source, cur: cursor, tenant: str, today: Today) -> dict[str, Any]:
-    found = Glance(
+def glance(source: Source, cur: cursor, tenant: str, today: Today) -> Glance:
+    return Glance(
         VIEWS.one(cur, "tenant", tenant=tenant),
         queue.read(source, cur, tenant, 0),
         VIEWS.all(cur, "waiting_queues", tenant=tenant),
@@ -35,6 +36,10 @@ def read(source: Source, cur: cursor, tenant: str, today: Today) -> dict[str, An
         today,
         in_force.read(source, cur, tenant, ()).general,
     )
+
+
+def read(source: Source, cur: cursor, tenant: str, today: Today) -> dict[str, Any]:
+    found = glance(source, cur, tenant, today)
     return {**_counts(found), **_expected(cur, found), **_today(today), "problems": problems(found)}
 
 
@@ -82,7 +87,7 @@ def problem(code: str, message: str, since: datetime | None = None, **values: An
 def _of_servers(line: Line) -> list[dict[str, Any]]:
     desk, found = line.desk, []
     if desk.workers == 0:
-        found.append(problem("no_worker", "no worker is running: nothing moves"))
+        found.append(problem("no_worker", NO_WORKER))
     if desk.redis_away:
         words = f"Redis can't be used, and no decision is made without it: {desk.redis_away}"
         found.append(problem("redis_away", words, trouble=desk.redis_away))

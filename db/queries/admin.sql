@@ -118,3 +118,26 @@ RETURNING id
 -- name: erase_customers
 DELETE FROM customers c WHERE c.id = ANY(%(customers)s::bigint[])
    AND NOT EXISTS (SELECT FROM sessions s WHERE s.customer = c.id)
+
+-- name: server_settings
+-- PostgreSQL's own, as they hold for this session.
+SELECT name, setting FROM pg_settings WHERE name = ANY(%(names)s::text[])
+
+-- name: denied_tables
+-- Tables of ours that this user may not write to.
+SELECT relname AS name FROM pg_class
+ WHERE relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'migrations'::regclass) AND relkind = 'r'
+   AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+            AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))
+ ORDER BY relname
+
+-- name: desks_of_tenants
+SELECT id, desk FROM tenants ORDER BY id
+
+-- name: people_who_watch
+-- Accounts that may sign in to a page: operators, supervisors, admins, agents.
+SELECT (SELECT count(*) FROM operators) + (SELECT count(*) FROM accounts) AS number
+
+-- name: doors_of_tenants
+-- How each tenant of Qiscus is called, and whether its webhooks need a secret of its own.
+SELECT id, base_url, secret_key, webhook_digest <> '' AS own_webhook_secret FROM tenants WHERE desk = 'qiscus' ORDER BY id

@@ -34,6 +34,7 @@ from scripts.admin import (
     urls,
 )
 from scripts.admin import why as why_command
+from scripts.admin.doctor.command import doctor
 from scripts.admin.errors import CantDo
 from scripts.admin.installation import Installation
 from scripts.launch import folder
@@ -47,6 +48,7 @@ Exit codes:
   2  wrong usage, or a rules file with faults
   3  not found: unknown room, tenant or agent
   4  refused: an invalid value, credentials that Qiscus refuses, --yes is missing
+`giliran doctor` has codes of its own: 0 all ok, 1 warnings, 2 errors.
 
 Settings are those of ./scripts/run: the environment and .env. NO_COLOR, or an output that is no terminal: no colours.
 """
@@ -104,6 +106,7 @@ COMMANDS = (
     transcript.transcript,
     customer.customer,
     urls.urls,
+    doctor,
     heal.retry,
     report.report,
     eta.eta,

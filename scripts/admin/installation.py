@@ -95,9 +95,12 @@ class Installation:
 
     def source(self) -> Source:
         """Inside `reading`: whether Redis could be asked is known then."""
+        return self.source_with(self.upkeep, self._away)
+
+    def source_with(self, box: Inbox, away: str | None) -> Source:
         return Source(
-            inbox=self.upkeep,
-            away=self._away,
+            inbox=box,
+            away=away,
             policy=self.settings.allocation_policy,
             default_limit=self.settings.max_agent_chat,
             believe_s=roster_s(self.settings.desk_lag_seconds),

@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -25,11 +26,17 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 IPV6_PREFIX = 64
 PORTS = {"http": 80, "https": 443}
 UNTRUSTED_EVERY_S = 60.0  # one line for all: anybody can send the header
+UNTRUSTED_KEPT_S = 600.0  # `giliran doctor` may ask so late
 SAID_EVERY_S = 60.0  # of each address and origin
 PUBLIC = ("/api/v1/public/", "/api/v1/files/", "/api/v1/about")  # what the widget asks for from other people's pages
 ALLOWED_HEADERS = "Content-Type, Authorization"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Seen(NamedTuple):
+    peer: str
+    at_s: float  # monotonic
 
 
 class Door:
@@ -38,6 +45,7 @@ class Door:
         self._allowed, self._trusted, self._demo = frozenset(allowed), tuple(trusted), demo
         self._refused = Repeats(SAID_EVERY_S)
         self._untrusted_at = -UNTRUSTED_EVERY_S  # when it was last said
+        self._untrusted = Seen("", -UNTRUSTED_KEPT_S)
 
     def address(self, request: web.Request) -> str:
         """The client's: the last one that no proxy of ours has."""
@@ -79,11 +87,16 @@ class Door:
                 log.warning(logs.line("refused", code="origin_not_allowed", origin=origin, address=address))
             raise Refused("origin_not_allowed", "pages of this origin may not use this chat (see ALLOWED_ORIGINS)")
 
+    def untrusted(self) -> str:
+        """Who last sent X-Forwarded-For and is no proxy of ours; '' where that was long ago."""
+        return self._untrusted.peer if time.monotonic() - self._untrusted.at_s < UNTRUSTED_KEPT_S else ""
+
     def _see_proxy(self, request: web.Request) -> None:
         """Behind a proxy that nobody declared all people have one address, and limits by address hit all of them."""
         peer, now = request.remote or "", time.monotonic()
         if "X-Forwarded-For" not in request.headers or self.is_trusted(peer):
             return
+        self._untrusted = Seen(peer, now)
         if now - self._untrusted_at >= UNTRUSTED_EVERY_S:
             self._untrusted_at = now
             why = "its X-Forwarded-For is not believed: is it a proxy of yours? Then name it in TRUSTED_PROXIES"
