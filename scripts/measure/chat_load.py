@@ -215,10 +215,8 @@ async def idle(plan: Plan) -> Plan:
 
 
 async def hear(plan: Plan) -> Plan:
-    """The same of agents; what comes is not looked at."""
+    """The same of agents, who answer the server's pings."""
     agents, _, _ = await _all({**plan, "customers": []})
-    for client in agents:
-        client.drain()
     return await _stay(agents)
 
 
