@@ -200,13 +200,14 @@ class Shop:
         return _told(self.home.http.post(f"{self.url}/api/v1/{path}", json=body, headers=headers, timeout=10))
 
     def until_told(self, **facts: Any) -> None:
-        """Anybody is told so; a sidecar keeps what it says to everybody for a second."""
+        """Anybody is told so. A sidecar keeps what it says to everybody for a second, and writes anew who is there each
+        ten seconds."""
 
         def told() -> bool:
             answer = self.home.http.get(f"{self.url}/api/v1/public/desk", params={"tenant_id": self.id}, timeout=10)
             return answer.ok and all(answer.json()[name] == fact for name, fact in facts.items())
 
-        eventually(told, what=f"customers of {self.id} are told {facts}")
+        eventually(told, 20, f"customers of {self.id} are told {facts}")
 
     def pick(self, email: str, room: str) -> None:
         """By an agent who has no page open."""
@@ -219,6 +220,7 @@ class Shop:
         for table in ("visits", "sessions", "customers", "tokens", "presence", "canned_replies"):
             self.home.run(f"DELETE FROM {table} WHERE tenant = %s", self.id)
         self.home.run("DELETE FROM login_tries")
+        self.home.run("UPDATE accounts SET wish = DEFAULT, disabled = false WHERE tenant = %s", self.id)
         self.home.run("UPDATE tenants SET identity_secret = NULL WHERE id = %s", self.id)
         self.home.house.redis.delete(limit_key(self.id), *(limit_key(self.id, agent) for agent in self.ids.values()))
 

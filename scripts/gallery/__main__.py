@@ -17,6 +17,7 @@ from testbed import servers
 from testbed.axe import AT_REST, grave_faults
 from testbed.chathouse import Shop, page_shop
 from testbed.chromium import chromium
+from testbed.opsstates import OPS
 from testbed.states import STATES, make_kiosk, slug, stage
 
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
@@ -27,11 +28,12 @@ MORE_SIZES: dict[str, dict[str, Any]] = {
     "200%": {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2},
 }
 LANGUAGES = {"en": "en-GB", "id": "id-ID"}
+ALL = STATES | OPS
 
 
 def main() -> int:
     args = _arguments()
-    names = [name for name in STATES if all(word in name for word in args.only)]
+    names = [name for name in ALL if all(word in name for word in args.only)]
     if args.list:
         print("\n".join(names))
         return 0
@@ -96,7 +98,7 @@ def _each(
         print(f"{number}/{len(names)} {name}", file=sys.stderr, flush=True)
         try:
             with stage(browser, shop, **options) as made:
-                yield from (f"{name}: {each}" for each in what(name, STATES[name](made)))
+                yield from (f"{name}: {each}" for each in what(name, ALL[name](made)))
         except (AssertionError, Error) as error:
             yield f"{name}: was not reached: {str(error)[:400]}"
 

@@ -9,7 +9,7 @@ from testbed import agentpages, chatpages
 
 def test_agents_see_who_has_closed_the_page_and_who_comes_back_has_the_old_place(desk, opened, shop):
     made = desk("agent@demo.com")
-    made.expect_live()  # else they would leave a message, and keep their places
+    shop.until_told(agents_online=1)  # else they would leave a message, and keep their places
     first, second = (chatpages.Customer(shop, opened("/chat?tenant=shop")) for _ in range(2))
     first.starts("Maya Putri", "Where is my parcel?")
     second.starts("Budi Santoso", "Hello")

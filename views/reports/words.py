@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from routing.messages import MONTHS
 from views.reports.period import DAY, WEEK, Period
 
 ENGLISH = {
@@ -167,36 +168,6 @@ UNITS = {"en": ("s", "min", "h", "d"), "id": ("dtk", "mnt", "jam", "hari")}
 DAYS = {
     "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
     "id": ("Sen", "Sel", "Rab", "Kam", "Jum", "Sab", "Min"),
-}
-MONTHS = {
-    "en": (
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ),
-    "id": (
-        "Januari",
-        "Februari",
-        "Maret",
-        "April",
-        "Mei",
-        "Juni",
-        "Juli",
-        "Agustus",
-        "September",
-        "Oktober",
-        "November",
-        "Desember",
-    ),
 }
 NOTHING, UNKNOWN = "–", "?"
 
