@@ -62,6 +62,8 @@ def move(turn: Turn, room: str, queue: str, by: str) -> Effect:
 def priority(turn: Turn, room: str, value: int, by: str) -> Effect:
     """Rooms of a higher one are served before."""
     visit = _waiting(turn, room)
+    if value == visit.priority:
+        return Effect("nothing_to_change", f"its priority is {value} already", {"value": value}, value, value)
     _place(turn, rules.in_force(turn), visit, visit.queue, value)
     turn.note(visit.id, "priority by hand", f"from {visit.priority} to {value} by {by}")
     before = {"value": value, "before": visit.priority}

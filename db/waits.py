@@ -69,6 +69,12 @@ def _share(spread: float, deviations: float) -> float:
     return float(max(0.0, 1 - spread / 9 + deviations * math.sqrt(spread / 9)) ** 3)
 
 
+def standing(expected: Wait | None) -> Wait | None:
+    """Of a room that waits, though a seat is free for it: it is given in a moment, or it is not for this room. Nothing
+    is said of it, as what was said has to stay."""
+    return None if expected is not None and expected.high == 0 else expected
+
+
 def steady(before: Wait | None, now: Wait | None) -> Wait | None:
     """What is told while the place stands: it never rises, and what was said stays said."""
     if before is None or now is None:

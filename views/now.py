@@ -65,7 +65,9 @@ def _expected(cur: cursor, found: Glance) -> dict[str, int | None]:
     """Of who comes next."""
     line = found.line
     pace = expected.pace(cur, line.tenant, line.team)
-    return expected.as_data(line.counts.waiting + 1, pace, line.desk.shut is not None or line.desk.draining)
+    return expected.as_data(
+        line.counts.waiting + 1, pace, line.desk.shut is not None or line.desk.draining, is_new=True
+    )
 
 
 def _today(today: Today) -> dict[str, Any]:

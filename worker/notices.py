@@ -15,7 +15,7 @@ import logs
 from db import rules
 from db.ledger import LEDGER
 from db.postgres import Ledger, LedgerTrouble, columns
-from db.waits import Pace, wait
+from db.waits import Pace, standing, wait
 from routing import messages
 from routing.messages import CLOSED, Sent
 from routing.model import Rules
@@ -159,7 +159,8 @@ def _text(kind: str, row: Any, of: Rules, now: datetime, opens: datetime | None,
     template = of.messages.closed if kind == CLOSED else of.messages.queued
     assert template is not None, "`due` names what the file has"
     language = messages.language_of(template, row.language)
-    expected = wait(row.position, Pace(pace.online, pace.seats, pace.free, tuple(pace.lengths))) if pace else None
+    known = Pace(pace.online, pace.seats, pace.free, tuple(pace.lengths)) if pace else None
+    expected = standing(wait(row.position, known)) if known else None
     zone = of.hours.zone if of.hours else "UTC"
     return messages.message(
         template,

@@ -67,16 +67,19 @@ UPDATE tenants SET minutes_to = %(until)s
  WHERE id IN (SELECT id FROM tenants WHERE id = %(tenant)s FOR NO KEY UPDATE SKIP LOCKED)
 
 -- name: series
--- Points of equal steps up to now; the last one is not over yet.
+-- Points of equal steps up to now; the last one is not over yet. Before the tenant was added, and where nothing is
+-- written yet, nothing is known.
 WITH steps AS (
     SELECT at, at + %(step_s)s * interval '1 s' AS over
       FROM generate_series(to_timestamp(floor(extract(epoch FROM clock_timestamp() - %(range_s)s * interval '1 s') / %(step_s)s) * %(step_s)s),
                            clock_timestamp(), %(step_s)s * interval '1 s') at)
-SELECT s.at, coalesce(m.waiting, 0) AS waiting, coalesce(m.arrived, 0)::integer AS arrived,
-       coalesce(m.assigned, 0)::integer AS assigned, coalesce(m.abandoned, 0)::integer AS abandoned,
-       w.p50 AS wait_p50_s, w.p95 AS wait_p95_s, coalesce(m.seats_taken, 0) AS seats_taken,
-       coalesce(m.seats_free, 0) AS seats_free
+SELECT s.at, coalesce(m.waiting, k.nothing) AS waiting, coalesce(m.arrived, k.nothing)::integer AS arrived,
+       coalesce(m.assigned, k.nothing)::integer AS assigned, coalesce(m.abandoned, k.nothing)::integer AS abandoned,
+       w.p50 AS wait_p50_s, w.p95 AS wait_p95_s, coalesce(m.seats_taken, k.nothing) AS seats_taken,
+       coalesce(m.seats_free, k.nothing) AS seats_free
   FROM steps s
+  LEFT JOIN (SELECT created_at, minutes_to, 0 AS nothing FROM tenants WHERE id = %(tenant)s) k
+    ON s.over > k.created_at AND s.at < k.minutes_to
   LEFT JOIN LATERAL (
        SELECT (array_agg(waiting ORDER BY at DESC))[1] AS waiting, sum(arrived) AS arrived, sum(assigned) AS assigned,
               sum(abandoned) AS abandoned, (array_agg(seats_taken ORDER BY at DESC))[1] AS seats_taken,

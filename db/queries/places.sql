@@ -16,7 +16,7 @@ SELECT (SELECT count(*) FROM ($native_queue) w) AS waiting,
        here.*, past.*
   FROM (SELECT count(*) AS online, coalesce(sum(g.may), 0)::integer AS seats,
                coalesce(sum(greatest(0, g.may - g.load)), 0)::integer AS free
-          FROM (SELECT s.max_load AS may, s.load
+          FROM (SELECT CASE WHEN $who_is_waited_for THEN s.max_load ELSE 0 END AS may, s.load
                   FROM accounts a JOIN agents s ON s.tenant = a.tenant AND s.id = a.agent CROSS JOIN $agent_now
                  WHERE a.tenant = %(tenant)s AND n.available) g) here,
        ($last_lengths) past

@@ -149,11 +149,11 @@ SELECT EXISTS (SELECT FROM visits WHERE id = %(visit)s AND tenant = %(tenant)s A
 UPDATE notices SET outcome = %(outcome)s WHERE visit = %(visit)s AND kind = %(kind)s AND nth = %(nth)s
 
 -- name: desk_pace
--- Seats of those who are online, and how long the last 50 chats took that were served and ended within a week.
+-- Seats of those who are waited for, and how long the last 50 chats took that were served and ended within a week.
 SELECT here.*, past.*
   FROM (SELECT count(*) AS online, coalesce(sum(max_load), 0)::integer AS seats,
                coalesce(sum(greatest(0, max_load - load)), 0)::integer AS free
-          FROM agents WHERE tenant = %(tenant)s AND available) here,
+          FROM agents s WHERE tenant = %(tenant)s AND available AND $who_is_waited_for) here,
        ($last_lengths) past
 
 -- name: rules_of

@@ -87,8 +87,10 @@ SELECT coalesce(v.queue, 'channel:' || v.channel) AS queue, sum(v.n)::int AS wai
 SELECT room, customer_name AS name FROM sessions WHERE tenant = %(tenant)s AND room = ANY(%(rooms)s::text[])
 
 -- name: handling
--- How long the last 50 chats took that were served and ended within a week: half of them less.
-$last_lengths
+-- How long the last 50 chats took that were served and ended within a week; and the agents who are waited for.
+SELECT past.lengths,
+       ARRAY(SELECT s.id FROM agents s WHERE s.tenant = %(tenant)s AND s.available AND $who_is_waited_for) AS waited_for
+  FROM ($last_lengths) past
 
 -- name: tenant
 SELECT id, name, desk, draining, rules_version, created_at FROM tenants WHERE id = %(tenant)s

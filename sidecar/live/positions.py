@@ -13,7 +13,7 @@ from psycopg2.extensions import cursor
 
 from db import places, rules
 from db.announce import News
-from db.waits import Pace, Wait, steady, wait
+from db.waits import Pace, Wait, standing, steady, wait
 from sidecar.live.hub import Hub
 from sidecar.live.opening import NO_RULES, Reading, reading
 from sidecar.live.store import Store
@@ -109,7 +109,7 @@ class Positions:
 
     def place(self, line: Line, room: str, position: int) -> dict[str, Any]:
         """As `Line.payload`: what was told of this place does not rise."""
-        before, expected = self._waits.get(room, (UNKNOWN, None)), line.wait(position)
+        before, expected = self._waits.get(room, (UNKNOWN, None)), standing(line.wait(position))
         if before[0] == position and line.online:
             expected = steady(before[1], expected)
         if len(self._waits) >= WAITS_MOST and room not in self._waits:

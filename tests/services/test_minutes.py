@@ -74,6 +74,10 @@ def test_twice_by_two_late_workers_is_once(line: Line) -> None:
     assert [row[:9] for row in again] == [row[:9] for row in first], "a gap is filled from the ledger"
 
 
+def assigned(found: Any) -> int:
+    return sum(point["assigned"] or 0 for point in found["points"])
+
+
 def test_a_series_has_every_step_and_honest_percentiles(line: Line) -> None:
     for n in range(20):
         put(line, f"r{n}", 10 + n / 60, served=10 - n / 2)
@@ -85,12 +89,13 @@ def test_a_series_has_every_step_and_honest_percentiles(line: Line) -> None:
     assert [len(each["points"]) for each in (hour, day, week)] == [61, 289, 169]
     steps = [b["at"] - a["at"] for a, b in zip(hour["points"], hour["points"][1:], strict=False)]
     assert set(steps) == {timedelta(seconds=60)}
-    assert sum(point["assigned"] for point in hour["points"]) == sum(p["assigned"] for p in week["points"]) == 20
+    assert assigned(hour) == assigned(week) == 20
     busy = [point for point in week["points"] if point["assigned"] == 20]
     if busy:  # else an hour began in between
         waits = sorted((n / 2 + n / 60) * 60 for n in range(20))
         assert abs(busy[0]["wait_p50_s"] - (waits[9] + waits[10]) / 2) < 0.2
     assert hour["points"][0]["wait_p50_s"] is None
+    assert hour["points"][-1]["waiting"] is None, "the minute that runs is not known yet"
     text = minutes.as_csv(hour)
     assert text.splitlines()[0].startswith("at,waiting,arrived") and len(text.splitlines()) == 62
 

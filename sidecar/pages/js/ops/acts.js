@@ -64,7 +64,7 @@ async function tryIt() {
   if (mine !== tries || act !== now) return;
   const more = act.subjects.length - TRIED_MOST;
   say([...grouped(told), ...(more > 0 ? [t("andMore", { n: more })] : [])], told.every(({ refused }) => refused) ? "wrong" : "");
-  byId("act-yes").disabled = told.every(({ refused }) => refused);
+  byId("act-yes").disabled = told.every(({ refused, idle }) => refused || idle);
 }
 
 async function doIt() {
@@ -84,7 +84,8 @@ async function doIt() {
 async function run(act, subject, wanted, query = "") {
   const [method, path, body = {}] = act.request(subject, wanted);
   try {
-    return { text: effect((await ask(method, pathOf(path) + query, body)).effect) };
+    const { effect: found } = await ask(method, pathOf(path) + query, body);
+    return { text: effect(found), idle: found.code.startsWith("nothing_") };
   } catch (error) {
     return { text: refusedFor(error), refused: true };
   }

@@ -114,7 +114,7 @@ function wordsOf({ title, series, of }) {
     value: (n) => value(of, n),
     tick: short,
     moment: view.range === "7d" ? dateTime : clock,
-    summary: (points) => series.map((each) => t("summary", { name: t(`s_of_${each.name}`), most: value(of, Math.max(0, ...points.map(each.of).filter((n) => n !== null))), last: value(of, points.at(-1) ? each.of(points.at(-1)) : null) })).join(" "),
+    summary: (points) => series.map((each) => t("summary", { name: t(`s_of_${each.name}`), most: value(of, Math.max(0, ...points.map(each.of).filter((n) => n !== null))), last: value(of, points.map(each.of).findLast((n) => n !== null)) })).join(" "),
   };
 }
 

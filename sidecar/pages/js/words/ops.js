@@ -43,7 +43,7 @@ const ENGLISH = {
   b_limit: "Limit", b_pause: "Pause", b_resume: "Resume", b_return: "Chats back", b_logout: "Log out",
   f_move: "To which queue", f_priority: "Priority: a higher one is served before", f_limit: "Chats at once; empty: as the desk has it", wholeNumber: "A whole number from {min} to {max}.", noQueues: "There is no other queue.",
   actOn: { one: "{n} room", other: "{n} rooms" }, asking: "Asking what it would do…", andMore: { one: "and {n} more", other: "and {n} more" },
-  e_retried: "The desk is asked about it now, then its turn comes.", e_nothing_to_retry: "It waits in the queue, nothing holds it back.", e_moved: "It waits in queue {queue}, where it stands by its arrival.", e_priority: "Its priority is {value}, it was {before}.",
+  e_retried: "The desk is asked about it now, then its turn comes.", e_nothing_to_retry: "It waits in the queue, nothing holds it back.", e_nothing_to_change: "Its priority is {value} already.", e_moved: "It waits in queue {queue}, where it stands by its arrival.", e_priority: "Its priority is {value}, it was {before}.",
   e_ended: "The chat is ended, and its customer is told so.", e_closed: "It leaves the queue and comes back if its customer writes. At the desk it is still open: resolve it there.",
   e_drained: "Rooms wait from now on; chats that agents have go on.", e_undrained: "Rooms that wait are given to agents again.", e_paused: "No new chats; those that they have go on.", e_resumed: "New chats again. Their limit is {limit}.", e_resumed_short: "New chats again, under their limit of before.",
   e_limit: "The limit is {value}, it was {before}.", e_limit_short: "The limit is changed.", e_limit_would: "In force within a second; nobody loses a chat.",
@@ -51,7 +51,7 @@ const ENGLISH = {
   e_applied: "Version {version} is in force; workers go through the waiting rooms now.", e_would_apply: "{moving} of {waiting} waiting rooms move; each keeps its arrival.",
   x_unreachable: "The server can't be reached. Try again in a moment.", x_unavailable: "The server can't answer just now. Try again in a moment.", x_forbidden: "Your account may not do this.", x_not_found: "It is not there any more: {why}", x_already_taken: "Somebody was faster: {why}", x_rate_limited: "Too many requests. Wait a moment.", x_failed: "It did not work: {why}",
 
-  onlineOnly: "Online only", agent: "Agent", seats: "Seats", chats: "Chats", lastAssigned: "Last chat", answeredToday: "Answered today", handling: "Median length", actions: "Actions", legend: "Legend", seatOurs: "Given by Giliran", seatExternal: "Others", seatFree: "Free",
+  onlineOnly: "Online only", agent: "Agent", seats: "Seats", chats: "Chats", lastAssigned: "Last chat", answeredToday: "Chats today", handling: "Median length", actions: "Actions", legend: "Legend", seatOurs: "Given by Giliran", seatExternal: "Others", seatFree: "Free",
   noAgents: "No agents to show", agentsSum: "{online} of {all} online · {free} seats free", p_is_online: "Online", p_is_away: "Away", p_is_offline: "Offline", pausedNow: "Paused", seatsOf: "{ours} chats given by Giliran, {external} others, limit {limit}, {free} free", taken: "{n} of {limit}", limitZero: "limit 0", refusedAgent: "refused by the desk", openRoom: "Open room {room}",
 
   life: "Its life", roomNamed: "Room {room}", noSuchRoom: "This room is not known", st_waiting: "Waiting", st_reserved: "Being assigned", st_assigning: "Being assigned", st_active: "With an agent", st_assigned: "With an agent", st_held: "With an agent", st_closed: "Closed", openChat: "Open the chat",
@@ -117,7 +117,7 @@ const INDONESIAN = {
   b_limit: "Batas", b_pause: "Jeda", b_resume: "Lanjutkan", b_return: "Kembalikan chat", b_logout: "Keluarkan",
   f_move: "Ke antrean mana", f_priority: "Prioritas: yang lebih tinggi dilayani lebih dulu", f_limit: "Chat sekaligus; kosong: seperti desk", wholeNumber: "Bilangan bulat dari {min} sampai {max}.", noQueues: "Tidak ada antrean lain.",
   actOn: { other: "{n} ruang" }, asking: "Menanyakan akibatnya…", andMore: { other: "dan {n} lagi" },
-  e_retried: "Desk ditanya sekarang, lalu gilirannya tiba.", e_nothing_to_retry: "Ia menunggu di antrean, tidak ada yang menahannya.", e_moved: "Ia menunggu di antrean {queue}, pada urutan kedatangannya.", e_priority: "Prioritasnya {value}, sebelumnya {before}.",
+  e_retried: "Desk ditanya sekarang, lalu gilirannya tiba.", e_nothing_to_retry: "Ia menunggu di antrean, tidak ada yang menahannya.", e_nothing_to_change: "Prioritasnya sudah {value}.", e_moved: "Ia menunggu di antrean {queue}, pada urutan kedatangannya.", e_priority: "Prioritasnya {value}, sebelumnya {before}.",
   e_ended: "Chat diakhiri, dan pelanggannya diberi tahu.", e_closed: "Ia keluar dari antrean dan kembali bila pelanggannya menulis. Di desk masih terbuka: selesaikan di sana.",
   e_drained: "Mulai sekarang ruang menunggu; chat yang dipegang agen berlanjut.", e_undrained: "Ruang yang menunggu diberikan lagi kepada agen.", e_paused: "Tidak ada chat baru; yang sudah dipegang berlanjut.", e_resumed: "Chat baru lagi. Batasnya {limit}.", e_resumed_short: "Chat baru lagi, dengan batas sebelumnya.",
   e_limit: "Batasnya {value}, sebelumnya {before}.", e_limit_short: "Batas diubah.", e_limit_would: "Berlaku dalam sedetik; tidak ada yang kehilangan chat.",
@@ -125,7 +125,7 @@ const INDONESIAN = {
   e_applied: "Versi {version} berlaku; worker memeriksa ruang yang menunggu sekarang.", e_would_apply: "{moving} dari {waiting} ruang yang menunggu pindah; waktu datangnya tetap.",
   x_unreachable: "Server tidak bisa dihubungi. Coba lagi sebentar lagi.", x_unavailable: "Server sedang tidak bisa menjawab. Coba lagi sebentar lagi.", x_forbidden: "Akun Anda tidak boleh melakukan ini.", x_not_found: "Sudah tidak ada: {why}", x_already_taken: "Ada yang lebih cepat: {why}", x_rate_limited: "Terlalu banyak permintaan. Tunggu sebentar.", x_failed: "Tidak berhasil: {why}",
 
-  onlineOnly: "Hanya yang daring", agent: "Agen", seats: "Kursi", chats: "Chat", lastAssigned: "Chat terakhir", answeredToday: "Dijawab hari ini", handling: "Lama (median)", actions: "Tindakan", legend: "Keterangan", seatOurs: "Dari Giliran", seatExternal: "Lainnya", seatFree: "Kosong",
+  onlineOnly: "Hanya yang daring", agent: "Agen", seats: "Kursi", chats: "Chat", lastAssigned: "Chat terakhir", answeredToday: "Chat hari ini", handling: "Lama (median)", actions: "Tindakan", legend: "Keterangan", seatOurs: "Dari Giliran", seatExternal: "Lainnya", seatFree: "Kosong",
   noAgents: "Tidak ada agen", agentsSum: "{online} dari {all} daring · {free} kursi kosong", p_is_online: "Daring", p_is_away: "Pergi", p_is_offline: "Luring", pausedNow: "Dijeda", seatsOf: "{ours} chat dari Giliran, {external} lainnya, batas {limit}, {free} kosong", taken: "{n} dari {limit}", limitZero: "batas 0", refusedAgent: "ditolak desk", openRoom: "Buka ruang {room}",
 
   life: "Riwayatnya", roomNamed: "Ruang {room}", noSuchRoom: "Ruang ini tidak dikenal", st_waiting: "Menunggu", st_reserved: "Sedang diberikan", st_assigning: "Sedang diberikan", st_active: "Dengan agen", st_assigned: "Dengan agen", st_held: "Dengan agen", st_closed: "Ditutup", openChat: "Buka chat",
