@@ -101,6 +101,7 @@ def test_the_widget_hands_over_what_its_site_knows(opened, shop, ruled) -> None:
     proof = hmac.new(b"sesame", b'budi@example.com\n{"n":7,"tier":"gold"}', hashlib.sha256).hexdigest()
     known = {"name": "Budi", "email": "budi@example.com", "topic": "Pembelian", "locale": "id"}
     page = opened("/widget-demo.html", viewport=SMALL)
+    expect(page.locator(".launcher")).to_be_visible()  # the page's own, which is replaced now
     for more, queue in (({}, "sales"), ({"propertiesHash": proof}, "gold")):
         options = {"tenantId": "shop", **known, "properties": {"tier": "gold", "n": 7}, **more}
         page.evaluate("localStorage.clear(); CallCenterChat.destroy()")

@@ -418,9 +418,8 @@ def test_the_expected_wait_comes_from_seats_and_lengths_and_never_rises_while_th
             "too few have ended"
         )
         await ani.pick(past[9])
+        chat.run("UPDATE visits SET settled_at = clock_timestamp() - interval '600 s' WHERE room = %s", past[9].room)
         assert (await ani.post(f"sessions/{past[9].room}/end"))[0] == 200
-        chat.run("UPDATE visits SET settled_at = closed_at - interval '600 s' WHERE state = 'closed'")
-        chat.run("UPDATE agents SET max_load = 2, foreign_est = 2")
         told = await page.until_told("chat.queue.position", lambda one: one["position"] == 2)
         again = await last.look()
         about = 2 * 600 / 4
