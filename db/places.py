@@ -17,12 +17,11 @@ def pace(cur: cursor, tenant: str) -> Any:
     return PLACES.one(cur, "pace", tenant=tenant)
 
 
-def first(cur: cursor, tenant: str, most: int) -> dict[str, int]:
-    """Room → place."""
-    return {row.room: row.position for row in PLACES.all(cur, "places", tenant=tenant, most=most)}
+def first(cur: cursor, tenant: str, most: int) -> list[Any]:
+    """(room, position, of) in the queue of each."""
+    return PLACES.all(cur, "places", tenant=tenant, most=most)
 
 
-def behind(cur: cursor, tenant: str, most: int, rooms: Sequence[str]) -> dict[str, int]:
+def behind(cur: cursor, tenant: str, most: int, rooms: Sequence[str]) -> list[Any]:
     """The same of these rooms, as far as they are not among the first."""
-    rows = PLACES.all(cur, "places_behind", tenant=tenant, most=most, rooms=" ".join(rooms))
-    return {row.room: row.position for row in rows}
+    return PLACES.all(cur, "places_behind", tenant=tenant, most=most, rooms=" ".join(rooms))

@@ -91,6 +91,7 @@ def why(row: Any, of: Class, team: Mapping[str, Member], desk: Desk, now: dateti
         or _tenant(desk, now)
         or _nobody(of, team, desk, who)
         or _sticky(row, of, team, now)
+        or _refused(who)
         or _roster(of, desk, now)
         or _seats(row, of, desk, who)
     )
@@ -179,11 +180,17 @@ def _trouble(desk: Desk) -> str:
     return f"; its last answer was: {clean(desk.trouble, 120)}" if desk.trouble else ""
 
 
+def _refused(who: Able) -> Reason | None:
+    """Everybody with a free seat; an old roster will do for that."""
+    refused = [member.id for member in who.with_room if member.refused]
+    if len(refused) < len(who.with_room):
+        return None
+    words = f"the desk refuses {listed(refused)}: they are tried with one room at a time"
+    return Reason("agents_refused", words, {"names": listed(refused)})
+
+
 def _seats(row: Any, of: Class, desk: Desk, who: Able) -> Reason:
-    free, refused = who.free, [member.id for member in who.with_room if member.refused]
-    if len(refused) == len(who.with_room):
-        words = f"the desk refuses {listed(refused)}: they are tried with one room at a time"
-        return Reason("agents_refused", words, {"names": listed(refused)})
+    free = who.free
     if row.ahead_in_class >= free:
         words = f"{counted(row.ahead_in_class, 'earlier room')} for {counted(free, 'free seat')}"
         return Reason("earlier_rooms", words, {"count": row.ahead_in_class, "free": free})

@@ -2,11 +2,11 @@
 
 -- name: places
 -- The head of a tenant's native line, in order.
-SELECT room, position FROM ($native_queue) v ORDER BY $queue_order LIMIT %(most)s
+SELECT room, position, "of" FROM ($native_queue) v ORDER BY $queue_order LIMIT %(most)s
 
 -- name: places_behind
 -- The same of these rooms, wherever they stand.
-SELECT room, position FROM ($native_queue) w
+SELECT room, position, "of" FROM ($native_queue) w
  WHERE overall > %(most)s AND room = ANY(string_to_array(%(rooms)s, ' '))
 
 -- name: pace

@@ -36,7 +36,8 @@ def state(cur: cursor, key: str, line: positions.Line | None = None) -> State | 
         return None
     row = payloads.session_row(cur, session.tenant, session.room)
     view = payloads.session_payload(row)
-    return State(session, view, row.agent_got, line or positions.read(cur, session.tenant, 0))
+    waits = (session.room,) if view["position"] else ()
+    return State(session, view, row.agent_got, line or positions.read(cur, session.tenant, 0, waits))
 
 
 class Page(NamedTuple):

@@ -7,6 +7,7 @@ looked up once for each tenant and 250 ms at most, and told to the first hundred
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
@@ -27,12 +28,13 @@ HOURS_EVERY_S = 10.0  # we open and close while nobody comes or goes
 
 
 class Line(NamedTuple):
-    """The head of a tenant's line, how fast it moves, and what the rules say."""
+    """The head of a tenant's line, how fast it moves, what the rules say. `of`: room → how many wait in its queue."""
 
     places: dict[str, int]
     waiting: int
     pace: Pace
     rules: Reading = NO_RULES
+    of: Mapping[str, int] = MappingProxyType({})
 
     @property
     def online(self) -> int:
@@ -43,7 +45,7 @@ class Line(NamedTuple):
 
     def payload(self, room: str, position: int, expected: Wait | None) -> dict[str, Any]:
         """Of `chat.queue.position`."""
-        told = {"position": position, "waiting": self.waiting, **eta(expected)}
+        told = {"position": position, "waiting": self.of.get(room, self.waiting), **eta(expected)}
         return {"session_id": room, **told, "agents_online": self.online, "closed": self.rules.closed}
 
 
@@ -70,12 +72,13 @@ WAITS_MOST = 20_000  # rooms of which it is remembered what they were told
 def read(cur: cursor, tenant: str, most: int = LIVE, behind: Sequence[str] = ()) -> Line:
     """The first ones, and of those behind the ones named."""
     pace = places.pace(cur, tenant)
-    found = places.first(cur, tenant, most) if most else {}
+    found = places.first(cur, tenant, most) if most else []
     if behind and pace.waiting > most:
-        found |= places.behind(cur, tenant, most, behind)
+        found += places.behind(cur, tenant, most, behind)
     book, now_s = rules.of(cur, tenant)
     moves = Pace(pace.online, pace.seats, pace.free, tuple(pace.lengths))
-    return Line(found, pace.waiting, moves, reading(book.rules, now_s))
+    positions = {row.room: row.position for row in found}
+    return Line(positions, pace.waiting, moves, reading(book.rules, now_s), {row.room: row.of for row in found})
 
 
 class Positions:

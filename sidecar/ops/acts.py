@@ -181,7 +181,7 @@ WOULD: Mapping[str, Effect] = {
     "limit": Effect("limit_would", "in force within a second; nobody loses a chat"),
     "pause": Effect("paused", "they get no new chats; those that they have go on"),
     "resume": Effect("resumed", "they get new chats again, under their limit of before"),
-    "log out": Effect("logged_out", "they are logged out everywhere; unanswered chats return to the queue after 30 s"),
+    "log out": Effect("logged_out_would", "they are logged out; unanswered chats return to the queue after 30 s"),
 }
 
 

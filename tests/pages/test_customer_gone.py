@@ -41,7 +41,7 @@ def test_agents_see_who_has_closed_the_page_and_who_comes_back_has_the_old_place
     expect(back.locator("#log")).to_contain_text("Welcome back: you have your old place again")
     expect(back.locator("#place-number")).to_have_text("1")
     expect(second.page.locator("#place-number")).to_have_text("2")
-    expect(second.page.locator("#place-line")).to_contain_text("Somebody who came before you is back in line.")
+    expect(second.page.locator("#place-line")).to_contain_text("Your place has changed: somebody goes before you.")
     if folder := os.environ.get("PICTURES"):
         back.screenshot(path=f"{folder}/back.png")
     made.tab("queue")
@@ -50,7 +50,7 @@ def test_agents_see_who_has_closed_the_page_and_who_comes_back_has_the_old_place
     expect(made.page.locator("#room-state")).to_have_text("With you")
     expect(back.locator("#log")).to_contain_text("Budi Santoso joined")
     expect(second.page.locator("#place-number")).to_have_text("1")
-    expect(second.page.locator("#place-line")).not_to_contain_text("is back")
+    expect(second.page.locator("#place-line")).not_to_contain_text("has changed")
 
 
 def _picture(made: agentpages.Desk, name: str) -> None:

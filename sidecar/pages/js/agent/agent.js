@@ -188,7 +188,7 @@ function focusNext() {
 
 function showDetailsPanelFor(session) {
   byId("desk").classList.toggle("no-room", !session);
-  if (session) showDetails(session, desk.room(session.session_id).notes, desk.visitsOf(session), (visit) => openVisit(visit, desk));
+  if (session) showDetails(session, desk.room(session.session_id), desk.visitsOf(session), (visit) => openVisit(visit, desk));
 }
 
 setInterval(() => {

@@ -66,7 +66,7 @@ export class Desk {
   details(id, { notes, visits }) {
     const room = this.room(id);
     if (notes) room.notes = mergeNotes(room.notes, notes);
-    if (visits) room.visits = visits;
+    if (visits) Object.assign(room, { visits, told: true });
   }
 
   note(id, note) {
@@ -76,7 +76,7 @@ export class Desk {
 
   room(id) {
     if (!this.rooms.has(id))
-      this.rooms.set(id, { messages: [], notes: [], visits: [], loaded: false, stale: false, gaps: 0, holed: false });
+      this.rooms.set(id, { messages: [], notes: [], visits: [], told: false, loaded: false, stale: false, gaps: 0, holed: false });
     return this.rooms.get(id);
   }
 

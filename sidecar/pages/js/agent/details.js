@@ -6,7 +6,8 @@ import { excerpt, short } from "./list.js";
 import { byId, keyed, linked, make, part, setAttr, setClass, setText } from "../core/dom.js";
 import { currentLanguage, dateTime, span, t } from "../words/words.js";
 
-export function showDetails(session, notes, visits, openVisit) {
+/** `room`: `told` once its notes and earlier visits are known. */
+export function showDetails(session, { notes, told }, visits, openVisit) {
   const { customer } = session;
   paintAvatar(byId("d-avatar"), customer.name, "large");
   setText(byId("d-name"), customer.name);
@@ -16,6 +17,8 @@ export function showDetails(session, notes, visits, openVisit) {
   for (const [key, value] of facts(session)) showFact(key, value);
   showNotes(notes);
   showVisits(visits, openVisit);
+  byId("no-notes").hidden = !told || notes.length > 0;
+  byId("no-visits").hidden = !told || visits.length > 0;
 }
 
 function facts(session) {
@@ -48,14 +51,12 @@ function mailLink(address) {
 
 function showNotes(notes) {
   setText(byId("notes-count"), notes.length || "");
-  byId("no-notes").hidden = notes.length > 0;
   keyed(byId("notes"), [...notes].reverse(), (note) => note.id, (note) => make("li", {}, make("p", { class: "body", dir: "auto" }, linked(note.body)), make("p", { class: "soft", "data-part": "by" })),
     (node, note) => setText(part(node, "by"), t("noteBy", { name: note.agent_name, when: short(note.created_at) })));
 }
 
 function showVisits(visits, openVisit) {
   setText(byId("visits-count"), visits.length || "");
-  byId("no-visits").hidden = visits.length > 0;
   keyed(byId("visits"), visits, (visit) => visit.session_id, (visit) => {
     const button = make("button", { type: "button", class: "visit" }, make("span", { class: "visit-head" }, make("strong", { "data-part": "when" }), make("span", { class: "stars", "data-part": "stars" })),
       make("span", { class: "soft", "data-part": "last", dir: "auto" }), make("small", { class: "soft", "data-part": "with" }));
