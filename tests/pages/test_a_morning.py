@@ -78,7 +78,7 @@ def test_a_supervisor_sees_a_queue_grow_learns_why_raises_a_limit_and_exports_th
     with page.expect_download() as saved:
         page.locator("#charts-csv").click()
     rows = list(csv.DictReader(io.StringIO(Path(saved.value.path()).read_text())))
-    assert sum(int(row["arrived"]) for row in rows) == sum(n % 3 for n in range(2, 51))
+    assert sum(int(row["arrived"] or 0) for row in rows) == sum(n % 3 for n in range(2, 51))
     for socket in sockets:
         socket.context.close()
 

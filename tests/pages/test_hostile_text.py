@@ -89,7 +89,8 @@ AGENTS = """(async () => {
     "the filter": (text) => showList({ ...tab, filter: "no such" }, desk(text), null),
     "what was found": (text) => showFound({ results: [hit(text)] }, () => {}),
     "whom was found": (text) => showFound({ results: [{ ...hit(text), person: true }] }, () => {}),
-    "the details": (text) => (emptied("visits"), showDetails(session(text), [], [session(text)], () => {})),
+    "the details": (text) => (emptied("visits"),
+      showDetails(session(text), { notes: [], told: true }, [session(text)], () => {})),
   };
 })()"""
 MARKS = """async (snippets) => {
