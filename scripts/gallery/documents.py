@@ -10,7 +10,6 @@ from playwright.sync_api import Page, expect
 from testbed import week
 from testbed.agentpages import Customer
 from testbed.chatpages import Customer as CustomerPage
-from testbed.opsstates import OPS
 from testbed.states import Stage
 from views.reports import period
 from views.reports import report as reports
@@ -78,7 +77,6 @@ def report(made: Stage) -> Page:
 PICTURES: dict[str, Callable[[Stage], Page]] = {
     "agent": agent,
     "customer": customer,
-    "ops": OPS["ops charts"],
     "report": report,
 }
 

@@ -110,7 +110,7 @@ function wordsOf({ title, series, of }) {
     title: t(title),
     names: series.map(({ name }) => t(`s_of_${name}`)),
     isTime: of === "span",
-    axis: (n) => value(of, n),
+    axis: (n) => (of === "span" && n > 60 && n < 3600 && n % 60 ? `${span(n - (n % 60))} ${span(n % 60)}` : value(of, n)),
     value: (n) => value(of, n),
     tick: short,
     moment: view.range === "7d" ? dateTime : clock,
