@@ -177,17 +177,69 @@ def test_thousands_of_rooms_are_a_window_that_follows_the_reader(ops, shop):
     expect(made.row("guest1234").locator(".c-place")).to_have_text("1,234")
 
 
-def test_an_agent_is_paused_and_given_another_limit(ops, shop):
+def test_an_agent_is_paused_also_after_a_limit_that_may_not_be(ops, shop):
     made = ops()
     made.view("agents")
     row = made.page.locator(".agent-row", has_text="Ani Lestari")
+    row.get_by_role("button", name="Set the limit").click()
+    made.page.locator("#act-number").fill("1500")
+    expect(made.page.locator("#act-effects")).to_have_text("A whole number from 0 to 1000.")
+    expect(made.page.locator("#act-yes")).to_be_disabled()
+    made.page.locator("#act-no").click()
     row.get_by_role("button", name="Pause").click()
     expect(made.page.locator("#act-effects")).to_have_text("No new chats; those that they have go on.")
     made.page.locator("#act-yes").click()
     expect(row).to_contain_text("Paused")
     row.get_by_role("button", name="Resume").click()
     made.page.locator("#act-yes").click()
-    expect(row.get_by_role("button", name="Pause")).to_be_visible(timeout=15_000)
+    expect(row.get_by_role("button", name="Pause")).to_be_visible()
+
+
+def test_an_operator_serves_out_sends_chats_back_logs_an_agent_out_and_changes_the_rules(ops, shop):
+    maya = Customer(shop, "Maya Sari", "Good day")
+    maya.is_given_to("Ani Lestari")
+    with shop.home.ledger.transaction() as cur:
+        operators.add(cur, "rini@example.com", "Rini", hash_of(PASSWORD))
+    try:
+        made = ops(None).sign_in("rini@example.com").live()
+        page = made.page
+
+        def does(name: str, effect: str) -> None:
+            page.get_by_role("button", name=name).first.click()
+            expect(page.locator("#act-effects")).to_contain_text(effect)
+            page.locator("#act-yes").click()
+            expect(page.locator("#act-dialog")).to_be_hidden()
+
+        made.view("agents")
+        does("Chats back to the queue: Ani Lestari", "1 chat returns to the queue")
+        eventually(lambda: maya.sees()["status"] == "waiting", 10, "the chat is back in the queue")
+        made.view("settings")
+        page.locator("#drain").click()
+        expect(page.locator("#act-effects")).to_contain_text("Rooms wait from now on")
+        page.locator("#act-yes").click()
+        expect(page.locator("#drain")).to_have_attribute("aria-checked", "true")
+        assert shop.home.house.rows("SELECT draining FROM tenants WHERE id = %s", shop.id)[0].draining
+        page.locator("#drain").click()
+        page.locator("#act-yes").click()
+        expect(page.locator("#drain")).to_have_attribute("aria-checked", "false")
+        page.locator("#routing-file").fill('[default]\nqueue = "sale"\n[queues.sales]\nagents = { channel = true }')
+        page.locator("#routing-check").click()
+        expect(page.locator("#routing-found")).to_contain_text("sales")
+        page.locator("#routing-file").fill('[default]\nqueue = "sales"\n[queues.sales]\nagents = { channel = true }')
+        page.locator("#routing-apply").click()
+        page.locator("#act-yes").click()
+        expect(page.locator("#routing-history li")).to_have_count(1)
+        made.view("queue")
+        expect(made.row(maya.id)).to_be_visible()
+        made.view("settings")
+        for act in ("rules applied", "serve out", "chats back"):
+            expect(page.locator("#audit-rows")).to_contain_text(act)
+    finally:
+        shop.home.run("DELETE FROM operators")
+        shop.home.run(
+            "UPDATE tenants SET rules_version = 0, rules_digest = '', draining = false WHERE id = %s", shop.id
+        )
+        shop.home.run("DELETE FROM rule_files WHERE tenant = %s", shop.id)
 
 
 def test_every_view_can_be_read_by_everybody_in_both_themes_and_fits_a_small_phone(ops, shop):
