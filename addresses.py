@@ -39,6 +39,8 @@ REDIS_TLS = frozenset({
 })
 # fmt: on
 CERT_REQS = ("none", "optional", "required")
+UNICAST = ipaddress.ip_network("2000::/3")  # all that IPv6 has given to anybody
+PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")  # for protocols, whatever a Python's list calls global
 
 
 def wrong_with_database(url: str) -> str | None:
@@ -92,6 +94,37 @@ def wrong_with_http(url: str, keys: bool = True) -> str | None:
     if keys and parts.scheme == "http" and not is_loopback(parts.hostname):
         return "must start with https://: over http:// the key would travel in clear (only to this machine may it)"
     return None
+
+
+def wrong_with_hook(url: str, private: bool) -> str | None:
+    """Of a receiver's address; its path or query may be a secret, so neither is shown. `private`: also of a network of
+    one's own, where plain HTTP is usual."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return "can't be read: write it as https://host/path"
+    if parts.scheme != "https" and not (private and parts.scheme == "http"):
+        return "must start with https:// (with HOOKS_ALLOW_PRIVATE=1 also http://)"
+    if not parts.hostname or not (url.isascii() and url.isprintable()) or " " in url or "\\" in url:
+        return "can't be read: write it as https://host/path, in ASCII without blanks"
+    if "@" in parts.netloc or "#" in url:
+        return "must not have a user or a fragment: the receiver is told by the signature who posts"
+    return None
+
+
+def is_public(address: str) -> bool:
+    """Whether the address may be one of anybody's in the internet: not private, of this machine, of its network, shared
+    (100.64.0.0/10), multicast, reserved; nor an IPv6 address that leads to an IPv4 address."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return is_public(str(found.ipv4_mapped))
+        if found not in UNICAST or found.sixtofour is not None or found.teredo is not None:
+            return False
+    elif found in PROTOCOLS:
+        return False
+    return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
 
 
 def is_loopback(host: str) -> bool:

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import addresses
@@ -33,6 +34,7 @@ DEMO_TENANT = "demo-tenant"  # of the native chat
 DEMO_PASSWORD = "Test@1234"  # noqa: S105 - public on purpose: of the demo's agents, whose chats are nobody's
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+T = TypeVar("T")
 
 
 class SettingsError(Exception):
@@ -64,6 +66,7 @@ class Settings:
     keep_days: int
     keep_chats_days: int  # 0: for ever
     webhook_secret: str | None = field(repr=False)
+    hooks_allow_private: bool
     allowed_origins: tuple[str, ...]  # "scheme://host[:port]" in lower case; empty: same origin only
     trusted_proxies: tuple[Network, ...]  # whose X-Forwarded-* are believed
     secret_key: str | None = field(repr=False)  # use `secret_key(settings)`, which makes one where none is given
@@ -109,6 +112,7 @@ NAMES = (
     "KEEP_DAYS",
     "KEEP_CHATS_DAYS",
     "WEBHOOK_SECRET",
+    "HOOKS_ALLOW_PRIVATE",
     "ALLOWED_ORIGINS",
     "TRUSTED_PROXIES",
     "SECRET_KEY",
@@ -175,8 +179,9 @@ def load(
         keep_days=_number(given, "KEEP_DAYS", 90, 1, 36500),
         keep_chats_days=_number(given, "KEEP_CHATS_DAYS", 0, 0, 36500),
         webhook_secret=_long_enough(given, "WEBHOOK_SECRET"),
-        allowed_origins=_origins(given, "ALLOWED_ORIGINS"),
-        trusted_proxies=_networks(given, "TRUSTED_PROXIES"),
+        hooks_allow_private=_flag(given, "HOOKS_ALLOW_PRIVATE", default=False),
+        allowed_origins=_each(given, "ALLOWED_ORIGINS", _origin),
+        trusted_proxies=_each(given, "TRUSTED_PROXIES", _network),
         secret_key=_long_enough(given, "SECRET_KEY"),
         reassign_offline_seconds=_number(given, "REASSIGN_OFFLINE_SECONDS", 0, 0, 86400),
         customer_gone_seconds=_number(given, "CUSTOMER_GONE_SECONDS", 600, 0, 86400),
@@ -373,12 +378,8 @@ def _long_enough(given: Mapping[str, str], name: str) -> str | None:
     return value
 
 
-def _parts(given: Mapping[str, str], name: str) -> list[str]:
-    return [part.strip() for part in given.get(name, "").split(",") if part.strip()]
-
-
-def _origins(given: Mapping[str, str], name: str) -> tuple[str, ...]:
-    return tuple(_origin(part, name) for part in _parts(given, name))
+def _each(given: Mapping[str, str], name: str, read: Callable[[str, str], T]) -> tuple[T, ...]:
+    return tuple(read(part.strip(), name) for part in given.get(name, "").split(",") if part.strip())
 
 
 def _origin(value: str, name: str) -> str:
@@ -386,10 +387,6 @@ def _origin(value: str, name: str) -> str:
     if origin is None:
         raise SettingsError(f"{name} has {value[:60]!r}: write each as https://host or https://host:port, with commas")
     return origin
-
-
-def _networks(given: Mapping[str, str], name: str) -> tuple[Network, ...]:
-    return tuple(_network(part, name) for part in _parts(given, name))
 
 
 def _network(value: str, name: str) -> Network:

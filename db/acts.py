@@ -87,6 +87,7 @@ def close(turn: Turn, room: str, by: Agent) -> Effect:
         sessions.end(turn, room, f"agent:{by.agent_id}", by.name)
         return Effect("ended", "the chat is ended, and its customer is told so")
     for row in line.close(turn, [(visit.id, None, NOT_NEEDED)]):
+        turn.ended(row.id, row.handled_s)
         turn.move(row.room, GONE)
     turn.note(visit.id, "closed by hand", f"by {by.email}")
     words = "it left the queue; it comes back if its customer writes. At the desk it is still open: resolve it there"

@@ -64,14 +64,15 @@ def close(turn: Turn, visits: Sequence[tuple[int, int | None, str]], *, exact: b
     return turn.all("close", visits=ids, services=services, reasons=reasons, exact=exact)
 
 
-def open_visits(turn: Turn, new: Sequence[NewVisit], learned_wait_s: float = 0.0) -> None:
-    """In the order given; each where the rules in force put it."""
+def open_visits(turn: Turn, new: Sequence[NewVisit], learned_wait_s: float = 0.0) -> list[int]:
+    """In the order given; each where the rules in force put it. Gives those that are over already."""
     book = rules.in_force(turn)
     new = _with_facts(turn, new) if book.rules else new
     places = routes.of_all(turn, book, [_arrival(visit) for visit in new])
     facts = [json.dumps(visit.facts) if visit.facts is not None else None for visit in new]
     given = {**columns(new, NewVisit._fields), "facts": facts}
-    turn.run("open", learned_wait_s=learned_wait_s, **given, **columns(places, Routed._fields))
+    rows = turn.all("open", learned_wait_s=learned_wait_s, **given, **columns(places, Routed._fields))
+    return [row.id for row in rows if row.over]
 
 
 def _with_facts(turn: Turn, new: Sequence[NewVisit]) -> Sequence[NewVisit]:

@@ -212,6 +212,7 @@ CREATE TABLE visits (
     sticky_until      timestamptz,                     -- it waits for them until then
     facts             jsonb,                           -- what the rules ask about, as long as it waits
     again_facts       jsonb,                           -- the same, of the webhook of again_us
+    target_missed     boolean NOT NULL DEFAULT false,  -- it waited for longer than its queue's target, and hooks know
     FOREIGN KEY (tenant, agent) REFERENCES agents,
     CONSTRAINT seat_has_agent CHECK ((state IN ('reserved', 'held')) = (agent IS NOT NULL)),
     CONSTRAINT reserved_has_limit CHECK (state <> 'reserved' OR seat_limit IS NOT NULL),
@@ -684,3 +685,30 @@ CREATE TABLE minutes (
     seats_free   integer,                            -- at its end, of agents online; NULL: written too late to know
     PRIMARY KEY (tenant, at, queue)
 );
+
+-- Who is told of a tenant's events: docs/operations.md, events out.
+CREATE TABLE hooks (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant      text NOT NULL REFERENCES tenants ON DELETE CASCADE,
+    url         text NOT NULL,
+    secret      text NOT NULL,                         -- whsec_ and the key in base64
+    events      text[] NOT NULL,                       -- the kinds that it gets
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (tenant, url)
+);
+
+-- What happened, once for each hook that gets it: written with what it tells, posted by workers, kept for a day more.
+CREATE TABLE outbox (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    hook     bigint NOT NULL REFERENCES hooks ON DELETE CASCADE,
+    event    text NOT NULL,                            -- its id, the same for all hooks and tries
+    body     text NOT NULL,
+    due_at   timestamptz NOT NULL DEFAULT clock_timestamp(),  -- the next try; while one is under way, its lease
+    tries    integer NOT NULL DEFAULT 0,
+    why      text,                                     -- what was in the way of the last try
+    outcome  text CHECK (outcome IN ('delivered', 'given_up', 'dropped')),  -- NULL: to be delivered
+    over_at  timestamptz,
+    CONSTRAINT over_has_outcome CHECK ((outcome IS NULL) = (over_at IS NULL))
+);
+CREATE INDEX outbox_due ON outbox (hook, due_at) WHERE outcome IS NULL;
+CREATE INDEX outbox_over ON outbox (over_at) WHERE over_at IS NOT NULL;

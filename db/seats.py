@@ -10,7 +10,7 @@ from typing import Any
 from psycopg2.errors import CheckViolation
 from psycopg2.extensions import cursor
 
-from db import inbox, limits, line, sessions
+from db import hooks, inbox, limits, line, sessions
 from db.inbox import HELD, Inbox, InboxDown
 from db.limits import Limits
 from db.line import Seat
@@ -138,6 +138,7 @@ def _hold(turn: Turn, visit: int, attempt: int, agent: str, limit: int) -> list[
         "unconfirmed": [False],
     }
     rows = turn.all("hold", **held)
+    turn.events += [(hooks.ASSIGNED, row.id) for row in rows]
     SEATS.run(turn.cur, "served_now", tenant=turn.tenant, agent=agent, limit=limit)
     return [(row.queue, row.waited_s) for row in rows]
 

@@ -168,4 +168,4 @@ def _close(turn: Turn, visit: Any, reason: str) -> None:
     """The visit ends and its seat is free. The reason stands in the visit itself."""
     for row in line.close(turn, [(visit.id, None, reason)], exact=True):
         turn.move(row.room, GONE, row.last_agent)
-        turn.handled_for(row.handled_s)
+        turn.ended(row.id, row.handled_s)

@@ -19,7 +19,7 @@ from psycopg2.extensions import cursor
 from rq import Queue
 
 import logs
-from db import tickets
+from db import hooks, tickets
 from db.announce import News
 from db.inbox import Changes, Inbox, InboxDown
 from db.ledger import LEDGER, lock
@@ -63,6 +63,7 @@ class Turn(Changes):
     taken    the last entry of the inbox that this turn takes over, in which life of Redis; '': none
     waits    of rooms that were assigned in it: (queue, seconds since the arrival); `handled`: of assigned ones that
              ended, seconds since then. For /metrics, after the commit
+    events   for the tenant's hooks: what happened, to which visit (None: to the desk), written as the turn leaves it
     begun    the caches are not believed until they were told of this turn
     """
 
@@ -77,6 +78,7 @@ class Turn(Changes):
     epoch: str = ""
     waits: list[tuple[str, float]] = field(default_factory=list)
     handled: list[float] = field(default_factory=list)
+    events: list[tuple[str, int | None]] = field(default_factory=list)
     begun: bool = False
 
     @property
@@ -103,10 +105,11 @@ class Turn(Changes):
         self.agents.update(agent for agent in agents if agent)
         self.wake = True
 
-    def handled_for(self, seconds: float | None) -> None:
-        """A room ended; None: nobody had it."""
-        if seconds is not None:
-            self.handled.append(seconds)
+    def ended(self, visit: int, handled_s: float | None) -> None:
+        """It was assigned for so long; None: nobody had it."""
+        self.events.append((hooks.RESOLVED, visit))
+        if handled_s is not None:
+            self.handled.append(handled_s)
 
     def note(self, visit: int, what: str, detail: str) -> None:
         """A line of the visit's story."""
@@ -129,6 +132,8 @@ def commit(
             return None
         turn = Turn(cur, tenant, row, began_s, epoch=row.epoch)
         result = work(turn)
+        if turn.events and row.hooked:
+            hooks.write(cur, tenant, turn.events)
         _begin(turn, inbox)
         return result, turn
 

@@ -29,6 +29,7 @@ from policies import POLICIES
 from version import VERSION
 from worker import health, jobs, serving, settler, sweep
 from worker.desk.registry import Desks, Kinds, every_kind, timed
+from worker.hooks.loop import Hooks
 from worker.latency import Latency
 from worker.liveness import Liveness
 from worker.notices import Notices
@@ -114,6 +115,7 @@ def serve(config: settings.Settings, servers: settings.Servers, kinds: Kinds = e
     work = jobs.Work(servers.database_url, box, _queue(servers, REDIS_S), rules(config), desks, owner, latency)
     lives, settles, sweeper = Liveness(servers.database_url, owner), settler.Settler(work), sweep.Sweeper(work)
     notices = Notices(work)
+    hooks = Hooks(work, config.service_level_seconds, config.hooks_allow_private)
     work.redis_trouble = watch.trouble
     jobs.open_for(work)
     if config.worker_port:
@@ -123,6 +125,7 @@ def serve(config: settings.Settings, servers: settings.Servers, kinds: Kinds = e
     settles.start()
     sweeper.start()
     notices.start()
+    hooks.start()
     teller = _teller(servers, work, settles)
     teller.start()
     _wait_for(lives)
@@ -133,6 +136,7 @@ def serve(config: settings.Settings, servers: settings.Servers, kinds: Kinds = e
     finally:
         teller.stop()
         notices.stop(STOP_S)
+        hooks.stop(STOP_S)
         _finish(work, settles, sweeper, lives)
     log.info(logs.line("worker_stopped", worker=owner))
     if watch.refused:

@@ -6,6 +6,7 @@ The judging is pure (`looks`); here its verdict reaches the ledger, and each kin
 import logging
 from typing import Any
 
+from db import hooks
 from db.inbox import HELD
 from db.turn import Drift, Turn
 from worker import stays
@@ -70,6 +71,7 @@ def _change(turn: Turn, stay: Any, verdict: Verdict, rules: Rules) -> None:
         _adopt(turn, stay, verdict.agent)
     elif verdict.what == "aside":
         turn.run("set_aside", visit=stay.id, reason=verdict.why, wait_s=ASIDE_S)
+        turn.events.append((hooks.QUARANTINED, stay.id))
         log.warning(turn.line("set_aside", room=stay.room, why=verdict.why))
 
 
@@ -88,6 +90,7 @@ def _release(turn: Turn, stay: Any, why: str) -> None:
 def _adopt(turn: Turn, stay: Any, agent: str) -> None:
     turn.run("know_agents", agents=[agent])
     turn.run("adopt", visit=stay.id, agent=agent)
+    turn.events.append((hooks.ASSIGNED, stay.id))
     turn.drift(Drift.REASSIGNED_BY_HAND if stay.state == "held" else Drift.ASSIGNED_BY_HAND)
     log.warning(turn.line("adopted", room=stay.room, agent=agent, was=stay.agent))
     turn.move(stay.room, HELD, agent, stay.agent)

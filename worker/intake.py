@@ -139,12 +139,14 @@ def _take(turn: Turn, batch: Batch, rules: Rules) -> bool:
     over = [(gone.visit.id, gone.service, gone.reason) for gone in closed if gone.visit.id is not None]
     ended = line.close(turn, over) if over else []
     _remember(turn, before, after)
-    _open(turn, after, closed, opened, told)
+    over_at_once = _open(turn, after, closed, opened, told)
     _revise(turn, before, after)
     _know(turn, after, told)
     turn.agents.update(row.last_agent for row in ended if row.last_agent)
     for row in ended:
-        turn.handled_for(row.handled_s)
+        turn.ended(row.id, row.handled_s)
+    for visit in over_at_once:
+        turn.ended(visit, None)
     turn.rooms.update({room.id: _stands(room.visit) for room in after.values()})
     return any(room.visit.look for room in after.values() if room.visit)
 
@@ -209,9 +211,9 @@ def _remember(turn: Turn, before: dict[str, Room], after: dict[str, Room]) -> No
 
 def _open(
     turn: Turn, after: dict[str, Room], closed: Sequence[Closed], opened: dict[str, int], told: Mapping[str, Facts]
-) -> None:
+) -> list[int]:
     """Closed ones first: a room may have come, gone and come again inside one batch. Then in the order of the inbox,
-    also where several came in one microsecond."""
+    also where several came in one microsecond. Gives the visits that are over already."""
     new = [
         _new(gone.visit)._replace(look=False, service=gone.service, reason=gone.reason)
         for gone in closed
@@ -220,8 +222,7 @@ def _open(
     still = [room.visit for room in after.values() if room.visit is not None and room.visit.id is None]
     in_order = sorted(still, key=lambda visit: (visit.arrived_us, opened[visit.room]))
     new += [_new(visit)._replace(facts=told.get(visit.room)) for visit in in_order]
-    if new:
-        line.open_visits(turn, new)
+    return line.open_visits(turn, new) if new else []
 
 
 def _new(visit: Visit) -> line.NewVisit:

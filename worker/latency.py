@@ -1,4 +1,5 @@
-"""How long things take in this worker, for /metrics: histograms that the callers' and the settler's threads fill.
+"""How long things take in this worker, for /metrics: histograms that the callers' and the settler's threads fill; and
+what came of events that hooks have posted.
 
 Beside them stand the counts of `work.Figures`; `health.py` gives all to whoever asks.
 """
@@ -6,13 +7,14 @@ Beside them stand the counts of `work.Figures`; `health.py` gives all to whoever
 import time
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from db.turn import Turn
 from meters import Served
 from worker.calls import Pair
 
 CALL_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15)
+POSTED = ("delivered", "failed", "given_up")
 IDLE_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
 
 
@@ -34,6 +36,13 @@ class Latency:
             registry=self.registry,
         )
 
+        self._hooks = Counter(
+            "giliran_hooks",
+            "Tries to post an event to a receiver, by what came of it",
+            labelnames=["tenant", "outcome"],
+            registry=self.registry,
+        )
+
     def committed(self, turn: Turn) -> None:
         """Who was assigned and who ended in it."""
         self._served.note(turn.tenant, turn.waits, turn.handled)
@@ -42,6 +51,11 @@ class Latency:
         """Its assign call begins now."""
         if pair.freed_at is not None:
             self._seat_idle.observe(time.monotonic() - pair.freed_at)
+
+    def posted(self, tenant: str, outcome: str) -> None:
+        """An event by a hook; `outcome`: one of `POSTED`, where `failed` is tried again."""
+        for each in POSTED:  # from the first one on, so that a rise from 0 is seen
+            self._hooks.labels(tenant, each).inc(each == outcome)
 
     def answered(self, verb: str, outcome: str, took_s: float) -> None:
         """By a desk, or for it: outcomes are those of `desk/timed.py`."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import logs
+from db import hooks
 from db.turn import Turn
 from worker.calls import Held, Refused
 from worker.rules import ALIKE_MOST_S, ASIDE_S, OUT_S, REFUSED_IN_ROW, Rules, backoff_s
@@ -99,4 +100,5 @@ def _stop_classes(turn: Turn, reasons: dict[str, str]) -> None:
 def _judge_rooms(turn: Turn) -> None:
     for row in turn.all("judge_rooms", wait_s=ASIDE_S):
         turn.note(row.id, "set aside", row.aside)
+        turn.events.append((hooks.QUARANTINED, row.id))
         log.warning(turn.line("set_aside", room=row.room, why=row.aside))

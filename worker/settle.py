@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 
 import logs
-from db import audit
+from db import audit, hooks
 from db.inbox import HELD
 from db.postgres import columns
 from db.turn import Drift, Turn
@@ -73,6 +73,7 @@ def _hold(turn: Turn, held: Sequence[Held]) -> None:
         **columns(held, ("agent", "first_comment_id", "unconfirmed")),
     )
     turn.waits += [(row.queue, row.waited_s) for row in rows]
+    turn.events += [(hooks.ASSIGNED, row.id) for row in rows]
     settled = {(row.id, row.attempt): row.marked for row in rows}
     valid = [report for report in held if (report.pair.visit, report.pair.attempt) in settled]
     for report in valid:
@@ -140,6 +141,7 @@ def _circuit(turn: Turn, reports: Sequence[Report]) -> None:
         failures = row.desk_failures
         if failures - len(troubles) < CIRCUIT_FAILURES <= failures:
             audit.write(turn.cur, turn.tenant, PROGRAM, "desk down", troubles[-1].what)
+            turn.events.append((hooks.PAUSED, None))
     pause_s = _pause_s(troubles, failures)
     if pause_s > 0:
         turn.run("desk_pauses", wait_s=pause_s)
@@ -151,6 +153,7 @@ def _works(turn: Turn) -> None:
     if row is not None and row.failures >= CIRCUIT_FAILURES:
         turn.run("unpark")
         audit.write(turn.cur, turn.tenant, PROGRAM, "desk up")
+        turn.events.append((hooks.RECOVERED, None))
         log.warning(turn.line("desk_works", after_failures=row.failures))
         turn.wake = True
 

@@ -7,7 +7,7 @@ block of that name.
 import logging
 from typing import Any
 
-from db import line
+from db import hooks, line
 from db.inbox import GONE, HELD
 from db.turn import Turn
 from worker.rules import Rules
@@ -24,7 +24,8 @@ def end(turn: Turn, stay: Any, why: str) -> None:
     """Close the visit; by the highest service known to be closed, where a webhook named one since it opened."""
     service = stay.closed_service if stay.service_closed else None
     ended = turn.one("end_visit", visit=stay.id, attempt=stay.attempt, reason=why, service=service)
-    turn.handled_for(ended.handled_s if ended else None)
+    if ended:
+        turn.ended(stay.id, ended.handled_s)
     if service is not None or not stay.doubted:  # a stay that perhaps never was says nothing of the last close
         turn.run("remember_close", room=stay.room, with_service=service is not None)
     log.info(turn.line("closed", room=stay.room, agent=stay.agent, why=why))
@@ -55,6 +56,7 @@ def go_on(turn: Turn, stay: Any, agent: str) -> None:
     first = stay.first_comment_id if stay.resolved_comment not in (None, stay.first_comment_id) else None
     place = {"arrived_us": _arrived_us(turn, stay), **_base(stay)}
     new = turn.one("go_on", visit=stay.id, agent=agent, first=first, **place)
+    turn.events.append((hooks.ASSIGNED, new.id))
     turn.note(new.id, "began", f"the desk has {agent} in the room, whose stay before has ended")
     turn.move(stay.room, HELD, agent)
 

@@ -11,7 +11,7 @@ SELECT inbox_epoch AS epoch, inbox_seen AS seen, rev, last_place_us, limits_dige
        extract(epoch FROM clock_timestamp())::float8 AS now_s,
        NOT is_due(paused_until, paused_for) AS paused, desk_failures,
        desk_failures > 0 OR desk_trouble IS NOT NULL AS troubled,
-       is_doubted(id) AS doubted,
+       is_doubted(id) AS doubted, EXISTS (SELECT FROM hooks h WHERE h.tenant = t.id) AS hooked,
        rules_version, rules_digest, rerouting, shut_until, draining
   FROM tenants t WHERE id = %(tenant)s FOR NO KEY UPDATE
 
@@ -71,6 +71,7 @@ SELECT %(tenant)s, n.room, n.channel, n.source, n.learned, n.arrived_us, n.base,
                             service, reason, facts, class, queue, rule, rules_version, step, priority, base_priority,
                             serve_from, change_at, sticky_agent, sticky_until, ord)
  ORDER BY n.ord
+RETURNING id, state = 'closed' AS over
 
 -- name: revise
 -- Visits of which a webhook told something new: proof of their base, a question to the desk, or a sign of life of a

@@ -1,4 +1,4 @@
-"""A few connections to PostgreSQL for many desk callers: the native desks of a worker share them."""
+"""A few connections to PostgreSQL for many callers: the native desks of a worker share them; so do its hooks."""
 
 import queue
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ class AllBusy(LedgerBusy):
 class Connections:
     """May be shared by all threads. A connection is opened when first needed, and again after it broke."""
 
-    def __init__(self, database_url: str, most: int = MOST, wait_s: float = WAIT_S) -> None:
+    def __init__(self, database_url: str, most: int = MOST, wait_s: float = WAIT_S, name: str = "native desk") -> None:
         self._wait_s = wait_s
         self._free: queue.LifoQueue[Ledger] = queue.LifoQueue()
         for _ in range(most):
-            self._free.put(Ledger(database_url, "native desk", lock_ms=LOCK_MS))
+            self._free.put(Ledger(database_url, name, lock_ms=LOCK_MS))
 
     @contextmanager
     def transaction(self) -> Iterator[cursor]:

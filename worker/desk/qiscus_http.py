@@ -75,7 +75,7 @@ class Wire:
                 return Answer(response.status_code, _body(response), headers.get("Retry-After"), headers.get("Date"))
         except _FAILURES as error:
             # Not chained: the text of these errors can hold URLs with cursors, proxies with passwords, header values.
-            raise NoAnswer(_cause(error), sent=_here.sent) from None
+            raise NoAnswer(cause(error), sent=_here.sent) from None
 
     def _sent(self, adapter: HTTPAdapter, request: requests.PreparedRequest, timeout: Any) -> requests.Response:
         return adapter.send(request, stream=True, timeout=timeout, verify=self._verify, proxies=self._proxies)
@@ -147,7 +147,7 @@ def _body(response: requests.Response) -> bytes:
     return b"".join(parts)
 
 
-def _cause(error: BaseException) -> str:
+def cause(error: BaseException) -> str:
     """The innermost exception's name: `ConnectionRefusedError` says more than requests' three layers around it."""
     while error.__context__ is not None:
         error = error.__context__
@@ -205,11 +205,11 @@ class _BoundedTls(_Bounded, HTTPSConnection):
     pass
 
 
-class _Pool(HTTPConnectionPool):
+class BoundedPool(HTTPConnectionPool):
     ConnectionCls = _Bounded
 
 
-class _TlsPool(HTTPSConnectionPool):
+class BoundedTlsPool(HTTPSConnectionPool):
     ConnectionCls = _BoundedTls
 
 
@@ -218,11 +218,11 @@ class _BoundedAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        self.poolmanager.pool_classes_by_scheme = {"http": BoundedPool, "https": BoundedTlsPool}
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        manager.pool_classes_by_scheme = {"http": BoundedPool, "https": BoundedTlsPool}
         return manager
 
     def close(self) -> None:
