@@ -12,11 +12,12 @@ SELECT h.id, e.id, json_strip_nulls(json_build_object(
            'timestamp', $utc_now,
            'data', json_build_object(
                'tenant', h.tenant, 'room', v.room, 'visit', v.id, 'queue', coalesce(v.queue, 'channel:' || v.channel),
-               'agent', coalesce(v.agent, v.last_agent), 'waited_s', round(v.waited_s::numeric, 1),
+               'agent', v.agent, 'waited_s', round(v.waited_s::numeric, 1),
                'handled_s', round(v.handled_s::numeric, 1))))::text
   FROM happened e
   LEFT JOIN LATERAL (
-       SELECT id, room, queue, channel, agent, last_agent, extract(epoch FROM closed_at - settled_at) AS handled_s,
+       SELECT id, room, queue, channel, CASE WHEN settled_at IS NOT NULL THEN last_agent END AS agent,
+              extract(epoch FROM closed_at - settled_at) AS handled_s,
               greatest(0, extract(epoch FROM coalesce(settled_at, closed_at, clock_timestamp())) - arrived_us / 1e6)
                   AS waited_s
          FROM visits WHERE id = e.visit LIMIT 1) v ON true

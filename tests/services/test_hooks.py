@@ -1,65 +1,31 @@
 """Events out: each reaches its receiver, signed, whoever dies or hangs; over a real ledger and a real HTTP server."""
 
+import asyncio
 import base64
+import dataclasses
 import hashlib
 import hmac
 import json
-import threading
+import re
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from db import hooks
 from testbed.deadlines import eventually
+from tests.services.chat_floor import Floor
+from tests.services.hook_receiver import Receiver
 from tests.services.line_of import TENANT, Line, line_of
 from tests.services.test_admin import Ground
+from tests.services.test_refusals import bad, pairs_of, refuse, rested
+from tests.services.test_refusals import serve as served
 from tests.services.test_routed_rooms import Ruled
+from tests.services.test_settle import looked
 from worker.calls import Parked
 from worker.desk.base import DeskTrouble
 from worker.hooks.loop import HOOK_CALLS, Hooks
 from worker.rules import CIRCUIT_FAILURES
-
-
-class Receiver(ThreadingHTTPServer):
-    """Keeps what was posted, and answers as it is told."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.got: list[tuple[dict[str, str], str]] = []
-        self.answers: list[int] = []  # the next ones; then 200
-        self.goes_on = threading.Event()
-        self.goes_on.set()
-        super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hook?key=k"
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _, body in self.got]
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
-        self.server.goes_on.wait(10)
-        status = self.server.answers.pop(0) if self.server.answers else 200
-        self.send_response(status)
-        if status == 302:
-            self.send_header("Location", "/elsewhere")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Nobody reads it."""
 
 
 @pytest.fixture
@@ -281,6 +247,75 @@ def test_a_desk_that_fails_is_told_once_and_once_when_it_answers_again(line: Rul
         ("desk.paused", {"tenant": TENANT}),
         ("desk.recovered", {"tenant": TENANT}),
     ]
+
+
+def kinds(line: Line) -> list[tuple[str, str | None]]:
+    """(type, agent) of all that was written, in order."""
+    found = [json.loads(row.body) for row in line.rows("SELECT body FROM outbox ORDER BY id")]
+    return [(each["type"], each["data"].get("agent")) for each in found]
+
+
+def test_what_people_do_at_the_desk_is_told_as_what_giliran_does(line: Ruled) -> None:
+    hooked(line, "https://192.0.2.1/")
+    line.roster("ani")
+    line.arrive("r1")
+    line.settle(*(report._replace(agent="budi") for report in line.held(line.decide())))
+    looked(line, "served", "citra")
+    looked(line, "served", "citra")
+    assert kinds(line) == [("visit.assigned", "budi"), ("visit.assigned", "citra")]
+    line.end("r1", 5)
+    assert kinds(line)[2:] == [("visit.resolved", "citra")]
+
+
+def test_a_quarantined_room_is_told_of_whoever_found_it_out(line: Ruled) -> None:
+    hooked(line, "https://192.0.2.1/", hooks.QUARANTINED)
+    line.arrive("r1")
+    line.decide()
+    for _ in range(5):
+        looked(line, "served")
+    assert kinds(line) == [("room.quarantined", None)]
+    line.run("DELETE FROM visits")
+    line.rules = dataclasses.replace(line.rules, default_limit=9)
+    bad(line, "ani")
+    for room in ("r2", "r3"):
+        served(line, room)
+        rested(line)
+        refuse(line, *pairs_of(line))
+    served(line, "r4")
+    assert line.visit("bad").aside is not None
+    assert kinds(line)[1:] == [("room.quarantined", None)], "nobody has it"
+
+
+def test_a_room_that_came_and_went_before_any_decision_is_told_as_resolved(line: Ruled) -> None:
+    hooked(line, "https://192.0.2.1/")
+    line.arrive("r1", 4)
+    line.resolve("r1", 5)
+    line.decide()
+    assert line.rows("SELECT room FROM visits WHERE state <> 'closed'") == []
+    assert kinds(line) == [("visit.resolved", None)]
+
+
+def test_picks_and_transfers_of_a_native_chat_are_told(line: Ruled) -> None:
+    hooked(line, "https://192.0.2.1/")
+
+    async def story() -> list[str]:
+        async with Floor(line) as floor:
+            ani, budi = await floor.hire("ani"), await floor.hire("budi")
+            room, gone = await floor.start("Citra"), await floor.start("Dewi")
+            await floor.seats.pick(TENANT, room, ani)
+            await floor.seats.assign(TENANT, room, budi.agent_id, ani)
+            await floor.turns.end(TENANT, room, f"agent:{budi.agent_id}", "budi")
+            await floor.turns.end(TENANT, gone, "customer", "Dewi")
+            return [ani.agent_id, budi.agent_id]
+
+    ani, budi = asyncio.run(story())
+    assert kinds(line) == [
+        ("visit.assigned", ani),
+        ("visit.assigned", budi),
+        ("visit.resolved", budi),
+        ("visit.resolved", None),
+    ]
+    assert not re.search("Citra|Dewi|@", "".join(row.body for row in line.rows("SELECT body FROM outbox")))
 
 
 def test_the_oldest_of_too_many_are_dropped_and_old_ones_are_forgotten(

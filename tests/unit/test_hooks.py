@@ -1,16 +1,21 @@
 """Events out, without servers: the signature of Standard Webhooks, waits between tries, which addresses are public."""
 
 import base64
+import re
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from addresses import is_public, wrong_with_hook
 from db import hooks
+from tests.source import ROOT
 from tests.variants import each
 from worker.hooks import call, signature
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # this and the signature: the vector that Standard Webhooks publishes
+
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
 
 
 def test_the_signature_is_that_of_the_published_vector() -> None:
@@ -19,6 +24,17 @@ def test_the_signature_is_that_of_the_published_vector() -> None:
         "webhook-timestamp": "1614265330",
         "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     }
+
+
+def test_the_check_that_the_docs_show_accepts_what_we_sign_and_nothing_else() -> None:
+    shown: dict[str, Any] = {}
+    (block,) = [each for each in re.findall(r"```python\n(.*?)```", OPERATIONS, re.S) if "def is_ours" in each]
+    exec(block, shown)  # noqa: S102 - of our own page
+    headers = dict(signature.headers(SECRET, "evt_1", 1614265330, "{}"))
+    assert shown["is_ours"](SECRET, headers, b"{}")
+    assert not shown["is_ours"](SECRET, headers, b"{ }")
+    assert not shown["is_ours"](SECRET, headers | {"webhook-id": "evt_2"}, b"{}")
+    assert not shown["is_ours"](hooks.new_secret(), headers, b"{}")
 
 
 def test_each_secret_is_another_key_of_256_bits() -> None:

@@ -15,12 +15,12 @@ from typing import Any
 import logs
 from db import hooks, rules
 from db.hooks import HOOKS
-from db.postgres import Ledger, LedgerTrouble
+from db.postgres import LedgerTrouble
 from worker.callers import Callers
 from worker.desk.connections import Connections
 from worker.hooks import call
 from worker.hooks.signature import AGAIN_S, again_s
-from worker.work import BUSY_MS, Work
+from worker.work import Work
 
 log = logging.getLogger("worker.hooks")
 
@@ -37,7 +37,6 @@ class Hooks:
     def __init__(self, work: Work, target_s: int, private: bool) -> None:
         """`target_s`: of queues whose rules have no target; `private`: receivers may have private addresses."""
         self._work, self._target_s, self._private = work, target_s, private
-        self._ledger = Ledger(work.database_url, "hooks", lock_ms=BUSY_MS)
         self._connections = Connections(work.database_url, CONNECTIONS, name="hooks")
         self._callers = Callers(THREADS, HOOK_CALLS, HOOK_QUEUE)
         self._stop = threading.Event()
@@ -65,7 +64,6 @@ class Hooks:
                 log.exception(logs.line("hooks_bug"))
             else:
                 self._outage.over()
-        self._ledger.close()
 
     def look(self) -> None:
         """Whoever has something to be posted has it posted. Raises `LedgerTrouble`."""
@@ -73,23 +71,23 @@ class Hooks:
             self._chores_at = time.monotonic() + CHORES_S
             self.miss_targets()
             self._tidy()
-        with self._ledger.transaction() as cur:
+        with self._connections.transaction() as cur:
             due = [row.id for row in HOOKS.all(cur, "due")]
         for hook in due:
             self._callers.submit(f"hook {hook}", functools.partial(self._serve, hook))
 
     def miss_targets(self) -> None:
-        with self._ledger.transaction() as cur:
+        with self._connections.transaction() as cur:
             tenants = [row.tenant for row in HOOKS.all(cur, "target_tenants", kind=hooks.MISSED)]
         for tenant in tenants:
-            with self._ledger.transaction() as cur:
+            with self._connections.transaction() as cur:
                 book, _ = rules.of(cur, tenant)
                 queues = book.rules.queues if book.rules else {}
                 targets = {name: queue.target_s for name, queue in queues.items() if queue.target_s is not None}
                 hooks.miss_targets(cur, tenant, targets, self._target_s)
 
     def _tidy(self) -> None:
-        with self._ledger.transaction() as cur:
+        with self._connections.transaction() as cur:
             HOOKS.run(cur, "mend", longest_s=LONGEST_S)
             HOOKS.run(cur, "prune", most=hooks.PRUNE_MOST)
             dropped = Counter(row.hook for row in HOOKS.all(cur, "drop", most=hooks.WAITING_MOST))

@@ -51,7 +51,7 @@ TLS = Check(
 )
 CHECKS = (REACHED, SCHEMA, POOLER, WRITES, RIGHTS, DISK, COMMIT, ROOM, LOG, TLS)
 
-NEEDED = 15  # connections of one worker and one sidecar that come; docs/operations.md has the numbers
+NEEDED = 16  # connections of one worker and one sidecar that come; docs/operations.md has the numbers
 
 
 def judge(found: Postgres | Unread) -> list[Finding]:
