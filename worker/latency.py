@@ -14,7 +14,7 @@ from meters import Served
 from worker.calls import Pair
 
 CALL_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15)
-POSTED = ("delivered", "failed", "given_up")
+POSTED = ("delivered", "failed", "given_up", "dropped")
 IDLE_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
 
 
@@ -38,7 +38,7 @@ class Latency:
 
         self._hooks = Counter(
             "giliran_hooks",
-            "Tries to post an event to a receiver, by what came of it",
+            "Tries to post an event to a receiver, by what came of it, and events dropped untried",
             labelnames=["tenant", "outcome"],
             registry=self.registry,
         )
@@ -52,10 +52,10 @@ class Latency:
         if pair.freed_at is not None:
             self._seat_idle.observe(time.monotonic() - pair.freed_at)
 
-    def posted(self, tenant: str, outcome: str) -> None:
-        """An event by a hook; `outcome`: one of `POSTED`, where `failed` is tried again."""
+    def posted(self, tenant: str, outcome: str, number: int = 1) -> None:
+        """Events by a hook; `outcome`: one of `POSTED`, where `failed` is tried again, `dropped` never was."""
         for each in POSTED:  # from the first one on, so that a rise from 0 is seen
-            self._hooks.labels(tenant, each).inc(each == outcome)
+            self._hooks.labels(tenant, each).inc(number if each == outcome else 0)
 
     def answered(self, verb: str, outcome: str, took_s: float) -> None:
         """By a desk, or for it: outcomes are those of `desk/timed.py`."""

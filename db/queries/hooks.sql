@@ -57,16 +57,19 @@ UPDATE outbox
 
 -- name: drop
 -- More than so many wait for one receiver: the oldest are given up.
-UPDATE outbox SET outcome = 'dropped', over_at = clock_timestamp()
- WHERE id IN (SELECT o.id FROM hooks h
+UPDATE outbox d SET outcome = 'dropped', over_at = clock_timestamp()
+  FROM hooks t
+ WHERE t.id = d.hook
+   AND d.id IN (SELECT o.id FROM hooks h
                CROSS JOIN LATERAL (SELECT id FROM outbox WHERE hook = h.id AND outcome IS NULL
                                     ORDER BY id DESC OFFSET %(most)s LIMIT 10000 FOR UPDATE SKIP LOCKED) o)
-RETURNING hook
+RETURNING t.tenant, d.hook
 
 -- name: mend
--- A clock that was stepped back delays nothing for longer than the longest wait between two tries.
+-- What lies further ahead than so many tries can have set it is due now: a clock was stepped back.
 UPDATE outbox SET due_at = clock_timestamp()
- WHERE outcome IS NULL AND due_at > clock_timestamp() + %(longest_s)s * interval '1 second'
+ WHERE outcome IS NULL
+   AND due_at > clock_timestamp() + coalesce((%(longest_s)s::float8[])[tries + 1], 0) * interval '1 second' + interval '1 s'
 
 -- name: prune
 DELETE FROM outbox WHERE id IN (

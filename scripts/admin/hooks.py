@@ -47,7 +47,7 @@ def add(installation: Installation, url: str, tenant: str | None, events: str | 
         hook = kept.add(cur, tenant, url, secret, wanted)
         if hook is None:
             raise Refused(f"{clean(tenant)} has this URL already, or {OF_TENANT_MOST} hooks, which is the most")
-        installation.audit(cur, tenant, "hooks add", str(hook), after={"url": _shown(url), "events": wanted})
+        installation.audit(cur, tenant, "hooks add", str(hook), after={"host": _host(url), "events": wanted})
     data = {"hook": hook, "tenant": tenant, "url": _shown(url), "events": wanted, "secret": secret}
     told = f"hook {hook} of {clean(tenant)}: {_shown(url)}\nsecret {secret}\nkeep the secret: it is not shown again."
     say(as_json, data, f"{told} Try it: giliran hooks test {hook}")
@@ -78,6 +78,11 @@ def _shown(url: str) -> str:
     """Without its query, which may be a secret."""
     address, mark, _ = url.partition("?")
     return clean(address + ("?…" if mark else ""), 200)
+
+
+def _host(url: str) -> str:
+    """For the audit, which supervisors read: a path may be a secret, too."""
+    return clean(urlsplit(url).netloc, 200)
 
 
 @hooks.command("list")
@@ -143,7 +148,7 @@ def remove(installation: Installation, hook: int, as_json: bool) -> None:
     with installation.writing() as cur:
         row = _known(cur, hook)
         HOOKS.run(cur, "remove", hook=hook)
-        before = {"url": _shown(row.url), "events": row.events}
+        before = {"host": _host(row.url), "events": row.events}
         installation.audit(cur, row.tenant, "hooks remove", str(hook), before)
     say(as_json, {"hook": hook, "tenant": row.tenant}, f"hook {hook} of {clean(row.tenant)} is removed")
 

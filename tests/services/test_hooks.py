@@ -324,9 +324,15 @@ def test_the_oldest_of_too_many_are_dropped_and_old_ones_are_forgotten(
     monkeypatch.setattr(hooks, "WAITING_MOST", 3)
     hooked(line, "https://192.0.2.1/")
     line.turn(lambda turn: turn.events.extend([(hooks.PAUSED, None)] * 5))
+    line.run("UPDATE outbox SET due_at = due_at + interval '1 h', tries = 5 WHERE id = (SELECT max(id) FROM outbox)")
+    line.run("UPDATE outbox SET due_at = due_at + interval '1 h' WHERE tries = 0")  # a clock was stepped back
     hook = worker()
     hook._tidy()
     assert outcomes(line) == ["dropped", "dropped", None, None, None]
+    counted = {"tenant": TENANT, "outcome": "dropped"}
+    assert hook._work.latency.registry.get_sample_value("giliran_hooks_total", counted) == 2
+    late = line.rows("SELECT due_at > now() AS is_late FROM outbox WHERE outcome IS NULL ORDER BY id")
+    assert [row.is_late for row in late] == [False, False, True], "only what its tries can't have set is due"
     line.run("UPDATE outbox SET over_at = over_at - interval '25 h' WHERE outcome IS NOT NULL")
     hook._tidy()
     assert outcomes(line) == [None, None, None]

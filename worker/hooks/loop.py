@@ -19,7 +19,7 @@ from db.postgres import LedgerTrouble
 from worker.callers import Callers
 from worker.desk.connections import Connections
 from worker.hooks import call
-from worker.hooks.signature import AGAIN_S, again_s
+from worker.hooks.signature import AGAIN_S, JITTER, again_s
 from worker.work import Work
 
 log = logging.getLogger("worker.hooks")
@@ -30,7 +30,7 @@ LEASE_S = 60.0  # longer than a name server and a receiver take together
 THREADS, HOOK_CALLS, HOOK_QUEUE = 64, 2, 1  # in all, of one hook at once, waiting for one hook
 IN_TURN_MOST = 100  # events of a hook before others have their turn
 CONNECTIONS = 4
-LONGEST_S = 2 * max(AGAIN_S)
+LONGEST_S = [0.0, *(max(LEASE_S, wait_s * (1 + JITTER)) for wait_s in AGAIN_S), LEASE_S]  # by tries, until the next
 
 
 class Hooks:
@@ -90,9 +90,10 @@ class Hooks:
         with self._connections.transaction() as cur:
             HOOKS.run(cur, "mend", longest_s=LONGEST_S)
             HOOKS.run(cur, "prune", most=hooks.PRUNE_MOST)
-            dropped = Counter(row.hook for row in HOOKS.all(cur, "drop", most=hooks.WAITING_MOST))
-        for hook, number in dropped.items():
-            log.error(logs.line("hook_dropped", hook=hook, events=number, why="too many wait for its receiver"))
+            dropped = Counter(HOOKS.all(cur, "drop", most=hooks.WAITING_MOST))
+        for row, number in dropped.items():
+            self._work.latency.posted(row.tenant, "dropped", number)
+            log.error(logs.line("hook_dropped", **row._asdict(), events=number, why="too many wait for its receiver"))
 
     def _serve(self, hook: int) -> None:
         """Events of one hook, the oldest first, until nothing is due."""
