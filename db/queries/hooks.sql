@@ -69,11 +69,12 @@ RETURNING t.tenant, d.hook
 -- What lies further ahead than so many tries can have set it is due now: a clock was stepped back.
 UPDATE outbox SET due_at = clock_timestamp()
  WHERE outcome IS NULL
-   AND due_at > clock_timestamp() + coalesce((%(longest_s)s::float8[])[tries + 1], 0) * interval '1 second' + interval '1 s'
+   AND due_at > statement_timestamp()
+   AND is_due(due_at, coalesce((%(longest_s)s::float8[])[tries + 1], %(lease_s)s) * interval '1 second')
 
 -- name: prune
 DELETE FROM outbox WHERE id IN (
-    SELECT id FROM outbox WHERE over_at < clock_timestamp() - interval '1 day'
+    SELECT id FROM outbox WHERE over_at < statement_timestamp() - interval '1 day'
      ORDER BY over_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
 
 -- name: target_tenants

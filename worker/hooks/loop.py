@@ -30,7 +30,7 @@ LEASE_S = 60.0  # longer than a name server and a receiver take together
 THREADS, HOOK_CALLS, HOOK_QUEUE = 64, 2, 1  # in all, of one hook at once, waiting for one hook
 IN_TURN_MOST = 100  # events of a hook before others have their turn
 CONNECTIONS = 4
-LONGEST_S = [0.0, *(max(LEASE_S, wait_s * (1 + JITTER)) for wait_s in AGAIN_S), LEASE_S]  # by tries, until the next
+LONGEST_S = [0.0, *(max(LEASE_S, wait_s * (1 + JITTER)) for wait_s in AGAIN_S)]  # by tries, until the next
 
 
 class Hooks:
@@ -88,7 +88,7 @@ class Hooks:
 
     def _tidy(self) -> None:
         with self._connections.transaction() as cur:
-            HOOKS.run(cur, "mend", longest_s=LONGEST_S)
+            HOOKS.run(cur, "mend", longest_s=LONGEST_S, lease_s=LEASE_S)
             HOOKS.run(cur, "prune", most=hooks.PRUNE_MOST)
             dropped = Counter(HOOKS.all(cur, "drop", most=hooks.WAITING_MOST))
         for row, number in dropped.items():
