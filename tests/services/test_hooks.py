@@ -7,7 +7,10 @@ import hashlib
 import hmac
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +27,7 @@ from tests.services.test_routed_rooms import Ruled
 from tests.services.test_settle import looked
 from worker.calls import Parked
 from worker.desk.base import DeskTrouble
+from worker.hooks import call
 from worker.hooks.loop import HOOK_CALLS, Hooks
 from worker.rules import CIRCUIT_FAILURES
 
@@ -211,6 +215,27 @@ def test_no_private_address_is_connected_to_unless_it_is_allowed(line: Ruled, re
     look(worker(private=False), lambda: line.one("SELECT why FROM outbox").why is not None)
     assert "127.0.0.1, which is not public" in line.one("SELECT why FROM outbox").why
     assert receiver.got == []
+
+
+def test_the_certificate_has_to_be_that_of_the_name_and_of_a_known_authority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("openssl makes the certificate, and is not here")
+    pem = tmp_path / "both.pem"
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    subprocess.run([*make.split(), "-keyout", pem, "-out", pem], check=True, capture_output=True)
+    server = Receiver(pem)
+    named, numbered = (server.url.replace("http://127.0.0.1", f"https://{host}") for host in ("localhost", "127.0.0.1"))
+    with pytest.raises(call.NotDelivered, match="CertVerification"):
+        call.post(named, hooks.new_secret(), "evt_1", "{}", private=True)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
+    with pytest.raises(call.NotDelivered, match="CertVerification"):
+        call.post(numbered, hooks.new_secret(), "evt_1", "{}", private=True)
+    call.post(named, hooks.new_secret(), "evt_1", "{}", private=True)
+    assert [headers["host"] for headers, _ in server.got] == [f"localhost:{server.server_port}"]
+    server.shutdown()
+    server.server_close()
 
 
 def test_a_missed_target_is_told_once_by_the_queue_s_own_target(line: Ruled, receiver: Receiver, worker: Any) -> None:

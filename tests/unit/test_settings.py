@@ -267,6 +267,11 @@ def test_sites_and_proxies_are_lists_with_commas():
     assert (loaded().allowed_origins, loaded().trusted_proxies) == ((), ())
 
 
+def test_hooks_stay_out_of_private_networks_unless_that_is_said():
+    assert (loaded().hooks_allow_private, loaded(HOOKS_ALLOW_PRIVATE="1").hooks_allow_private) == (False, True)
+    assert "HOOKS_ALLOW_PRIVATE is 'yes': use 1 (yes) or 0 (no)" in refusal(HOOKS_ALLOW_PRIVATE="yes")
+
+
 @each(
     "origin", ["*", "shop.example", "https://", "https://*.a", "https://a/b", "https://u@a", "ftp://a", "https://a:x"]
 )

@@ -8,6 +8,7 @@ import http.client
 import ipaddress
 import socket
 import time
+from contextlib import closing
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -32,14 +33,13 @@ class NotDelivered(Exception):
 def post(url: str, secret: str, event: str, body: str, private: bool) -> None:
     """Raises `NotDelivered`. `private`: also to addresses that are not public."""
     parts = urlsplit(url)
-    pool = _pool(parts, checked(parts, private), _trusted(url))
+    address = checked(parts, private)
     signed = signature.headers(secret, event, int(time.time()), body)
     try:
-        status = _status(pool, parts, dict(signed), body)
+        with closing(_pool(parts, address, _trusted(url))) as pool:
+            status = _status(pool, parts, dict(signed), body)
     except (HTTPError, http.client.HTTPException, OSError) as error:
         raise NotDelivered(cause(error)) from None
-    finally:
-        pool.close()
     if not 200 <= status < 300:
         raise NotDelivered(f"answered {status}" + (": redirects are not followed" if 300 <= status < 400 else ""))
 
