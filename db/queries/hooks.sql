@@ -61,8 +61,8 @@ UPDATE outbox d SET outcome = 'dropped', over_at = clock_timestamp()
   FROM hooks t
  WHERE t.id = d.hook
    AND d.id IN (SELECT o.id FROM hooks h
-               CROSS JOIN LATERAL (SELECT id FROM outbox WHERE hook = h.id AND outcome IS NULL
-                                    ORDER BY id DESC OFFSET %(most)s LIMIT 10000 FOR UPDATE SKIP LOCKED) o)
+                 CROSS JOIN LATERAL (SELECT id FROM outbox WHERE hook = h.id AND outcome IS NULL
+                                      ORDER BY id DESC OFFSET %(most)s LIMIT 10000 FOR UPDATE SKIP LOCKED) o)
 RETURNING t.tenant, d.hook
 
 -- name: mend
