@@ -19,7 +19,7 @@ from views.shown import Shown, change
 
 EVERY_S = 1.0
 ANYWAY_S = 5.0
-SHARE = 0.1  # of the time one view is read, at most: a large desk is looked at less often
+SHARE = 0.05  # of the time one view is read, at most: a large desk is looked at less often
 BYTES_A_SECOND = 16_000  # of changes to one page
 WATCHES_MOST = 8  # of one page
 
