@@ -28,7 +28,7 @@ HANG_KINDS = ("early", "late", "never", "twice")
 REFUSALS = {400: "can't be assigned", 403: "Forbidden", 404: "not found", 422: "is invalid"}
 ENDPOINTS = (
     *("roster", "assign", "allocate", "allocate_assign", "room", "rooms", "resolve", "remove", "agents"),
-    *("agents_by_ids", "divisions", "division", "bot", "office_hours", "other"),
+    *("agents_by_ids", "divisions", "division", "bot", "office_hours", "webhooks", "set_webhook", "other"),
 )
 
 

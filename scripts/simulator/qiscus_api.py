@@ -46,9 +46,9 @@ def routes(apps: Apps) -> list[web.RouteDef]:
         at("POST", "/{app}/bot", "bot", bot_message),
         at("GET", "/api/v1/admin/office_hours", "office_hours", office_hours),
         at("GET", "/api/v1/admin/get_profile", "other", get_profile),
-        at("GET", "/api/v2/admin/webhook_config", "other", webhook_config),
-        at("POST", "/api/v1/app/webhook/mark_as_resolved", "other", set_resolved_webhook),
-        at("POST", "/api/v1/app/webhook/agent_allocation", "other", set_caa_webhook),
+        at("GET", "/api/v2/admin/webhook_config", "webhooks", webhook_config),
+        at("POST", "/api/v1/app/webhook/mark_as_resolved", "set_webhook", set_resolved_webhook),
+        at("POST", "/api/v1/app/webhook/agent_allocation", "set_webhook", set_caa_webhook),
     ]
 
 

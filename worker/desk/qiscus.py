@@ -26,6 +26,7 @@ from worker.desk.base import (
 )
 from worker.desk.qiscus_answers import Ask, Page, Value
 from worker.desk.qiscus_calls import Calls
+from worker.desk.qiscus_hooks import READ, Hook, Registered, confirmed, registered
 from worker.desk.qiscus_http import Wire
 from worker.desk.qiscus_teams import MOMENT_S, Teams
 from worker.desk.shared import Known, Shared
@@ -160,6 +161,15 @@ class QiscusDesk:
     def probe(self) -> None:
         """Returns if address and credentials are good, raises `DeskTrouble` (`permanent` for credentials) if not."""
         self._calls.asked(PROBE, None, self._total_s)
+
+    def webhooks(self) -> list[Registered]:
+        """Those that are registered. Raises `DeskTrouble`, `permanent` where the secret key may not read them."""
+        return registered(self._calls.asked(READ, None, self._total_s))
+
+    def set_webhook(self, hook: Hook, url: str) -> bool:
+        """Registers and enables it; whether the answer says so. Repeating it is harmless."""
+        fields = {"webhook_url": url, "is_webhook_enabled": "true"}
+        return confirmed(self._calls.asked(hook.ask, fields, self._total_s), hook, url)
 
     def close(self) -> None:
         self._wire.close()

@@ -54,6 +54,7 @@ class Ask:
     path: str
     about_room: bool = False  # or one division: a 400, 404 or 422 is definite: of it, or of room and agent
     changes: bool = False  # then a 403 is one, too; the request may take effect, so that a lost answer leaves doubt
+    is_form: bool = False  # its fields go as a form: the vendor shows no JSON for it
 
 
 @dataclass(frozen=True)

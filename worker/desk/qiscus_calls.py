@@ -25,10 +25,11 @@ class Calls:
         answers.said(self._exchanged(ask, fields, self._total_s), ask, self._secret)
 
     def _exchanged(self, ask: Ask, fields: dict[str, Any] | None, left_s: float) -> Answer:
-        """GET sends the fields as a query, POST as JSON."""
+        """GET sends the fields as a query, POST as JSON or as a form."""
         query, body = (fields, None) if ask.method == "GET" else (None, fields)
+        form, body = (body, None) if ask.is_form else (None, body)
         total_s = min(left_s, self._total_s)
         try:
-            return self._wire.exchange(ask.method, ask.path, query=query, body=body, total_s=total_s)
+            return self._wire.exchange(ask.method, ask.path, query=query, body=body, form=form, total_s=total_s)
         except NoAnswer as error:
             raise DeskTrouble(f"{ask.verb}: {error}", maybe_applied=ask.changes and error.sent) from None

@@ -61,14 +61,21 @@ class Wire:
         self._lock = threading.Lock()
 
     def exchange(
-        self, method: str, path: str, *, query: Mapping[str, str | list[str]] | None, body: object, total_s: float
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | list[str]] | None,
+        body: object,
+        total_s: float,
+        form: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request, never repeated, no redirect followed (it would carry the secret key to another host)."""
         timeout: Any = Timeout(total=total_s, connect=min(self._connect_s, total_s))
         _here.sent = False
         try:
             asked = requests.Request(
-                method, self._base + path, headers=self._headers, params=query, json=body
+                method, self._base + path, headers=self._headers, params=query, data=form, json=body
             ).prepare()
             with self._lent() as adapter, self._sent(adapter, asked, timeout) as response:
                 headers = response.headers
