@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -20,13 +20,16 @@ CONNECT_S = 2.5
 TOTAL_S = 5.0  # of each request; Qiscus is said to wait for 5 s
 ROOM = {"room_id": "giliran-setup-test"}
 
+WITHOUT_QUERY = "the address leads to the sidecar in place of the receiver, or the proxy drops what follows the ?"
+OPEN_HERE = "the receiver has a WEBHOOK_SECRET and this command has none; run it with the receiver's .env"
+
 
 @dataclass(frozen=True)
 class Door:
     """What is asked for. `secret` None: webhooks need none. `is_own`: the tenant's, not the installation's."""
 
     tenant: str
-    secret: str | None
+    secret: str | None = field(repr=False)
     is_own: bool
 
 
@@ -47,7 +50,7 @@ def _asked(wire: Wire, public: str, door: Door) -> Iterator[str]:
         yield wrong
         return
     for hook in HOOKS:
-        if wrong := route(hook, *_post(wire, door.tenant, hook, door.secret, {})):
+        if wrong := route(hook, bool(door.secret), *_post(wire, door.tenant, hook, door.secret, {})):
             yield wrong
             return
     if not door.is_own:
@@ -86,13 +89,13 @@ def readiness(status: int, body: Any) -> str | None:
     return f"/readyz is answered with {status}, not by our receiver: check where the proxy leads"
 
 
-def route(hook: Hook, status: int, body: Any) -> str | None:
+def route(hook: Hook, has_secret: bool, status: int, body: Any) -> str | None:
     """To a body that names no room."""
     code = within(body, "error", "code")
     if (status, code) == (HTTPStatus.BAD_REQUEST, "invalid_payload"):
         return None
     if (status, code) == (HTTPStatus.NOT_FOUND, "not_found"):
-        return f"the receiver refuses {hook.path} as if it had no secret: the proxy must pass the query on"
+        return f"POST {hook.path} is refused as not found: {WITHOUT_QUERY if has_secret else OPEN_HERE}"
     return f"POST {hook.path} is answered with {status}, not by our receiver: check where the proxy leads"
 
 

@@ -7,7 +7,7 @@ Everything is asked before anything is changed: what is wrong leaves no half of 
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -40,10 +40,10 @@ class App:
     here: Installation
     tenant: str
     base_url: str
-    secret_key: str
+    secret_key: str = field(repr=False)
     public: str
     door: Door
-    row: Any
+    row: Any = field(repr=False)
     as_json: bool
 
     def tell(self, text: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from db import inbox
 from settings import ROOT
 from testbed.house import House, street
 from testbed.installation import APP
@@ -101,6 +102,8 @@ def test_where_qiscus_lets_nobody_read_its_list_both_are_registered(home):
         (["--public", "SIMULATOR"], {}, "not by our receiver"),
         (["--public", "OURS"], {"WEBHOOK_SECRET": "another-secret-0123"}, "runs with another WEBHOOK_SECRET"),
         (["--public", "OURS"], {}, "--yes agrees beforehand"),
+        (["--public", "OURS"], {"WEBHOOK_SECRET": "", "DEMO": "0"}, "give --tenant"),
+        (["--public", "OURS", "--tenant", APP], {"WEBHOOK_SECRET": "", "DEMO": "0"}, "  WEBHOOK_SECRET=<16 characters"),
         ([], {}, "give --public"),
     ],
 )
@@ -123,4 +126,10 @@ def test_a_wrong_secret_key_is_refused_and_a_further_app_is_added_with_the_right
     done = setup(home, *words)
     assert done.returncode == 0 and "second will be added" in done.stdout, done.stderr
     assert json.dumps(home.sim.of("second", "second-key").state()["webhooks"]).count("/second/") == 2
+    own = tmp_path / "own"
+    home.run("UPDATE tenants SET webhook_digest = %s WHERE id = 'second'", inbox.digest("of-the-second-alone"))
+    for content, code, told in (("of-somebody-else", 4, "another webhook secret"), ("of-the-second-alone", 0, "")):
+        own.write_text(content)
+        done = setup(home, *words, "--webhook-secret-file", str(own))
+        assert done.returncode == code and told in done.stderr, done.stderr
     home.forget_tenants()

@@ -1,14 +1,17 @@
 """The pure half of `giliran setup qiscus`: addresses, what is missing, what our receiver's answers say."""
 
+import json
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.admin import public_address, setup_plan
+from settings import ROOT
 from tests.variants import each
 from worker.desk.base import DeskTrouble
-from worker.desk.qiscus_hooks import ALLOCATION, HOOKS, RESOLVED, Registered, confirmed, registered
+from worker.desk.qiscus_hooks import ALLOCATION, HOOKS, RESOLVED, Hook, Registered, confirmed, registered
 
 PUBLIC, APP = "https://chat.example.com", "shop"
 ODD = "a&b#c+d%e/f?g=h_0123"
@@ -66,7 +69,7 @@ def test_whatever_qiscus_or_a_stranger_answers_is_judged(told, body) -> None:
     except DeskTrouble as trouble:
         assert "no list" in trouble.what
     assert not confirmed(told, ALLOCATION, "https://x")
-    assert public_address.route(ALLOCATION, 200, body) and public_address.right_secret(200, body)
+    assert public_address.route(ALLOCATION, True, 200, body) and public_address.right_secret(200, body)
     assert public_address.wrong_secret(200, body)
 
 
@@ -79,10 +82,28 @@ def test_only_our_receivers_own_answers_are_taken_for_it() -> None:
     assert public_address.readiness(404, None) is None  # a proxy that keeps it closed
     assert "not ready" in str(public_address.readiness(503, refused("queue_unavailable")))
     assert "not by our receiver" in str(public_address.readiness(502, None))
-    assert public_address.route(RESOLVED, 400, refused("invalid_payload")) is None
-    assert "pass the query" in str(public_address.route(RESOLVED, 404, refused("not_found")))
-    assert "not by our receiver" in str(public_address.route(RESOLVED, 404, None))
+    assert public_address.route(RESOLVED, True, 400, refused("invalid_payload")) is None
+    assert "drops what follows" in str(public_address.route(RESOLVED, True, 404, refused("not_found")))
+    assert "this command has none" in str(public_address.route(RESOLVED, False, 404, refused("not_found")))
+    assert "not by our receiver" in str(public_address.route(RESOLVED, True, 404, None))
     assert public_address.right_secret(404, refused("unknown_app")) is None
     assert "another WEBHOOK_SECRET" in str(public_address.right_secret(404, refused("not_found")))
     assert public_address.wrong_secret(404, refused("not_found")) is None
     assert "without WEBHOOK_SECRET" in str(public_address.wrong_secret(404, refused("unknown_app")))
+
+
+def recorded(name: str) -> dict[str, Any]:
+    return json.loads((ROOT / "testbed" / "payloads" / f"{name}.json").read_text())
+
+
+@each("hook", HOOKS)
+def test_a_registration_counts_only_where_the_answer_has_the_address_switched_on(hook: Hook) -> None:
+    told = recorded(f"api_set_webhook_{'agent_allocation' if hook == ALLOCATION else 'mark_as_resolved'}")
+    url = told["data"][hook.url_field]
+    assert confirmed(told, hook, url) and not confirmed(told, hook, url + "?secret=x")
+    assert not confirmed({"data": {**told["data"], hook.enabled_field: False}}, hook, url)
+
+
+def test_the_list_on_record_is_read() -> None:
+    url = "https://caa.example.com/webhooks/new-session"
+    assert registered(recorded("api_webhook_config")) == [Registered("new_session", url, True)]
